@@ -1,0 +1,85 @@
+"""Errors a user can mend: each is one line (what, where) with a hint (how), a stable code and an exit status.
+
+Everything that can go wrong because of what the user gave us raises one of these; `cli` prints it and exits.
+Programming mistakes stay ordinary Python exceptions.
+"""
+
+from pathlib import Path
+
+
+class AttentioError(Exception):
+    """An error the user can mend: `message` says what and where, `hint` how; `code` is stable for scripts."""
+
+    exit_status = 1
+    code = "E_INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        file: str | Path | None = None,
+        line: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code or type(self).code
+        self.file = str(file) if file is not None else None
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as the stable object that `--json` prints."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.file,
+            "line": self.line,
+        }
+
+
+class UsageError(AttentioError):
+    """The command or a setting makes no sense."""
+
+    exit_status = 2
+    code = "E_USAGE"
+
+
+class DataError(AttentioError):
+    """An input file is missing, malformed or unusable."""
+
+    exit_status = 3
+    code = "E_DATA"
+
+
+class ModelError(AttentioError):
+    """A run folder, checkpoint or tokenizer is corrupt or does not belong together."""
+
+    exit_status = 4
+    code = "E_MODEL"
+
+
+class ResourceError(AttentioError):
+    """Disk or memory ran out."""
+
+    exit_status = 5
+    code = "E_RESOURCE"
+
+
+class MissingExtra(AttentioError):
+    """An optional dependency is not installed."""
+
+    exit_status = 6
+    code = "E_EXTRA"
+
+
+class QualityGate(AttentioError):
+    """A score fell below the bound the user set."""
+
+    exit_status = 7
+    code = "E_QUALITY"
