@@ -1,0 +1,365 @@
+"""What one translation attended to: its tokens, where they stand in the text, and the weights of every layer and head.
+
+An `AttentionTrace` is plain data. Models fill it, `evaluate` measures it, `view` draws it, and a file keeps it; none of
+these needs the others. Nothing here knows a model or a tokenizer, and nothing but numpy is imported.
+"""
+
+import io
+import json
+import os
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attentio.errors import DataError, UsageError
+
+Span: TypeAlias = tuple[int, int]
+Matrix: TypeAlias = NDArray[np.float32]
+
+SCHEMA = 1
+_JOINERS = ("'", "’", "-")
+_FIELDS = ("source", "target", "source_tokens", "target_tokens", "source_spans", "target_spans", "token_log_probs")
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionTrace:
+    """The attention of one translation.
+
+    S source tokens, T target tokens, H heads (of that layer).
+
+    source_spans, target_spans: (start, end) in characters of `source` and `target`, one per token. A token that shows
+        no character of its own (a byte of a character that later bytes complete) has an empty span where it stands;
+        end-of-sentence is a last token with an empty span at the end of the text.
+    weights: layer name -> (H, T, S) float32, as the model used them: after normalising, 0 where masked.
+    token_log_probs: (T,) float32, natural logarithm of the probability of each target token.
+
+    Arrays are copied and made read-only. Raises ValueError when lengths, spans or values disagree.
+    """
+
+    source: str
+    target: str
+    source_tokens: tuple[str, ...]
+    target_tokens: tuple[str, ...]
+    source_spans: tuple[Span, ...]
+    target_spans: tuple[Span, ...]
+    weights: Mapping[str, NDArray[np.float32]]
+    token_log_probs: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        source_tokens, target_tokens = tuple(self.source_tokens), tuple(self.target_tokens)
+        if not self.weights:
+            raise ValueError("a trace needs the weights of at least one layer")
+        log_probs = _frozen(self.token_log_probs)
+        if log_probs.shape != (len(target_tokens),):
+            raise ValueError(f"token_log_probs has shape {log_probs.shape}, expected ({len(target_tokens)},)")
+        if not np.isfinite(log_probs).all():
+            raise ValueError("token_log_probs holds a value that is not finite")
+        checked = {
+            "source_tokens": source_tokens,
+            "target_tokens": target_tokens,
+            "source_spans": _checked_spans("source", self.source_spans, self.source, len(source_tokens)),
+            "target_spans": _checked_spans("target", self.target_spans, self.target, len(target_tokens)),
+            "weights": {name: self._checked_weights(name, array) for name, array in self.weights.items()},
+            "token_log_probs": log_probs,
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def _checked_weights(self, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        weights = _frozen(array)
+        size = (len(self.target_tokens), len(self.source_tokens))
+        if weights.ndim != 3 or weights.shape[0] == 0 or weights.shape[1:] != size:
+            raise ValueError(f"weights of {name!r} have shape {weights.shape}, expected (heads, {size[0]}, {size[1]})")
+        if not np.isfinite(weights).all() or (weights < 0).any():
+            raise ValueError(f"weights of {name!r} must be finite and not negative")
+        return weights
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers, in the model's order."""
+        return tuple(self.weights)
+
+    def matrix(self, layer: str | None = None, head: int | None = None) -> Matrix:
+        """The weights (T, S) of one head of one layer; without `head` the mean over heads, without `layer` over layers.
+
+        Heads are counted from 0. The mean over layers gives each layer the same voice, however many heads it has.
+        Raises UsageError when the trace has no such layer or head.
+        """
+        if layer is not None and layer not in self.weights:
+            raise UsageError(f"no layer {layer!r} in this trace.", hint=f"Layers: {', '.join(self.layers)}.")
+        chosen = [layer] if layer is not None else list(self.weights)
+        return np.stack([self._head(name, head) for name in chosen]).mean(axis=0, dtype=np.float32)
+
+    def _head(self, layer: str, head: int | None) -> Matrix:
+        weights = self.weights[layer]
+        if head is None:
+            return weights.mean(axis=0, dtype=np.float32)
+        if not 0 <= head < len(weights):
+            raise UsageError(f"no head {head} in layer {layer!r}.", hint=f"Heads: 0 to {len(weights) - 1}.")
+        return weights[head]
+
+    def merged(self, source_spans: Sequence[Span], target_spans: Sequence[Span]) -> "AttentionTrace":
+        """The same attention between words: `*_spans` are the words, as (start, end) characters in the texts.
+
+        Weights are summed over the source pieces of a word and averaged over its target pieces; log-probabilities are
+        summed. End-of-sentence disappears from both sides, and rows are *not* normalised again: a row sums to what
+        the model spent on words, so what it spent on end-of-sentence is seen to be missing. A piece that reaches over
+        several words is shared among them by the characters it has in each; a piece that shows no character of a word
+        (a space, the first bytes of a character) goes to the word that follows it. A word that no piece shows keeps a
+        zero row or column. Raises ValueError when words overlap or stand outside the text.
+        """
+        source_words = _checked_spans("source word", source_spans, self.source, len(source_spans), disjoint=True)
+        target_words = _checked_spans("target word", target_spans, self.target, len(target_spans), disjoint=True)
+        from_pieces = _shares(self.source_spans, source_words, len(self.source))  # (S, source words)
+        to_words = _shares(self.target_spans, target_words, len(self.target)).T  # (target words, T)
+        pieces = to_words.sum(axis=1, keepdims=True)
+        average = np.divide(to_words, pieces, out=np.zeros_like(to_words), where=pieces > 0)
+        return AttentionTrace(
+            source=self.source,
+            target=self.target,
+            source_tokens=tuple(self.source[start:end] for start, end in source_words),
+            target_tokens=tuple(self.target[start:end] for start, end in target_words),
+            source_spans=source_words,
+            target_spans=target_words,
+            weights={name: average @ weights @ from_pieces for name, weights in self.weights.items()},
+            token_log_probs=to_words @ self.token_log_probs,
+        )
+
+    def words(self) -> "AttentionTrace":
+        """The same attention between words as `word_spans` finds them, sub-words merged, end-of-sentence left out."""
+        return self.merged(word_spans(self.source), word_spans(self.target))
+
+    def save(self, path: str | Path) -> None:
+        """Write the trace to a `.npz` or `.json` file; the file is complete or not there at all."""
+        path = Path(path)
+        content = _FORMATS[_format(path)].dump(self)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "AttentionTrace":
+        """Read a trace from a `.npz` or `.json` file; no pickle is ever opened.
+
+        Raises DataError when the file is missing, is of another schema, or contradicts itself.
+        """
+        path = Path(path)
+        parse = _FORMATS[_format(path)].parse
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file.", file=path) from None
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}).", file=path) from None
+        try:
+            fields = parse(content)
+            if fields["schema"] != SCHEMA:
+                raise ValueError(f"schema {fields['schema']!r}, and this version reads {SCHEMA}")
+            if unknown := fields.keys() - {"schema", "weights", *_FIELDS}:
+                raise ValueError(f"unknown field {min(unknown)!r}")
+            return cls(**{name: _checked_field(name, fields[name]) for name in ("weights", *_FIELDS)})
+        except KeyError as error:
+            raise DataError(f"{path}: not an attention trace (no field {error}).", file=path) from None
+        except (ValueError, TypeError, RecursionError, zipfile.BadZipFile, EOFError) as error:
+            raise DataError(f"{path}: not an attention trace ({error}).", file=path) from None
+
+
+def word_spans(text: str) -> list[Span]:
+    """The words of a text as (start, end) characters.
+
+    White space separates. Han characters and kana are words by themselves, as Chinese and Japanese do not part words;
+    letters, digits and marks run together, also across an apostrophe or hyphen between two of them (don't, well-known);
+    any other character is a word, repeated ones (...) one word.
+    """
+    return list(_scan(text))
+
+
+def _scan(text: str) -> Iterator[Span]:
+    start = 0
+    while start < len(text):
+        end = start + 1
+        if text[start].isspace():
+            start = end
+            continue
+        if _is_word(text[start]):
+            while end < len(text) and (
+                _is_word(text[end]) or (text[end] in "'’-" and _is_word(text[end + 1 : end + 2]))
+            ):
+                end += 1
+        elif _stands_alone(text[start]):
+            # A variation selector or a combining mark belongs to the character before it.
+            while end < len(text) and unicodedata.category(text[end])[0] == "M":
+                end += 1
+        else:
+            while end < len(text) and text[end] == text[start]:
+                end += 1
+        yield start, end
+        start = end
+
+
+def _is_word(char: str) -> bool:
+    return bool(char) and unicodedata.category(char)[0] in "LMN" and not _stands_alone(char)
+
+
+def _stands_alone(char: str) -> bool:
+    """Whether a character is Han or kana, scripts written without spaces."""
+    code = ord(char)
+    return (
+        0x3400 <= code <= 0x9FFF
+        or 0x3041 <= code <= 0x30FF
+        or 0xF900 <= code <= 0xFAFF
+        or 0x20000 <= code <= 0x3FFFF
+        or char in "々〆〇"
+    )
+
+
+def _shares(spans: Sequence[Span], words: Sequence[Span], length: int) -> Matrix:
+    """How much of each token belongs to each word: (tokens, words), rows sum to 1, or to 0 for end-of-sentence."""
+    shares = np.zeros((len(spans), len(words)), dtype=np.float32)
+    if not words:
+        return shares
+    starts = np.array([start for start, _ in words])
+    ends = np.array([end for _, end in words])
+    for token, (start, end) in enumerate(spans):
+        if token == len(spans) - 1 and start == end == length:
+            continue
+        overlap = np.clip(np.minimum(ends, end) - np.maximum(starts, start), 0, None)
+        if overlap.any():
+            shares[token] = overlap / overlap.sum()
+        else:
+            following = np.flatnonzero(ends > start)
+            nearest = following[np.argmin(starts[following])] if len(following) else np.argmax(ends)
+            shares[token, nearest] = 1.0
+    return shares
+
+
+def _checked_spans(
+    what: str, spans: Sequence[Span], text: str, count: int, *, disjoint: bool = False
+) -> tuple[Span, ...]:
+    checked = tuple((int(start), int(end)) for start, end in spans)
+    if len(checked) != count:
+        raise ValueError(f"{count} {what} tokens have {len(checked)} spans")
+    for start, end in checked:
+        if not 0 <= start <= end <= len(text):
+            raise ValueError(f"{what} span ({start}, {end}) is outside a text of {len(text)} characters")
+    ordered = sorted(checked)
+    if disjoint and any(first[1] > second[0] for first, second in pairwise(ordered)):
+        raise ValueError(f"{what} spans overlap")
+    return checked
+
+
+def _frozen(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    copy = np.array(array, dtype=np.float32)
+    copy.flags.writeable = False
+    return copy
+
+
+def _checked_field(name: str, value: Any) -> Any:
+    """A field of a file in the type the trace has, refusing what Python would quietly accept (a string as a list)."""
+    if name in ("source", "target"):
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is not text")
+        return value
+    if name == "weights":
+        if not isinstance(value, dict):
+            raise ValueError("weights are not a table of layers")
+        return {layer: np.asarray(array, dtype=np.float32) for layer, array in value.items()}
+    if name == "token_log_probs":
+        return np.asarray(value, dtype=np.float32)
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is not a list")
+    if name.endswith("_tokens"):
+        if not all(isinstance(token, str) for token in value):
+            raise ValueError(f"{name} holds something that is not text")
+        return tuple(value)
+    for span in value:
+        if not (isinstance(span, list) and len(span) == 2 and all(type(edge) is int for edge in span)):
+            raise ValueError(f"{name} holds {span!r}, which is not a pair of integers")
+    return tuple((start, end) for start, end in value)
+
+
+def _texts(trace: AttentionTrace) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "source": trace.source,
+        "target": trace.target,
+        "source_tokens": list(trace.source_tokens),
+        "target_tokens": list(trace.target_tokens),
+        "source_spans": [list(span) for span in trace.source_spans],
+        "target_spans": [list(span) for span in trace.target_spans],
+    }
+
+
+def _numbers(array: NDArray[np.float32]) -> list[Any]:
+    """Nested lists whose numbers are the shortest that give the same float32 again."""
+    if array.ndim > 1:
+        return [_numbers(row) for row in array]
+    return [float(str(value)) for value in array]
+
+
+def _dump_json(trace: AttentionTrace) -> bytes:
+    fields = _texts(trace)
+    fields["weights"] = {layer: _numbers(weights) for layer, weights in trace.weights.items()}
+    fields["token_log_probs"] = _numbers(trace.token_log_probs)
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _parse_json(content: bytes) -> dict[str, Any]:
+    fields = json.loads(content.decode())
+    if not isinstance(fields, dict):
+        raise ValueError("not a JSON object")
+    weights = fields.get("weights")
+    if fields.get("target_tokens") == [] and isinstance(weights, dict):
+        # Nested lists of shape (H, 0, S) have lost their S; the tokens still know it.
+        shape = (0, len(fields["source_tokens"]))
+        fields["weights"] = {layer: np.reshape(heads, (len(heads), *shape)) for layer, heads in weights.items()}
+    return fields
+
+
+def _dump_npz(trace: AttentionTrace) -> bytes:
+    fields = _texts(trace) | {"layers": list(trace.weights)}
+    text = np.frombuffer(json.dumps(fields, ensure_ascii=False).encode(), dtype=np.uint8)
+    arrays: dict[str, Any] = {f"weights_{index}": weights for index, weights in enumerate(trace.weights.values())}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, text=text, token_log_probs=trace.token_log_probs, **arrays)
+    return buffer.getvalue()
+
+
+def _parse_npz(content: bytes) -> dict[str, Any]:
+    # A bare .npy would come back as an array, a pickle is refused, and both before anything else is looked at.
+    with zipfile.ZipFile(io.BytesIO(content)), np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        fields = json.loads(archive["text"].tobytes().decode())
+        if not isinstance(fields, dict):
+            raise ValueError("its text part is not a JSON object")
+        layers = fields.pop("layers")
+        if unknown := set(archive.files) - {"text", "token_log_probs", *(f"weights_{i}" for i in range(len(layers)))}:
+            raise ValueError(f"unknown array {min(unknown)!r}")
+        fields["weights"] = {layer: archive[f"weights_{index}"] for index, layer in enumerate(layers)}
+        fields["token_log_probs"] = archive["token_log_probs"]
+    return fields
+
+
+@dataclass(frozen=True)
+class _Format:
+    dump: Callable[[AttentionTrace], bytes]
+    parse: Callable[[bytes], dict[str, Any]]
+
+
+_FORMATS = {".json": _Format(_dump_json, _parse_json), ".npz": _Format(_dump_npz, _parse_npz)}
+
+
+def _format(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise UsageError(f"{path}: a trace is a {' or '.join(_FORMATS)} file.", hint="Give it such an ending.")
+    return suffix
