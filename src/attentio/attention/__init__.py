@@ -1,0 +1,31 @@
+"""Attention of every kind, usable alone: needs torch and nothing else of Attentio.
+
+A kind is a choice on each of three axes, `score` (how well a query fits a key), `window` (which keys it sees) and
+`normalize` (how scores become weights), over one head or several. `attention.py` puts them together.
+"""
+
+from attentio.attention.attention import Attended, Attention, AttentionState
+from attentio.attention.heads import merge_heads
+from attentio.attention.memory import Memory
+from attentio.attention.normalize import NORMALIZERS, Normalized, Normalizer, RowNormalizer
+from attentio.attention.score import SCORES, AdditiveScore, InnerProductScore, Score
+from attentio.attention.window import WINDOWS, Span, Window
+
+__all__ = [
+    "NORMALIZERS",
+    "SCORES",
+    "WINDOWS",
+    "AdditiveScore",
+    "Attended",
+    "Attention",
+    "AttentionState",
+    "InnerProductScore",
+    "Memory",
+    "Normalized",
+    "Normalizer",
+    "RowNormalizer",
+    "Score",
+    "Span",
+    "Window",
+    "merge_heads",
+]

@@ -1,0 +1,151 @@
+"""The contract: preparing, attending to all at once and step by step, masks, heads."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from attentio.attention import Attention, merge_heads
+
+B, H, T, S = 2, 3, 5, 7
+
+
+def made(**options):
+    torch.manual_seed(0)
+    options = {"query_size": 6, "key_size": 9, "value_size": 12, "num_heads": H} | options
+    return Attention(options.pop("query_size"), options.pop("key_size"), options.pop("value_size"), **options).double()
+
+
+def operands(query_size=6, key_size=9, value_size=12):
+    torch.manual_seed(1)
+    mask = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
+    return (
+        torch.randn(B, T, query_size, dtype=torch.float64),
+        torch.randn(B, S, key_size, dtype=torch.float64),
+        torch.randn(B, S, value_size, dtype=torch.float64),
+        mask,
+    )
+
+
+def test_shapes_are_always_four_axes():
+    attention = made()
+    query, keys, values, mask = operands()
+    attended = attention(query, attention.prepare(keys, values, mask))
+    assert attended.context.shape == (B, H, T, 4)
+    assert attended.weights.shape == (B, H, T, S)
+    assert merge_heads(attended.context).shape == (B, T, 12)
+
+
+def test_one_head_of_dot_attention_worked_by_hand():
+    attention = Attention(2, 2, score="dot").double()
+    memory = attention.prepare(torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]).double())
+    # scores 0 and ln 3: weights 1/4 and 3/4, context is the values, which are the keys, in these shares
+    attended = attention(torch.tensor([[[0.0, math.log(3)]]]).double(), memory)
+    torch.testing.assert_close(attended.weights.flatten(), torch.tensor([0.25, 0.75]).double())
+    torch.testing.assert_close(attended.context.flatten(), torch.tensor([0.25, 0.75]).double())
+
+
+@pytest.mark.parametrize("score", ["dot", "scaled_dot"])
+def test_dot_scores_agree_with_torch(score):
+    query, keys, values, mask = operands(query_size=9)
+    attention = made(score=score, query_size=9)
+    attended = attention(query, attention.prepare(keys, values, mask))
+    split = [tensor.unflatten(-1, (H, -1)).transpose(1, 2) for tensor in (query, keys, values)]
+    scale = 1.0 if score == "dot" else None
+    expected = F.scaled_dot_product_attention(*split, attn_mask=mask[:, None, None], scale=scale)
+    torch.testing.assert_close(attended.context, expected)
+
+
+def test_step_by_step_equals_all_at_once():
+    attention = made()
+    query, keys, values, mask = operands()
+    memory = attention.prepare(keys, values, mask)
+    expected = attention(query, memory)
+    state = attention.start(memory)
+    for t in range(T):
+        attended, state = attention.step(query[:, t : t + 1], memory, state)
+        torch.testing.assert_close(attended.context, expected.context[:, :, t : t + 1])
+        torch.testing.assert_close(attended.weights, expected.weights[:, :, t : t + 1])
+    assert state == expected.state
+
+
+def test_a_step_is_seen_by_forward_hooks():
+    attention = made()
+    query, keys, values, mask = operands()
+    memory = attention.prepare(keys, values, mask)
+    seen = []
+    attention.register_forward_hook(lambda _module, _inputs, attended: seen.append(attended.weights))
+    attended, _ = attention.step(query[:, :1], memory, attention.start(memory))
+    assert seen[0] is attended.weights
+
+
+def test_what_stands_in_the_padding_changes_nothing():
+    attention = made()
+    query, keys, values, mask = operands()
+    clean = attention(query, attention.prepare(keys, values, mask))
+    dirty_keys, dirty_values = keys.clone(), values.clone()
+    dirty_keys[~mask], dirty_values[~mask] = float("nan"), float("inf")
+    dirty = attention(query, attention.prepare(dirty_keys, dirty_values, mask))
+    torch.testing.assert_close(dirty.context, clean.context)
+    dirty.context.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in attention.parameters())
+
+
+def test_a_mask_of_the_call_is_added_to_that_of_the_memory():
+    attention = made()
+    query, keys, values, mask = operands()
+    call = torch.rand(T, S) < 0.5
+    weights = attention(query, attention.prepare(keys, values, mask), mask=call).weights
+    allowed = call & mask[:, None, None]
+    assert ((weights > 0) == allowed).all()
+
+
+def test_a_row_that_may_attend_nowhere_gives_zeros():
+    attention = made()
+    query, keys, values, mask = operands()
+    call = torch.ones(T, 1, dtype=torch.bool)
+    call[2] = False
+    query.requires_grad_()
+    attended = attention(query, attention.prepare(keys, values, mask), mask=call)
+    assert (attended.context[:, :, 2] == 0).all()
+    assert (attended.weights[:, :, 2] == 0).all()
+    attended.context.sum().backward()
+    assert query.grad.isfinite().all()
+
+
+def test_beams_change_places():
+    attention = made()
+    query, keys, values, mask = operands()
+    memory = attention.prepare(keys, values, mask)
+    rows = torch.tensor([1, 1, 0])
+    attended = attention(query[rows], memory.select(rows), state=attention.start(memory).select(rows))
+    torch.testing.assert_close(attended.context, attention(query, memory).context[rows])
+
+
+def test_scores_in_bfloat16_are_normalized_in_float32():
+    attention = Attention(8, 8, score="scaled_dot")
+    keys = torch.randn(2, 5, 8).bfloat16()
+    attended = attention(torch.randn(2, 3, 8).bfloat16(), attention.prepare(keys))
+    assert attended.weights.dtype == torch.float32
+    assert attended.context.dtype == torch.bfloat16
+    torch.testing.assert_close(attended.weights.sum(-1), torch.ones(2, 1, 3))
+
+
+def test_weights_are_shown_before_dropout():
+    attention = made(dropout=0.9)
+    query, keys, values, mask = operands()
+    memory = attention.prepare(keys, values, mask)
+    in_training = attention(query, memory)
+    in_use = attention.eval()(query, memory)
+    torch.testing.assert_close(in_training.weights, in_use.weights)
+    assert not torch.allclose(in_training.context, in_use.context)
+
+
+def test_unequal_cuts_and_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="query_size 7 cannot be cut into 2 equal heads"):
+        Attention(7, 8, num_heads=2)
+    with pytest.raises(ValueError, match=r"score 'bahdanau' is unknown; known are dot"):
+        Attention(8, 8, score="bahdanau")
+    with pytest.raises(ValueError, match="bilinear"):
+        Attention(8, 6, score="dot")
