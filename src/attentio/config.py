@@ -1,0 +1,228 @@
+"""One frozen, strict description of a run: every setting is declared here once, with its meaning, and saved as TOML.
+
+Sections are `data` (declared beside the data pipeline), `model`, `attention` and `train`. Presets are plain nested
+dictionaries laid under the user's own file and `-o section.key=value` overrides. No module but `cli` and the loaders of a
+run reads TOML; everything else is handed its section.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from attentio.data.settings import DataConfig
+from attentio.errors import DataError, UsageError
+
+Settings = Mapping[str, object]
+
+
+class ModelConfig(BaseModel):
+    """The encoder–decoder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    family: Annotated[Literal["rnn"], Field(description="kind of encoder and decoder")] = "rnn"
+    cell: Annotated[Literal["lstm", "gru"], Field(description="recurrent cell")] = "lstm"
+    query: Annotated[
+        Literal["current", "previous"],
+        Field(
+            description="decoder state that asks the attention: 'previous' (Bahdanau: the context enters the cell) or "
+            "'current' (Luong: the context joins after the cell)"
+        ),
+    ] = "current"
+    input_feeding: Annotated[
+        bool, Field(description="with query = 'current': feed the last attentional state into the cell (slower)")
+    ] = False
+    embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings")] = 512
+    hidden_size: Annotated[int, Field(ge=2, description="width of encoder output and decoder state")] = 512
+    encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 2
+    decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 2
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
+    tie_embeddings: Annotated[
+        bool, Field(description="one matrix for the target embedding and the output layer")
+    ] = True
+
+
+class AttentionConfig(BaseModel):
+    """The attention: score, normaliser, window and heads are independent choices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    score: Annotated[str, Field(description="how a query and a key are compared")] = "additive"
+    normalize: Annotated[str, Field(description="how scores become weights")] = "softmax"
+    window: Annotated[str, Field(description="which source positions a query may see")] = "full"
+    num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0
+
+
+class TrainConfig(BaseModel):
+    """The optimisation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    epochs: Annotated[int, Field(ge=1, description="passes over the training pairs")] = 30
+    max_steps: Annotated[int | None, Field(ge=1, description="stop after this many updates")] = None
+    max_seconds: Annotated[
+        float | None,
+        Field(gt=0, description="stop after this long; the schedule is planned to end there (--max-time)"),
+    ] = None
+    batch_tokens: Annotated[int, Field(ge=1, description="source + target tokens in a batch, padding included")] = 4096
+    learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
+    warmup_steps: Annotated[int, Field(ge=0, description="updates of linear warm-up")] = 400
+    schedule: Annotated[
+        Literal["linear", "cosine", "inverse_sqrt", "constant"], Field(description="decay after the warm-up")
+    ] = "cosine"
+    weight_decay: Annotated[float, Field(ge=0, description="decoupled weight decay of AdamW")] = 0.01
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="mass spread over the whole vocabulary")] = 0.1
+    clip_norm: Annotated[float, Field(gt=0, description="largest gradient norm")] = 1.0
+    average_decay: Annotated[
+        float, Field(ge=0, lt=1, description="decay of the running average of the weights; 0 keeps the last weights")
+    ] = 0.998
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], Field(description="arithmetic of matrix products; auto: bf16 where it is fast")
+    ] = "auto"
+    evaluate_every: Annotated[
+        int | None, Field(ge=1, description="updates between evaluations on dev; default: about once an epoch")
+    ] = None
+    evaluate_pairs: Annotated[int, Field(ge=1, description="dev sentences translated at each evaluation")] = 300
+    patience: Annotated[
+        int | None, Field(ge=1, description="stop after this many evaluations without a better dev chrF")
+    ] = 10
+    save_every_seconds: Annotated[float, Field(gt=0, description="time between checkpoints")] = 30.0
+    seed: Annotated[int, Field(ge=0, description="seed of the split, the initial weights, the order and dropout")] = 1
+    device: Annotated[str, Field(description="cpu, cuda, cuda:1, mps or auto")] = "auto"
+
+
+class RunConfig(BaseModel):
+    """All settings of a run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    attention: AttentionConfig = AttentionConfig()
+    train: TrainConfig = TrainConfig()
+
+
+PRESETS: dict[str, Settings] = {
+    "notebook": {
+        "data": {"source_tokenizer": "word", "target_tokenizer": "char", "dev": 0, "test": 0},
+        "model": {
+            "query": "previous",
+            "embedding_size": 128,
+            "hidden_size": 128,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+            "dropout": 0.0,
+            "tie_embeddings": False,
+        },
+        "attention": {"score": "dot"},
+        "train": {
+            "epochs": 150,
+            "label_smoothing": 0.0,
+            "warmup_steps": 20,
+            "batch_tokens": 512,
+            "weight_decay": 0.0,
+            "average_decay": 0.0,
+            "learning_rate": 5e-3,
+        },
+    },
+    "tiny": {
+        "model": {"embedding_size": 128, "hidden_size": 128, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.1}
+    },
+    "small": {
+        "model": {"embedding_size": 256, "hidden_size": 256, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.2}
+    },
+    "base": {},
+}
+
+
+def effective_config(
+    *, preset: str = "base", file: Path | None = None, overrides: Sequence[str] = (), settings: Settings | None = None
+) -> RunConfig:
+    """Lays preset, TOML file, command-line settings and `section.key=value` overrides over the defaults, in that order.
+
+    Raises UsageError naming every unknown or ill-typed key, with a suggestion.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, list(PRESETS)))
+    layers: list[Settings] = [PRESETS[preset]]
+    if file is not None:
+        layers.append(_read_toml(file))
+    layers.append(settings or {})
+    layers.extend(_parse_override(text) for text in overrides)
+    merged: dict[str, object] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
+    return parse_config(merged, where="settings" if file is None else str(file))
+
+
+def parse_config(settings: Settings, *, where: str) -> RunConfig:
+    """Validates nested settings; raises UsageError with one clause per fault."""
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(_describe(dict(fault)) for fault in error.errors())
+        raise UsageError(f"{where}: {faults}", code="E_CONFIG") from None
+
+
+def dump_config(config: RunConfig) -> str:
+    """The configuration as TOML; `load_config` reads it back unchanged (unset optional keys are left out)."""
+    return tomli_w.dumps(config.model_dump(exclude_none=True, mode="json"))
+
+
+def load_config(path: Path) -> RunConfig:
+    """Reads a configuration written by `dump_config`."""
+    return parse_config(_read_toml(path), where=str(path))
+
+
+def _read_toml(path: Path) -> Settings:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file.", file=path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not valid TOML: {error}.", file=path) from None
+
+
+def _parse_override(text: str) -> Settings:
+    path, separator, value = text.partition("=")
+    section, dot, key = path.strip().partition(".")
+    if not (separator and dot and section and key):
+        raise UsageError(f"cannot read the override {text!r}.", hint="Write it as section.key=value.")
+    try:
+        parsed = tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    return {section: {key: parsed}}
+
+
+def _merge(base: Settings, over: Settings) -> dict[str, object]:
+    merged = dict(base)
+    for key, value in over.items():
+        under = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            merged[key] = _merge(cast(Settings, under), cast(Settings, value))
+        else:
+            merged[key] = value
+    return merged
+
+
+def _describe(fault: dict[str, object]) -> str:
+    location = cast(tuple[object, ...], fault["loc"])
+    name = ".".join(str(part) for part in location)
+    if fault["type"] == "extra_forbidden":
+        known: Mapping[str, object] = RunConfig.model_fields
+        if len(location) > 1:
+            known = type(getattr(RunConfig(), str(location[0]))).model_fields
+        return f"unknown setting {name}. {_suggestion(str(location[-1]), list(known))}"
+    return f"{name}: {str(fault['msg']).lower()} (got {fault['input']!r})"
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."

@@ -1,0 +1,1 @@
+"""Encoder–decoder models: embeddings in, logits out; any `attentio.attention.Attention` in between."""

@@ -1,0 +1,177 @@
+"""Recurrent layers over time: an LSTM or GRU layer in one direction, and the bidirectional layer built from two.
+
+The parameters are those of `torch.nn.LSTM` / `torch.nn.GRU`, and torch's layer is the definition. On a CPU the LSTM runs
+through `_LSTMOverTime`, the same sums with a backward pass written by hand: all input projections in one product before the
+loop, all weight gradients in one product after it. Tensors are time-major, (T, B, width).
+"""
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+class CellState(NamedTuple):
+    """What a recurrent layer carries from step to step: `hidden` (B, H) and, for the LSTM, `cell` (B, H)."""
+
+    hidden: Tensor
+    cell: Tensor | None = None
+
+    def select(self, indices: Tensor) -> "CellState":
+        """The rows `indices`, in that order."""
+        return CellState(self.hidden[indices], None if self.cell is None else self.cell[indices])
+
+
+class LSTM(nn.Module):
+    """One LSTM layer (Hochreiter & Schmidhuber 1997, with forget gate): i, f, o = sigmoid(.), c' = f c + i g, h' = o tanh c'."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.layer = nn.LSTM(input_size, hidden_size)
+
+    def start(self, hidden: Tensor, cell: Tensor) -> CellState:
+        """The first state from two (B, H) tensors."""
+        return CellState(hidden, cell)
+
+    def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """inputs (T, B, I), state (B, H) -> outputs (T, B, H) and the last state."""
+        w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
+        assert state.cell is not None
+        if inputs.device.type != "cpu":
+            outputs, (hidden, cell) = self.layer(inputs, (state.hidden[None], state.cell[None]))
+            return outputs, CellState(hidden[0], cell[0])
+        projected = F.linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
+        dtype = projected.dtype
+        outputs, cells = cast(
+            tuple[Tensor, Tensor],
+            _LSTMOverTime.apply(projected, state.hidden.to(dtype), state.cell.to(dtype), w_hh.to(dtype)),
+        )
+        return outputs, CellState(outputs[-1], cells[-1])
+
+
+class GRU(nn.Module):
+    """One GRU layer (Cho 2014), in torch's form: the reset gate acts after the recurrent product."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.layer = nn.GRU(input_size, hidden_size)
+
+    def start(self, hidden: Tensor, cell: Tensor) -> CellState:  # noqa: ARG002  (one interface for both cells)
+        """The first state from two (B, H) tensors, of which the GRU needs only the first."""
+        return CellState(hidden)
+
+    def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """inputs (T, B, I), state (B, H) -> outputs (T, B, H) and the last state."""
+        if inputs.device.type != "cpu":
+            outputs, hidden = self.layer(inputs, state.hidden[None])
+            return outputs, CellState(hidden[0])
+        w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
+        projected = F.linear(inputs, w_ih, b_ih)  # (T, B, 3H)
+        hidden = state.hidden.to(projected.dtype)
+        outputs: list[Tensor] = []
+        for step in projected.unbind(0):
+            hidden = self._cell(step, F.linear(hidden, w_hh, b_hh), hidden)
+            outputs.append(hidden)
+        return torch.stack(outputs), CellState(hidden)
+
+    @staticmethod
+    def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
+        gates_in, new_in = from_input.split([2 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
+        gates_hidden, new_hidden = from_hidden.split([2 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
+        reset, update = torch.sigmoid(gates_in + gates_hidden).chunk(2, dim=-1)
+        return torch.lerp(torch.tanh(new_in + reset * new_hidden), hidden, update)
+
+
+CELLS = {"lstm": LSTM, "gru": GRU}
+RecurrentLayer = LSTM | GRU
+
+
+class Bidirectional(nn.Module):
+    """Two layers, one reading each sentence forwards and one backwards from its own last token."""
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        if hidden_size % 2:
+            raise ValueError(f"a bidirectional layer splits its width over two directions: {hidden_size} is odd")
+        self.forwards = CELLS[cell](input_size, hidden_size // 2)
+        self.backwards = CELLS[cell](input_size, hidden_size // 2)
+
+    def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
+        """inputs (T, B, I) and `mirror` from `mirror_indices` -> outputs (T, B, H); padding never reaches a real position."""
+        zeros = inputs.new_zeros(inputs.shape[1], self.forwards.hidden_size)
+        ahead, _ = self.forwards(inputs, self.forwards.start(zeros, zeros))
+        back, _ = self.backwards(_take(inputs, mirror), self.backwards.start(zeros, zeros))
+        return torch.cat([ahead, _take(back, mirror)], dim=-1)
+
+
+def mirror_indices(lengths: Tensor, size: int) -> Tensor:
+    """For lengths (B,): flat indices into (size * B) that reverse each column up to its length and leave its padding in place."""
+    time = torch.arange(size, device=lengths.device)[:, None]  # (T, 1)
+    source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
+    return (source * lengths.shape[0] + torch.arange(lengths.shape[0], device=lengths.device)).flatten()
+
+
+def _take(x: Tensor, flat_indices: Tensor) -> Tensor:
+    return x.flatten(0, 1).index_select(0, flat_indices).view_as(x)
+
+
+class _LSTMOverTime(torch.autograd.Function):
+    """h, c = LSTM(projected, h_0, c_0) with gates in torch's order i, f, g, o.
+
+    projected (T, B, 4H) = W_ih x + b; returns all hidden and all cell states, (T, B, H) each.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        steps, batch, width = projected.shape
+        size = width // 4
+        gates = torch.empty_like(projected)
+        hiddens = projected.new_empty(steps + 1, batch, size)
+        cells = projected.new_empty(steps + 1, batch, size)
+        squashed = projected.new_empty(steps, batch, size)  # tanh(c)
+        hiddens[0], cells[0] = hidden, cell
+        transposed = weight.t()
+        for t in range(steps):
+            torch.addmm(projected[t], hiddens[t], transposed, out=gates[t])
+            i, f, g, o = gates[t].split(size, dim=-1)
+            gates[t, :, : 2 * size].sigmoid_()
+            g.tanh_()
+            o.sigmoid_()
+            torch.mul(f, cells[t], out=cells[t + 1]).addcmul_(i, g)
+            torch.tanh(cells[t + 1], out=squashed[t])
+            torch.mul(o, squashed[t], out=hiddens[t + 1])
+        ctx.save_for_backward(gates, hiddens, cells, squashed, weight)
+        return hiddens[1:], cells[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        d_hiddens, d_cells = grads
+        gates, hiddens, cells, squashed, weight = cast(tuple[Tensor, ...], ctx.saved_tensors)
+        steps, batch, width = gates.shape
+        size = width // 4
+        d_gates = torch.empty_like(gates)  # before the squashing functions
+        d_hidden = torch.zeros_like(hiddens[0])
+        d_cell = torch.zeros_like(cells[0])
+        sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+        tanh_backward = torch.ops.aten.tanh_backward
+        for t in reversed(range(steps)):
+            i, f, g, o = gates[t].split(size, dim=-1)
+            d_i, d_f, d_g, d_o = d_gates[t].split(size, dim=-1)
+            d_hidden = d_hidden + d_hiddens[t]
+            d_cell = d_cell + d_cells[t] + tanh_backward(d_hidden * o, squashed[t])
+            torch.mul(d_cell, g, out=d_i)
+            torch.mul(d_cell, cells[t], out=d_f)
+            torch.mul(d_hidden, squashed[t], out=d_o)
+            both, open_both = d_gates[t, :, : 2 * size], gates[t, :, : 2 * size]
+            sigmoid_backward(both, open_both, grad_input=both)
+            sigmoid_backward(d_o, o, grad_input=d_o)
+            tanh_backward.grad_input(d_cell * i, g, grad_input=d_g)
+            d_cell = d_cell * f
+            d_hidden = d_gates[t] @ weight
+        d_weight = d_gates.flatten(0, 1).t() @ hiddens[:-1].flatten(0, 1)
+        return d_gates, d_hidden, d_cell, d_weight

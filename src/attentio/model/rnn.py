@@ -1,0 +1,232 @@
+"""Recurrent encoder and decoders with attention.
+
+`RNNEncoder` is bidirectional. Two decoders differ in which state asks the attention:
+`BahdanauDecoder` asks with the previous state, and the context enters the cell (Bahdanau 2015);
+`LuongDecoder` asks with the current state, and the context joins after the cell (Luong 2015). Without input feeding the
+Luong decoder runs over the whole target at once; the others must go step by step, also in training.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attentio.attention import Attention, AttentionState, Memory, merge_heads
+from attentio.model.dropout import Dropout
+from attentio.model.embedding import TokenEmbedding
+from attentio.model.recurrence import CELLS, Bidirectional, CellState, RecurrentLayer, mirror_indices
+
+
+class Encoded(NamedTuple):
+    """A batch of encoded sources: `states` (B, S, H), `mask` (B, S) True at real tokens, `summary` (B, H)."""
+
+    states: Tensor
+    mask: Tensor
+    summary: Tensor
+
+
+class RNNState(NamedTuple):
+    """What an RNN decoder carries from step to step, one row per sentence or hypothesis."""
+
+    memory: Memory
+    attention: AttentionState
+    cells: tuple[CellState, ...]
+    feed: Tensor | None
+
+    def select(self, indices: Tensor) -> "RNNState":
+        """The rows `indices`: repeats them for a beam, drops finished sentences."""
+        return self._replace(memory=self.memory.select(indices))._select_carried(indices)
+
+    def reorder(self, indices: Tensor) -> "RNNState":
+        """The rows `indices` where every row keeps its sentence (a beam's hypotheses): the memory stays as it is."""
+        return self._select_carried(indices)
+
+    def _select_carried(self, indices: Tensor) -> "RNNState":
+        return self._replace(
+            attention=self.attention.select(indices),
+            cells=tuple(cell.select(indices) for cell in self.cells),
+            feed=None if self.feed is None else self.feed[indices],
+        )
+
+
+class RNNEncoder(nn.Module):
+    """Bidirectional layers, each reading the concatenated outputs of the one below."""
+
+    def __init__(self, embedding: TokenEmbedding, *, cell: str, hidden_size: int, num_layers: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = embedding
+        width = embedding.table.shape[1]
+        self.layers = nn.ModuleList(
+            Bidirectional(cell, width if n == 0 else hidden_size, hidden_size) for n in range(num_layers)
+        )
+        self.dropout = Dropout(dropout)
+
+    def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
+        """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
+        time = torch.arange(source.shape[1], device=source.device)
+        mask = time < lengths[:, None]  # (B, S)
+        mirror = mirror_indices(lengths, source.shape[1])
+        states = self.embedding(source.t())  # (S, B, E)
+        for layer in self.layers:
+            states = self.dropout(layer(states, mirror))  # (S, B, H)
+        states = states.transpose(0, 1)  # (B, S, H)
+        ends = states[torch.arange(source.shape[0], device=source.device), lengths - 1]  # last token, read forwards
+        half = ends.shape[-1] // 2
+        summary = torch.cat([ends[:, :half], states[:, 0, half:]], dim=-1)  # first token, read backwards
+        return Encoded(states, mask, summary)
+
+
+class RNNDecoder(nn.Module):
+    """What both decoders share: embedding, cells, first state and output layer. Subclasses say how a step goes."""
+
+    def __init__(
+        self,
+        embedding: TokenEmbedding,
+        cells: list[RecurrentLayer],
+        attention: Attention,
+        *,
+        summary_size: int,
+        dropout: float,
+        tie_embeddings: bool,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.cells = nn.ModuleList(cells)
+        self.attention = attention
+        self.dropout = Dropout(dropout)
+        hidden_size, (vocab_size, width) = cells[0].hidden_size, embedding.table.shape
+        self.first_state = nn.Linear(summary_size, 2 * hidden_size * len(cells))
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+        self.output = embedding.table if tie_embeddings else nn.Parameter(torch.randn(vocab_size, width) * width**-0.5)
+
+    def start(self, encoded: Encoded) -> RNNState:
+        """The state before the first token; the keys are projected here, once per sentence."""
+        memory = self.attention.prepare(encoded.states, mask=encoded.mask)
+        first = torch.tanh(self.first_state(encoded.summary)).chunk(2 * len(self.cells), dim=-1)
+        cells = tuple(cell.start(*pair) for cell, pair in zip(self.cells, zip(first[::2], first[1::2], strict=True), strict=True))
+        return RNNState(memory, self.attention.start(memory), cells, self.first_feed(encoded))
+
+    def first_feed(self, encoded: Encoded) -> Tensor | None:
+        """What the cell is fed beside the first token, if anything."""
+        raise NotImplementedError
+
+    def features_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+        """embedded (B, E) -> features (B, E) for the output layer, and the next state."""
+        raise NotImplementedError
+
+    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
+        state = self.start(encoded)
+        features: list[Tensor] = []
+        for embedded in self.embedding(tokens).unbind(1):
+            step, state = self.features_step(embedded, state)
+            features.append(step)
+        return torch.stack(features, dim=1)
+
+    def step(self, tokens: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+        """tokens (B,) -> logits (B, V) of the next token, and the next state."""
+        features, state = self.features_step(self.embedding(tokens), state)
+        return self.project(features), state
+
+    def forward(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Teacher forcing: tokens (B, T), starting with bos -> logits (B, T, V)."""
+        return self.project(self.features(tokens, encoded))
+
+    def project(self, features: Tensor) -> Tensor:
+        """features (..., E) -> logits (..., V)."""
+        return nn.functional.linear(features, self.output, self.bias)
+
+    def run_cells(self, inputs: Tensor, cells: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
+        """inputs (T, B, I) through all layers -> outputs (T, B, H) of the top one and the new states."""
+        states: list[CellState] = []
+        for layer, cell in zip(self.cells, cells, strict=True):
+            outputs, state = layer(inputs, cell)
+            inputs = self.dropout(outputs)
+            states.append(state)
+        return inputs, tuple(states)
+
+
+class LuongDecoder(RNNDecoder):
+    """s_t = cell(y_{t-1}, s_{t-1}); c_t = attend(s_t); h_t = tanh(W_c [c_t; s_t]) (Luong 2015, eq. 5)."""
+
+    def __init__(
+        self,
+        embedding: TokenEmbedding,
+        cells: list[RecurrentLayer],
+        attention: Attention,
+        *,
+        memory_size: int,
+        dropout: float,
+        tie_embeddings: bool,
+        input_feeding: bool,
+    ) -> None:
+        super().__init__(
+            embedding, cells, attention, summary_size=memory_size, dropout=dropout, tie_embeddings=tie_embeddings
+        )
+        self.input_feeding = input_feeding
+        self.combine = nn.Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
+
+    def first_feed(self, encoded: Encoded) -> Tensor | None:
+        """With input feeding, zeros (Luong 2015, section 3.3)."""
+        if not self.input_feeding:
+            return None
+        return encoded.states.new_zeros(encoded.states.shape[0], self.combine.out_features)
+
+    def features_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+        """embedded (B, E) -> attentional features (B, E), and the next state."""
+        inputs = embedded if state.feed is None else torch.cat([embedded, state.feed], dim=-1)
+        hidden, cells = self.run_cells(inputs[None], state.cells)
+        attended, attention = self.attention.step(hidden.transpose(0, 1), state.memory, state.attention)
+        features = self._combine(merge_heads(attended.context), hidden.transpose(0, 1))[:, 0]
+        return features, RNNState(state.memory, attention, cells, None if state.feed is None else features)
+
+    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
+        if self.input_feeding:
+            return super().features(tokens, encoded)
+        state = self.start(encoded)
+        hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells)  # (T, B, H)
+        attended = self.attention(hidden.transpose(0, 1), state.memory, state=state.attention)
+        return self._combine(merge_heads(attended.context), hidden.transpose(0, 1))
+
+    def _combine(self, context: Tensor, hidden: Tensor) -> Tensor:
+        return self.dropout(torch.tanh(self.combine(torch.cat([context.to(hidden.dtype), hidden], dim=-1))))
+
+
+class BahdanauDecoder(RNNDecoder):
+    """c_t = attend(s_{t-1}); s_t = cell([y_{t-1}; c_t], s_{t-1}); p(y_t) = g(y_{t-1}, s_t, c_t) (Bahdanau 2015, eqs 4-6)."""
+
+    def __init__(
+        self,
+        embedding: TokenEmbedding,
+        cells: list[RecurrentLayer],
+        attention: Attention,
+        *,
+        memory_size: int,
+        dropout: float,
+        tie_embeddings: bool,
+    ) -> None:
+        super().__init__(
+            embedding, cells, attention, summary_size=memory_size, dropout=dropout, tie_embeddings=tie_embeddings
+        )
+        width = embedding.table.shape[1]
+        self.readout = nn.Linear(width + cells[0].hidden_size + memory_size, width)
+
+    def first_feed(self, encoded: Encoded) -> Tensor | None:  # noqa: ARG002
+        """Nothing: what enters the cell beside the token is this step's own context."""
+        return None
+
+    def features_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+        """embedded (B, E) -> readout features (B, E), and the next state."""
+        query = state.cells[-1].hidden[:, None]
+        attended, attention = self.attention.step(query, state.memory, state.attention)
+        context = merge_heads(attended.context)[:, 0].to(embedded.dtype)
+        hidden, cells = self.run_cells(torch.cat([embedded, context], dim=-1)[None], state.cells)
+        read = torch.cat([embedded, hidden[0].to(embedded.dtype), context], dim=-1)
+        features = self.dropout(torch.tanh(self.readout(read)))
+        return features, RNNState(state.memory, attention, cells, None)
+
+
+def build_cells(cell: str, input_size: int, hidden_size: int, num_layers: int) -> list[RecurrentLayer]:
+    """The decoder's layers; only the lowest one reads `input_size`."""
+    return [CELLS[cell](input_size if n == 0 else hidden_size, hidden_size) for n in range(num_layers)]

@@ -1,0 +1,84 @@
+"""The whole translator: an encoder, a decoder and the attention between them, built from a configuration."""
+
+from torch import Tensor, nn
+
+from attentio.attention import Attention
+from attentio.config import AttentionConfig, ModelConfig
+from attentio.errors import UsageError
+from attentio.model.embedding import TokenEmbedding
+from attentio.model.rnn import BahdanauDecoder, Encoded, LuongDecoder, RNNDecoder, RNNEncoder, build_cells
+
+
+class Seq2Seq(nn.Module):
+    """An encoder and a decoder that looks at what the encoder made of the source."""
+
+    def __init__(self, encoder: RNNEncoder, decoder: RNNDecoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
+        """source (B, S) tokens ending with eos, lengths (B,) -> what the decoder starts from."""
+        return self.encoder(source, lengths)
+
+    def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
+        """source (B, S), lengths (B,), target_in (B, T) starting with bos -> logits (B, T, V)."""
+        return self.decoder(target_in, self.encode(source, lengths))
+
+    def num_parameters(self) -> int:
+        """Trainable numbers, shared ones counted once."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def build_model(model: ModelConfig, attention: AttentionConfig, source_vocab: int, target_vocab: int) -> Seq2Seq:
+    """Builds the model a configuration describes, with fresh random weights from torch's generator.
+
+    Raises UsageError when the pieces do not fit together, with the reason.
+    """
+    hidden = model.hidden_size
+    if hidden % 2 or hidden % attention.num_heads:
+        raise UsageError(
+            f"model.hidden_size = {hidden} must be even and divisible by attention.num_heads = {attention.num_heads}."
+        )
+    source_embedding = TokenEmbedding(source_vocab, model.embedding_size, model.dropout)
+    target_embedding = TokenEmbedding(target_vocab, model.embedding_size, model.dropout)
+    encoder = RNNEncoder(
+        source_embedding, cell=model.cell, hidden_size=hidden, num_layers=model.encoder_layers, dropout=model.dropout
+    )
+    try:
+        cross = Attention(
+            hidden,
+            hidden,
+            score=attention.score,
+            normalize=attention.normalize,
+            window=attention.window,
+            num_heads=attention.num_heads,
+            dropout=attention.dropout,
+        )
+    except ValueError as error:
+        raise UsageError(f"attention: {error}") from None
+    width = model.embedding_size
+    if model.query == "previous":
+        if model.input_feeding:
+            raise UsageError("model.input_feeding needs model.query = 'current': with 'previous' the context enters the cell anyway.")
+        cells = build_cells(model.cell, width + hidden, hidden, model.decoder_layers)
+        decoder: RNNDecoder = BahdanauDecoder(
+            target_embedding,
+            cells,
+            cross,
+            memory_size=hidden,
+            dropout=model.dropout,
+            tie_embeddings=model.tie_embeddings,
+        )
+    else:
+        cells = build_cells(model.cell, 2 * width if model.input_feeding else width, hidden, model.decoder_layers)
+        decoder = LuongDecoder(
+            target_embedding,
+            cells,
+            cross,
+            memory_size=hidden,
+            dropout=model.dropout,
+            tie_embeddings=model.tie_embeddings,
+            input_feeding=model.input_feeding,
+        )
+    return Seq2Seq(encoder, decoder)
