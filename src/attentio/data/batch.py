@@ -1,0 +1,213 @@
+"""Batches by token budget, bucketed by length, reproducible by seed; the sampler's place can be saved and restored.
+
+`BatchSampler` decides which pairs go together and in which order, from lengths alone; `collate` turns the indices of
+one batch into padded tensors. Neither holds a Python object per sentence, so five million pairs cost a few arrays.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from attentio.data.corpus import EncodedCorpus, Side
+from attentio.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+# Widths of the bands of target lengths that are tried: the smaller the corpus for its batches, the wider is best.
+_BANDS = (1, 2, 3, 4, 6, 8)
+_GOOD_PADDING = 0.02
+
+
+class Batch(NamedTuple):
+    """One padded batch: B pairs, S and T the longest source and target including their end piece."""
+
+    source: torch.Tensor  # (B, S) int64, ends with eos, padded with 0
+    source_lengths: torch.Tensor  # (B,) int64, eos counted
+    target_in: torch.Tensor  # (B, T) int64, begins with bos
+    target_out: torch.Tensor  # (B, T) int64, ends with eos, padded with 0
+    num_target_tokens: int  # positions of target_out that are not padding
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        source, source_lengths, target_in, target_out = (t.to(device, non_blocking=True) for t in self[:4])
+        return Batch(source, source_lengths, target_in, target_out, self.num_target_tokens)
+
+
+class BatchSampler:
+    """Batches of indices, `batch.source_lengths` and targets alike within one, in an order that differs every epoch.
+
+    A batch of B pairs whose longest source and target have S and T positions (end piece counted) holds at most
+    `max_tokens` = B * (S + T) positions, padding included, or at most `max_sentences` pairs; give one or both. A pair
+    longer than the budget makes a batch of its own. Lengths count as rounded up to a multiple of `length_multiple`,
+    and B is rounded down to one of `size_multiple` where it is larger, so that few distinct shapes occur.
+
+    Iterating yields what remains of the current epoch and moves on to the next; `state_dict` taken between two batches
+    says where to go on. The same seed and epoch give the same batches, whatever was drawn before.
+    """
+
+    def __init__(
+        self,
+        source_lengths: npt.NDArray[np.integer[Any]],
+        target_lengths: npt.NDArray[np.integer[Any]],
+        *,
+        max_tokens: int | None = None,
+        max_sentences: int | None = None,
+        seed: int = 0,
+        length_multiple: int = 1,
+        size_multiple: int = 8,
+    ) -> None:
+        if len(source_lengths) != len(target_lengths):
+            raise ValueError(f"{len(source_lengths)} source lengths but {len(target_lengths)} target lengths")
+        if len(source_lengths) == 0:
+            raise ValueError("no pairs to make batches of")
+        if max_tokens is None and max_sentences is None:
+            raise ValueError("give max_tokens, max_sentences or both")
+        self.seed = seed
+        self.epoch = 0
+        self.position = 0
+        source = _rounded(source_lengths, length_multiple)
+        target = _rounded(target_lengths, length_multiple)
+        real = int(source_lengths.sum()) + int(target_lengths.sum()) + 2 * len(source)
+        best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
+        for band in _BANDS:
+            key = _sort_key(source, target, band)
+            order = np.argsort(key, kind="stable")
+            # Only pairs of equal lengths change places between epochs, so the cuts hold for all of them.
+            cuts = _cut(source[order], target[order], max_tokens, max_sentences, size_multiple)
+            padding = 1 - real / _positions(source[order], target[order], cuts)
+            if best is not None and padding >= best[0]:
+                break
+            best = (padding, key, cuts)
+            if padding < _GOOD_PADDING:
+                break
+        assert best is not None
+        self.padding, self._key, self._cuts = best
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self._cuts) - 1
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int64]]:
+        batches = self._epoch_batches(self.epoch)
+        for number, indices in enumerate(batches):
+            if number < self.position:
+                continue
+            # Moved before the batch is handed out: a state taken while it is in use must not repeat it.
+            self.position = number + 1
+            if self.position == len(self):
+                self.epoch, self.position = self.epoch + 1, 0
+            yield indices
+
+    def _epoch_batches(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
+        generator = np.random.default_rng([self.seed, epoch])
+        shuffled = generator.permutation(len(self._key))
+        order = shuffled[np.argsort(self._key[shuffled], kind="stable")]
+        for number in generator.permutation(len(self)):
+            yield order[self._cuts[number] : self._cuts[number + 1]]
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the sampler stands: seed, epoch, position in the epoch, and how many pairs and batches it knows."""
+        return {
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "position": self.position,
+            "pairs": len(self._key),
+            "batches": len(self),
+        }
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where `state` was taken; the data and the budget must be the same."""
+        if (state["pairs"], state["batches"]) != (len(self._key), len(self)):
+            raise ValueError(
+                f"state of {state['pairs']} pairs in {state['batches']} batches, not {len(self._key)} in {len(self)}"
+            )
+        self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]
+
+
+def sequential_batches(corpus: EncodedCorpus, max_tokens: int) -> Iterator[npt.NDArray[np.int64]]:
+    """All pairs once, in batches of like lengths in a fixed order, within `max_tokens` positions: for evaluation."""
+    source, target = _rounded(corpus.source.lengths, 1), _rounded(corpus.target.lengths, 1)
+    order = np.argsort(_sort_key(source, target), kind="stable")
+    cuts = _cut(source[order], target[order], max_tokens, None, 1)
+    for start, end in pairwise(cuts):
+        yield order[start:end]
+
+
+def collate(corpus: EncodedCorpus, indices: npt.NDArray[np.int64], *, length_multiple: int = 1) -> Batch:
+    """The pairs of `indices` as padded tensors; S and T are rounded up to `length_multiple`."""
+    source, source_lengths = _gather(corpus.source, indices, length_multiple)
+    target, target_lengths = _gather(corpus.target, indices, length_multiple)
+    target_in = np.empty_like(target)
+    target_in[:, 0] = BOS_ID
+    target_in[:, 1:] = target[:, :-1]
+    target_in[target_in == EOS_ID] = PAD_ID
+    return Batch(
+        torch.from_numpy(source),
+        torch.from_numpy(source_lengths),
+        torch.from_numpy(target_in),
+        torch.from_numpy(target),
+        int(target_lengths.sum()),
+    )
+
+
+def _gather(
+    side: Side, indices: npt.NDArray[np.int64], length_multiple: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Padded ids (B, L) with eos at the end of each row, and lengths (B,) with eos counted."""
+    starts = side.offsets[indices]
+    lengths = side.offsets[indices + 1] - starts
+    width = -(-(int(lengths.max()) + 1) // length_multiple) * length_multiple
+    columns = np.arange(width)
+    inside = columns < lengths[:, None]  # (B, L)
+    ids = np.full(inside.shape, PAD_ID, dtype=np.int64)
+    ids[inside] = side.tokens[(starts[:, None] + columns)[inside]]
+    ids[np.arange(len(indices)), lengths] = EOS_ID
+    return ids, lengths + 1
+
+
+def _rounded(lengths: npt.NDArray[np.integer[Any]], multiple: int) -> npt.NDArray[np.int64]:
+    """Positions a sentence takes in a batch: its pieces and eos, rounded up."""
+    return -(-(lengths.astype(np.int64) + 1) // multiple) * multiple
+
+
+def _sort_key(source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], band: int = 1) -> npt.NDArray[np.int64]:
+    """Orders pairs by bands of target length, in each by source length up and down by turns: neighbours are alike.
+
+    Equal keys mean equal lengths on both sides.
+    """
+    widest = int(source.max(initial=0)) + 1
+    bands, rest = np.divmod(target, band)
+    snake = np.where(bands % 2 == 0, source, widest - source)
+    return (bands * (widest + 1) + snake) * band + rest
+
+
+def _cut(
+    source: npt.NDArray[np.int64],
+    target: npt.NDArray[np.int64],
+    max_tokens: int | None,
+    max_sentences: int | None,
+    size_multiple: int,
+) -> npt.NDArray[np.int64]:
+    """Where the sorted pairs are cut into batches: N_batches + 1 boundaries."""
+    cuts = [0]
+    while (start := cuts[-1]) < len(source):
+        size = min(max_sentences or len(source), len(source) - start)
+        if max_tokens is not None:
+            size = max(1, min(size, max_tokens // int(source[start] + target[start])))
+            widths = np.maximum.accumulate(source[start : start + size]) + np.maximum.accumulate(
+                target[start : start + size]
+            )
+            # Cost grows with every pair, so the last one within the budget is found by bisection.
+            size = int(np.searchsorted(np.arange(1, len(widths) + 1) * widths, max_tokens, side="right"))
+        if start + size < len(source) and size > size_multiple:
+            size -= size % size_multiple
+        cuts.append(start + max(size, 1))
+    return np.array(cuts, dtype=np.int64)
+
+
+def _positions(source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], cuts: npt.NDArray[np.int64]) -> int:
+    """Positions in all batches of the sorted pairs, padding included."""
+    widest = [np.maximum.reduceat(side, cuts[:-1]) for side in (source, target)]
+    return int((np.diff(cuts) * (widest[0] + widest[1])).sum())

@@ -1,0 +1,204 @@
+"""Encoded sentence pairs in memory-mapped files: the corpus may be larger than memory.
+
+A corpus is a folder: for each side one flat file of piece ids and one of offsets, and a manifest. It knows nothing of
+text or of batches. Sentences are stored bare; `batch` adds begin and end.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from attentio.errors import DataError
+
+MANIFEST = "corpus.json"
+_FORMAT = 1
+
+
+class Side:
+    """One side of a corpus: `tokens`, the ids end to end, and `offsets` (N+1), where each sentence begins."""
+
+    def __init__(self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> None:
+        self.tokens = tokens
+        self.offsets = offsets
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> npt.NDArray[Any]:
+        """The ids of one sentence, without begin and end."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """Number of pieces of each sentence, without begin and end."""
+        return np.diff(self.offsets).astype(np.int32)
+
+
+class EncodedCorpus:
+    """Pairs of encoded sentences; opened lazily from a folder that `CorpusWriter` wrote."""
+
+    def __init__(self, source: Side, target: Side, manifest: dict[str, Any] | None = None) -> None:
+        if len(source) != len(target):
+            raise ValueError(f"{len(source)} sources but {len(target)} targets")
+        self.source = source
+        self.target = target
+        self.manifest = manifest or {}
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Map the files of `folder`; nothing is read yet. A damaged folder raises DataError."""
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{folder}: no encoded corpus here.", hint="Prepare the data again.", file=folder) from None
+        except ValueError:
+            raise DataError(f"{folder / MANIFEST} is damaged.", hint="Prepare the data again.", file=folder) from None
+        if manifest.get("format") != _FORMAT:
+            raise DataError(
+                f"{folder}: corpus format {manifest.get('format')}, this version reads {_FORMAT}.",
+                hint="Prepare the data again.",
+                file=folder,
+            )
+        source, target = (
+            Side(
+                _map(folder / f"{side}.tokens", manifest[side]["dtype"], manifest[side]["tokens"]),
+                _map(folder / f"{side}.offsets", "int64", manifest["pairs"] + 1),
+            )
+            for side in ("source", "target")
+        )
+        return cls(source, target, manifest)
+
+    @classmethod
+    def from_lists(cls, source: list[list[int]], target: list[list[int]]) -> Self:
+        """A small corpus in memory, for tests and examples."""
+        return cls(_in_memory(source), _in_memory(target))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def verify(self) -> None:
+        """Compare every file with the SHA-256 in the manifest; DataError when one differs."""
+        for name, expected in self.manifest["sha256"].items():
+            side = self.source if name.startswith("source") else self.target
+            array = side.tokens if name.endswith("tokens") else side.offsets
+            if hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() != expected:
+                raise DataError(f"the encoded corpus is damaged: {name}.", hint="Prepare the data again.")
+
+
+class CorpusWriter:
+    """Writes a corpus in bounded memory; the folder appears, whole, when the `with` block ends without an error."""
+
+    def __init__(self, folder: Path, source_vocab_size: int, target_vocab_size: int, **notes: object) -> None:
+        self._folder = folder
+        self._partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        self._notes = notes
+        self._sides = [
+            _SideWriter(self._partial, "source", source_vocab_size),
+            _SideWriter(self._partial, "target", target_vocab_size),
+        ]
+
+    def add(
+        self,
+        source: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
+        target: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
+    ) -> None:
+        """Append pairs; each side as (ids end to end, length of each sentence), as `Tokenizer.encode_lines` gives."""
+        if len(source[1]) != len(target[1]):
+            raise ValueError(f"{len(source[1])} sources but {len(target[1])} targets")
+        for writer, (tokens, lengths) in zip(self._sides, (source, target), strict=True):
+            writer.add(tokens, lengths)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        source, target = (writer.close() for writer in self._sides)
+        if kind is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            return
+        manifest = {
+            "format": _FORMAT,
+            "pairs": self._sides[0].sentences,
+            "source": source["summary"],
+            "target": target["summary"],
+            "sha256": source["sha256"] | target["sha256"],
+            **self._notes,
+        }
+        (self._partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+        self._partial.rename(self._folder)
+
+
+class _SideWriter:
+    def __init__(self, folder: Path, side: str, vocab_size: int) -> None:
+        self._side = side
+        self._dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.int32)
+        self._vocab_size = vocab_size
+        self._files = {name: (folder / f"{side}.{name}").open("wb") for name in ("tokens", "offsets")}
+        self._hashes = {name: hashlib.sha256() for name in self._files}
+        self._tokens = 0
+        self.sentences = 0
+        self._write("offsets", np.zeros(1, dtype=np.int64))
+
+    def add(self, tokens: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64]) -> None:
+        if int(lengths.sum()) != len(tokens):
+            raise ValueError(f"{len(tokens)} tokens, but the lengths add up to {int(lengths.sum())}")
+        if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < self._vocab_size:
+            raise ValueError(f"a piece id is outside 0..{self._vocab_size - 1}")
+        self._write("tokens", tokens.astype(self._dtype))
+        self._write("offsets", self._tokens + np.cumsum(lengths, dtype=np.int64))
+        self._tokens += len(tokens)
+        self.sentences += len(lengths)
+
+    def _write(self, name: str, array: npt.NDArray[Any]) -> None:
+        held = np.ascontiguousarray(array).data
+        self._files[name].write(held)
+        self._hashes[name].update(held)
+
+    def close(self) -> dict[str, Any]:
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+        return {
+            "summary": {"tokens": self._tokens, "dtype": self._dtype.name, "vocab_size": self._vocab_size},
+            "sha256": {f"{self._side}.{name}": held.hexdigest() for name, held in self._hashes.items()},
+        }
+
+
+def _in_memory(sentences: list[list[int]]) -> Side:
+    offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
+    return Side(np.array([i for ids in sentences for i in ids], dtype=np.int32), offsets)
+
+
+def _map(path: Path, dtype: str, size: int) -> npt.NDArray[Any]:
+    try:
+        actual = path.stat().st_size
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: missing from the encoded corpus.", hint="Prepare the data again.", file=path
+        ) from None
+    expected = size * np.dtype(dtype).itemsize
+    if actual != expected:
+        raise DataError(
+            f"{path} is truncated ({actual:,} bytes, should be {expected:,}).",
+            hint="Prepare the data again.",
+            file=path,
+        )
+    if size == 0:  # an empty file cannot be mapped
+        return np.empty(0, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r", shape=(size,))

@@ -1,0 +1,104 @@
+"""Which writing system a text uses, and what language that suggests: pure functions over strings.
+
+Used to choose a tokenizer, to notice swapped columns and to pick rules for Chinese. It reads scripts and a handful of
+function words, not languages: a proper language identifier lives elsewhere. No text is changed here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+
+HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
+KANA = "\u3040-\u30ff\u31f0-\u31ff"
+HANGUL = "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
+THAI_LIKE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer: written without spaces
+
+_SCRIPTS = {
+    "han": re.compile(f"[{HAN}]"),
+    "kana": re.compile(f"[{KANA}]"),
+    "hangul": re.compile(f"[{HANGUL}]"),
+    "thai": re.compile("[\u0e00-\u0e7f]"),
+    "lao": re.compile("[\u0e80-\u0eff]"),
+    "burmese": re.compile("[\u1000-\u109f]"),
+    "khmer": re.compile("[\u1780-\u17ff]"),
+    "cyrillic": re.compile("[\u0400-\u052f]"),
+    "greek": re.compile("[\u0370-\u03ff]"),
+    "hebrew": re.compile("[\u0590-\u05ff]"),
+    "arabic": re.compile("[\u0600-\u06ff]"),
+    "devanagari": re.compile("[\u0900-\u097f]"),
+    "latin": re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
+}
+_UNSEGMENTED = ("han", "kana", "thai", "lao", "burmese", "khmer")
+_LANGUAGE_OF_SCRIPT = {
+    "han": "zh",
+    "hangul": "ko",
+    "thai": "th",
+    "lao": "lo",
+    "burmese": "my",
+    "khmer": "km",
+    "cyrillic": "ru",
+    "greek": "el",
+    "hebrew": "he",
+    "arabic": "ar",
+    "devanagari": "hi",
+}
+# Words that are frequent in one of these languages and rare in the others.
+_FUNCTION_WORDS = {
+    "en": "the you is to and of are was have that this i'm don't what my it",
+    "de": "ich das ist nicht der die und ein sie es zu wir mir auf",
+    "fr": "je est le les vous des une pas et nous dans c'est qui pour",
+    "es": "el los que es una por está no yo muy para usted mi lo",
+    "it": "il è che di non sono della ho gli mi una per questo",
+    "pt": "não você o um uma eu está isso muito ele ela são os",
+    "nl": "het ik een niet van je dat zijn en wat hij heeft ze",
+    "ro": "și este nu sunt ce mai pe să într din cu care au",
+}
+_SAMPLE = 2000
+
+
+def script_counts(lines: Iterable[str]) -> Counter[str]:
+    """How many letters of each script the lines hold."""
+    text = "\n".join(lines)
+    found: Counter[str] = Counter()
+    for name, pattern in _SCRIPTS.items():
+        if name != "latin" and text.isascii():
+            continue
+        found[name] = len(pattern.findall(text))
+    return +found
+
+
+def is_unsegmented(lines: Iterable[str]) -> bool:
+    """Whether most letters of a sample belong to scripts written without spaces between words (Han, kana, Thai, …)."""
+    counts = script_counts(islice(lines, _SAMPLE))
+    return sum(counts[name] for name in _UNSEGMENTED) * 2 > counts.total()
+
+
+def is_han(lines: Iterable[str]) -> bool:
+    """Whether a sample is Chinese by its script: mostly Han letters and next to no kana."""
+    return guess_language(lines) == "zh"
+
+
+def guess_language(lines: Iterable[str]) -> str | None:
+    """A two-letter guess from scripts and, for Latin text, function words; None when nothing speaks clearly."""
+    sample = list(islice(lines, _SAMPLE))
+    counts = script_counts(sample)
+    if not counts:
+        return None
+    if (
+        counts["kana"] * 10 > counts["kana"] + counts["han"] > 0
+        and (counts["kana"] + counts["han"]) * 2 > counts.total()
+    ):
+        return "ja"
+    script, count = counts.most_common(1)[0]
+    if count * 2 <= counts.total():
+        return None
+    return _LANGUAGE_OF_SCRIPT.get(script) or _guess_latin(sample)
+
+
+def _guess_latin(sample: list[str]) -> str | None:
+    words = Counter(re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", "\n".join(sample).lower()))
+    scores = Counter({language: sum(words[w] for w in listed.split()) for language, listed in _FUNCTION_WORDS.items()})
+    (best, first), (_, second) = scores.most_common(2)
+    # A handful of lines must not decide: ask for at least one hit in twenty words and a clear lead.
+    return best if first * 20 >= words.total() and first >= 1.5 * second and first >= 3 else None
