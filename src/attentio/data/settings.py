@@ -1,0 +1,72 @@
+"""The settings of the data pipeline, declared once: defaults, bounds and meanings. Imports nothing but pydantic."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+TokenizerKind = Literal["auto", "word", "char", "sentencepiece"]
+
+
+class DataConfig(BaseModel):
+    """Which pairs are read, how they are cleaned, split and cut into pieces."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    train: Annotated[
+        list[str],
+        Field(
+            description="parallel files (TSV, JSONL, TMX, each also .gz) or built-in corpora: small-world, hsk, demo"
+        ),
+    ] = []
+    target: Annotated[
+        list[str],
+        Field(description="target-side files: then `train` names the source sides, line by line"),
+    ] = []
+    delimiter: Annotated[str, Field(min_length=1, description="what separates the columns")] = "\t"
+    encoding: Annotated[
+        str | None,
+        Field(description="encoding of the files; default: UTF-8, or UTF-16 where a byte order mark says so"),
+    ] = None
+    swap: Annotated[bool, Field(description="read the second column as the source")] = False
+    source_language: Annotated[str | None, Field(description="language of the source side; default: guessed")] = None
+    target_language: Annotated[str | None, Field(description="language of the target side; default: guessed")] = None
+    script: Annotated[
+        Literal["simplified", "traditional", "keep"], Field(description="script that Chinese text is converted to")
+    ] = "simplified"
+    source_tokenizer: Annotated[TokenizerKind, Field(description="pieces of the source side")] = "auto"
+    target_tokenizer: Annotated[TokenizerKind, Field(description="pieces of the target side")] = "auto"
+    source_vocab_size: Annotated[
+        int | None, Field(ge=5, description="pieces in the source vocabulary; default: chosen from the data")
+    ] = None
+    target_vocab_size: Annotated[
+        int | None, Field(ge=5, description="pieces in the target vocabulary; default: chosen from the data")
+    ] = None
+    min_count: Annotated[
+        int, Field(ge=1, description="words and characters seen less often in training are unknown")
+    ] = 1
+    max_length: Annotated[int, Field(ge=1, description="pairs with more pieces than this on a side are dropped")] = 256
+    max_ratio: Annotated[
+        float, Field(gt=1, description="pairs whose sides differ more than this in length (UTF-8 bytes) are dropped")
+    ] = 9.0
+    dev: Annotated[
+        int | float | str | None,
+        Field(description="held out for choosing: pairs, a share below 1, or a file; default: 5 %, at most 1,000"),
+    ] = None
+    test: Annotated[
+        int | float | str | None,
+        Field(description="held out for testing: pairs, a share below 1, or a file; default: 5 %, at most 2,000"),
+    ] = None
+    small_world_pairs: Annotated[
+        int, Field(ge=1, description="pairs sampled from the built-in grammar, where it is asked for")
+    ] = 15_000
+    keep_going: Annotated[bool, Field(description="go on although most pairs of a file are unusable")] = False
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataConfig":
+        if self.target and len(self.target) != len(self.train):
+            raise ValueError(f"{len(self.train)} source files but {len(self.target)} target files")
+        for name in ("dev", "test"):
+            held = getattr(self, name)
+            if isinstance(held, int | float) and (held < 0 or (isinstance(held, float) and held >= 1)):
+                raise ValueError(f"{name} is a count, a share below 1, or a file")
+        return self
