@@ -1,11 +1,10 @@
 """How good translated text is: BLEU, chrF, chrF++ and TER of a corpus, each with its signature and interval.
 
-The metrics and the bootstrap are sacreBLEU's. What is decided here is how to call them rightly: which tokenisation a
-target language needs, how references are handed over when sentences have differing numbers of them, and how many
-resamples fit in memory. Comparing two systems lives in `significance`.
+The metrics are sacreBLEU's. What is decided here is how to call them rightly: which tokenisation a target language
+needs, and how references are handed over when sentences have differing numbers of them. The bootstrap lives in
+`resample`, comparing two systems in `significance`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias, cast
@@ -16,15 +15,12 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from attentio.errors import DataError
+from attentio.evaluate.resample import SEED, bootstrap, corpus_score, interval, sentence_statistics
 
 References: TypeAlias = Sequence[str | Sequence[str]]
 """One reference, or a list of them, for each sentence."""
 
 RESAMPLES = 1000
-# sacreBLEU gathers the statistics of all resamples at once, up to 24 numbers of 4 bytes for each sentence of each
-# resample: this bound keeps that below half a GiB.
-_RESAMPLED_SENTENCES = 5_000_000
-_FEWEST_RESAMPLES = 100
 
 _TWO_LETTERS = {"cmn": "zh", "zho": "zh", "chi": "zh", "yue": "zh", "wuu": "zh", "lzh": "zh", "jpn": "ja", "kor": "ko"}
 # sacreBLEU's choice for ja and ko is MeCab, a native dictionary that is not installed here; characters need nothing
@@ -47,14 +43,14 @@ class Score:
     """One metric of one corpus, with the way it was made.
 
     value: in the metric's own unit, 0 to 100 (TER counts edits per 100 reference words and may exceed 100).
-    mean, margin: of the bootstrap; 95 % of the resamples lie in mean ± margin. None when there was no bootstrap.
+    low, high: 95 % of the bootstrap resamples of the sentences lie between them; None when there was no bootstrap.
     signature: sacreBLEU's, with tokenisation, number of references, resamples and seed.
     """
 
     metric: str
     value: float
-    mean: float | None
-    margin: float | None
+    low: float | None
+    high: float | None
     signature: str
 
     def as_dict(self) -> dict[str, object]:
@@ -84,12 +80,10 @@ def evaluate(
 
     language: the target language as a code (zh, zh-Hant, cmn, en ...), which chooses the tokenisation; None lets the
         script of the references choose.
-    resamples: of the 95 % bootstrap intervals, fewer for a corpus so large that they would not fit in memory (the
-        signature tells how many); 0 for no intervals. The seed is sacreBLEU's, 12345 unless SACREBLEU_SEED says other.
+    resamples: of the 95 % bootstrap intervals; 0 for no intervals.
     Raises DataError when there is nothing to score, numbers of lines differ, or a sentence has no reference.
     """
     streams = reference_streams(hypotheses, references)
-    resamples = affordable_resamples(len(hypotheses), resamples)
     scores = {
         name: _score(name, metric, hypotheses, streams, resamples)
         for name, metric in metrics(language or written_in(references)).items()
@@ -156,15 +150,6 @@ def reference_streams(hypotheses: Sequence[str], references: References) -> list
     return cast("list[list[str]]", streams)
 
 
-def affordable_resamples(sentences: int, wanted: int = RESAMPLES) -> int:
-    """As many bootstrap resamples as fit in memory, up to those wanted; 0 where too few would be left to mean anything.
-
-    That is beyond 50,000 sentences, where sampling error no longer matters beside everything else.
-    """
-    affordable = min(wanted, _RESAMPLED_SENTENCES // sentences)
-    return affordable if affordable >= min(wanted, _FEWEST_RESAMPLES) else 0
-
-
 def _primary(language: str) -> str:
     code = language.replace("_", "-").split("-")[0].lower()
     return _TWO_LETTERS.get(code, code)
@@ -175,11 +160,19 @@ def _row(row: str | Sequence[str]) -> Sequence[str]:
 
 
 def _score(name: str, metric: Metric, hypotheses: Sequence[str], streams: list[list[str]], resamples: int) -> Score:
-    result = metric.corpus_score(hypotheses, streams, n_bootstrap=resamples)
-    signature = metric.get_signature().format()
-    if resamples < 2:
-        return Score(name, result.score, None, None, signature)
-    # The interval is public only as JSON text, and only where its mean is above 0: no score is negative, so a mean of
-    # 0 says that every resample was 0.
-    text = json.loads(result.format(width=6, signature=signature, is_json=True))
-    return Score(name, result.score, text.get("confidence_mean", 0.0), text.get("confidence_var", 0.0), signature)
+    table = sentence_statistics(metric, hypotheses, streams)
+    value = corpus_score(metric, table.sum(axis=0))
+    if not resamples:
+        return Score(name, value, None, None, signature(metric))
+    low, high = interval(bootstrap(metric, [table], resamples)[0])
+    return Score(name, value, low, high, signature(metric, bs=resamples))
+
+
+def signature(metric: Metric, **draws: int) -> str:
+    """sacreBLEU's signature of a metric that has scored, with bs resamples, ar trials, and the seed if any are drawn."""
+    made = metric.get_signature()
+    for key, number in draws.items():
+        made.update(key, number)
+    if draws:
+        made.update("seed", SEED)
+    return made.format()
