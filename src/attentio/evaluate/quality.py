@@ -169,7 +169,7 @@ def _score(name: str, metric: Metric, hypotheses: Sequence[str], streams: list[l
 
 
 def signature(metric: Metric, **draws: int) -> str:
-    """sacreBLEU's signature of a metric that has scored, with bs resamples, ar trials, and the seed if any are drawn."""
+    """sacreBLEU's signature of a metric that has scored, with bs resamples, ar trials, and a seed if there are."""
     made = metric.get_signature()
     for key, number in draws.items():
         made.update(key, number)

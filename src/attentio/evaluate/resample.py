@@ -55,7 +55,7 @@ def swapped(metric: Metric, first: Table, second: Table, trials: int) -> NDArray
     together = first + second
     scores: list[list[float]] = []
     for size in _blocks(trials, sentences):
-        mixed = random.integers(2, size=(size, sentences), dtype=np.int8) @ (first - second) + second.sum(axis=0)
+        mixed = (random.random((size, sentences)) < 0.5) @ (first - second) + second.sum(axis=0)
         scores.extend([corpus_score(metric, row), corpus_score(metric, together.sum(axis=0) - row)] for row in mixed)
     return np.array(scores).T
 

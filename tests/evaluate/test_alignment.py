@@ -1,0 +1,186 @@
+"""Links read, drawn and scored."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attentio.errors import DataError, UsageError
+from attentio.evaluate.alignment import (
+    GoldLinks,
+    alignment_error_rate,
+    argmax_links,
+    diagonal_links,
+    flipped,
+    format_links,
+    linker,
+    mutual_links,
+    parse_gold,
+    parse_links,
+    read_gold,
+    read_lengths,
+    read_links,
+    threshold_links,
+)
+
+links_of_a_sentence = st.frozensets(st.tuples(st.integers(0, 6), st.integers(0, 10)))
+
+
+class TestErrorRate:
+    def test_worked_by_hand(self) -> None:
+        # A = {00, 11, 21}, S = {00, 12}, P = S and {11}: A and S share 00; A and P share 00 and 11.
+        gold = GoldLinks(frozenset({(0, 0), (1, 2)}), frozenset({(0, 0), (1, 2), (1, 1)}))
+        score = alignment_error_rate([frozenset({(0, 0), (1, 1), (2, 1)})], [gold])
+        assert score.error_rate == pytest.approx(1 - (1 + 2) / (3 + 2))
+        assert score.precision == pytest.approx(2 / 3)
+        assert score.recall == pytest.approx(1 / 2)
+        assert (score.links, score.sure, score.possible) == (3, 2, 3)
+
+    def test_counts_are_summed_not_averaged(self) -> None:
+        right = GoldLinks(frozenset({(0, 0)}), frozenset({(0, 0)}))
+        wrong = GoldLinks(frozenset({(0, 1), (1, 0), (2, 2)}), frozenset({(0, 1), (1, 0), (2, 2)}))
+        score = alignment_error_rate([frozenset({(0, 0)}), frozenset({(0, 0)})], [right, wrong])
+        assert score.error_rate == pytest.approx(1 - 2 / 6)  # the mean of both sentences would be 1/2
+
+    def test_possible_includes_sure_even_if_the_caller_forgot(self) -> None:
+        gold = GoldLinks(frozenset({(0, 0)}), frozenset())
+        assert alignment_error_rate([frozenset({(0, 0)})], [gold]).error_rate == 0
+
+    def test_what_is_not_defined_is_none(self) -> None:
+        score = alignment_error_rate([frozenset()], [GoldLinks(frozenset(), frozenset())])
+        assert (score.precision, score.recall, score.error_rate) == (None, None, None)
+        assert score.as_dict()["error_rate"] is None
+
+    def test_numbers_of_sentences_must_agree(self) -> None:
+        with pytest.raises(DataError, match="1 sentences with links stand against 0"):
+            alignment_error_rate([frozenset()], [])
+        with pytest.raises(DataError, match="no sentence"):
+            alignment_error_rate([], [])
+
+    @given(links_of_a_sentence, links_of_a_sentence)
+    def test_without_possible_links_it_is_one_minus_f1(self, found: frozenset, sure: frozenset) -> None:
+        score = alignment_error_rate([found], [GoldLinks(sure, sure)])
+        if found and sure and found & sure:
+            assert score.precision is not None
+            assert score.recall is not None
+            f1 = 2 * score.precision * score.recall / (score.precision + score.recall)
+            assert score.error_rate == pytest.approx(1 - f1)
+
+    @pytest.mark.parametrize(("pair", "expected", "diagonal"), [("zhen", 13.31, 83.55), ("roen", 20.75, 71.31)])
+    def test_known_systems_have_their_known_rates(
+        self, shared_data: Path, pair: str, expected: float, diagonal: float
+    ) -> None:
+        folder = shared_data / "align"
+        lengths = read_lengths(folder / f"{pair}.src-tgt")
+        gold = read_gold(folder / f"{pair}.gold", index=1, lengths=lengths)
+        system = read_links(folder / f"{pair}.awesome-align.out", index=0, lengths=lengths)
+        assert round(100 * alignment_error_rate(system, gold).error_rate, 2) == expected
+        baseline = [diagonal_links(*length) for length in lengths]
+        assert round(100 * alignment_error_rate(baseline, gold).error_rate, 2) == diagonal
+
+
+class TestDrawing:
+    # Rows are target words, columns source words.
+    WEIGHTS = np.array([[0.1, 0.7, 0.2], [0.6, 0.1, 0.3], [0.3, 0.5, 0.2], [0.0, 0.0, 0.0]])
+
+    def test_argmax_links_each_target_word_that_attends(self) -> None:
+        assert argmax_links(self.WEIGHTS) == {(1, 0), (0, 1), (1, 2)}
+
+    def test_threshold_is_reached_not_passed(self) -> None:
+        assert threshold_links(self.WEIGHTS, 0.5) == {(1, 0), (0, 1), (1, 2)}
+        assert threshold_links(self.WEIGHTS, 0.3) == {(1, 0), (0, 1), (2, 1), (0, 2), (1, 2)}
+
+    def test_mutual_links_are_best_for_both_words(self) -> None:
+        # Source word 1 prefers target 0 (0.7) to target 2 (0.5); source word 2 prefers target 1, which prefers 0.
+        assert mutual_links(self.WEIGHTS) == {(1, 0), (0, 1)}
+
+    def test_flipped_turns_a_model_of_the_other_direction(self) -> None:
+        assert flipped(argmax_links(self.WEIGHTS.T)) == {(1, 0), (0, 1), (2, 1)}
+
+    def test_diagonal(self) -> None:
+        assert diagonal_links(3, 3) == {(0, 0), (1, 1), (2, 2)}
+        assert diagonal_links(2, 5) == {(0, 0), (0, 1), (1, 2), (1, 3), (1, 4)}
+        assert diagonal_links(0, 5) == frozenset()
+
+    @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+    def test_nothing_links_to_nothing(self, shape: tuple[int, int]) -> None:
+        nothing = np.zeros(shape)
+        assert argmax_links(nothing) == mutual_links(nothing) == threshold_links(nothing, 0.1) == frozenset()
+
+    def test_by_name(self) -> None:
+        assert linker("argmax")(self.WEIGHTS) == argmax_links(self.WEIGHTS)
+        assert linker("threshold", 0.3)(self.WEIGHTS) == threshold_links(self.WEIGHTS, 0.3)
+        assert linker("intersection")(self.WEIGHTS) == mutual_links(self.WEIGHTS)
+        with pytest.raises(UsageError, match="argmax, threshold, intersection"):
+            linker("viterbi")
+        with pytest.raises(UsageError, match="every word"):
+            linker("threshold", 0.0)
+        with pytest.raises(ValueError, match="every other"):
+            threshold_links(self.WEIGHTS, 0.0)
+
+
+class TestReading:
+    def test_gold_counted_from_one(self) -> None:
+        gold = parse_gold("1-1 2p3  3-2  ", index=1)
+        assert gold.sure == {(0, 0), (2, 1)}
+        assert gold.possible == {(0, 0), (2, 1), (1, 2)}
+
+    @given(links_of_a_sentence, st.sampled_from([0, 1]))
+    def test_what_is_written_is_read(self, links: frozenset, index: int) -> None:
+        assert parse_links(format_links(links, index=index), index=index) == links
+
+    @pytest.mark.parametrize("text", ["1", "1-", "a-b", "1-2-3", "1−2", "-1-2", "1-2:0.5", "1P2", "١-٢"])
+    def test_what_is_no_link_is_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match="not a link"):
+            parse_gold(text, index=0)
+
+    def test_a_system_is_sure(self) -> None:
+        with pytest.raises(ValueError, match="possible link"):
+            parse_links("1-1 2p2", index=0)
+
+    def test_an_index_other_than_0_or_1_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="from 0 or 1"):
+            parse_links("1-1", index=2)
+
+    def test_below_the_index_is_refused_with_the_line(self, tmp_path: Path) -> None:
+        path = tmp_path / "links"
+        path.write_text("1-1\n\n0-2 1-1\n", encoding="utf-8")
+        with pytest.raises(DataError, match=r"line 3 has the link 0-2, out of range when counted from 1") as caught:
+            read_links(path, index=1)
+        assert caught.value.line == 3
+
+    def test_beyond_the_sentence_is_refused_with_the_line(self, tmp_path: Path) -> None:
+        path = tmp_path / "gold"
+        path.write_text("1-2\n2p2\n", encoding="utf-8")
+        assert len(read_gold(path, index=1, lengths=[(1, 2), (2, 2)])) == 2
+        with pytest.raises(
+            DataError, match=r"line 2 links word 2 with word 2 .*out of range .*1 words against 2"
+        ) as caught:
+            read_gold(path, index=1, lengths=[(1, 2), (1, 2)])
+        assert caught.value.line == 2
+        with pytest.raises(DataError, match="has 2 lines, and there are 1 sentences"):
+            read_gold(path, index=1, lengths=[(1, 2)])
+
+    def test_windows_lines_a_byte_order_mark_and_no_last_newline(self, tmp_path: Path) -> None:
+        path = tmp_path / "links"
+        path.write_bytes("\ufeff0-0 1-1\r\n\r\n2-2".encode())
+        assert read_links(path, index=0) == [{(0, 0), (1, 1)}, frozenset(), {(2, 2)}]
+
+    def test_sentences_count_words_on_both_sides(self, tmp_path: Path) -> None:
+        path = tmp_path / "text"
+        path.write_text("a b c ||| d e  \n||| x\u2028y\n", encoding="utf-8")
+        assert read_lengths(path) == [(3, 2), (0, 2)]
+        path.write_text("a ||| b\nc d\n", encoding="utf-8")
+        with pytest.raises(DataError, match=r"line 2"):
+            read_lengths(path)
+
+    def test_files_that_cannot_be_read(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="no such file"):
+            read_links(tmp_path / "absent", index=0)
+        with pytest.raises(DataError, match="cannot be read"):
+            read_links(tmp_path, index=0)
+        (tmp_path / "bytes").write_bytes(b"0-0\n\xb0")
+        with pytest.raises(DataError, match="not UTF-8 at byte 4"):
+            read_links(tmp_path / "bytes", index=0)
