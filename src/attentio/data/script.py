@@ -1,7 +1,8 @@
 """Which writing system a text uses, and what language that suggests: pure functions over strings.
 
-Used to choose a tokenizer, to notice swapped columns and to pick rules for Chinese. It reads scripts and a handful of
-function words, not languages: a proper language identifier lives elsewhere. No text is changed here.
+The ranges are the insides of regular-expression classes. Used to choose a tokenizer, to notice swapped columns and to
+pick rules for Chinese. It reads scripts and a handful of function words, not languages: a proper language identifier
+lives elsewhere. No text is changed here.
 """
 
 import re
@@ -13,6 +14,11 @@ HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd
 KANA = "\u3040-\u30ff\u31f0-\u31ff"
 HANGUL = "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
 THAI_LIKE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer: written without spaces
+PUNCTUATION = (
+    r"!-/:-@\[-`{-~"  # ASCII
+    "\u00a1-\u00bf\u037e\u0387\u055a-\u055f\u0589\u05be\u05c0\u05c3\u060c\u061b\u061f\u066a-\u066d\u06d4\u0964\u0965\u0e2f"
+    "\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3011\u3014-\u301f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+)
 
 _SCRIPTS = {
     "han": re.compile(f"[{HAN}]"),

@@ -14,9 +14,7 @@ class DataConfig(BaseModel):
 
     train: Annotated[
         list[str],
-        Field(
-            description="parallel files (TSV, JSONL, TMX, each also .gz) or built-in corpora: small-world, hsk, demo"
-        ),
+        Field(description="parallel files (TSV, JSONL, TMX; also .gz) or built-in corpora: small-world, hsk, demo"),
     ] = []
     target: Annotated[
         list[str],
@@ -25,7 +23,7 @@ class DataConfig(BaseModel):
     delimiter: Annotated[str, Field(min_length=1, description="what separates the columns")] = "\t"
     encoding: Annotated[
         str | None,
-        Field(description="encoding of the files; default: UTF-8, or UTF-16 where a byte order mark says so"),
+        Field(description="encoding of the files; default: UTF-8, or UTF-16 by its byte order mark"),
     ] = None
     swap: Annotated[bool, Field(description="read the second column as the source")] = False
     source_language: Annotated[str | None, Field(description="language of the source side; default: guessed")] = None

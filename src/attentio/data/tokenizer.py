@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
-from attentio.data.script import is_unsegmented
+from attentio.data.script import PUNCTUATION, is_unsegmented
 from attentio.errors import ModelError, UsageError
 
 PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
@@ -82,13 +82,8 @@ def fingerprint(tokenizer: Tokenizer) -> str:
 
 # Punctuation stands alone; apostrophes and hyphens inside a word, and points and commas inside a number, do not.
 # Everything that is neither space nor punctuation is part of a word, so that combining vowel signs stay with theirs.
-_PUNCTUATION = (
-    r"!-/:-@\[-`{-~"  # ASCII
-    "\u00a1-\u00bf\u037e\u0387\u055a-\u055f\u0589\u05be\u05c0\u05c3\u060c\u061b\u061f\u066a-\u066d\u06d4\u0964\u0965"
-    "\u0e2f\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3011\u3014-\u301f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
-)
 _WORD = re.compile(
-    rf"[^\s{_PUNCTUATION}]+(?:(?:['’\-]|(?<=\d)[.,:](?=\d))[^\s{_PUNCTUATION}]+)*|[{_PUNCTUATION}]",
+    rf"[^\s{PUNCTUATION}]+(?:(?:['’\-]|(?<=\d)[.,:](?=\d))[^\s{PUNCTUATION}]+)*|[{PUNCTUATION}]",
 )
 _NO_SPACE_BEFORE = frozenset(".,!?;:)]}%…。，！？；：、）】》」』”")
 _NO_SPACE_AFTER = frozenset("([{（【《「『“¿¡")

@@ -1,0 +1,88 @@
+"""Held-out text: sources with all their references, and word links where they are known.
+
+A held-out set is an ordinary two-column TSV file, one line a pair; lines with the same source are references of one
+another. Beside it, for the small world only, stand the word links of each line.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from attentio.errors import DataError
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """`references[i]` are all known translations of `sources[i]`, in file order; sources are all different."""
+
+    name: str
+    sources: list[str]
+    references: list[list[str]]
+
+    @classmethod
+    def from_pairs(cls, name: str, pairs: Sequence[tuple[str, str]]) -> Self:
+        grouped: dict[str, list[str]] = {}
+        for source, target in pairs:
+            grouped.setdefault(source, []).append(target)
+        return cls(name, list(grouped), list(grouped.values()))
+
+    @classmethod
+    def load(cls, path: Path, name: str | None = None) -> Self:
+        """Read what `write_pairs` wrote."""
+        return cls.from_pairs(name or path.stem, read_tsv(path))
+
+    @property
+    def pairs(self) -> int:
+        return sum(map(len, self.references))
+
+
+class LinkedPair(NamedTuple):
+    """Words of both sides and the links between them: (i, j) joins source word i to target word j, from 0."""
+
+    source_words: tuple[str, ...]
+    target_words: tuple[str, ...]
+    links: frozenset[tuple[int, int]]
+
+
+def write_pairs(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    """Cleaned pairs, which hold no tab and no line end, as TSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{source}\t{target}\n" for source, target in pairs)
+
+
+def read_tsv(path: Path) -> list[tuple[str, str]]:
+    """The pairs of a file that `write_pairs` wrote."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing.", hint="Prepare the data again.", file=path) from None
+    return [(source, target) for source, _, target in (line.partition("\t") for line in lines)]
+
+
+def write_links(stem: Path, pairs: Sequence[LinkedPair]) -> None:
+    """Two files, a line a pair: `STEM.src-tgt` with `source words ||| target words`, `STEM.gold` with links `i-j`.
+
+    The layout of the published gold alignments, except that words are counted from 0.
+    """
+    with (
+        stem.with_name(stem.name + ".src-tgt").open("w", encoding="utf-8", newline="\n") as words,
+        stem.with_name(stem.name + ".gold").open("w", encoding="utf-8", newline="\n") as gold,
+    ):
+        for pair in pairs:
+            words.write(f"{' '.join(pair.source_words)} ||| {' '.join(pair.target_words)}\n")
+            gold.write(" ".join(f"{i}-{j}" for i, j in sorted(pair.links)) + "\n")
+
+
+def read_links(stem: Path) -> Iterator[LinkedPair]:
+    """What `write_links` wrote."""
+    words = stem.with_name(stem.name + ".src-tgt").read_text(encoding="utf-8").split("\n")[:-1]
+    gold = stem.with_name(stem.name + ".gold").read_text(encoding="utf-8").split("\n")[:-1]
+    for line, links in zip(words, gold, strict=True):
+        source, _, target = line.partition(" ||| ")
+        yield LinkedPair(
+            tuple(source.split(" ")),
+            tuple(target.split(" ")),
+            frozenset((int(i), int(j)) for i, _, j in (link.partition("-") for link in links.split())),
+        )

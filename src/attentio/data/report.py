@@ -1,0 +1,167 @@
+"""What happened to the data: every dropped pair with its reason, and the figures of a preparation.
+
+`DropLog` is filled while reading and cleaning; `DataReport` is what remains, saved as JSON and shown as a few lines.
+Nothing here decides anything.
+"""
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+_FIRST = 3  # line numbers remembered per reason
+
+
+class DropLog:
+    """Counts dropped pairs by part and reason and lists them in a TSV file: part, line, reason, source, target."""
+
+    def __init__(self, listing: Path | None = None) -> None:
+        self.notes: list[str] = []
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self.first: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.mended: Counter[str] = Counter()
+        self._file: TextIO | None = None
+        if listing is not None:
+            self._file = listing.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+            self._file.write("part\tline\treason\tsource\ttarget\n")
+
+    def drop(self, part: str, reason: str, line: int, source: str = "", target: str = "") -> None:
+        """One pair is left out; its texts are flattened to one line."""
+        self.counts[part][reason] += 1
+        first = self.first[part, reason]
+        if len(first) < _FIRST:
+            first.append(line)
+        if self._file is not None:
+            texts = (" ".join(text.split()) for text in (source, target))
+            self._file.write("\t".join((part, str(line), reason, *texts)) + "\n")
+
+    def note(self, text: str) -> None:
+        """Something a user should know that is no error; said once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Shares (0 to 1) of held-out pairs whose source, target, or either also stands in the training part."""
+
+    source: float
+    target: float
+    either: float
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """One corpus of a preparation."""
+
+    name: str
+    read: int
+    dropped: dict[str, int]
+    first_dropped: dict[str, list[int]]  # reason -> first line numbers
+    train: int
+    dev: int
+    test: int
+
+
+@dataclass(frozen=True)
+class SideReport:
+    """One side of all training pairs; lengths in pieces."""
+
+    language: str | None
+    tokenizer: str
+    vocab_size: int
+    script_mix: dict[str, float] | None  # before conversion; None where no Chinese is
+    mean_length: float
+    longest: int
+    unseen_in_test: int  # different words or characters of the held-out sets that training never saw
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The figures of one preparation."""
+
+    parts: list[PartReport]
+    source: SideReport
+    target: SideReport
+    train: int
+    dev: int
+    test: int
+    components: int
+    largest_component: int
+    leak_random: Leak | None  # had the same numbers been held out at random
+    leak: Leak | None
+    mended: dict[str, int] = field(default_factory=dict)  # characters changed by cleaning, by kind
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    schema: int = 1
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Dropped pairs of all parts by reason, most frequent first."""
+        total: Counter[str] = Counter()
+        for part in self.parts:
+            total.update(part.dropped)
+        return dict(total.most_common())
+
+    def lines(self, report: Path | None = None) -> list[str]:
+        """The report for people: one fact a line."""
+        kept = self.train + self.dev + self.test
+        dropped = self.dropped
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        shown = [
+            f"data   {kept:,} pairs kept, {sum(dropped.values()):,} dropped"
+            + (f" ({reasons})" if reasons else "")
+            + (f"   report: {report}" if report else "")
+        ]
+        if self.dev or self.test:
+            shown.append(f"split  {self.train:,} train, {self.dev:,} dev, {self.test:,} test" + _leak_text(self))
+        else:
+            shown.append(f"split  {self.train:,} train, no held-out part")
+        for name, side in (("source", self.source), ("target", self.target)):
+            shown.append(
+                f"{name} {side.language or 'unknown language'}, {side.tokenizer}, {side.vocab_size:,} pieces, "
+                f"mean length {side.mean_length:.1f}, longest {side.longest}"
+                + (f", {side.unseen_in_test:,} unseen in held-out text" if side.unseen_in_test else "")
+            )
+            if side.script_mix:
+                mix = ", ".join(f"{100 * share:.1f} % {script}" for script, share in side.script_mix.items())
+                shown.append(f"script {mix} (before conversion)")
+        shown.extend(f"note   {note}" for note in self.notes)
+        return shown
+
+    def warnings(self) -> list[str]:
+        """One line for each reason for which a part lost pairs, with the first lines where it did."""
+        return [
+            f"warning: {part.name}: {count:,} {'pair' if count == 1 else 'pairs'} dropped: {reason} "
+            f"(first: {'line' if len(part.first_dropped[reason]) == 1 else 'lines'} "
+            f"{', '.join(map(str, part.first_dropped[reason]))})."
+            for part in self.parts
+            for reason, count in part.dropped.items()
+        ]
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("leak", "leak_random"):
+            held[name] = Leak(**held[name]) if held[name] else None
+        for name in ("source", "target"):
+            held[name] = SideReport(**held[name])
+        held["parts"] = [PartReport(**part) for part in held["parts"]]
+        return cls(**held)
+
+
+def _leak_text(report: DataReport) -> str:
+    if report.leak is None or report.leak_random is None:
+        return ""
+    return (
+        f"; of the held-out pairs {100 * report.leak.either:.1f} % have a side in train "
+        f"(a random split: {100 * report.leak_random.either:.1f} %)"
+    )

@@ -1,0 +1,102 @@
+"""Train, dev and test such that no sentence stands on both sides of a split.
+
+Two pairs belong together if they share a source or a target, up to case, punctuation and script (`clean.split_keys`); a
+whole connected component goes to one part. Works on 64-bit hashes of the keys, so millions of pairs cost a few arrays.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from attentio.data.report import Leak
+
+TRAIN, DEV, TEST = 0, 1, 2
+
+Hashes = npt.NDArray[np.int64]
+
+
+def hashes(keys: Iterable[str], count: int) -> Hashes:
+    """A 64-bit hash of each key. Equal within one process only: never save them."""
+    return np.fromiter(map(hash, keys), dtype=np.int64, count=count)
+
+
+def components(source: Hashes, target: Hashes) -> npt.NDArray[np.int64]:
+    """For each of N pairs the smallest index of a pair in its connected component."""
+    groups = [np.unique(side, return_inverse=True)[1] for side in (source, target)]
+    labels = np.arange(len(source))
+    while True:
+        before = labels
+        for group in groups:
+            smallest = np.full(int(group.max(initial=-1)) + 1, len(labels))
+            np.minimum.at(smallest, group, labels)
+            # A label is itself a pair of the component: lowering its own label too joins whole chains at a time.
+            merged = labels.copy()
+            np.minimum.at(merged, labels, smallest[group])
+            labels = np.minimum(merged, smallest[group])
+            labels = labels[labels]
+        if np.array_equal(labels, before):
+            return labels
+
+
+def repeated(pairs: Hashes) -> npt.NDArray[np.bool_]:
+    """True at every pair that stood earlier already."""
+    again = np.ones(len(pairs), dtype=np.bool_)
+    again[np.unique(pairs, return_index=True)[1]] = False
+    return again
+
+
+def split(
+    labels: npt.NDArray[np.int64],
+    parts: npt.NDArray[np.integer],
+    dev: Sequence[int],
+    test: Sequence[int],
+    seed: int,
+) -> npt.NDArray[np.uint8]:
+    """TRAIN, DEV or TEST for each of N pairs, whole components at a time, in an order drawn from `seed`.
+
+    `parts` (N,) is the corpus each pair comes from; `dev` and `test` say how many pairs to hold out of each. A component
+    that spans corpora, or is larger than what is still wanted, stays in train; so the counts are upper bounds.
+    """
+    assigned = np.full(len(labels), TRAIN, dtype=np.uint8)
+    roots, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    lowest, highest = np.full(len(roots), np.iinfo(np.int64).max), np.full(len(roots), -1)
+    np.minimum.at(lowest, inverse, parts)
+    np.maximum.at(highest, inverse, parts)
+    chosen = np.full(len(roots), TRAIN, dtype=np.uint8)
+    order = np.random.default_rng(seed).permutation(len(roots))
+    for part, wanted in enumerate(zip(dev, test, strict=True)):
+        mine = order[(lowest[order] == part) & (highest[order] == part)]
+        for name, count in zip((DEV, TEST), wanted, strict=True):
+            taken, mine = _take(mine, sizes, count)
+            chosen[taken] = name
+    assigned[:] = chosen[inverse]
+    return assigned
+
+
+def _take(
+    order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], count: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first components of `order` that together hold at most `count` pairs, and the others."""
+    taken = np.zeros(len(order), dtype=np.bool_)
+    for place, size in enumerate(sizes[order].tolist()):
+        if count <= 0:
+            break
+        if size <= count:
+            taken[place] = True
+            count -= size
+    return order[taken], order[~taken]
+
+
+def leak(source: Hashes, target: Hashes, assigned: npt.NDArray[np.uint8]) -> Leak | None:
+    """The shares of held-out pairs that share a side with training; None where nothing is held out."""
+    train = assigned == TRAIN
+    if train.all():
+        return None
+    shared = [np.isin(side[~train], side[train]) for side in (source, target)]
+    return Leak(float(shared[0].mean()), float(shared[1].mean()), float((shared[0] | shared[1]).mean()))
+
+
+def random_split(assigned: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
+    """The same numbers held out at random, to say how much that would leak."""
+    return np.random.default_rng(seed).permutation(assigned)
