@@ -1,8 +1,8 @@
 """Text as the model will see it: one normal form, one script, and no pair that teaches nothing.
 
 `Cleaner` mends one side (invisible characters, spaces, punctuation next to Han, script); `Filter` says which pairs to
-leave out and why; `split_keys` says which sentences count as the same. A cleaner belongs to a run: what is translated later
-goes through the same one. NFKC is never applied: it turns full-width Chinese punctuation into ASCII.
+leave out and why; `split_keys` says which sentences count as the same. A cleaner belongs to a run: what is translated
+later goes through the same one. NFKC is never applied: it turns full-width Chinese punctuation into ASCII.
 """
 
 import re
@@ -90,8 +90,8 @@ class Cleaner:
 def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
     """Shares of Chinese lines by script; None where no line holds a Han character.
 
-    A line is traditional if only conversion to simplified changes it, simplified if only the other does, mixed if both do,
-    neutral if neither does.
+    A line is traditional if only conversion to simplified changes it, simplified if only the other does, mixed if both
+    do, neutral if neither does.
     """
     lines = [line for line in lines if _HAN_LETTER.search(line)]
     if not lines:
@@ -129,7 +129,7 @@ class Filter:
     def reasons(self, sources: Sequence[str], targets: Sequence[str]) -> dict[int, str]:
         """Index and reason of every pair to drop."""
         left, right = _byte_lengths(sources), _byte_lengths(targets)
-        # Seven bytes are added so that two-letter answers to long questions pass, and sentences ten times as long do not.
+        # Seven bytes are added so that short sentences may differ more: "Hi." and its polite translation pass.
         longer, shorter = np.maximum(left, right) + 7, np.minimum(left, right) + 7
         found = {int(i): "length ratio" for i in np.flatnonzero(longer > self.max_ratio * shorter)}
         found |= {i: "identical" for i, (s, t) in enumerate(zip(sources, targets, strict=True)) if s == t}

@@ -1,7 +1,7 @@
 """From what the user named to what training reads: read, clean, split, tokenize, encode, and say what happened.
 
-`prepare` writes one folder and returns it opened; asked again with the same settings, files and seed, it opens what is there.
-Three passes over a cleaned copy on disk keep memory flat: only hashes and line numbers of all pairs are held.
+`prepare` writes one folder and returns it opened; asked again with the same settings, files and seed, it opens what is
+there. Three passes over a cleaned copy on disk keep memory flat: only hashes and line numbers of all pairs are held.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A prepared folder, opened. `dev` and `tests` hold text with references, `train` and `dev_corpus` encoded pairs."""
+    """A prepared folder, opened: `dev` and `tests` hold text with references, `train` and `dev_corpus` encoded pairs."""
 
     folder: Path
     source_tokenizer: Tokenizer
@@ -219,7 +219,7 @@ def _look(config: DataConfig, parts: _Parts, log: DropLog) -> list[_SideRules]:
     for origin, guess in zip(parts.origins, guesses, strict=True):
         if None not in wanted and guess == (_base(wanted[1]), _base(wanted[0])) and guess[0] != guess[1]:
             raise DataError(
-                f"{origin.path or origin.name} holds {guess[0]} in the source column and {guess[1]} in the target column, "
+                f"{origin.path or origin.name} holds {guess[0]} on the source and {guess[1]} on the target side, "
                 f"but {wanted[0]} to {wanted[1]} is wanted.",
                 hint="Swapped columns? --swap",
                 code="E_DATA_SWAPPED",
@@ -271,7 +271,7 @@ def _clean(
                 progress("clean", passed)
             read.append(count + sum(log.counts[origin.name][r] for r in ("one column", "language missing")))
             _check_worth(origin, read[-1], config, log)
-    joined = [np.concatenate(c) if c else np.empty(0, dtype=np.int64) for c in columns]
+    joined: list[npt.NDArray[Any]] = [np.concatenate(c) if c else np.empty(0, dtype=np.int64) for c in columns]
     if not len(joined[0]):
         raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
     part_of, lines, source, target, pair = joined
@@ -480,7 +480,7 @@ def _write_held_out(
 
 
 def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[_SideRules]) -> list[LinkedPair]:
-    """The grammar's words and links of test pairs, in the direction of this run and in the words of the cleaned text."""
+    """The grammar's words and links of test pairs, in this run's direction, spelt as in the cleaned text."""
     from attentio.data.small_world import sampled
 
     world = sampled(config.small_world_pairs)

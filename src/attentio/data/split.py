@@ -4,7 +4,7 @@ Two pairs belong together if they share a source or a target, up to case, punctu
 whole connected component goes to one part. Works on 64-bit hashes of the keys, so millions of pairs cost a few arrays.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ TRAIN, DEV, TEST = 0, 1, 2
 Hashes = npt.NDArray[np.int64]
 
 
-def hashes(keys: Iterable[str], count: int) -> Hashes:
+def hashes(keys: Iterable[Hashable], count: int) -> Hashes:
     """A 64-bit hash of each key. Equal within one process only: never save them."""
     return np.fromiter(map(hash, keys), dtype=np.int64, count=count)
 
@@ -55,8 +55,8 @@ def split(
 ) -> npt.NDArray[np.uint8]:
     """TRAIN, DEV or TEST for each of N pairs, whole components at a time, in an order drawn from `seed`.
 
-    `parts` (N,) is the corpus each pair comes from; `dev` and `test` say how many pairs to hold out of each. A component
-    that spans corpora, or is larger than what is still wanted, stays in train; so the counts are upper bounds.
+    `parts` (N,) is the corpus each pair comes from; `dev` and `test` say how many pairs to hold out of each. A
+    component that spans corpora, or is larger than what is still wanted, stays in train: the counts are upper bounds.
     """
     assigned = np.full(len(labels), TRAIN, dtype=np.uint8)
     roots, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
