@@ -41,7 +41,7 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A prepared folder, opened: `dev` and `tests` hold text with references, `train` and `dev_corpus` encoded pairs."""
+    """A prepared folder, opened: `dev` and `tests` hold text, `train` and `dev_corpus` encoded pairs."""
 
     folder: Path
     source_tokenizer: Tokenizer

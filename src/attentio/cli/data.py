@@ -1,0 +1,132 @@
+"""`attentio data`: fetch a corpus, look at a parallel file before training on it, print sentences of the small world."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Fetch, check and sample parallel data.")
+
+
+@app.command()
+def download(
+    source: Annotated[str, typer.Argument(help="publisher: tatoeba", show_default=False)],
+    pair: Annotated[str, typer.Argument(help="two languages, one of them English: eng-cmn", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder for the archive and the text")] = Path("data"),
+    sha256: Annotated[str | None, typer.Option(help="checksum that the archive must have")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(envvar="ATTENTIO_TATOEBA_URL", help="where the archives are; default: the publisher")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Fetch a published corpus: resumed where it broke off, checked, unpacked."""
+    from attentio.data.download import TATOEBA_URL, fetch_tatoeba
+    from attentio.errors import UsageError
+
+    if source != "tatoeba":
+        raise UsageError(f"unknown publisher {source!r}.", hint="There is one: tatoeba.")
+    with _DownloadBar(pair) as bar:
+        fetched = fetch_tatoeba(pair, out, base_url=base_url or TATOEBA_URL, sha256=sha256, progress=bar.update)
+    if as_json:
+        shown = {"schema": 1, "text": str(fetched.text), "archive": str(fetched.archive), "sha256": fetched.sha256}
+        typer.echo(json.dumps(shown))
+        return
+    typer.echo(f"{fetched.sha256}  {fetched.archive}", err=True)
+    typer.echo(f"Tatoeba sentences, CC-BY 2.0 FR. Train on them: attentio train {fetched.text}", err=True)
+    typer.echo(str(fetched.text))
+
+
+@app.command()
+def report(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="parallel files or built-in corpora")],
+    tgt: Annotated[list[str] | None, typer.Option(help="target-side file, one for each FILE")] = None,
+    delimiter: Annotated[str, typer.Option(help="what separates the columns")] = "\t",
+    encoding: Annotated[str | None, typer.Option(help="encoding of the files")] = None,
+    script: Annotated[str, typer.Option(help="script of Chinese text: simplified, traditional or keep")] = "simplified",
+    swap: Annotated[bool, typer.Option("--swap", help="read the second column as the source")] = False,
+    max_length: Annotated[int, typer.Option(help="most pieces on a side")] = 256,
+    seed: Annotated[int, typer.Option(help="seed of the split")] = 1,
+    list_dropped: Annotated[bool, typer.Option("--list-dropped", help="list every pair left out, as TSV")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="go on although most pairs are unusable")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Say what training would make of parallel files: counts, scripts, lengths, leak, and what would be dropped."""
+    from dataclasses import asdict
+    from tempfile import TemporaryDirectory
+
+    from attentio.config import effective_config
+    from attentio.data.prepare import prepare
+
+    settings: dict[str, object] = {
+        "train": files,
+        "target": tgt or [],
+        "delimiter": delimiter.replace("\\t", "\t"),
+        "script": script,
+        "swap": swap,
+        "max_length": max_length,
+        "keep_going": keep_going,
+    }
+    if encoding is not None:
+        settings["encoding"] = encoding
+    config = effective_config(settings={"data": settings}).data
+    with TemporaryDirectory(prefix="attentio-") as folder:
+        prepared = prepare(config, Path(folder) / "data", seed=seed)
+        found = prepared.report
+        dropped = (prepared.folder / "dropped.tsv").read_text(encoding="utf-8").split("\n")[:-1]
+    if as_json:
+        shown: dict[str, Any] = asdict(found)
+        if list_dropped:
+            names = dropped[0].split("\t")
+            shown["dropped_pairs"] = [dict(zip(names, row.split("\t"), strict=True)) for row in dropped[1:]]
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    for line in found.warnings():
+        typer.echo(line, err=True)
+    for line in dropped if list_dropped else found.lines():
+        typer.echo(line)
+
+
+@app.command()
+def sample(
+    corpus: Annotated[str, typer.Argument(help="built-in corpus: small-world", show_default=False)],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="number of pairs")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the sample")] = 0,
+) -> None:
+    """Print sentence pairs of the small world: English TAB Chinese."""
+    from attentio.data.grammar import sample as grammar_sample
+    from attentio.errors import UsageError
+
+    if corpus != "small-world":
+        raise UsageError(f"cannot sample {corpus!r}.", hint="There is one corpus to sample: small-world.")
+    for pair in grammar_sample(count, seed):
+        typer.echo(f"{pair.source}\t{pair.target}")
+
+
+class _DownloadBar:
+    """Bytes fetched, as a bar on a terminal's standard error and as nothing elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "_DownloadBar":
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task(self._name, total=None)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, total: int | None) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
