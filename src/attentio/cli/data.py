@@ -1,4 +1,4 @@
-"""`attentio data`: fetch a corpus, look at a parallel file before training on it, print sentences of the small world."""
+"""`attentio data`: fetch a corpus, look at a parallel file before training on it, sample the small world."""
 
 import json
 import sys

@@ -135,9 +135,9 @@ def _fetch_once(url: str, part: Path, progress: Progress) -> None:
     known = _read_identity(part)
     if known.get("url") != url or not known.get("mark"):
         have = 0
-    request = urllib.request.Request(
-        url, headers={"User-Agent": f"attentio/{__version__}", "Accept-Encoding": "identity"}
-    )
+    request = urllib.request.Request(url)
+    request.add_header("User-Agent", f"attentio/{__version__}")  # the publisher turns away urllib's own name
+    request.add_header("Accept-Encoding", "identity")
     if have:
         # If-Range: the rest only if the file is still the one that was begun, otherwise all of the new one.
         request.add_header("Range", f"bytes={have}-")
@@ -183,10 +183,7 @@ def _unpack(archive: Path, member: str, out: Path) -> Path:
     except (zipfile.BadZipFile, OSError) as error:
         partial.unlink(missing_ok=True)
         raise DataError(
-            f"{archive} is damaged ({error}).",
-            hint="Delete it and fetch it again.",
-            code="E_DATA_CHECKSUM",
-            file=archive,
+            f"{archive} is damaged ({error}).", hint="Delete it, then fetch it again.", code="E_DATA_ZIP", file=archive
         ) from None
     partial.replace(out)
     return out

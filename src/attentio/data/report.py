@@ -11,6 +11,16 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 _FIRST = 3  # line numbers remembered per reason
+_PHRASES = {
+    "empty": "with an empty side",
+    "one column": "with one column",
+    "identical": "with the same text on both sides",
+    "length ratio": "with sides of very different lengths",
+    "duplicate": "that stood there before",
+    "too long": "over the longest length (--max-length)",
+    "in held-out file": "that share a side with the dev or test file",
+    "language missing": "without one of the languages",
+}
 
 
 class DropLog:
@@ -136,13 +146,16 @@ class DataReport:
 
     def warnings(self) -> list[str]:
         """One line for each reason for which a part lost pairs, with the first lines where it did."""
-        return [
-            f"warning: {part.name}: {count:,} {'pair' if count == 1 else 'pairs'} dropped: {reason} "
-            f"(first: {'line' if len(part.first_dropped[reason]) == 1 else 'lines'} "
-            f"{', '.join(map(str, part.first_dropped[reason]))})."
-            for part in self.parts
-            for reason, count in part.dropped.items()
-        ]
+        shown: list[str] = []
+        for part in self.parts:
+            for reason, count in part.dropped.items():
+                lines = part.first_dropped[reason]
+                first = f"first: {'line' if len(lines) == 1 else 'lines'} {', '.join(f'{line:,}' for line in lines)}"
+                pairs = "pair" if count == 1 else "pairs"
+                shown.append(
+                    f"warning: {part.name}: {count:,} {pairs} {_PHRASES.get(reason, reason)} dropped ({first})."
+                )
+        return shown
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
