@@ -38,7 +38,7 @@ def test_shapes_are_always_four_axes():
 
 
 def test_one_head_of_dot_attention_worked_by_hand():
-    attention = Attention(2, 2, score="dot").double()
+    attention = Attention(2, 2, score="dot").double().eval()
     memory = attention.prepare(torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]).double())
     # scores 0 and ln 3: weights 1/4 and 3/4, context is the values, which are the keys, in these shares
     attended = attention(torch.tensor([[[0.0, math.log(3)]]]).double(), memory)
@@ -124,7 +124,7 @@ def test_beams_change_places():
 
 
 def test_scores_in_bfloat16_are_normalized_in_float32():
-    attention = Attention(8, 8, score="scaled_dot")
+    attention = Attention(8, 8, score="scaled_dot").eval()
     keys = torch.randn(2, 5, 8).bfloat16()
     attended = attention(torch.randn(2, 3, 8).bfloat16(), attention.prepare(keys))
     assert attended.weights.dtype == torch.float32

@@ -7,9 +7,11 @@ A kind is a choice on each of three axes, `score` (how well a query fits a key),
 from attentio.attention.attention import Attended, Attention, AttentionState
 from attentio.attention.heads import merge_heads
 from attentio.attention.memory import Memory
-from attentio.attention.normalize import NORMALIZERS, Normalized, Normalizer, RowNormalizer
-from attentio.attention.score import SCORES, AdditiveScore, InnerProductScore, Score
-from attentio.attention.window import WINDOWS, Span, Window
+from attentio.attention.multihead import MultiHeadAttention
+from attentio.attention.normalize import Normalized, Normalizer, RowNormalizer
+from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
+from attentio.attention.score import AdditiveScore, InnerProductScore, Score
+from attentio.attention.window import Span, Window, together
 
 __all__ = [
     "NORMALIZERS",
@@ -21,6 +23,7 @@ __all__ = [
     "AttentionState",
     "InnerProductScore",
     "Memory",
+    "MultiHeadAttention",
     "Normalized",
     "Normalizer",
     "RowNormalizer",
@@ -28,4 +31,5 @@ __all__ = [
     "Span",
     "Window",
     "merge_heads",
+    "together",
 ]

@@ -11,15 +11,19 @@ B batch, H heads, T queries, S keys: always four axes, also when T = 1 or H = 1.
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attentio.attention.backend import attend_without_weights, choose, compute_scores, traits_of
+from attentio.attention.combination import require_sense
 from attentio.attention.heads import split_heads
 from attentio.attention.mask import combine
 from attentio.attention.memory import Memory
-from attentio.attention.normalize import NORMALIZERS, Normalizer
-from attentio.attention.score import SCORES, Score
-from attentio.attention.window import WINDOWS, Window
+from attentio.attention.normalize import Normalizer
+from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
+from attentio.attention.score import Paired, Score
+from attentio.attention.window import Window
 
 Kind = TypeVar("Kind")
 
@@ -74,14 +78,20 @@ class Attention(nn.Module):
         for what, size in (("query", query_size), ("key", key_size), ("value", value_size)):
             if size % num_heads:
                 raise ValueError(f"{what}_size {size} cannot be cut into {num_heads} equal heads")
-        score = _look_up("score", score, SCORES) if isinstance(score, str) else score
-        window = _look_up("window", window, WINDOWS) if isinstance(window, str) else window
+        make_score = _look_up("score", score, SCORES) if isinstance(score, str) else score
+        make_window = _look_up("window", window, WINDOWS) if isinstance(window, str) else window
+        normalizer = _look_up("normalize", normalize, NORMALIZERS)() if isinstance(normalize, str) else normalize
+        sizes = query_size // num_heads, key_size // num_heads, num_heads
+
         self.num_heads = num_heads
         self.dropout = dropout
         self.backend = backend
-        self.score = score(query_size // num_heads, key_size // num_heads, num_heads)
-        self.window = window(query_size // num_heads, num_heads)
-        self.normalize = _look_up("normalize", normalize, NORMALIZERS)() if isinstance(normalize, str) else normalize
+        self.score = make_score(*sizes)
+        self.window = make_window(query_size // num_heads, num_heads)
+        self.normalize = normalizer
+        require_sense(self.score, self.normalize, self.window, num_heads)
+        if normalizer.num_scores == 2:
+            self.score = Paired(self.score, make_score(*sizes))
 
     def prepare(self, keys: Tensor, values: Tensor | None = None, mask: Tensor | None = None) -> Memory:
         """keys (B, S, K), values (B, S, V) or None for the keys, mask (B, S) -> the memory; projects the keys, once."""
@@ -95,35 +105,98 @@ class Attention(nn.Module):
 
     def start(self, memory: Memory) -> AttentionState:
         """The state before the first query."""
-        return AttentionState(0, None, self.normalize.start(memory))
+        past = self.score.past
+        return AttentionState(0, None if past is None else past.start(memory), self.normalize.start(memory))
 
     def forward(
-        self, query: Tensor, memory: Memory, *, mask: Tensor | None = None, state: AttentionState | None = None
+        self,
+        query: Tensor,
+        memory: Memory,
+        *,
+        mask: Tensor | None = None,
+        bias: Tensor | None = None,
+        state: AttentionState | None = None,
+        need_weights: bool = False,
     ) -> Attended:
-        """query (B, T, Q), memory, mask (broadcastable to (B, H, T, S), True = may attend) -> what T queries attend to.
+        """query (B, T, Q) and memory -> what all T queries attend to.
 
-        `state` says where the first query stands and what came before it; without one, it is the first.
+        `mask` (True = may attend) and `bias` (added to the scores) broadcast to (B, H, T, S). `state` says where the
+        first query stands and what came before it; without one, it is the first. `need_weights` forbids, in training,
+        the kernels that have none. A score that depends on earlier weights is asked for one query after the other:
+        there is no batched form of it.
         """
         state = self.start(memory) if state is None else state
         query = split_heads(query, self.num_heads)  # (B, H, T, Q)
+        if self.score.past is None:
+            return self._attend(query, memory, mask, bias, state, need_weights)
+        full_shape = (*query.shape[:3], memory.num_keys)
+        masks = [None] * query.size(2) if mask is None else mask.expand(full_shape).split(1, 2)
+        biases = [None] * query.size(2) if bias is None else bias.expand(full_shape).split(1, 2)
+        steps: list[Attended] = []
+        for row, row_mask, row_bias in zip(query.split(1, 2), masks, biases, strict=True):
+            steps.append(self._attend(row, memory, row_mask, row_bias, state, need_weights))
+            state = steps[-1].state
+        return _join(steps)
+
+    def _attend(
+        self,
+        query: Tensor,
+        memory: Memory,
+        mask: Tensor | None,
+        bias: Tensor | None,
+        state: AttentionState,
+        need_weights: bool,
+    ) -> Attended:
         span = self.window(query, memory, state.position)
         padding = None if memory.mask is None else memory.mask[:, None, None, :]
         mask = combine(padding, span.mask, mask)
+        bias = span.bias if bias is None else bias if span.bias is None else bias + span.bias
+        keys, past, position = memory.keys, self.score.past, state.position + query.size(2)
+        if past is not None and state.score_past is not None:
+            keys = past(keys, state.score_past)
 
-        scores = self.score(query, memory.keys)  # (B, H, T, S)
-        if span.bias is not None:
-            scores = scores + span.bias
-        weights, log_weights, past = self.normalize(scores, mask, state.normalizer_past)
+        show_weights = need_weights or not self.training
+        traits = traits_of(self.score, self.normalize, self.window, query, keys, show_weights=show_weights)
+        backend = choose(self.backend, traits).backend
+        dropout = self.dropout if self.training else 0.0
+        if backend == "sdpa":
+            context = attend_without_weights(
+                self.score, query, keys, memory.values, mask=mask, bias=bias, dropout=dropout
+            )
+            return Attended(context, None, AttentionState(position))
+
+        scores = compute_scores(backend, self.score, query, keys)  # (B, H, T, S)
+        if bias is not None:
+            scores = scores + bias
+        weights, log_weights, normalizer_past = self.normalize(scores, mask, state.normalizer_past)
         if span.factor is not None:
             weights = weights * span.factor
-        dropped = F.dropout(weights, self.dropout, self.training) if self.dropout else weights
+        dropped = F.dropout(weights, dropout) if dropout else weights
         context = dropped.to(memory.values.dtype) @ memory.values  # (B, H, T, V)
-        return Attended(context, weights, AttentionState(state.position + query.size(2), None, past), log_weights)
+
+        score_past = state.score_past
+        if past is not None and score_past is not None:
+            score_past = past.remember(memory.keys, score_past, weights.squeeze(2))
+        return Attended(context, weights, AttentionState(position, score_past, normalizer_past), log_weights)
 
     def step(self, query: Tensor, memory: Memory, state: AttentionState) -> tuple[Attended, AttentionState]:
         """One query (B, 1, Q) and the state before it -> what it attends to, and the state after it."""
         attended = self(query, memory, state=state)
         return attended, attended.state
+
+
+def _join(steps: list[Attended]) -> Attended:
+    """What T queries attended to one by one, along the T axis."""
+    if len(steps) == 1:
+        return steps[0]
+    weights = [step.weights for step in steps if step.weights is not None]
+    log_weights = [step.log_weights for step in steps if step.log_weights is not None]
+    return Attended(
+        torch.cat([step.context for step in steps], 2),
+        torch.cat(weights, 2),
+        steps[-1].state,
+        torch.cat(log_weights, 2) if log_weights else None,
+    )
 
 
 def _look_up(axis: str, name: str, registry: dict[str, Kind]) -> Kind:

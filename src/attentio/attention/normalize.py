@@ -1,17 +1,18 @@
 """Normalizers: from scores to weights. Each gives weights >= 0 that are exactly 0 where the mask forbids; and for a row
 that may attend nowhere, zero weights and finite gradients.
 
-They work in float32 (float64 stays float64), whatever the scores came in.
+Here are what a normalizer is, softmax, and the two steps by which all keep to the mask. Those that give few keys all
+the weight are in `sparse.py`, those that choose one key in `hard.py`, those that walk in `monotonic.py`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from attentio.attention.memory import Memory
+from attentio.attention.precision import at_least_float32
 
 
 class Normalized(NamedTuple):
@@ -23,11 +24,20 @@ class Normalized(NamedTuple):
 
 
 class Normalizer(nn.Module, ABC):
-    """Turns scores into weights."""
+    """Turns scores into weights.
+
+    `chooses` says that a weight is the choice of one key; `marginal` that the objective sums over all choices;
+    `walks` that it moves along the source and never back; `num_scores` how many scores it needs of each pair.
+    """
+
+    chooses: ClassVar[bool] = False
+    marginal: ClassVar[bool] = False
+    walks: ClassVar[bool] = False
+    num_scores: ClassVar[int] = 1
 
     @abstractmethod
     def start(self, memory: Memory) -> Tensor | None:
-        """What is remembered before the first query; None for a kind that has no past."""
+        """What is remembered before the first query, (B, ...); None for a kind that has no past."""
 
     @abstractmethod
     def forward(self, scores: Tensor, mask: Tensor | None, past: Tensor | None = None) -> Normalized:
@@ -39,7 +49,7 @@ class RowNormalizer(Normalizer):
 
     @abstractmethod
     def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
-        """scores (..., S), mask -> weights (..., S)."""
+        """scores (..., S) in float32 or float64, mask -> weights (..., S)."""
 
     def start(self, memory: Memory) -> None:
         return None
@@ -52,18 +62,14 @@ class Softmax(RowNormalizer):
     """a_j = exp(e_j) / sum_k exp(e_k) (Bahdanau 2015, eq. 6)."""
 
     def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
-        if mask is None:
-            return scores.softmax(-1)
-        # The lowest finite number, not -inf: a row that is masked throughout stays finite, and is zeroed afterwards.
-        weights = torch.where(mask, scores, torch.finfo(scores.dtype).min).softmax(-1)
-        return torch.where(mask, weights, 0.0)
+        return blank(hide(scores, mask).softmax(-1), mask)
 
 
-def at_least_float32(scores: Tensor) -> Tensor:
-    """Half precision becomes float32; float32 and float64 stay as they are."""
-    return scores.to(torch.promote_types(scores.dtype, torch.float32))
+def hide(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Forbidden scores become the lowest finite number: not -inf, so that an empty row stays finite until `blank`."""
+    return scores if mask is None else torch.where(mask, scores, torch.finfo(scores.dtype).min)
 
 
-NORMALIZERS: dict[str, Callable[[], Normalizer]] = {
-    "softmax": Softmax,
-}
+def blank(weights: Tensor, mask: Tensor | None) -> Tensor:
+    """Forbidden weights become exactly 0, which leaves an empty row all zeros."""
+    return weights if mask is None else torch.where(mask, weights, 0.0)

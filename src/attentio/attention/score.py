@@ -9,16 +9,29 @@ Sizes are those of one head. Keys are projected by `prepare`, once per sentence;
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from attentio.attention.heads import HeadLinear
+from attentio.attention.past import ConvolvedPast, CoveragePast, FertilityPast, Past
+from attentio.attention.precision import at_least_float32
 
 
 class Score(nn.Module, ABC):
-    """A score of queries against keys; built as `Kind(query_size, key_size, num_heads)`, sizes of one head."""
+    """A score of queries against keys; built as `Kind(query_size, key_size, num_heads)`, sizes of one head.
+
+    `past` is the term by which earlier weights enter, None for a kind that depends on the query and the keys alone.
+    `positional` says that it matters where a key stands, not only what it is.
+    """
+
+    positional: ClassVar[bool] = False
+
+    def __init__(self, past: Past | None = None) -> None:
+        super().__init__()
+        self.past = past
 
     @abstractmethod
     def prepare(self, keys: Tensor) -> Tensor:
@@ -58,8 +71,7 @@ class AdditiveScore(Score):
 def additive(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     """v . tanh(q + k) for every pair: (B, H, T, D), (B, H, S, D), (H, D) -> (B, H, T, S)."""
     hidden = (query.unsqueeze(3) + keys.unsqueeze(2)).tanh_()  # (B, H, T, S, D)
-    batch, heads, queries, num_keys, size = hidden.shape
-    return (hidden.view(batch, heads, queries * num_keys, size) @ v.unsqueeze(-1)).view(batch, heads, queries, num_keys)
+    return torch.linalg.vecdot(hidden, v[:, None, None, :])
 
 
 class Dot(InnerProductScore):
@@ -105,6 +117,69 @@ class Bilinear(InnerProductScore):
         return query
 
 
+class Cosine(InnerProductScore):
+    """tau q . k / (|q| |k|), tau learnt per head (Henry 2020, query-key normalisation; tau <= 100 as in Liu 2022).
+
+    Without tau no score exceeds 1, and over many keys the weights are fog.
+    """
+
+    HIGHEST = 100.0
+
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, temperature: float = 10.0) -> None:
+        super().__init__()
+        _require_equal_sizes("cosine", query_size, key_size)
+        if not 0 < temperature <= self.HIGHEST:
+            raise ValueError(f"temperature {temperature} must lie above 0 and not above {self.HIGHEST}")
+        self.log_temperature = nn.Parameter(torch.full((num_heads,), math.log(temperature)))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return _unit(keys)
+
+    def project(self, query: Tensor) -> Tensor:
+        temperature = self.log_temperature.clamp(max=math.log(self.HIGHEST)).exp()
+        return _unit(query) * temperature[:, None, None].to(query.dtype)
+
+
+class LinearConcat(Score):
+    """w . [q; k] = w_q . q + w_k . k. What the query adds is the same for every key, so softmax cancels it.
+
+    Every query gets the same weights: it is here because it is often written down, and to be seen failing.
+    """
+
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1) -> None:
+        super().__init__()
+        self.query = HeadLinear(query_size, 1, num_heads)
+        self.key = HeadLinear(key_size, 1, num_heads)
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return self.key(keys)
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        return self.query(query) + keys.transpose(-2, -1)  # (B, H, T, 1) + (B, H, 1, S)
+
+
+class Location(Score):
+    """W q, one entry for each position, whatever stands there (Luong 2015, eq. 8). Reaches `max_length` keys."""
+
+    positional = True
+
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, max_length: int = 512) -> None:
+        super().__init__()
+        self.max_length = max_length
+        self.position = HeadLinear(query_size, max_length, num_heads)
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return keys[..., :0]  # only how many they are is of interest
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        num_keys = keys.size(2)
+        if num_keys > self.max_length:
+            raise ValueError(
+                f"score 'location' reaches {self.max_length} keys, not {num_keys}: set a larger max_length"
+            )
+        return self.position(query)[..., :num_keys]
+
+
 class Additive(AdditiveScore):
     """v . tanh(W q + U k) (Bahdanau 2015, appendix A.1.2); Luong's "concat" is the same, its W being [W U]."""
 
@@ -125,9 +200,133 @@ class Additive(AdditiveScore):
         return self.v
 
 
+class NormedAdditive(AdditiveScore):
+    """g v/|v| . tanh(W q + U k + b): length and direction of v learnt apart (Salimans 2016; Raffel 2017, eq. 16)."""
+
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, hidden_size: int | None = None) -> None:
+        super().__init__()
+        hidden_size = hidden_size or query_size
+        self.query = HeadLinear(query_size, hidden_size, num_heads)
+        self.key = HeadLinear(key_size, hidden_size, num_heads, bias=True)
+        self.v = nn.Parameter(_uniform(num_heads, hidden_size))
+        self.g = nn.Parameter(torch.full((num_heads, 1), 1 / math.sqrt(hidden_size)))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return self.key(keys)
+
+    def project(self, query: Tensor) -> Tensor:
+        return self.query(query)
+
+    def direction(self) -> Tensor:
+        return self.g * F.normalize(self.v, dim=-1)
+
+
+class Coverage(AdditiveScore):
+    """v . tanh(W q + U k + w_c c + b), c the sum of all earlier weights (See 2017, eq. 11)."""
+
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, hidden_size: int | None = None) -> None:
+        hidden_size = hidden_size or query_size
+        super().__init__(CoveragePast(hidden_size, num_heads))
+        self.query = HeadLinear(query_size, hidden_size, num_heads)
+        self.key = HeadLinear(key_size, hidden_size, num_heads, bias=True)
+        self.v = nn.Parameter(_uniform(num_heads, hidden_size))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return self.key(keys)
+
+    def project(self, query: Tensor) -> Tensor:
+        return self.query(query)
+
+    def direction(self) -> Tensor:
+        return self.v
+
+
+class FertilityCoverage(AdditiveScore):
+    """v . tanh(W q + U k + V C), C the earlier weights over the fertility N sigmoid(U_f k) (Tu 2016, section 3.1)."""
+
+    def __init__(
+        self,
+        query_size: int,
+        key_size: int,
+        num_heads: int = 1,
+        *,
+        hidden_size: int | None = None,
+        max_fertility: float = 2.0,
+    ) -> None:
+        hidden_size = hidden_size or query_size
+        super().__init__(FertilityPast(hidden_size, num_heads))
+        self.max_fertility = max_fertility
+        self.query = HeadLinear(query_size, hidden_size, num_heads)
+        self.key = HeadLinear(key_size, hidden_size, num_heads)
+        self.fertility = HeadLinear(key_size, 1, num_heads)
+        self.v = nn.Parameter(_uniform(num_heads, hidden_size))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        fertility = self.max_fertility * self.fertility(keys).sigmoid()
+        return torch.cat([self.key(keys), fertility], -1)  # (B, H, S, D + 1)
+
+    def project(self, query: Tensor) -> Tensor:
+        return self.query(query)
+
+    def direction(self) -> Tensor:
+        return self.v
+
+
+class LocationAware(AdditiveScore):
+    """v . tanh(W q + V k + U f + b), f the weights of the query before, convolved (Chorowski 2015, eqs. 8-9)."""
+
+    positional = True
+
+    def __init__(
+        self,
+        query_size: int,
+        key_size: int,
+        num_heads: int = 1,
+        *,
+        hidden_size: int | None = None,
+        width: int = 15,
+        channels: int = 10,
+    ) -> None:
+        hidden_size = hidden_size or query_size
+        super().__init__(ConvolvedPast(hidden_size, num_heads, width=width, channels=channels))
+        self.query = HeadLinear(query_size, hidden_size, num_heads)
+        self.key = HeadLinear(key_size, hidden_size, num_heads, bias=True)
+        self.v = nn.Parameter(_uniform(num_heads, hidden_size))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return self.key(keys)
+
+    def project(self, query: Tensor) -> Tensor:
+        return self.query(query)
+
+    def direction(self) -> Tensor:
+        return self.v
+
+
+class Paired(Score):
+    """Two scores of one kind with parameters of their own, for a normalizer that needs two (MoChA): (2, B, H, T, S)."""
+
+    def __init__(self, first: Score, second: Score) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return torch.cat([self.first.prepare(keys), self.second.prepare(keys)], -1)
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        first, second = keys.chunk(2, -1)
+        return torch.stack([self.first(query, first), self.second(query, second)])
+
+
 def _uniform(num_heads: int, size: int) -> Tensor:
     bound = 1 / math.sqrt(size)
     return torch.empty(num_heads, size).uniform_(-bound, bound)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    # In float32, and with an eps that float16 could not hold: a zero vector keeps a finite gradient.
+    return F.normalize(at_least_float32(vectors), dim=-1, eps=1e-6).to(vectors.dtype)
 
 
 def _require_equal_sizes(name: str, query_size: int, key_size: int) -> None:
@@ -136,11 +335,3 @@ def _require_equal_sizes(name: str, query_size: int, key_size: int) -> None:
             f"score {name!r} multiplies query and key entry by entry, but a query has {query_size} entries per head "
             f"and a key {key_size}: make them equal, or use 'bilinear' or 'additive', which project"
         )
-
-
-SCORES: dict[str, Callable[[int, int, int], Score]] = {
-    "dot": Dot,
-    "scaled_dot": ScaledDot,
-    "bilinear": Bilinear,
-    "additive": Additive,
-}

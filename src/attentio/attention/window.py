@@ -1,16 +1,21 @@
 """Windows: which keys a query sees because of where it stands, and how much position alone counts.
 
 A window never looks at a score. It gives a mask, a bias that is added to the scores, and a factor that multiplies the
-weights; most give only one of them.
+weights; most give only one of them. Windows are combined by `Together`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from attentio.attention.heads import HeadLinear
+from attentio.attention.mask import causal, combine, distances
 from attentio.attention.memory import Memory
+from attentio.attention.precision import at_least_float32
 
 
 class Span(NamedTuple):
@@ -22,7 +27,14 @@ class Span(NamedTuple):
 
 
 class Window(nn.Module, ABC):
-    """From positions to a mask, a bias and a factor; built as `Kind(query_size, num_heads)`, sizes of one head."""
+    """From positions to a mask, a bias and a factor; built as `Kind(query_size, num_heads)`, sizes of one head.
+
+    `follows` says that the window moves along the source with the queries and leaves keys behind; `scales` that it
+    gives a factor, so that weights need not sum to what the normalizer made of them.
+    """
+
+    follows: ClassVar[bool] = False
+    scales: bool = False
 
     @abstractmethod
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
@@ -39,6 +51,121 @@ class Full(Window):
         return Span()
 
 
-WINDOWS: dict[str, Callable[[int, int], Window]] = {
-    "full": Full,
-}
+class Causal(Window):
+    """Query t sees the keys up to position t: self-attention that cannot look ahead (Vaswani 2017, section 3.2.3)."""
+
+    def __init__(self, query_size: int = 0, num_heads: int = 1) -> None:
+        super().__init__()
+
+    def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
+        return Span(mask=causal(query.size(2), memory.num_keys, offset=position, device=query.device))
+
+
+class Sliding(Window):
+    """Query t sees the keys at most `radius` away from position t (Beltagy 2020, section 3.1)."""
+
+    follows = True
+
+    def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: int = 10) -> None:
+        super().__init__()
+        self.radius = radius
+
+    def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
+        away = distances(query.size(2), memory.num_keys, offset=position, device=query.device)
+        return Span(mask=away.abs() <= self.radius)
+
+
+class LocalMonotonic(Window):
+    """local-m: |s - p_t| <= D with p_t = t, but never past the last word (Luong 2015, section 3.2)."""
+
+    follows = True
+
+    def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: int = 10) -> None:
+        super().__init__()
+        self.radius = radius
+
+    def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
+        queries = torch.arange(position, position + query.size(2), device=query.device)
+        centre = torch.minimum(queries, _last_position(memory))  # (B, T)
+        return Span(mask=_offsets(centre.unsqueeze(1), memory.num_keys).abs() <= self.radius)
+
+
+class LocalPredictive(Window):
+    """local-p: |s - p_t| <= D with p_t = S sigmoid(v . tanh(W q)), weights times exp(-(s - p_t)^2 / 2 sigma^2).
+
+    Luong 2015, eqs. 9-10, sigma = D/2; S is the true length of the sentence. As in the paper the Gaussian comes after
+    the softmax and the weights then sum to less than 1; `renormalize` adds its logarithm to the scores instead. The
+    Gaussian is the only way by which W and v learn: the edges of the window have no gradient.
+    """
+
+    follows = True
+
+    def __init__(self, query_size: int, num_heads: int = 1, *, radius: int = 10, renormalize: bool = False) -> None:
+        super().__init__()
+        self.radius = radius
+        self.renormalize = renormalize
+        self.scales = not renormalize
+        self.hidden = HeadLinear(query_size, query_size, num_heads)
+        self.centre = HeadLinear(query_size, 1, num_heads)
+
+    def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
+        share = at_least_float32(self.centre(self.hidden(query).tanh())).squeeze(-1).sigmoid()  # (B, H, T)
+        length = memory.lengths()[:, None, None]
+        centre = torch.minimum(length * share, _last_position(memory).unsqueeze(-1))
+        away = _offsets(centre, memory.num_keys)  # (B, H, T, S)
+        log_gaussian = -2 * (away / self.radius) ** 2  # sigma = D/2
+        mask = away.abs() <= self.radius
+        if self.renormalize:
+            return Span(mask=mask, bias=log_gaussian)
+        return Span(mask=mask, factor=log_gaussian.exp())
+
+
+class RelativeBias(Window):
+    """Adds to each score a number learnt per head for j - t, equal beyond `max_distance` (Raffel 2020, section 2.1).
+
+    Position counts, whatever the score is; the content-dependent form of Shaw 2018 is not this one.
+    """
+
+    def __init__(self, query_size: int = 0, num_heads: int = 1, *, max_distance: int = 16) -> None:
+        super().__init__()
+        self.max_distance = max_distance
+        self.bias = nn.Parameter(torch.zeros(num_heads, 2 * max_distance + 1))
+
+    def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
+        away = distances(query.size(2), memory.num_keys, offset=position, device=query.device)
+        away = away.clamp(-self.max_distance, self.max_distance) + self.max_distance
+        return Span(bias=self.bias[:, away])  # (H, T, S)
+
+
+class Together(Window):
+    """Several windows at once: a key is seen where all see it, biases add up and factors multiply."""
+
+    def __init__(self, windows: "list[Window]") -> None:
+        super().__init__()
+        self.windows = nn.ModuleList(windows)
+        self.scales = any(window.scales for window in windows)
+
+    def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
+        spans: list[Span] = [window(query, memory, position) for window in self.windows]
+        biases = [span.bias for span in spans if span.bias is not None]
+        factors = [span.factor for span in spans if span.factor is not None]
+        return Span(
+            mask=combine(*(span.mask for span in spans)),
+            bias=sum(biases[1:], biases[0]) if biases else None,
+            factor=math.prod(factors[1:], start=factors[0]) if factors else None,
+        )
+
+
+def together(*windows: Callable[[int, int], Window]) -> Callable[[int, int], Window]:
+    """`together(Causal, RelativeBias)`: a window that is all of these."""
+    return lambda query_size, num_heads: Together([window(query_size, num_heads) for window in windows])
+
+
+def _last_position(memory: Memory) -> Tensor:
+    """(B, 1): the last real position of each sentence, 0 in an empty one."""
+    return (memory.lengths() - 1).clamp(min=0).unsqueeze(-1)
+
+
+def _offsets(centre: Tensor, num_keys: int) -> Tensor:
+    """(B, H, T) -> (B, H, T, S): position of each key, less the centre."""
+    return torch.arange(num_keys, device=centre.device) - centre.unsqueeze(-1)
