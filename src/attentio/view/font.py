@@ -1,0 +1,144 @@
+"""Which installed fonts draw a text: found by what they cover, not by what they are called.
+
+matplotlib picks a font for each character from a list of families; this module makes that list. It installs nothing,
+downloads nothing and changes no setting of matplotlib; a font named by the user is made known to its font manager.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from matplotlib import font_manager
+from matplotlib.font_manager import FontEntry
+from matplotlib.ft2font import FaceFlags, FT2Font
+
+from attentio.errors import DataError
+
+BASE = "DejaVu Sans"
+"""The family that comes with matplotlib: Latin, Greek, Cyrillic and many signs, no Han."""
+
+# Only an order of preference, so that one sans-serif family draws a whole sentence where several could.
+_HAN = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Microsoft YaHei",
+    "SimHei",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Noto Sans CJK TC",
+    "PingFang TC",
+    "Droid Sans Fallback",
+)
+_KANA = (
+    "Noto Sans CJK JP",
+    "Noto Sans JP",
+    "Source Han Sans JP",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "Meiryo",
+    "IPAexGothic",
+)
+_HANGUL = (
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "Source Han Sans KR",
+    "Apple SD Gothic Neo",
+    "Malgun Gothic",
+    "NanumGothic",
+)
+
+
+# These claim every character and draw boxes or nothing; matplotlib brings the first itself.
+_PLACEHOLDERS = ("Last Resort", ".LastResort", "LastResort", "Adobe Blank", "Unicode BMP Fallback")
+
+
+def families(text: str, *, font: str | Path | None = None) -> tuple[list[str], str]:
+    """The font families to draw a text with, in order, and the characters that none of them has.
+
+    font: a font file to prefer to all others. Raises DataError when it is no font.
+    """
+    chosen = [_added(Path(font)), BASE] if font is not None else [BASE]
+    missing = {char for char in text if not char.isspace()}
+    for family in chosen:
+        entry = next(entry for entry in font_manager.fontManager.ttflist if entry.name == family)
+        missing -= _covered(entry, missing)
+    for entry in _candidates(text) if missing else ():
+        covered = _covered(entry, missing)
+        if covered:
+            chosen.append(_known(entry))
+            missing -= covered
+        if not missing:
+            break
+    return chosen, "".join(sorted(missing))
+
+
+def installed() -> list[FontEntry]:
+    """Upright fonts of ordinary weight that matplotlib knows, and those installed since it last looked."""
+    known = list(font_manager.fontManager.ttflist)
+    files = {entry.fname for entry in known}
+    for path in sorted(set(font_manager.findSystemFonts()) - files):
+        try:
+            known.append(font_manager.ttfFontProperty(FT2Font(path)))
+        except (RuntimeError, OSError, ValueError):
+            continue  # not a font that can be drawn with
+    return [
+        entry
+        for entry in known
+        if entry.style == "normal"
+        and str(entry.weight) in ("400", "normal", "regular")
+        and not entry.name.startswith(_PLACEHOLDERS)
+    ]
+
+
+def _candidates(text: str) -> Iterator[FontEntry]:
+    """Installed fonts, those meant for the scripts of the text first."""
+    preferred = _preferred(text)
+    entries = installed()
+    for family in preferred:
+        yield from (entry for entry in entries if entry.name == family)
+    yield from (entry for entry in entries if entry.name not in preferred)
+
+
+def _preferred(text: str) -> Sequence[str]:
+    """Han characters look different in Chinese and Japanese: kana or Hangul in the text say which is meant."""
+    if any("\u3041" <= char <= "\u30ff" for char in text):
+        return (*_KANA, *_HAN, *_HANGUL)
+    if any("\uac00" <= char <= "\ud7af" for char in text):
+        return (*_HANGUL, *_HAN, *_KANA)
+    return (*_HAN, *_KANA, *_HANGUL)
+
+
+def _covered(entry: FontEntry, characters: set[str]) -> set[str]:
+    codes = _coverage(entry.fname, entry.index)
+    return {char for char in characters if ord(char) in codes}
+
+
+@cache
+def _coverage(path: str, index: int) -> frozenset[int]:
+    """The characters that one face of a font file can draw; none when it holds pictures instead of outlines."""
+    try:
+        face = FT2Font(path, face_index=index)
+    except (RuntimeError, OSError, ValueError):
+        return frozenset()
+    return frozenset(face.get_charmap()) if FaceFlags.SCALABLE in face.face_flags else frozenset()
+
+
+def _known(entry: FontEntry) -> str:
+    """The family of a font, which matplotlib's font manager knows after this."""
+    if entry not in font_manager.fontManager.ttflist:
+        font_manager.fontManager.addfont(entry.fname)
+    return entry.name
+
+
+def _added(path: Path) -> str:
+    try:
+        entry = font_manager.ttfFontProperty(FT2Font(str(path)))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such font file.", file=path) from None
+    except (RuntimeError, OSError, ValueError):
+        raise DataError(f"{path}: not a font file.", hint="Name a .ttf, .otf or .ttc file.", file=path) from None
+    return _known(entry)

@@ -1,0 +1,231 @@
+"""Attention maps as pictures: PNG or SVG files by matplotlib, one panel for each sentence, layer or head.
+
+Nothing of matplotlib's global state is used or changed: no pyplot, settings only inside a context. Which fonts draw the
+labels is found out in `font`. Importing this module needs the extra `plot`.
+"""
+
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len, chop_cells
+
+from attentio.errors import MissingExtra, UsageError
+from attentio.trace import AttentionTrace
+from attentio.view.label import label, stacks
+
+try:
+    import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    if matplotlib.__version_info__[:2] < (3, 11):  # older ones miss most of a .ttc collection
+        raise ImportError(f"matplotlib {matplotlib.__version__} is older than 3.11")
+    from attentio.view.font import BASE, families
+except ImportError as error:
+    raise MissingExtra(f"pictures need matplotlib ({error}).", hint="pip install 'attentio[plot]'") from error
+
+_CELL = 0.34  # inches, of one weight; smaller where a picture would grow beyond _LARGEST
+_LARGEST = 36.0
+_POINTS = 72.0
+_COLORS = "Blues"
+_MANY = 3  # sentences side by side before the next row begins
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    source: list[str]
+    target: list[str]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A drawn figure. `message` says in one line which characters no installed font can draw; None when all is well."""
+
+    figure: Figure
+    message: str | None
+
+    def save(self, path: str | Path, *, dpi: int = 150) -> None:
+        """Write the picture as .png or .svg, the same bytes for the same picture.
+
+        An SVG holds outlines and needs no font to be looked at; only where a font was missing here does it hold text,
+        for the reader's own fonts to draw.
+        """
+        path = Path(path)
+        kind = path.suffix.lower().removeprefix(".")
+        if kind not in ("png", "svg"):
+            raise UsageError(f"{path}: pictures are .png or .svg files.", hint="Give it such an ending.")
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        settings = {
+            "svg.fonttype": "path" if self.message is None else "none",
+            "svg.hashsalt": "attentio",
+            "font.sans-serif": [BASE],
+        }
+        with _settings(settings), warnings.catch_warnings():
+            # The message has said it once for all characters; matplotlib says it for each, each time.
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+            self.figure.savefig(path, format=kind, dpi=dpi, bbox_inches="tight", metadata=metadata)
+
+
+def draw(
+    traces: AttentionTrace | Sequence[AttentionTrace],
+    *,
+    layers: Sequence[str | None] = (None,),
+    heads: Sequence[int | None] = (None,),
+    numbers: bool = False,
+    font: str | Path | None = None,
+) -> Heatmap:
+    """Draw attention maps: target words down, source words along the top, the same scale from 0 to 1 in all panels.
+
+    traces: shown as they are; pass `trace.words()` for words instead of sub-words.
+    layers, heads: what to show of each, as for `AttentionTrace.matrix`. Heads stand side by side, layers and sentences
+        one below the other; sentences with one panel each stand side by side, up to three in a row.
+    numbers: write the weights into the cells, in percent.
+    font: a font file to draw with where it has the characters.
+    Raises UsageError when there is nothing to draw or no such layer or head, DataError when `font` is no font.
+    """
+    shown = [traces] if isinstance(traces, AttentionTrace) else list(traces)
+    if not (shown and layers and heads):
+        raise UsageError("there is no attention to draw.", hint="Give at least one sentence, layer and head.")
+    several = len(layers) * len(heads) > 1
+    panels = [
+        _panel(trace, layer, head, whole_title=not several) for trace in shown for layer in layers for head in heads
+    ]
+    columns = len(heads) if several else min(len(panels), _MANY)
+    headline = _sentences(shown[0], 80 * columns) if several and len(shown) == 1 else ""
+    text = headline + "".join(panel.title + "".join(panel.source + panel.target) for panel in panels)
+    chosen, missing = families(text + "0123456789", font=font)
+    # The generic name is there for the reader of an SVG with text, whose machine may lack even the base font.
+    with _settings({"font.family": [*chosen, "sans-serif"] if missing else chosen}):
+        return Heatmap(_figure(panels, columns, headline, numbers), _message(missing))
+
+
+def _panel(trace: AttentionTrace, layer: str | None, head: int | None, *, whole_title: bool) -> _Panel:
+    weights = trace.matrix(layer, head)
+    source, target = ([label(token) for token in tokens] for tokens in (trace.source_tokens, trace.target_tokens))
+    part = ", ".join([*([layer] if layer is not None else []), *([f"head {head}"] if head is not None else [])])
+    room = max(24, 4 * len(source))
+    title = "\n".join(line for line in (_sentences(trace, room), part) if line) if whole_title else part or "mean"
+    return _Panel(title, source, target, weights)
+
+
+def _figure(panels: Sequence[_Panel], columns: int, headline: str, numbers: bool) -> Figure:
+    """All panels with cells of one size, each row and column of panels as large as its largest, measured in inches."""
+    rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
+    stacks_of_panels = [panels[column::columns] for column in range(columns)]
+    across = sum(max(len(panel.source) for panel in column) for column in stacks_of_panels)
+    down = sum(max(len(panel.target) for panel in row) for row in rows)
+    cell = min(_CELL, _LARGEST / max(across, down, 1))
+    em = min(11.0 / _POINTS, cell * 0.46)
+    gap = 2 * em
+    lefts = [max(_width([panel.target]) for panel in column) * em + gap for column in stacks_of_panels]
+    widths = [
+        max(max(cell * max(1, len(panel.source)), em * _width([panel.title.split("\n")])) for panel in column)
+        for column in stacks_of_panels
+    ]
+    tops = [max(_headroom(panel) for panel in row) * em + gap for row in rows]
+    heights = [cell * max(1, *(len(panel.target) for panel in row)) for row in rows]
+    above = em * 1.4 * (headline.count("\n") + 2) if headline else 0.0
+    width = sum(lefts) + sum(widths) + 0.9
+    height = above + sum(tops) + sum(heights) + em
+
+    figure = Figure(figsize=(width, height))
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, columns)
+        left = sum(lefts[: column + 1]) + sum(widths[:column])
+        top = above + sum(tops[: row + 1]) + sum(heights[:row])
+        size = cell * max(1, len(panel.source)), cell * max(1, len(panel.target))
+        place = (left / width, 1 - (top + size[1]) / height, size[0] / width, size[1] / height)
+        _draw_panel(figure.add_axes(place), panel, em * _POINTS, numbers)
+    if headline:
+        figure.text(lefts[0] / width, 1, headline, fontsize=em * _POINTS * 1.1, va="top")
+    tall = min(1.6, heights[0])
+    place = ((width - 0.7) / width, 1 - (above + tops[0] + tall) / height, 0.12 / width, tall / height)
+    bar = figure.colorbar(ScalarMappable(Normalize(0.0, 1.0), _COLORS), cax=figure.add_axes(place), ticks=[0, 0.5, 1])
+    bar.set_label("attention", fontsize=em * _POINTS)
+    bar.ax.tick_params(labelsize=em * _POINTS * 0.9, length=2)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _width(labels: Sequence[Sequence[str]]) -> float:
+    """About how wide the widest label is, in em."""
+    return 0.6 * max((cell_len(name) for names in labels for name in names), default=0)
+
+
+def _headroom(panel: _Panel) -> float:
+    """About how much height the title and the labels of the source take, in em."""
+    labels = [len(name) if stacks(name) else 0.6 * cell_len(name) + 0.5 for name in panel.source]
+    return 1.4 * (panel.title.count("\n") + 1) + 1.15 * max(labels, default=0.0) + 0.5
+
+
+def _draw_panel(axes: Axes, panel: _Panel, points: float, numbers: bool) -> None:
+    count = len(panel.target), len(panel.source)
+    # A translation without words still has a panel, an empty one.
+    weights = panel.weights if panel.weights.size else np.zeros((max(1, count[0]), max(1, count[1])))
+    axes.imshow(weights, cmap=_COLORS, vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
+    axes.set_title(panel.title, loc="left", fontsize=points * 1.05, pad=points * 0.6)
+    axes.set_yticks(range(count[0]), panel.target, fontsize=points)
+    axes.set_xticks(range(count[1]), ["\n".join(name) if stacks(name) else name for name in panel.source])
+    axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    for tick, name in zip(axes.get_xticklabels(), panel.source, strict=True):
+        # Han characters stay upright, one above the other; Latin words lean, so that neighbours do not collide.
+        leaning = not stacks(name) and cell_len(name) > 2
+        tick.set(fontsize=points, rotation=60 if leaning else 0, ha="left" if leaning else "center", va="bottom")
+        tick.set_rotation_mode("anchor")
+        tick.set_linespacing(1.0)
+    axes.set_xticks(np.arange(weights.shape[1] + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(weights.shape[0] + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.0)
+    axes.tick_params(which="minor", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for (row, column), weight in np.ndenumerate(panel.weights if numbers else np.zeros((0, 0))):
+        color = "white" if weight > 0.55 else "black"
+        axes.text(column, row, f"{100 * weight:.0f}", ha="center", va="center", fontsize=points * 0.7, color=color)
+
+
+def _sentences(trace: AttentionTrace, room: int) -> str:
+    """Both sentences, on one line if they fit into `room` columns, else the target below; long ones broken."""
+    source, target = label(trace.source), label(trace.target)
+    together = f"{source} → {target}"
+    if cell_len(together) <= room:
+        return together
+    return "\n".join([*_broken(source, room), *_broken(f"→ {target}", room)])
+
+
+def _broken(text: str, room: int) -> list[str]:
+    """Lines of at most `room` columns, broken at spaces where there are any, else between characters."""
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(joined) <= room:
+            lines[-1] = joined
+        else:
+            pieces = chop_cells(word, room) or [""]
+            lines = lines + pieces if lines[-1] else pieces
+    return lines
+
+
+def _message(missing: str) -> str | None:
+    if not missing:
+        return None
+    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return (
+        f"no installed font draws {shown}: install one (on Debian, `apt install fonts-noto-cjk` for Chinese, Japanese "
+        "and Korean) or name a font file."
+    )
+
+
+def _settings(settings: dict[str, Any]) -> AbstractContextManager[None]:
+    # Text is text: a dollar sign opens no formula, whatever the user's own settings say.
+    return matplotlib.rc_context(cast("Any", {"text.parse_math": False, "text.usetex": False, **settings}))
