@@ -1,0 +1,39 @@
+"""`attentio align`: score any system's word links against gold links, no model needed."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def align(
+    gold: Annotated[Path, typer.Argument(help="Gold links, a sentence a line: `1-1 2p3`, - sure, p possible.")],
+    links: Annotated[Path, typer.Argument(help="A system's links, a sentence a line: `0-0 1-2`.")],
+    gold_index: Annotated[int, typer.Option("--gold-index", min=0, max=1, help="Gold words are counted from 0 or 1.")],
+    index: Annotated[int, typer.Option("--index", min=0, max=1, help="The system's words are counted from 0 or 1.")],
+    sentences: Annotated[
+        Path | None,
+        typer.Option("--sentences", help="`source words ||| target words`, to refuse links beyond a sentence."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score word links: alignment error rate, precision and recall, in percent."""
+    from attentio.evaluate.alignment import alignment_error_rate, read_gold, read_lengths, read_links
+
+    lengths = read_lengths(sentences) if sentences is not None else None
+    score = alignment_error_rate(
+        read_links(links, index=index, lengths=lengths), read_gold(gold, index=gold_index, lengths=lengths)
+    )
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, **score.as_dict()}))
+        return
+    typer.echo(
+        f"AER {_percent(score.error_rate)}   precision {_percent(score.precision)}   recall {_percent(score.recall)}   "
+        f"{score.links:,} links, {score.sure:,} sure and {score.possible - score.sure:,} only possible gold links, "
+        f"{score.sentences:,} sentences"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "undefined" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,34 @@
+"""Traces, measurements and views are looked at without loading a framework."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "attentio.trace",
+        "attentio.evaluate",
+        "attentio.evaluate.quality",
+        "attentio.evaluate.significance",
+        "attentio.evaluate.alignment",
+        "attentio.evaluate.focus",
+        "attentio.view",
+        "attentio.view.terminal",
+        "attentio.view.heatmap",
+    ],
+)
+def test_torch_is_not_imported(module: str) -> None:
+    code = f"import sys, {module}; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_trace_needs_numpy_alone() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import attentio.trace;"
+        "loaded = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names;"
+        "raise SystemExit(repr(loaded) if loaded - {'attentio', 'numpy'} else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
