@@ -130,7 +130,7 @@ vp
   [npdwx .4] do the housework#1 = 做 家务#1 ~
   [pwx 3] buy <obj buy> = 买 ~ <obj buy>
   [pwxb] buy <obj device> = 买 ~ <obj device>
-  [pwxb] buy <a {vehicle|home}> = 买 ~ <a {}>
+  [pwxb] buy <obj {vehicle|home}> = 买 ~ <obj {}>
   [w .5] drive <obj drive> = 开 ~ <obj drive>
   [ndwxk] drive = 开车 ~
   [nwxke] ride a bike#1 = 骑 ~ 自行车#1
@@ -171,7 +171,7 @@ vp
   [nwx] use <obj device> = 用 ~ <obj device>
   [npwx .8] fix <obj fixed> = 修 ~ <obj fixed>
   [pwx .8] borrow <obj lent> = 借 ~ <obj lent>
-  [pwx .6] bring <a lent> = 带 ~ <a lent>
+  [pwx .6] bring <obj lent> = 带 ~ <obj lent>
   [npw .7] make <a baked> = 做 ~ <a baked>
   [npw .7] draw <a {pet|animal}> = 画 ~ <a {}>
   [npdw .8] feed <the fed> = 喂 ~ <the fed>
@@ -347,17 +347,17 @@ eveninghour
 -- where
 
 spot
-  on#1 <the top> = <the top> 上#1
-  under#1 <the top> = <the top> 下面#1
-  on#1 <the seat> = <the seat> 上#1
-  under#1 <the seat> = <the seat> 下面#1
-  in#1 <the box> = <the box> 里#1
-  next#1 to#1 <the box> = <the box> 旁边#1
-  behind#1 <the door> = <the door> 后面#1
-  in#1 front#1 of#1 <the furniture> = <the furniture> 前面#1
+  on#1 <sole top> = <sole top> 上#1
+  under#1 <sole top> = <sole top> 下面#1
+  on#1 <sole seat> = <sole seat> 上#1
+  under#1 <sole seat> = <sole seat> 下面#1
+  in#1 <sole box> = <sole box> 里#1
+  next#1 to#1 <sole box> = <sole box> 旁边#1
+  behind#1 <sole door> = <sole door> 后面#1
+  in#1 front#1 of#1 <sole furniture> = <sole furniture> 前面#1
 
 whereabouts
-  [ 3] at#1 <the {place|workplace}> = 在#1 <the {}>
+  [ 3] at#1 <the place> = 在#1 <the place>
   at#1 home#2 = 在#1 家#2
   at#1 work#2 = 在#1 上班#2
   in#1 <the inside> = 在#1 <the inside>
@@ -502,10 +502,10 @@ wanted
   [ 1] <this {wear|read|device}> = <this {}>
 
 onto
-  on#1 <the top> = <the top> 上#1
-  on#1 <the seat> = <the seat> 上#1
-  in#1 <the box> = <the box> 里#1
-  under#1 <the seat> = <the seat> 下面#1
+  on#1 <sole top> = <sole top> 上#1
+  on#1 <sole seat> = <sole seat> 上#1
+  in#1 <sole box> = <sole box> 里#1
+  under#1 <sole seat> = <sole seat> 下面#1
 
 -- cause and effect: t tired, h hungry, i ill, b busy, m no money, y thirsty, r rain
 
@@ -577,7 +577,7 @@ outing
   take#1 a walk#1 = 散步#1
   play soccer#1 = 踢 足球#1
   play basketball#1 = 打 篮球#1
-  swim = 游泳
+  go swimming#1 = 去 游泳#1
   go shopping#1 = 去 购物#1
   eat <bare meal> = 吃 <bare meal>
 
@@ -816,6 +816,212 @@ years
   <count> years#1 = <count> 年#1
   <count> months#1 = <count> 个#1 月#1
   a#1 year#2 = 一#1 年#2
+
+notmine
+  [ 3] your#1 = 你#1 的#1
+  [ 2] his#1 = 他#1 的#1
+  [ 2] her#1 = 她#1 的#1
+
+close
+  [ 3] my = 我
+  [ 2] your = 你
+  [ 2] his = 他
+  [ 2] her = 她
+  our = 我们
+
+familyone
+  [@my] I = 我
+  [@his] he = 他
+  [@her] she = 她
+  my#1 <bare kin> = 我#1 <bare kin>
+
+remark
+  thank#1 you#2 = 谢谢#1 你#2
+  thanks#1 = 谢谢#1
+  thank#1 you#2 very#3 much#3 = 非常#3 感谢#1 你#2
+  thank#1 you#2 for your#3 help#4 = 谢谢#1 你#2 的#3 帮助#4
+  you are welcome#1 = 不客气#1
+  excuse#1 me#1 = 打扰一下#1
+  sorry#1 = 对不起#1
+  I am sorry#1 = 对不起#1
+  I am sorry#1 , I#2 am late#3 = 对不起#1 ， 我#2 迟到#3 了#3
+  it does not matter#1 = 没关系#1
+  that is all#1 right#1 = 没关系#1
+  no#1 problem#2 = 没#1 问题#2
+  I#1 am#2 fine#3 = 我#1 很#2 好#3
+  I#1 am#2 fine#3 , thank#4 you#4 = 我#1 很#2 好#3 ， 谢谢#4
+  nice#1 to meet#2 you#3 = 很 高兴#1 认识#2 你#3
+  wait#1 a#2 moment#2 = 等#1 一下#2
+  just a#2 moment#2 , please#3 = 请#3 等 一下#2
+  do not#1 worry#2 = 别#1 担心#2
+  do not#1 be late#2 = 别#1 迟到#2
+  do not#1 forget#2 = 别#1 忘#2 了#2
+  do not#1 cry#2 = 别#1 哭#2 了
+  of#1 course#1 = 当然#1
+  all#1 right#1 = 好#1 的#1
+  OK#1 = 好#1 的#1
+  yes#1 = 是的#1
+  no#1 = 不#1
+  I#1 see#2 = 我#1 明白#2 了#2
+  I#1 think#2 so#3 = 我#1 也 这么#3 想#2
+  I#1 do not#2 know#3 = 我#1 不#2 知道#3
+  I#1 know#2 = 我#1 知道#2
+  I#1 understand#2 = 我#1 懂#2
+  I#1 do not#2 understand#3 = 我#1 不#2 懂#3
+  I#1 forgot#2 = 我#1 忘#2 了#2
+  I#1 agree#2 = 我#1 同意#2
+  I#1 am lost#3 = 我#1 迷路#3 了#3
+  I#1 am coming#2 = 我#1 来#2 了#2
+  that is a good#3 idea#4 = 好#3 主意#4
+  it is#1 late#2 = 很#1 晚#2 了
+  I#1 miss#2 you#3 = 我#1 想#2 你#3
+  I#1 miss#2 <my {kin|folks}> = 我#1 想#2 <my {}>
+  I#1 am#2 full#3 = 我#1 吃饱#3 了#2
+  long#1 time#1 no see#2 = 好久#1 不 见#2
+  this#1 is#2 for#3 you#4 = 这#1 是#2 给#3 你#4 的
+
+call
+  hello#1 = 你好#1
+  hi#1 = 你好#1
+  good#1 morning#2 = 早上#2 好#1
+  good#1 afternoon#2 = 下午#2 好#1
+  good#1 evening#2 = 晚上#2 好#1
+  good#1 night#2 = 晚安#1#2
+  goodbye#1 = 再见#1
+  bye#1 = 再见#1
+  see#1 you tomorrow#2 = 明天#2 见#1
+  see#1 you <future> = <future> 见#1
+  see#1 you on <weekday> = <weekday> 见#1
+  happy#1 birthday#2 = 生日#2 快乐#1
+  happy#1 new#2 year#2 = 新年#2 快乐#1
+  welcome#1 = 欢迎#1
+  welcome#1 to <{country|town}> = 欢迎#1 来 <{}>
+  welcome#1 to my#2 home#3 = 欢迎#1 来 我#2 家#3
+  be careful#1 = 小心#1
+  hurry#1 up#1 = 快点#1
+  help#1 = 救命#1
+  good#1 luck#2 = 祝 你 好运#1#2
+  have#3 a good#2 time#3 = 祝 你 玩#3 得 开心#2
+  how#1 beautiful#2 = 多#1 漂亮#2 啊
+  let us#1 go#2 = 我们#1 走#2 吧#1
+  go#1 away#1 = 走开#1
+  stop#1 = 停#1
+  be quiet#1 = 安静#1
+  cheers#1 = 干杯#1
+  congratulations#1 = 恭喜#1
+
+enquiry
+  how#1 are you#2 = 你#2 好#1 吗#1
+  and what about#1 you#2 = 你#2 呢#1
+  what#1 is#2 your#3 name#2 = 你#3 叫#2 什么#1 名字#2
+  do you#1 understand#2 = 你#1 懂#2 吗
+  what#1 happened#2 = 发生#2 了#2 什么#1
+  what#1 is wrong#3 = 怎么#1 了#3
+  really#1 = 真的#1 吗
+  can#1 you#2 help#3 me#4 = 你#2 能#1 帮助#3 我#4 吗
+  do you#1 speak#2 <language> = 你#1 会 说#2 <language> 吗
+  who#1 is#2 it = 是#2 谁#1
+
+anyone
+  [ 3] everyone#1 = 每#1 个#1 人#1 都
+  [ 1] everybody#1 = 每#1 个#1 人#1 都
+  [ 2] nobody#1 = 没#1 有#1 人#1
+  [ 2] someone#1 = 有#1 人#1
+
+whole
+  everyone#1 = 每#1 个#1 人#1
+  everybody#1 = 每#1 个#1 人#1
+
+seenat
+  near#1 my#2 home#3 = 我#2 家#3 附近#1
+  near#1 <sole build> = <sole build> 附近#1
+  in#1 front#1 of#1 <sole build> = <sole build> 前面#1
+  behind#1 <sole build> = <sole build> 后面#1
+  next#1 to#1 <sole build> = <sole build> 旁边#1
+
+hobby
+  <bare sound> = <bare sound>
+  <subjectmatter> = <subjectmatter>
+  <language> = <language>
+  movies#1 = 电影#1
+  basketball = 篮球
+  soccer = 足球
+
+good
+  <subjectmatter> = <subjectmatter>
+  <language> = <language>
+  <vp:k.ing> = <vp:k>
+
+notmineclose
+  [ 3] your = 你
+  his = 他
+  her = 她
+
+topic
+  fruit = 水果
+  animal = 动物
+  color = 颜色
+  season = 季节
+  food = 食物
+  drink = 饮料
+  subject = 科目
+  book = 书
+  movie = 电影
+  song = 歌
+
+moonlike
+  beautiful = 漂亮
+  big = 大
+  bright = 亮
+
+skycolor
+  blue = 蓝色
+  gray = 灰色
+  red = 红色
+  black = 黑色
+
+helped
+  you = 你
+  him = 他
+  her = 她
+  them = 他们
+  <name> = <name>
+
+heard
+  sing = 唱歌
+  cry = 哭
+  laugh = 笑
+  play the piano#1 = 弹 钢琴#1
+  speak <language> = 说 <language>
+
+chore
+  cook <bare meal> = 做 <bare meal>
+  wash the dishes#1 = 洗 碗#1
+  clean the room#1 = 打扫 房间#1
+  clean the kitchen#1 = 打扫 厨房#1
+  wash clothes#1 = 洗 衣服#1
+  buy <plural fruit> = 买 <plural fruit>
+  feed <the fed> = 喂 <the fed>
+  take#1 photos#1 = 拍照#1
+  wash the car#1 = 洗 车#1
+
+topics
+  movies#1 = 电影#1
+  music = 音乐
+  books#1 = 书#1
+  food = 食物
+  fruit = 水果
+  clothes = 衣服
+  songs#1 = 歌#1
+
+routine
+  go#1 to bed#1 = 睡觉#1
+  get#1 up#1 = 起床#1
+  go#1 to work#1 = 上班#1
+  go#1 to school#1 = 上学#1
+  go home#1 = 回 家#1
+  eat <bare meal> = 吃 <bare meal>
+  leave#1 = 走#1
 """
 
 SENTENCES = """
@@ -959,6 +1165,7 @@ body 2
   <single> have.single#1 long#2 hair#3 . = <single> 的#1 头发#3 很 长#2 。
   <single> have.single#1 <adj look> <plural look> . = <single> 的#1 <plural look> 很 <adj look> 。
   <whose> <plural look> are#1 <adj look> . = <whose> <plural look> 很#1 <adj look> 。
+  <whose> <bare face> is#1 <adj look> . = <whose> <bare face> 很#1 <adj look> 。
   <whose> <bare ache> hurts#1 . = <whose> <bare ache> 疼#1 。
 
 there-is 3
@@ -969,7 +1176,7 @@ there-is 3
   there#1 are#1 <num {person|mate|furniture}> in#2 <the inside> . = <the inside> 里#2 有#1 <num {}> 。
 
 location 4
-  <x=the {found|read|pet|thing|fruit}> be.x#1 <spot> . = <x> 在#1 <spot> 。
+  <x=sole {found|print|pet|thing|fruit}> be.x#1 <spot> . = <x> 在#1 <spot> 。
   <s> be.s <whereabouts> . = <s> <whereabouts> 。
   where#1 be.x#2 <x=the {build|wc}> ? = <x> 在#2 哪儿#1 ？
   where#1 be.x#2 <x=my {found|device|read|kin|thing}> ? = <x> 在#2 哪儿#1 ？
@@ -1021,8 +1228,8 @@ skill 3
   <s> can not#1 <vp:k> . = <s> 不#1 会 <vp:k> 。
 
 permission 3
-  may#1 I#2 <permitted> ? = 我#2 可以#1 <permitted> 吗 ？
-  can#1 I#2 <permitted> ? = 我#2 可以#1 <permitted> 吗 ？
+  [@my 1] may#1 I#2 <permitted> ? = 我#2 可以#1 <permitted> 吗 ？
+  [@my 1] can#1 I#2 <permitted> ? = 我#2 可以#1 <permitted> 吗 ？
   you#1 can#2 <permitted> . = 你#1 可以#2 <permitted> 。
   you#1 can not#2 <forbidden> here#3 . = 你#1 不#2 能 在 这儿#3 <forbidden> 。
 
@@ -1056,7 +1263,7 @@ already 2
   <s> have.s already#1 <vp:p.done> . = <s> 已经#1 <vp:p+了> 。
   <s> have.s not#1 <vp:x.done> yet#2 . = <s> 还#2 没#1 <vp:x> 。
   have.q#1 <q> <vp:x.done> yet ? = <q> <vp:x> 了#1 吗 ？
-  <s> have.s just#1 <vp:p.done> . = <s> 刚#1 <vp:p> 。
+  <s> have.s just#1 <vp:p.done> . = <s> 刚#1 <vp:p+了> 。
 
 imperative 4
   please <favor> . = 请 <favor> 。
@@ -1067,11 +1274,11 @@ imperative 4
   do not#1 be <adj scare> . = 别#1 <adj scare> 。
 
 lets 3
-  let us#1 <vp:w> . = 我们#1 <vp:w> 吧#1 。
-  let us#1 <vp:w> <future> . = 我们#1 <future> <vp:w> 吧#1 。
-  let us#1 <vp:x> together#2 . = 我们#1 一起#2 <vp:x> 吧#1 。
-  let us not#2 <vp:x> . = 我们 别#2 <vp:x> 吧 。
-  shall#1 we#2 <vp:w> ? = 我们#2 <vp:w> 好#1 吗 ？
+  [@our 1] let us#1 <vp:w> . = 我们#1 <vp:w> 吧#1 。
+  [@our 1] let us#1 <vp:w> <future> . = 我们#1 <future> <vp:w> 吧#1 。
+  [@our 1] let us#1 <vp:x> together#2 . = 我们#1 一起#2 <vp:x> 吧#1 。
+  [@our 1] let us not#2 <vp:x> . = 我们 别#2 <vp:x> 吧 。
+  [@our 1] shall#1 we#2 <vp:w> ? = 我们#2 <vp:w> 好#1 吗 ？
 
 compare 4
   <s> be.s <adj measure.er> than#1 <whom> . = <s> 比#1 <whom> <adj measure> 。
@@ -1090,37 +1297,37 @@ equal 2
 
 superlative 3
   <one> be.one#2 the <adj trait.est>#1 student#4 in our#5 class#3 . = <one> 是#2 我们#5 班#3 最#1 <adj trait> 的#1 学生#4 。
-  <one> be.one#2 the <adj grown.est>#1 person#4 in my#5 family#3 . = <one> 是#2 我#5 家#3 最#1 <adj grown> 的#1 人#4 。
+  <familyone> be.familyone#2 the <adj grown.est>#1 person#4 in my#5 family#3 . = <familyone> 是#2 我#5 家#3 最#1 <adj grown> 的#1 人#4 。
   <x=this {wear|device|vehicle|home}> be.x the <adj {}.est>#1 . = <x> 最#1 <adj {}> 。
-  this#1 is#2 <whose> <adj {wear|device|read}.est>#3 <bare {}> . = 这#1 是#2 <whose> 最#3 <adj {}> 的#3 <bare {}> 。
+  this#1 is#2 <close> <adj {wear|device|print}.est>#3 <lone {}> . = 这#1 是#2 <close> 最#3 <adj {}> 的#3 <lone {}> 。
 
 dispose 3
-  please#1 close#2 <the door> . = 请#1 把 <the door> 关上#2 。
-  please#1 open#2 <the {door|box}> . = 请#1 把 <the {}> 打开#2 。
-  please#1 turn#2 on#2 <the switch> . = 请#1 把 <the switch> 打开#2 。
-  please#1 turn#2 off#2 <the switch> . = 请#1 把 <the switch> 关掉#2 。
-  <s> put#1 <the {found|read|fruit|thing}> <onto> . = <s> 把 <the {}> 放#1 在 <onto> 了#1 。
-  please#1 put#2 <the {found|read|fruit|thing}> <onto> . = 请#1 把 <the {}> 放#2 在 <onto> 。
+  please#1 close#2 <sole door> . = 请#1 把 <sole door> 关上#2 。
+  please#1 open#2 <sole {door|box}> . = 请#1 把 <sole {}> 打开#2 。
+  please#1 turn#2 on#2 <sole switch> . = 请#1 把 <sole switch> 打开#2 。
+  please#1 turn#2 off#2 <sole switch> . = 请#1 把 <sole switch> 关掉#2 。
+  <s> put#1 <sole {found|read|fruit|thing}> <onto> . = <s> 把 <sole {}> 放#1 在 <onto> 了#1 。
+  please#1 put#2 <sole {found|read|fruit|thing}> <onto> . = 请#1 把 <sole {}> 放#2 在 <onto> 。
   <s> lost#1 <own {found|stolen}> . = <s> 把 <own {}> 弄丢#1 了#1 。
-  <s> broke#1 <the {fragile|device}> . = <s> 把 <the {}> 弄坏#1 了#1 。
+  <s> broke#1 <sole {fragile|device}> . = <s> 把 <sole {}> 弄坏#1 了#1 。
   <s> sold#1 <own {vehicle|home|device}> . = <s> 把 <own {}> 卖#1 了#1 。
-  <s> gave#1 <the {read|found|given}> to <whom> . = <s> 把 <the {}> 给#1 了#1 <whom> 。
+  <s> gave#1 <sole {read|found|given}> to <whom> . = <s> 把 <sole {}> 给#1 了#1 <whom> 。
   <s> have.s finished#1 <ones> homework#2 . = <s> 把 <ones> 作业#2 做完#1 了#1 。
-  please#1 give#2 me#3 <the {found|read|device}> . = 请#1 把 <the {}> 给#2 我#3 。
+  please#1 give#2 me#3 <sole {found|read|device}> . = 请#1 把 <sole {}> 给#2 我#3 。
 
 passive 3
   <x=my stolen> was.x#1 stolen#2 . = <x> 被#1 偷#2 了#2 。
-  <x=the fragile> was.x broken#1 by#2 <whom> . = <x> 被#2 <whom> 打破#1 了#1 。
-  <x=the {food|fruit}> was.x eaten#1 by#2 <whom> . = <x> 被#2 <whom> 吃#1 了#1 。
+  <x=sole fragile> was.x broken#1 by#2 <whom> . = <x> 被#2 <whom> 打破#1 了#1 。
+  <x=sole {food|fruit}> was.x eaten#1 by#2 <whom> . = <x> 被#2 <whom> 吃#1 了#1 。
   <x=my {found|stolen}> was.x taken#1 away#1 by#2 <whom> . = <x> 被#2 <whom> 拿走#1 了#1 。
   <x=my {vehicle|home}> was.x sold#1 . = <x> 被 卖#1 了#1 。
 
 relative 5
-  the <lone {read|wear|device|vehicle}> that#1 <pronoun> bought#2 is#3 <adj {}> . = <pronoun> 买#2 的#1 <lone {}> 很#3 <adj {}> 。
+  the <lone {print|wear|device|vehicle}> that#1 <pronoun> bought#2 is#3 <adj {}> . = <pronoun> 买#2 的#1 <lone {}> 很#3 <adj {}> 。
   the <lone read> that#1 <pronoun> be.pronoun#2 reading#3 is#4 <adj read> . = <pronoun> 在#2 看#3 的#1 <lone read> 很#4 <adj read> 。
   the <lone film> that#1 <pronoun> watched#2 yesterday#3 was#4 <adj film> . = <pronoun> 昨天#3 看#2 的#1 <lone film> 很#4 <adj film> 。
-  I#1 like#2 the <lone {read|wear|device|vehicle}> that#3 <other> bought#4 . = 我#1 喜欢#2 <other> 买#4 的#3 <lone {}> 。
-  this#1 is#2 the <lone {read|wear|device|vehicle|found}> that#3 <pronoun> bought#4 yesterday#5 . = 这#1 是#2 <pronoun> 昨天#5 买#4 的#3 <lone {}> 。
+  I#1 like#2 the <lone {print|wear|device|vehicle}> that#3 <other> bought#4 . = 我#1 喜欢#2 <other> 买#4 的#3 <lone {}> 。
+  this#1 is#2 the <lone {print|wear|device|vehicle}> that#3 <pronoun> bought#4 yesterday#5 . = 这#1 是#2 <pronoun> 昨天#5 买#4 的#3 <lone {}> 。
   the <lone person> who#1 is#2 <vp:n.ing> is#3 <my {mate|kin|boss}> . = 在#2 <vp:n> 的#1 <lone person> 是#3 <my {}> 。
   the <lone person> who#1 is wearing#2 the <lone wear> is#3 <my {mate|kin|boss}> . = 穿#2 着#2 <lone wear> 的#1 <lone person> 是#3 <my {}> 。
   do.q <q> know#1 the <lone person> who#2 is#3 <vp:n.ing> ? = <q> 认识#1 在#3 <vp:n> 的#2 <lone person> 吗 ？
@@ -1138,7 +1345,7 @@ if 3
   if#1 <pronoun> have.pronoun#2 time#3 , <pronoun> will#4 <vp:w> . = 如果#1 <pronoun> 有#2 时间#3 ， <pronoun> 就#4 会#4 <vp:w> 。
   if#1 <pronoun> <cause:{t|h|i|y}> , <pronoun> should#2 <advice:{}> . = 如果#1 <pronoun> <cause:{}> ， <pronoun> 就 应该#2 <advice:{}> 。
   [ .6] if#1 <pronoun> have.pronoun#2 money#3 , <pronoun> will#4 <vp:b> . = 如果#1 <pronoun> 有#2 钱#3 ， <pronoun> 就#4 会#4 <vp:b> 。
-  [ .6] if#1 the#2 weather#2 is#3 good#4 <future> , let us#5 <outing> . = 如果#1 <future> 天气#2 很#3 好#4 ， 我们#5 就 <outing> 吧#5 。
+  [ .6] if#1 the weather#2 is good#4 <future> , let us#5 <outing> . = 如果#1 <future> 天气#2 好#4 ， 我们#5 就 <outing> 吧#5 。
 
 when 3
   when#1 <s> came#2 home#3 , <other> was.other#4 <vp:n.ing> . = <s> 回#2 家#3 的#1 时候#1 ， <other> 在#4 <vp:n> 。
@@ -1207,7 +1414,7 @@ errand 4
   <s> want.s#1 to <errand> . = <s> 想#1 <errand> 。
   <s> <errand.past> <pasttime> . = <s> <pasttime> <errand+了> 。
   <s> be.s going#1 to#1 <errand> <future> . = <s> <future> 要#1 <errand> 。
-  let us#1 <errand> . = 我们#1 <errand> 吧#1 。
+  [@our 1] let us#1 <errand> . = 我们#1 <errand> 吧#1 。
 
 give 4
   <s> gave#1 <whom> <a {given|read|device}> . = <s> 给#1 了#1 <whom> <a {}> 。
@@ -1219,7 +1426,7 @@ give 4
   <s> lent#1 <whom> <a lent> . = <s> 借#1 给#1 了#1 <whom> <a lent> 。
   <s> made#1 <whom> <a baked> . = <s> 给 <whom> 做#1 了#1 <a baked> 。
   <single> teach.single#1 <whom> <language> . = <single> 教#1 <whom> <language> 。
-  please#1 give#2 me#3 <a {fruit|thing|read}> . = 请#1 给#2 我#3 <a {}> 。
+  please#1 give#2 me#3 <a {fruit|thing|print}> . = 请#1 给#2 我#3 <a {}> 。
   please#1 give#2 me#3 <cup {drink|food}> . = 请#1 给#2 我#3 <cup {}> 。
 
 together 3
@@ -1237,7 +1444,7 @@ from-to 2
 
 first-then 2
   <s> will#1 <vp:w> first#2 , then#3 <vp:w2> . = <s> 会#1 先#2 <vp:w> ， 再#3 <vp:w2> 。
-  let us#1 <outing> first#2 , then#3 <vp:w> . = 我们#1 先#2 <outing> ， 再#3 <vp:w> 吧#1 。
+  [@our 1] let us#1 <outing> first#2 , then#3 <vp:w> . = 我们#1 先#2 <outing> ， 再#3 <vp:w> 吧#1 。
 
 while 2
   <s> <task.s> while#1 <pastime.ing> . = <s> 一边#1 <pastime> 一边#1 <task> 。
@@ -1326,7 +1533,7 @@ date 3
   <whose> birthday#1 is#2 <month> <dayofmonth> . = <whose> 生日#1 是#2 <month> <dayofmonth> 。
   <whose> birthday#1 is#2 in#2 <month> . = <whose> 生日#1 在#2 <month> 。
   <s> came#1 here#2 in <month> . = <s> <month> 来#1 了#1 这儿#2 。
-  when#1 is#2 <whose> birthday#3 ? = <whose> 生日#3 是#2 什么#1 时候#1 ？
+  when#1 is#2 <notmine> birthday#3 ? = <notmine> 生日#3 是#2 什么#1 时候#1 ？
 
 age 2
   <one> be.one <amount> years#1 old . = <one> <amount> 岁#1 。
@@ -1344,7 +1551,7 @@ how-many 2
   <howmany {read|thing|pet|sibling|device}> do.q <q> have#1 ? = <q> 有#1 <howmany {}> ？
   how#1 many#1 people#2 are#3 there#3 in your#4 family#5 ? = 你#4 家#5 有#3 几#1 口#1 人#2 ？
   <howmany {read|fruit|wear|thing}> did <q> buy#1 ? = <q> 买#1 了#1 <howmany {}> ？
-  <howmany {fruit|thing}> are#1 there#1 on#2 <the top> ? = <the top> 上#2 有#1 <howmany {}> ？
+  <howmany {fruit|thing}> are#1 there#1 on#2 <sole top> ? = <sole top> 上#2 有#1 <howmany {}> ？
   there#1 are#1 <amount> students#2 in#3 our#4 class#5 . = 我们#4 班#5 里#3 有#1 <amount> 个 学生#2 。
 
 which 3
@@ -1366,10 +1573,10 @@ transport 3
 
 name 2
   my#1 name#2 is#2 <name> . = 我#1 叫#2 <name> 。
-  what#1 is#2 <whose> name#3 ? = <whose> 名字#3 是#2 什么#1 ？
+  what#1 is#2 <notmine> name#3 ? = <notmine> 名字#3 是#2 什么#1 ？
   I#1 am#2 <name> . = 我#1 是#2 <name> 。
   this#1 is#2 <name> . = 这#1 是#2 <name> 。
-  is#2 <whose> name#1 <name> ? = <whose> 名字#1 是#2 <name> 吗 ？
+  is#2 <notmine> name#1 <name> ? = <notmine> 名字#1 是#2 <name> 吗 ？
 
 answer 3
   yes#1 , <s> like.s#2 <fond> . = 是的#1 ， <s> 喜欢#2 <fond> 。
@@ -1396,7 +1603,7 @@ duration 2
   <s> slept#1 for <count> hours#2 . = <s> 睡#1 了#1 <count> 个#2 小时#2 。
   <s> lived#1 in#2 <town> for <years> . = <s> 在#2 <town> 住#1 了#1 <years> 。
   <s> studied#1 <language> for <years> . = <s> 学#1 了#1 <years> <language> 。
-  <s> worked#1 for <span> yesterday#2 . = <s> 昨天#2 工作#1 了#1 <span> 。
+  <s> worked#1 for <count> hours#3 yesterday#2 . = <s> 昨天#2 工作#1 了#1 <count> 个#3 小时#3 。
   how#1 long#1 did <q> wait#2 ? = <q> 等#2 了#2 多久#1 ？
 
 before-after 3
@@ -1409,93 +1616,164 @@ exclaim 2
   <t=third> be.t so#1 <adj {feel|trait}> ! = <t> 真#1 <adj {}> ！
   it is so#1 <adj weather> today#2 ! = 今天#2 真#1 <adj weather> ！
 
-phrase 6
-  hello#1 ! = 你好#1 ！
-  hi#1 ! = 你好#1 ！
-  hello#1 , <name> ! = 你好#1 ， <name> ！
-  hi#1 , <name> ! = 你好#1 ， <name> ！
-  good#1 morning#2 ! = 早上#2 好#1 ！
-  good#1 morning#2 , <name> ! = 早上#2 好#1 ， <name> ！
-  good#1 afternoon#2 ! = 下午#2 好#1 ！
-  good#1 evening#2 ! = 晚上#2 好#1 ！
-  good#1 night#2 ! = 晚安#1#2 ！
-  good#1 night#2 , <name> ! = 晚安#1#2 ， <name> ！
-  goodbye#1 ! = 再见#1 ！
-  bye#1 ! = 再见#1 ！
-  goodbye#1 , <name> ! = 再见#1 ， <name> ！
-  see#1 you tomorrow#2 ! = 明天#2 见#1 ！
-  see#1 you <future> ! = <future> 见#1 ！
-  see#1 you on <weekday> ! = <weekday> 见#1 ！
-  thank#1 you#2 . = 谢谢#1 你#2 。
-  thanks#1 . = 谢谢#1 。
-  thank#1 you#2 very#3 much#3 . = 非常#3 感谢#1 你#2 。
-  thank#1 you#2 for your#3 help#4 . = 谢谢#1 你#2 的#3 帮助#4 。
-  thank#1 you#2 , <name> . = 谢谢#1 你#2 ， <name> 。
-  you are welcome#1 . = 不客气#1 。
-  excuse#1 me#1 . = 打扰一下#1 。
-  sorry#1 . = 对不起#1 。
-  I am sorry#1 . = 对不起#1 。
-  I am sorry#1 , I#2 am late#3 . = 对不起#1 ， 我#2 迟到#3 了#3 。
-  it does not matter#1 . = 没关系#1 。
-  that is all#1 right#1 . = 没关系#1 。
-  no#1 problem#2 . = 没#1 问题#2 。
-  how#1 are you#2 ? = 你#2 好#1 吗#1 ？
-  I#1 am#2 fine#3 . = 我#1 很#2 好#3 。
-  I#1 am#2 fine#3 , thank#4 you#4 . = 我#1 很#2 好#3 ， 谢谢#4 。
-  and what about#1 you#2 ? = 你#2 呢#1 ？
-  nice#1 to meet#2 you#3 . = 很 高兴#1 认识#2 你#3 。
-  what#1 is#2 your#3 name#2 ? = 你#3 叫#2 什么#1 名字#2 ？
-  happy#1 birthday#2 ! = 生日#2 快乐#1 ！
-  happy#1 new#2 year#2 ! = 新年#2 快乐#1 ！
-  happy#1 birthday#2 , <name> ! = 生日#2 快乐#1 ， <name> ！
-  welcome#1 ! = 欢迎#1 ！
-  welcome#1 to <{country|town}> ! = 欢迎#1 来 <{}> ！
-  welcome#1 to my#2 home#3 ! = 欢迎#1 来 我#2 家#3 ！
-  be careful#1 ! = 小心#1 ！
-  hurry#1 up#1 ! = 快点#1 ！
-  wait#1 a#2 moment#2 . = 等#1 一下#2 。
-  just a#2 moment#2 , please#3 . = 请#3 等 一下#2 。
-  do not#1 worry#2 . = 别#1 担心#2 。
-  do not#1 be late#2 . = 别#1 迟到#2 。
-  do not#1 forget#2 . = 别#1 忘#2 了#2 。
-  do not#1 cry#2 . = 别#1 哭#2 了 。
-  of#1 course#1 . = 当然#1 。
-  all#1 right#1 . = 好#1 的#1 。
-  OK#1 . = 好#1 的#1 。
-  yes#1 . = 是的#1 。
-  no#1 . = 不#1 。
-  I#1 see#2 . = 我#1 明白#2 了#2 。
-  I#1 think#2 so#3 . = 我#1 也 这么#3 想#2 。
-  I#1 do not#2 know#3 . = 我#1 不#2 知道#3 。
-  I#1 know#2 . = 我#1 知道#2 。
-  I#1 understand#2 . = 我#1 懂#2 。
-  I#1 do not#2 understand#3 . = 我#1 不#2 懂#3 。
-  do you#1 understand#2 ? = 你#1 懂#2 吗 ？
-  I#1 forgot#2 . = 我#1 忘#2 了#2 。
-  I#1 agree#2 . = 我#1 同意#2 。
-  I#1 am lost#3 . = 我#1 迷路#3 了#3 。
-  I#1 am coming#2 . = 我#1 来#2 了#2 。
-  help#1 ! = 救命#1 ！
-  good#1 luck#2 ! = 祝 你 好运#1#2 ！
-  have#3 a good#2 time#3 ! = 祝 你 玩#3 得 开心#2 ！
-  what#1 happened#2 ? = 发生#2 了#2 什么#1 ？
-  what#1 is wrong#3 ? = 怎么#1 了#3 ？
-  really#1 ? = 真的#1 吗 ？
-  can#1 you#2 help#3 me#4 ? = 你#2 能#1 帮助#3 我#4 吗 ？
-  do you#1 speak#2 <language> ? = 你#1 会 说#2 <language> 吗 ？
-  that is a good#3 idea#4 . = 好#3 主意#4 。
-  it is#1 late#2 . = 很#1 晚#2 了 。
-  I#1 miss#2 you#3 . = 我#1 想#2 你#3 。
-  I#1 miss#2 <my {kin|folks}> . = 我#1 想#2 <my {}> 。
-  how#1 beautiful#2 ! = 多#1 漂亮#2 啊 ！
-  let us#1 go#2 ! = 我们#1 走#2 吧#1 ！
-  go#1 away#1 ! = 走开#1 ！
-  stop#1 ! = 停#1 ！
-  be quiet#1 ! = 安静#1 ！
-  I#1 am#2 full#3 . = 我#1 吃饱#3 了#2 。
-  cheers#1 ! = 干杯#1 ！
-  congratulations#1 ! = 恭喜#1 ！
-  long#1 time#1 no see#2 . = 好久#1 不 见#2 。
-  this#1 is#2 for#3 you#4 . = 这#1 是#2 给#3 你#4 的 。
-  who#1 is#2 it ? = 是#2 谁#1 ？
+phrase 7
+  [ 2] <remark> . = <remark> 。
+  [ 2] <remark> , <name> . = <remark> ， <name> 。
+  [ 1] <name> , <remark> . = <name> ， <remark> 。
+  [ 1] <call> ! = <call> ！
+  [ 2] <call> , <name> ! = <call> ， <name> ！
+  [ .7] <enquiry> ? = <enquiry> ？
+  [ .7] <enquiry> , <name> ? = <enquiry> ， <name> ？
+
+look-feel 3
+  <s> look.s#1 <adj {feel|trait}> . = <s> 看起来#1 很 <adj {}> 。
+  <x=this {food|fruit|wear|film|device}> look.x#1 <adj {}> . = <x> 看起来#1 很 <adj {}> 。
+  <s> feel.s#1 <adj feel> . = <s> 觉得#1 很 <adj feel> 。
+  why#1 do.q <q> look#2 <adj bad> ? = <q> 为什么#1 看起来#2 很 <adj bad> ？
+
+interest 2
+  <s> be.s interested#1 in#2 <hobby> . = <s> 对#2 <hobby> 感#1 兴趣#1 。
+  be.q <q> interested#1 in#2 <hobby> ? = <q> 对#2 <hobby> 感#1 兴趣#1 吗 ？
+  <s> be.s not#3 interested#1 in#2 <hobby> . = <s> 对#2 <hobby> 不#3 感#1 兴趣#1 。
+  <s> be.s good#1 at#1 <good> . = <s> 擅长#1 <good> 。
+
+state 3
+  <s> be.s married#1 . = <s> 结婚#1 了#1 。
+  be.q <q> married#1 ? = <q> 结婚#1 了#1 吗 ？
+  <s> be.s ready#1 . = <s> 准备#1 好#1 了#1 。
+  be.q <q> ready#1 ? = <q> 准备#1 好#1 了#1 吗 ？
+  <s> be.s late#1 . = <s> 迟到#1 了#1 。
+  <s> be.s asleep#1 . = <s> 睡着#1 了#1 。
+  <s> be.s#1 right#2 . = <s> 是#1 对#2 的#2 。
+  <s> be.s#1 wrong#2 . = <s> 是#1 错#2 的#2 。
+  <s> be.s afraid#1 of <plural {animal|wild}> . = <s> 怕#1 <plural {}> 。
+  be.q <q> afraid#1 of <plural {animal|wild}> ? = <q> 怕#1 <plural {}> 吗 ？
+
+free 2
+  be.q#1 <q> free#2 <future> ? = <q> <future> 有#1 空#2 吗 ？
+  <s> be.s#1 free#2 <future> . = <s> <future> 有#1 空#2 。
+  <s> be.s not#1 free#2 <future> . = <s> <future> 没#1 有 空#2 。
+
+birth 2
+  <single> was born#1 in#2 <{town|country}> . = <single> 在#2 <{}> 出生#1 。
+  <single> was born#1 in <month> . = <single> <month> 出生#1 。
+  <single> was born#1 on <month> <dayofmonth> . = <single> <month> <dayofmonth> 出生#1 。
+  where#1 was.q <q> born#2 ? = <q> 在 哪儿#1 出生#2 ？
+  when#1 was.q <q> born#2 ? = <q> 什么#1 时候#1 出生#2 ？
+
+everyone 3
+  <anyone> likes#1 <fond> . = <anyone> 喜欢#1 <fond> 。
+  <anyone> knows#1 <wonder> . = <anyone> 知道#1 <wonder> 。
+  <anyone> can#1 <vp:k> . = <anyone> 会#1 <vp:k> 。
+  someone#1 is#2 <vp:n.ing> . = 有#1 人#1 在#2 <vp:n> 。
+  <whole> is#1 <adj feel> . = <whole> 都 很#1 <adj feel> 。
+  does <whole> like#1 <fond> ? = <whole> 都 喜欢#1 <fond> 吗 ？
+
+something 3
+  <s> want.s#1 to <seek> something#2 . = <s> 想#1 <seek> 东西#2 。
+  <s> do.s not#1 want#2 to <seek> anything#3 . = <s> 什么#3 都 不#1 想#2 <seek> 。
+  <s> did not#1 <seek> anything#2 . = <s> 什么#2 都 没#1 <seek> 。
+  do.q <q> want#1 to <seek> something#2 ? = <q> 想#1 <seek> 东西#2 吗 ？
+  <s> <seek.past> nothing#1 <pasttime> . = <s> <pasttime> 什么#1 都 没#1 <seek> 。
+  <s> <seek.past> something#1 <pasttime> . = <s> <pasttime> <seek+了> 东西#1 。
+
+favorite 3
+  <close> favorite#1 fruit#2 is#3 <plural fruit> . = <close> 最#1 喜欢#1 的#1 水果#2 是#3 <plural fruit> 。
+  <close> favorite#1 animal#2 is#3 the <lone animal> . = <close> 最#1 喜欢#1 的#1 动物#2 是#3 <lone animal> 。
+  <close> favorite#1 color#2 is#3 <color> . = <close> 最#1 喜欢#1 的#1 颜色#2 是#3 <color> 。
+  <close> favorite#1 season#2 is#3 <season> . = <close> 最#1 喜欢#1 的#1 季节#2 是#3 <season> 。
+  <close> favorite#1 food#2 is#3 <many food> . = <close> 最#1 喜欢#1 的#1 食物#2 是#3 <many food> 。
+  <close> favorite#1 drink#2 is#3 <bare drink> . = <close> 最#1 喜欢#1 的#1 饮料#2 是#3 <bare drink> 。
+  <close> favorite#1 subject#2 is#3 <subjectmatter> . = <close> 最#1 喜欢#1 的#1 科目#2 是#3 <subjectmatter> 。
+  what#1 is#2 <notmineclose> favorite#3 <topic> ? = <notmineclose> 最#3 喜欢#3 的#3 <topic> 是#2 什么#1 ？
+
+nature 2
+  there#1 is#1 <a {nature|build}> <seenat> . = <seenat> 有#1 <a {}> 。
+  there#1 are#1 <num nature> <seenat> . = <seenat> 有#1 <num nature> 。
+  there#1 are#1 many#2 <plural {nature|build}> here#3 . = 这儿#3 有#1 很多#2 <plural {}> 。
+  there#1 are#1 many#2 <plural {nature|build}> in <town> . = <town> 有#1 很多#2 <plural {}> 。
+  <x=this nature> be.x#1 <adj nature> . = <x> 很#1 <adj nature> 。
+  the moon#1 is#2 <moonlike> tonight#3 . = 今晚#3 月亮#1 很#2 <moonlike> 。
+  the sky#1 is#2 <skycolor> . = 天空#1 是#2 <skycolor> 的 。
+
+between 2
+  <x=sole build> be.x#1 between#2 <sole build2> and#3 <sole build3> . = <x> 在#1 <sole build2> 和#3 <sole build3> 中间#2 。
+  <x=sole build> be.x#1 next#2 to#2 <sole build2> . = <x> 在#1 <sole build2> 旁边#2 。
+  is <sole build> far#2 from#3 here#4 ? = <sole build> 离#3 这儿#4 远#2 吗 ？
+  <sole build> is very#2 far#3 from#4 here#5 . = <sole build> 离#4 这儿#5 非常#2 远#3 。
+  <sole build> is#1 near#2 my#3 home#4 . = <sole build> 在#1 我#3 家#4 附近#2 。
+
+mind 3
+  do.q <q> remember#1 <whom> ? = <q> 记得#1 <whom> 吗 ？
+  <s> remember.s#1 <whom> . = <s> 记得#1 <whom> 。
+  <s> believe.s#1 <whom> . = <s> 相信#1 <whom> 。
+  <s> do.s not#1 believe#2 <whom> . = <s> 不#1 相信#2 <whom> 。
+  <s> hate.s#1 <fond> . = <s> 讨厌#1 <fond> 。
+  <s> hate.s#1 <vp:d.ing> . = <s> 讨厌#1 <vp:d> 。
+  <s> enjoy.s#1 <vp:d.ing> . = <s> 喜欢#1 <vp:d> 。
+  <s> forgot#1 to <vp:x> . = <s> 忘#1 了#1 <vp:x> 。
+  do not#1 forget#2 to <vp:x> . = 别#1 忘#2 了#2 <vp:x> 。
+  <s> miss.s#1 <whom> . = <s> 想#1 <whom> 。
+
+plan 3
+  <s> plan.s#1 to <vp:w> <future> . = <s> 打算#1 <future> <vp:w> 。
+  <s> plan.s#1 to <vp:b> <bigfuture> . = <s> 打算#1 <bigfuture> <vp:b> 。
+  <s> decided#1 to <vp:b> . = <s> 决定#1 <vp:b> 。
+  <s> started#1 to <vp:w> . = <s> 开始#1 <vp:w> 了#1 。
+  <s> hope.s#1 to <vp:b> <bigfuture> . = <s> 希望#1 <bigfuture> <vp:b> 。
+  it started#1 to <fall> . = 开始#1 <fall> 了#1 。
+
+offer 3
+  would#1 you#2 like#1 <cup {drink|food}> ? = 你#2 想要#1 <cup {}> 吗 ？
+  would#1 you#2 like#1 to <vp:x> ? = 你#2 想#1 <vp:x> 吗 ？
+  <s> would like#1 <cup {drink|food}> . = <s> 想要#1 <cup {}> 。
+  <s> would like#1 <a {fruit|food}> . = <s> 想要#1 <a {}> 。
+  [@our 1] why#1 do not#2 we#3 <vp:x> ? = 我们#3 为什么#1 不#2 <vp:x> ？
+  [@our 1] how#1 about#1 <outing.ing> <future> ? = 我们 <future> <outing> 怎么样#1 ？
+  here#1 is#2 <your {drink|device|found|print}> . = 这#1 是#2 <your {}> 。
+
+opinion 2
+  what#1 do.q <q> think#2 of <this {film|print|song|wear|device|vehicle}> ? = <q> 觉得#2 <this {}> 怎么样#1 ？
+  it is#1 <adj ease> to <vp:b> . = <vp:b> 很#1 <adj ease> 。
+  it is not#1 <adj ease> to <vp:b> . = <vp:b> 不#1 <adj ease> 。
+  it is#1 <adj ease> to learn <language> . = 学 <language> 很#1 <adj ease> 。
+  what#1 kind#1 of#1 <topics> do.q <q> like#2 ? = <q> 喜欢#2 什么样#1 的#1 <topics> ？
+
+perceive 2
+  <s> saw#1 <whom> <vp:n.ing> . = <s> 看见#1 <whom> 在 <vp:n> 。
+  <s> heard#1 <whom> <heard.ing> . = <s> 听见#1 <whom> 在 <heard> 。
+  <s> often#1 help.s#2 <whom> <chore> . = <s> 常常#1 帮#2 <whom> <chore> 。
+  <s> asked#1 <whom> to <chore> . = <s> 让#1 <whom> <chore> 。
+  [@my 1] let#1 me#2 help#3 <helped> . = 让#1 我#2 帮#3 <helped> 吧 。
+
+past-progressive 2
+  <s> was.s#1 <vp:n.ing> at <latehour> last#2 night#2 . = <s> 昨晚#2 <latehour> 在#1 <vp:n> 。
+  <s> was.s#1 <vp:n.ing> yesterday#2 morning#3 . = <s> 昨天#2 上午#3 在#1 <vp:n> 。
+  what#1 was.q#2 <q> doing#3 at <latehour> last#4 night#4 ? = <q> 昨晚#4 <latehour> 在#2 做#3 什么#1 ？
+
+either 2
+  <s> do.s not#1 like#2 <fond> either#3 . = <s> 也#3 不#1 喜欢#2 <fond> 。
+  <s> can not#1 <vp:k> either#2 . = <s> 也#2 不#1 会 <vp:k> 。
+  <s> be.s not#1 <adj {feel|trait}> either#2 . = <s> 也#2 不#1 <adj {}> 。
+  <s> did not#1 <vp:x> either#2 . = <s> 也#2 没#1 <vp:x> 。
+
+used-to 1
+  <s> used#1 to#1 <vp:d> <daily> . = <s> 以前#1 <daily> <vp:d> 。
+  <s> used#1 to#1 like#2 <fond> . = <s> 以前#1 喜欢#2 <fond> 。
+
+how-long 2
+  how#1 long#1 does it take#2 to get#3 to <the build> ? = 到#3 <the build> 要#2 多久#1 ？
+  how#1 long#1 have.q#4 <q> lived#2 in#3 <town> ? = <q> 在#3 <town> 住#2 了#4 多久#1 了 ？
+  <s> have.s#5 lived#1 here#2 for <years> . = <s> 在 这儿#2 住#1 了#5 <years> 了 。
+  <s> have.s#5 learned#1 <language> for <years> . = <s> 学#1 了#5 <years> <language> 了 。
+
+who-taller 1
+  who#1 is <adj measure.er> , <name> or#2 <name2> ? = <name> 和#2 <name2> 谁#1 更 <adj measure> ？
+  which do.q <q> like#2 better#3 , <many {animal|fruit|drink}> or#4 <many {}2> ? = <q> 更#3 喜欢#2 <many {}> 还是#4 <many {}2> ？
+
+must-not 1
+  you#1 must not#2 <forbidden> here#3 . = 你#1 不#2 可以 在 这儿#3 <forbidden> 。
+  <s> had better#1 <vp:w> . = <s> 最好#1 <vp:w> 。
+  <s> had better#1 not#2 <vp:x> . = <s> 最好#1 不要#2 <vp:x> 。
+  [@our 1] it is time#1 to <routine> . = 该#1 <routine> 了#1 。
 """

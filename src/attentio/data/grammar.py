@@ -248,8 +248,9 @@ _COUNT_DETERMINERS = {
     "p": (("a", 5), ("the", 2), ("own", 2), ("this", 1), ("that", 1), ("num", 3)),
     "d": (("many", 1),),
     "w": (("a", 5), ("the", 1), ("own", 1), ("this", 2), ("that", 1), ("num", 1)),
-    "x": (("the", 1), ("own", 1), ("this", 2), ("that", 2)),
+    "x": (("role", 4), ("the", 1), ("own", 1), ("this", 1), ("that", 1)),
     "e": (("this", 2), ("that", 1)),
+    "b": (("a", 1),),
     "k": (("many", 1),),
 }
 _MASS_DETERMINERS = {
@@ -263,10 +264,10 @@ _MASS_DETERMINERS = {
 }
 _OTHERWISE = (_COUNT_DETERMINERS["w"], _MASS_DETERMINERS["w"])
 _DETERMINERS = frozenset(
-    "a the this that these those own my your obj def many num some cup which howmany role lone bare plural".split()
+    "a the this that these those own my your obj def many num some cup which howmany role lone sole bare plural".split()
 )
 # Classes of which one does not say "my" as a matter of course.
-_UNOWNED = frozenset(("film", "food", "fruit", "drink", "song", "asked", "place", "animal", "wild"))
+_UNOWNED = frozenset(("film", "food", "fruit", "drink", "song", "asked", "place", "animal", "wild", "write", "told"))
 _COLORED = frozenset(("wear", "vehicle", "bike", "puton"))
 _FEMALE = frozenset(row[0] for row in lexicon.lines(lexicon.NOUNS) if "her" in row) | {"woman", "girl", "nurse"}
 
@@ -369,12 +370,12 @@ class _Sampler:
         return words[self.pick(group, [word.english for word in words], [1] * len(words))]
 
     def adjective(self, kind: str) -> Phrase:
-        word = self.adjective_of(_ADJECTIVES[kind], "adj " + kind)
+        word = self.adjective_of(_ADJECTIVES[kind], "adj ")
         return Phrase((word.english,), (word.chinese,), frozenset({(0, 0)}))
 
     def noun_phrase(self, determiner: str, kind: str, context: Context) -> Phrase:
         nouns = [noun for noun in _NOUNS[kind] if _fits(noun, determiner)]
-        noun = nouns[self.pick("noun " + kind, [n.singular + n.plural for n in nouns], [1] * len(nouns))]
+        noun = nouns[self.pick("noun ", [n.singular + n.plural for n in nouns], [1] * len(nouns))]
         chosen = self.determiner(determiner, kind, noun, context)
         qualities = [word for word in _ADJECTIVES.get(kind, []) if word.attributive]
         if kind in _COLORED:
@@ -422,6 +423,8 @@ class _Sampler:
         match determiner:
             case "a":
                 return _linked(("a",), ("一", unit))
+            case "sole":
+                return Phrase(("the",), (), frozenset())
             case "role":
                 return Phrase(("a",), (), frozenset())
             case "the" if not noun.plural or not noun.singular:
@@ -662,7 +665,7 @@ def contract(phrase: Phrase, formal: bool) -> Phrase:
         if not merged and not formal and i == 0:
             merged = _CONTRACTED_FIRST.get(pair)
         before_stop = i + 2 < len(words) and words[i + 2] in PUNCTUATION and pair[1] != "not"
-        followed_by_not = not formal and i + 2 < len(words) and words[i + 2] == "not" and pair[1] != "am"
+        followed_by_not = not formal and i + 2 < len(words) and words[i + 2] == "not" and pair[1] not in ("am", "us")
         if merged and not before_stop and not followed_by_not:
             place += [len(english)] * 2
             english.append(merged)

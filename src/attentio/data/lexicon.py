@@ -37,7 +37,8 @@ man/men 男人 个 person
 woman/women 女人 个 person
 boy 男孩 个 person
 girl 女孩 个 person
-child/children 孩子 个 person child
+baby 宝宝 个 infant
+child/children 孩子 个 person
 student 学生 个 person job
 teacher 老师 个 person job
 doctor 医生 个 person job
@@ -74,28 +75,26 @@ grandfather 爷爷 - kin his
 uncle 叔叔 个 kin his
 aunt 阿姨 个 kin her
 -/parents 父母 - folks
--/friends 朋友 个 friends
--/children 孩子 个 friends
 
-cat 猫 只 animal pet liked onfloor fed!
-dog 狗 只 animal pet liked onfloor fed!
+cat 猫 只 animal pet liked fed!
+dog 狗 只 animal pet liked fed!
 rabbit 兔子 只 animal pet liked fed!
-bird 鸟 只 animal liked fed! seen
+bird 鸟 只 animal liked fed!
 fish/fish 鱼 条 animal liked fed!
-horse 马 匹 animal liked fed! seen
+horse 马 匹 animal liked fed!
 cow 牛 头 animal fed!
 sheep/sheep 羊 只 animal
 pig 猪 头 animal fed!
-duck 鸭子 只 animal fed! seen
+duck 鸭子 只 animal fed!
 chicken 鸡 只 fed!
 tiger 老虎 只 animal wild liked
 lion 狮子 头 animal wild
 panda 熊猫 只 animal wild liked
 monkey 猴子 只 animal wild liked
 elephant 大象 头 animal wild liked
-snake 蛇 条 wild seen
+snake 蛇 条 wild
 bear 熊 只 wild animal
-mouse/mice 老鼠 只 wild onfloor
+mouse/mice 老鼠 只 wild
 
 apple 苹果 个 food fruit buy liked
 banana 香蕉 根 food fruit buy liked
@@ -107,6 +106,7 @@ cake 蛋糕 个 food buy baked liked
 cookie 饼干 块 food buy baked
 hamburger 汉堡 个 food buy liked
 sandwich 三明治 个 food buy
+pizza 比萨 个 food buy liked
 potato/potatoes 土豆 个 food buy
 tomato/tomatoes 西红柿 个 food buy
 watermelon 西瓜 个 food fruit buy liked
@@ -134,10 +134,10 @@ breakfast/- 早饭 - meal
 lunch/- 午饭 - meal
 dinner/- 晚饭 - meal
 
-book 书 本 read buy thing liked lent
-magazine 杂志 本 read buy
-newspaper 报纸 份 read buy thing
-novel 小说 本 read liked
+book 书 本 read print buy thing liked lent
+magazine 杂志 本 read print buy
+newspaper 报纸 份 read print buy thing
+novel 小说 本 read print liked
 story 故事 个 read write told
 dictionary 词典 本 buy thing lent
 letter 信 封 read write sent letter
@@ -200,11 +200,9 @@ window 窗户 扇 door!
 light 灯 盏 switch!
 TV 电视 台 switch! device
 music/- 音乐 - sound liked
-money/- 钱 - money
-homework/- 作业 - task
 question 问题 个 asked
-hand 手 - body
-face 脸 - body
+hand 手 - look ache
+face 脸 - face
 head 头 - ache
 stomach 肚子 - ache
 leg 腿 - ache look
@@ -212,9 +210,8 @@ foot/feet 脚 - ache
 tooth/teeth 牙 - ache
 eye 眼睛 - look ache
 ear 耳朵 - look
-nose 鼻子 - look
-mouth 嘴 - look
-hair/- 头发 - hair
+nose 鼻子 - face
+mouth 嘴 - face
 
 school 学校 所 place! build! workplace teachplace
 hospital 医院 家 place! build! workplace
@@ -239,7 +236,6 @@ office 办公室 个 inside!
 university 大学 所 place! build! visited! workplace teachplace
 company 公司 家 workplace
 factory 工厂 家 workplace visited!
-beach 海边 - seaside
 gym 健身房 个 place! build!
 kitchen 厨房 个 inside!
 bedroom 卧室 个 inside!
@@ -251,6 +247,10 @@ restroom 洗手间 个 wc!
 bus_stop 公交车站 个 stop! build!
 city 城市 个 city
 village 村子 个 city
+tree 树 棵 nature
+river 河 条 nature
+mountain 山 座 nature
+lake 湖 个 nature
 """
 
 # english chinese attributive classes.  "-": not before a noun.  "+的": the Chinese word and 的.
@@ -258,7 +258,7 @@ ADJECTIVES = """
 happy 高兴 - feel glad
 sad 难过 - feel bad scare
 tired 累 - feel bad
-busy 忙 - feel state
+busy 忙 - feel
 hungry 饿 - feel bad
 thirsty 渴 - feel bad
 angry 生气 - feel bad scare
@@ -274,7 +274,7 @@ young 年轻 +的 trait measure person
 fat 胖 - trait measure animal grown
 thin 瘦 - trait measure grown
 strong 强壮 - trait measure grown
-beautiful 漂亮 +的 person wear city home place room lookedat female plus
+beautiful 漂亮 +的 nature person wear city home place room lookedat female plus
 pretty 漂亮 +的 female
 handsome 帅 - male
 smart 聪明 +的 trait measure person animal matured
@@ -283,7 +283,7 @@ kind 善良 +的 trait
 friendly 友好 +的 trait
 polite 有礼貌 +的 trait
 lazy 懒 - trait measure
-famous 有名 +的 trait measure job place city matured
+famous 有名 +的 nature trait measure job place city matured
 rich 有钱 +的 trait measure matured
 poor 穷 - trait measure
 healthy 健康 - trait
@@ -291,31 +291,31 @@ quiet 安静 - trait place room
 brave 勇敢 +的 trait measure
 honest 诚实 +的 trait
 popular 受欢迎 - trait film song
-good 好 好 read film song device mate job plus
-new 新 新 bike read wear device vehicle home furniture puton mate film
+good 好 好 read print film song device mate job plus
+new 新 新 bike read print wear device vehicle home furniture puton mate film
 old 旧 旧 wear device vehicle furniture puton home
-big 大 大 animal room city home furniture place wearsize fruit box look
-small 小 小 animal room city home furniture wearsize box place look
-long 长 - hair read film
+big 大 大 nature animal room city home furniture place wearsize fruit box look
+small 小 小 nature animal room city home furniture wearsize box place look
+long 长 - read print film
 expensive 贵 - bike wear device vehicle home furniture puton food fruit drink
 cheap 便宜 +的 wear device vehicle home furniture puton food fruit
 clean 干净 +的 wear vehicle room place furniture
 dirty 脏 - wear vehicle room furniture
 comfortable 舒服 +的 wear furniture vehicle room
 heavy 重 - device box furniture
-useful 有用 +的 device read skill
-interesting 有意思 +的 read film skill work moreskill
-boring 无聊 +的 read film work moreskill
-difficult 难 - read skill work asked moreskill
-easy 容易 - skill work asked
+useful 有用 +的 device read print skill
+interesting 有意思 +的 ease read print film skill work moreskill
+boring 无聊 +的 read print film work moreskill
+difficult 难 - ease read print skill work asked moreskill
+easy 容易 - ease skill work asked
 simple 简单 +的 asked
-important 重要 +的 work asked skill moreskill
+important 重要 +的 ease work asked skill moreskill
 strange 奇怪 +的 asked
 delicious 好吃 +的 food fruit
 delicious 好喝 +的 drink
 sweet 甜 - fruit
 fresh 新鲜 +的 fruit food
-cute 可爱 +的 animal child pet
+cute 可爱 +的 animal pet
 fast 快 - vehicle
 slow 慢 - vehicle
 safe 安全 - place city
