@@ -36,7 +36,7 @@ _PERIOD = re.compile(rf"(?<=[{_HAN_LIKE}]) *\.(?![\w.])")
 _MARKS = re.compile(f"(?<=[{_HAN_LIKE}{_FULL}]) *[,?!]+|[,?!]+ *(?=[{_HAN_LIKE}])")
 _WIDE = {ord(","): "，", ord("?"): "？", ord("!"): "！", ord(" "): None}
 _HAN_SPACE = re.compile(f"(?<=[{_HAN_LIKE}]) +(?=[{_HAN_LIKE}])|(?<=[{_FULL}]) +| +(?=[{_FULL}])")
-_NO_KEY = re.compile(rf"[{PUNCTUATION} ]+")
+_HALF_WIDTH = re.compile("[ ,.?!]")
 _CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
 
 
@@ -72,12 +72,12 @@ class Cleaner:
                 text = unicodedata.normalize("NFC", text)
             text = _counted(_APOSTROPHE, "'", text, mended, "apostrophe")
         if self.han:
-            text = _PERIOD.sub("。", text)
-            text = _MARKS.sub(lambda found: found[0].translate(_WIDE), text)
-            text = _HAN_SPACE.sub("", text)
+            text = _mend_han(text)
         if "  " in text:
             text = _SPACES.sub(" ", text)
-        return _EDGES.sub("", text)
+        if text[:1] == " " or text[-1:] == " " or "\n " in text or " \n" in text:
+            text = _EDGES.sub("", text)
+        return text
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -116,7 +116,8 @@ def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
     text = "\n".join(lines)
     if han:
         text = _converter("t2s").convert(text)
-    keys = _NO_KEY.sub("", text.casefold()).split("\n")
+    codes = np.frombuffer(text.casefold().encode("utf-32-le"), dtype=np.uint32)
+    keys = codes[_in_key()[codes]].tobytes().decode("utf-32-le").split("\n")
     return [key or line for key, line in zip(keys, lines, strict=True)]
 
 
@@ -138,6 +139,29 @@ class Filter:
 
 
 _HAN_LETTER = re.compile(f"[{HAN}]")
+
+
+def _mend_han(text: str) -> str:
+    """Full-width punctuation and no spaces next to Han; most lines hold nothing half-width and are not touched."""
+    lines = text.split("\n")
+    touched = [i for i, line in enumerate(lines) if _HALF_WIDTH.search(line)]
+    part = "\n".join(lines[i] for i in touched)
+    part = _PERIOD.sub("。", part)
+    part = _MARKS.sub(lambda found: found[0].translate(_WIDE), part)
+    part = _HAN_SPACE.sub("", part)
+    for i, line in zip(touched, part.split("\n"), strict=True) if touched else ():
+        lines[i] = line
+    return "\n".join(lines)
+
+
+@cache
+def _in_key() -> npt.NDArray[np.bool_]:
+    """For every code point, whether it counts in a key: all but punctuation and the space."""
+    counts = np.ones(0x110000, dtype=np.bool_)
+    plane = "".join(map(chr, range(0xD800))) + " " * 0x800 + "".join(map(chr, range(0xE000, 0x10000)))
+    counts[[found.start() for found in re.finditer(f"[{PUNCTUATION}]", plane)]] = False
+    counts[ord(" ")] = False
+    return counts
 
 
 def _byte_lengths(lines: Sequence[str]) -> npt.NDArray[np.int64]:

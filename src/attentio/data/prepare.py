@@ -1,42 +1,43 @@
 """From what the user named to what training reads: read, clean, split, tokenize, encode, and say what happened.
 
 `prepare` writes one folder and returns it opened; asked again with the same settings, files and seed, it opens what is
-there. Three passes over a cleaned copy on disk keep memory flat: only hashes and line numbers of all pairs are held.
+there. The work itself is done in `passes`.
 """
 
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from attentio.data.clean import Cleaner, Filter, script_mix, split_keys
-from attentio.data.corpus import CorpusWriter, EncodedCorpus
+from attentio.data.clean import Cleaner
+from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import HeldOut, LinkedPair, write_links, write_pairs
-from attentio.data.report import DataReport, DropLog, Leak, PartReport, SideReport
-from attentio.data.script import guess_language
+from attentio.data.passes import (
+    Cleaned,
+    Kept,
+    Parts,
+    Progress,
+    SideRules,
+    assign,
+    clean,
+    encode,
+    learn_tokenizers,
+    look,
+)
+from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
-from attentio.data.source import CHUNK_LINES, Chunk, Origin, held_out_origin, origins, read_chunks
-from attentio.data.split import DEV, TEST, TRAIN, components, hashes, leak, random_split, repeated, split
-from attentio.data.tokenizer import Tokenizer, fingerprint, load_tokenizer, train_tokenizer
+from attentio.data.source import Origin
+from attentio.data.store import CleanStore
+from attentio.data.tokenizer import Tokenizer, fingerprint, load_tokenizer
 from attentio.errors import DataError, ResourceError
 
 MANIFEST = "prepared.json"
 _FORMAT = 1
-_DUPLICATE, _IN_HELD_OUT = 8, 9  # beside TRAIN, DEV and TEST: pairs that are left out
-_WORTHLESS = ("one column", "empty", "identical", "length ratio")
-_LEAST_PAIRS = 200  # smaller parts hold nothing out unless asked to
-_MIX_LINES = 100_000
-
-Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
 
     The folder appears whole or not at all. `progress` is told the stage and how many pairs have passed it.
     """
-    parts = _Parts.of(config)
+    parts = Parts.of(config)
     key = _fingerprint(config, parts, seed)
     held = _manifest(folder)
     if held is not None and held["fingerprint"] == key:
@@ -115,55 +116,17 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
     return PreparedData.load(folder)
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """All origins in reading order: those for training, then a dev and a test file where given."""
-
-    origins: list[Origin]
-    training: int
-    dev: int | None  # place of the dev file in `origins`
-    test: int | None
-
-    @classmethod
-    def of(cls, config: DataConfig) -> Self:
-        found = origins(config)
-        training = len(found)
-        places: dict[str, int | None] = {"dev": None, "test": None}
-        for name, value in (("dev", config.dev), ("test", config.test)):
-            if isinstance(value, str):
-                places[name] = len(found)
-                found.append(held_out_origin(value))
-        return cls(found, training, places["dev"], places["test"])
-
-
-class _Cleaned(NamedTuple):
-    """What is kept in memory of all cleaned pairs; their text is in the file `text`, one line a pair."""
-
-    text: Path
-    part: npt.NDArray[np.int16]
-    line: npt.NDArray[np.int64]
-    source: npt.NDArray[np.int64]  # hashes of keys
-    target: npt.NDArray[np.int64]
-    pair: npt.NDArray[np.int64]  # hashes of the cleaned pair itself
-    read: list[int]
-    mixes: list[dict[str, float] | None]  # of source and target, before conversion
-
-
-def _prepare_into(folder: Path, config: DataConfig, parts: _Parts, key: str, seed: int, progress: Progress) -> None:
+def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed: int, progress: Progress) -> None:
     started = time.monotonic()
-    with closing(DropLog(folder / "dropped.tsv")) as log:
-        sides = _look(config, parts, log)
-        cleaned = _clean(folder, config, parts, sides, log, progress)
-        labels = components(cleaned.source, cleaned.target)
-        assigned = _assign(cleaned, labels, config, parts, seed, log)
-        tokenizers = _train_tokenizers(cleaned, assigned, config, progress)
-        kept = _encode(folder, cleaned, assigned, tokenizers, config, parts, log, progress)
-    cleaned.text.unlink()
+    with closing(DropLog(folder / "dropped.tsv")) as log, closing(CleanStore(folder / "clean.text")) as store:
+        sides = look(config, parts, log)
+        cleaned = clean(store, config, parts, sides, log, progress)
+        split = assign(cleaned, config, parts, seed, log)
+        tokenizers = learn_tokenizers(cleaned, split, config, progress)
+        kept = encode(folder, cleaned, split, tokenizers, config, parts, log, progress)
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         tokenizer.save(folder / f"{side}.tokenizer")
     tests = _write_held_out(folder, config, parts, kept, sides)
-    _, sizes = np.unique(labels, return_counts=True)
-    leaks = _leaks(cleaned, assigned, parts, seed)
     report = DataReport(
         parts=[_part_report(i, origin, cleaned, kept, log) for i, origin in enumerate(parts.origins)],
         source=_side_report(0, sides, tokenizers, cleaned, kept),
@@ -171,10 +134,10 @@ def _prepare_into(folder: Path, config: DataConfig, parts: _Parts, key: str, see
         train=sum(kept.train),
         dev=len(kept.dev),
         test=len(kept.test),
-        components=len(sizes),
-        largest_component=int(sizes.max(initial=0)),
-        leak_random=leaks[0],
-        leak=leaks[1],
+        components=split.components,
+        largest_component=split.largest_component,
+        leak_random=split.leak_random,
+        leak=split.leak,
         mended=dict(log.mended),
         notes=log.notes,
         seconds=round(time.monotonic() - started, 3),
@@ -202,265 +165,8 @@ def _prepare_into(folder: Path, config: DataConfig, parts: _Parts, key: str, see
     (folder / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-class _SideRules(NamedTuple):
-    language: str | None
-    cleaner: Cleaner
-
-
-def _look(config: DataConfig, parts: _Parts, log: DropLog) -> list[_SideRules]:
-    """The language of each side, from the settings or the first lines of every part, and the rules that follow."""
-    quiet = DropLog()
-    guesses: list[tuple[str | None, str | None]] = []
-    for origin in parts.origins:
-        first = next(read_chunks(origin, config, quiet), Chunk([], [], np.empty(0, dtype=np.int64)))
-        stride = max(1, len(first.sources) // 2000)
-        guesses.append((guess_language(first.sources[::stride]), guess_language(first.targets[::stride])))
-    wanted = (config.source_language or guesses[0][0], config.target_language or guesses[0][1])
-    for origin, guess in zip(parts.origins, guesses, strict=True):
-        if None not in wanted and guess == (_base(wanted[1]), _base(wanted[0])) and guess[0] != guess[1]:
-            raise DataError(
-                f"{origin.path or origin.name} holds {guess[0]} on the source and {guess[1]} on the target side, "
-                f"but {wanted[0]} to {wanted[1]} is wanted.",
-                hint="Swapped columns? --swap",
-                code="E_DATA_SWAPPED",
-                file=origin.path,
-            )
-    log.notes.extend(note for note in quiet.notes if note not in log.notes)
-    rules: list[_SideRules] = []
-    for language in wanted:
-        han = _base(language) in ("zh", "cmn", "yue")
-        rules.append(_SideRules(language, Cleaner(han=han, script=config.script if han else "keep")))
-    return rules
-
-
-def _clean(
-    folder: Path, config: DataConfig, parts: _Parts, sides: list[_SideRules], log: DropLog, progress: Progress
-) -> _Cleaned:
-    """First pass: every pair read, mended and filtered; survivors go to a file, their hashes stay in memory."""
-    columns: list[list[npt.NDArray[Any]]] = [[], [], [], [], []]
-    read: list[int] = []
-    mixes = [_MixSample(), _MixSample()]
-    rules = Filter(config.max_ratio)
-    text = folder / "clean.tsv"
-    passed = 0
-    with text.open("w", encoding="utf-8", newline="\n") as file:
-        for part, origin in enumerate(parts.origins):
-            count = 0
-            for chunk in read_chunks(origin, config, log):
-                count += len(chunk.sources)
-                raw = (chunk.sources, chunk.targets)
-                both = [side.cleaner.lines(lines, log.mended) for side, lines in zip(sides, raw, strict=True)]
-                for mix, side, lines in zip(mixes, sides, raw, strict=True):
-                    if side.cleaner.han:
-                        mix.add(lines)
-                kept = _filtered(origin.name, rules, both, chunk.lines, log)
-                sources, targets, lines = kept
-                file.writelines(f"{s}\t{t}\n" for s, t in zip(sources, targets, strict=True))
-                keys = [split_keys(t, han=s.cleaner.han) for t, s in zip((sources, targets), sides, strict=True)]
-                size = len(sources)
-                new = (
-                    np.full(size, part, dtype=np.int16),
-                    lines,
-                    hashes(keys[0], size),
-                    hashes(keys[1], size),
-                    hashes(zip(sources, targets, strict=True), size),
-                )
-                for column, array in zip(columns, new, strict=True):
-                    column.append(array)
-                passed += len(chunk.sources)
-                progress("clean", passed)
-            read.append(count + sum(log.counts[origin.name][r] for r in ("one column", "language missing")))
-            _check_worth(origin, read[-1], config, log)
-    joined: list[npt.NDArray[Any]] = [np.concatenate(c) if c else np.empty(0, dtype=np.int64) for c in columns]
-    if not len(joined[0]):
-        raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
-    part_of, lines, source, target, pair = joined
-    return _Cleaned(text, part_of, lines, source, target, pair, read, [mix.shares() for mix in mixes])
-
-
-def _filtered(
-    name: str, rules: Filter, both: list[list[str]], lines: npt.NDArray[np.int64], log: DropLog
-) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
-    sources, targets = both
-    reasons = rules.reasons(sources, targets)
-    if not reasons:
-        return sources, targets, lines
-    for i in sorted(reasons):
-        log.drop(name, reasons[i], int(lines[i]), sources[i], targets[i])
-    kept = [i for i in range(len(sources)) if i not in reasons]
-    return [sources[i] for i in kept], [targets[i] for i in kept], lines[kept]
-
-
-def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) -> None:
-    """A file of which most is unusable is probably not what the user meant."""
-    dropped = log.counts[origin.name]
-    worthless = sum(dropped[reason] for reason in _WORTHLESS)
-    if config.keep_going or worthless * 2 <= read:
-        return
-    reason = max(_WORTHLESS, key=lambda r: dropped[r])
-    what = {
-        "one column": "have one column",
-        "empty": "have an empty side",
-        "identical": "have the same text on both sides",
-        "length ratio": "have sides of very different lengths",
-    }[reason]
-    first = log.first[origin.name, reason]
-    raise DataError(
-        f"{origin.path or origin.name}: {dropped[reason]:,} of {read:,} pairs {what} "
-        f"(first: lines {', '.join(map(str, first))}). Nothing was trained.",
-        hint="If that is meant: --keep-going.",
-        code=f"E_DATA_{reason.upper().replace(' ', '_')}",
-        file=origin.path,
-        line=first[0],
-    )
-
-
-def _assign(
-    cleaned: _Cleaned,
-    labels: npt.NDArray[np.int64],
-    config: DataConfig,
-    parts: _Parts,
-    seed: int,
-    log: DropLog,
-) -> npt.NDArray[np.uint8]:
-    """The part of the split each cleaned pair belongs to, or why it is left out."""
-    training = cleaned.part < parts.training
-    assigned = np.full(len(labels), TRAIN, dtype=np.uint8)
-    for place, name in ((parts.dev, DEV), (parts.test, TEST)):
-        if place is not None:
-            assigned[cleaned.part == place] = name
-    # A pair that repeats within a held-out file is a repetition there; elsewhere it is one of the training part.
-    for group in (training, *(cleaned.part == place for place in (parts.dev, parts.test) if place is not None)):
-        rows = np.flatnonzero(group)
-        assigned[rows[repeated(cleaned.pair[rows])]] = _DUPLICATE
-    if not training.all():
-        shared = np.isin(cleaned.source, cleaned.source[~training]) | np.isin(cleaned.target, cleaned.target[~training])
-        inside = training & (assigned == TRAIN) & shared
-        assigned[inside] = _IN_HELD_OUT
-        if inside.any():
-            log.note(
-                f"{int(inside.sum()):,} training pairs share a sentence with the dev or test file and were left out"
-            )
-    rows = np.flatnonzero(training & (assigned == TRAIN))
-    pairs = np.bincount(cleaned.part[rows], minlength=parts.training).tolist()
-    dev = [_wanted(config.dev, count, 1000) for count in pairs]
-    test = [_wanted(config.test, count, 2000) for count in pairs]
-    assigned[rows] = split(labels[rows], cleaned.part[rows], dev, test, seed)
-    if not (assigned == TRAIN).any():
-        raise DataError("no pair is left for training.", hint="Hold out less: --dev, --test.", code="E_DATA_EMPTY")
-    return assigned
-
-
-def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
-    """How many of a part's pairs to hold out."""
-    if isinstance(setting, str):
-        return 0
-    if setting is None:
-        return min(pairs // 20, at_most) if pairs >= _LEAST_PAIRS else 0
-    return round(setting * pairs) if isinstance(setting, float) else setting
-
-
-def _leaks(
-    cleaned: _Cleaned, assigned: npt.NDArray[np.uint8], parts: _Parts, seed: int
-) -> tuple[Leak | None, Leak | None]:
-    """What a random split of the same sizes would have leaked, and what this one does."""
-    rows = np.flatnonzero((cleaned.part < parts.training) & (assigned != _DUPLICATE))
-    # What was taken out of training because a dev or test file holds it would have leaked from there.
-    before = np.where(assigned == _IN_HELD_OUT, TRAIN, assigned)
-    if len(rows) == 0 or (before[rows] == TRAIN).all():
-        rows = np.flatnonzero(assigned != _DUPLICATE)
-        random = before[rows]
-    else:
-        random = random_split(before[rows].astype(np.uint8), seed)
-    used = np.flatnonzero((assigned == TRAIN) | (assigned == DEV) | (assigned == TEST))
-    return (
-        leak(cleaned.source[rows], cleaned.target[rows], random.astype(np.uint8)),
-        leak(cleaned.source[used], cleaned.target[used], assigned[used]),
-    )
-
-
-def _train_tokenizers(
-    cleaned: _Cleaned, assigned: npt.NDArray[np.uint8], config: DataConfig, progress: Progress
-) -> tuple[Tokenizer, Tokenizer]:
-    """Second pass, once for each side, over training pairs only."""
-
-    def texts(side: int) -> Iterator[str]:
-        for start, pairs in _cleaned_pairs(cleaned.text):
-            keep = assigned[start : start + len(pairs)] == TRAIN
-            yield from (pair[side] for pair, kept in zip(pairs, keep.tolist(), strict=True) if kept)
-            progress("tokenizer", start + len(pairs))
-
-    return (
-        train_tokenizer(config.source_tokenizer, texts(0), config.source_vocab_size, min_count=config.min_count),
-        train_tokenizer(config.target_tokenizer, texts(1), config.target_vocab_size, min_count=config.min_count),
-    )
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What the last pass kept: counts of training pairs by part, and the held-out pairs with part, line and text."""
-
-    train: list[int]
-    dev: list[tuple[int, int, str, str]]
-    test: list[tuple[int, int, str, str]]
-    tokens: list[int]  # pieces in training, source and target
-    longest: list[int]
-
-
-def _encode(
-    folder: Path,
-    cleaned: _Cleaned,
-    assigned: npt.NDArray[np.uint8],
-    tokenizers: tuple[Tokenizer, Tokenizer],
-    config: DataConfig,
-    parts: _Parts,
-    log: DropLog,
-    progress: Progress,
-) -> _Kept:
-    """Third pass: training pairs to the corpus, held-out pairs to lists; the too long ones are dropped here."""
-    kept = _Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0])
-    sizes = [tokenizer.vocab_size for tokenizer in tokenizers]
-    with CorpusWriter(folder / "train", *sizes) as train, CorpusWriter(folder / "dev", *sizes) as dev:
-        for start, pairs in _cleaned_pairs(cleaned.text):
-            rows = slice(start, start + len(pairs))
-            names, part, line = assigned[rows], cleaned.part[rows], cleaned.line[rows]
-            sides = [list(side) for side in zip(*pairs, strict=True)]
-            encoded = [t.encode_lines(side) for t, side in zip(tokenizers, sides, strict=True)]
-            long = np.maximum(encoded[0][1], encoded[1][1]) > config.max_length
-            used = names <= TEST
-            for reason, which in (
-                ("duplicate", names == _DUPLICATE),
-                ("in held-out file", names == _IN_HELD_OUT),
-                ("too long", long & used),
-            ):
-                for i in np.flatnonzero(which).tolist():
-                    log.drop(parts.origins[part[i]].name, reason, int(line[i]), *pairs[i])
-            for writer, name in ((train, TRAIN), (dev, DEV)):
-                chosen = (names == name) & ~long
-                selected = [_select(ids, lengths, chosen) for ids, lengths in encoded]
-                writer.add(*selected)
-                if name == TRAIN:
-                    for i, (ids, lengths) in enumerate(selected):
-                        kept.tokens[i] += len(ids)
-                        kept.longest[i] = max(kept.longest[i], int(lengths.max(initial=0)))
-                    for i, count in enumerate(np.bincount(part[chosen], minlength=len(kept.train)).tolist()):
-                        kept.train[i] += count
-            for held, name in ((kept.dev, DEV), (kept.test, TEST)):
-                held.extend((int(part[i]), int(line[i]), *pairs[i]) for i in np.flatnonzero((names == name) & ~long))
-            progress("encode", start + len(pairs))
-    if not kept.dev:
-        shutil.rmtree(folder / "dev")
-    return kept
-
-
-def _select(
-    ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    return ids[np.repeat(chosen, lengths)], lengths[chosen]
-
-
 def _write_held_out(
-    folder: Path, config: DataConfig, parts: _Parts, kept: _Kept, sides: list[_SideRules]
+    folder: Path, config: DataConfig, parts: Parts, kept: Kept, sides: list[SideRules]
 ) -> dict[str, Path]:
     """dev.tsv, and one test file for each part that has one; the path of each test set by its name."""
     if kept.dev:
@@ -479,7 +185,7 @@ def _write_held_out(
     return tests
 
 
-def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[_SideRules]) -> list[LinkedPair]:
+def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[SideRules]) -> list[LinkedPair]:
     """The grammar's words and links of test pairs, in this run's direction, spelt as in the cleaned text."""
     from attentio.data.small_world import sampled
 
@@ -503,7 +209,7 @@ def _cut_words(text: str, spans: Sequence[tuple[int, int]], words: Sequence[str]
     return tuple(text[start:end] for start, end in spans) if spans and spans[-1][1] == len(text) else tuple(words)
 
 
-def _part_report(part: int, origin: Origin, cleaned: _Cleaned, kept: _Kept, log: DropLog) -> PartReport:
+def _part_report(part: int, origin: Origin, cleaned: Cleaned, kept: Kept, log: DropLog) -> PartReport:
     dropped = dict(log.counts[origin.name].most_common())
     return PartReport(
         name=origin.name,
@@ -517,7 +223,7 @@ def _part_report(part: int, origin: Origin, cleaned: _Cleaned, kept: _Kept, log:
 
 
 def _side_report(
-    side: int, sides: list[_SideRules], tokenizers: tuple[Tokenizer, Tokenizer], cleaned: _Cleaned, kept: _Kept
+    side: int, sides: list[SideRules], tokenizers: tuple[Tokenizer, Tokenizer], cleaned: Cleaned, kept: Kept
 ) -> SideReport:
     tokenizer = tokenizers[side]
     unseen = {unit for *_, source, target in kept.dev + kept.test for unit in tokenizer.unseen((source, target)[side])}
@@ -532,30 +238,7 @@ def _side_report(
     )
 
 
-class _MixSample:
-    """The first lines of one side, for the script mix: enough for a tenth of a per cent."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-
-    def add(self, lines: list[str]) -> None:
-        self._lines.extend(lines[: max(0, _MIX_LINES - len(self._lines))])
-
-    def shares(self) -> dict[str, float] | None:
-        return script_mix(self._lines)
-
-
-def _cleaned_pairs(text: Path) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """The cleaned pairs in chunks, each with the number of its first pair."""
-    start = 0
-    with text.open(encoding="utf-8", newline="\n") as file:
-        while lines := list(islice(file, CHUNK_LINES)):
-            pairs = [(source, target[:-1]) for source, _, target in (line.partition("\t") for line in lines)]
-            yield start, pairs
-            start += len(pairs)
-
-
-def _fingerprint(config: DataConfig, parts: _Parts, seed: int) -> str:
+def _fingerprint(config: DataConfig, parts: Parts, seed: int) -> str:
     """SHA-256 over all that the outcome depends on: settings, seed, and the content of every file."""
     inputs: list[tuple[str, list[str]]] = []
     for origin in parts.origins:
@@ -592,7 +275,7 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
     return held if held.get("format") == _FORMAT else None
 
 
-def _check_space(folder: Path, parts: _Parts) -> None:
+def _check_space(folder: Path, parts: Parts) -> None:
     """A cleaned copy, the encoded pairs and the held-out text take at most three times the files, ten if zipped."""
     files = [path for origin in parts.origins for path in (origin.path, origin.target) if path is not None]
     needed = sum(path.stat().st_size * (10 if path.suffix == ".gz" else 3) for path in files)
@@ -601,10 +284,6 @@ def _check_space(folder: Path, parts: _Parts) -> None:
         raise ResourceError(
             f"preparing the data needs about {needed >> 20:,} MB in {folder}, {free >> 20:,} MB are free."
         )
-
-
-def _base(language: str | None) -> str | None:
-    return language.replace("_", "-").split("-")[0].lower() if language else None
 
 
 def _silent(stage: str, pairs: int) -> None:

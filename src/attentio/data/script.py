@@ -85,6 +85,11 @@ def is_han(lines: Iterable[str]) -> bool:
     return guess_language(lines) == "zh"
 
 
+def base_language(language: str | None) -> str | None:
+    """The language of a tag without its region or script: "zh" of "zh-Hans"."""
+    return language.replace("_", "-").split("-")[0].lower() if language else None
+
+
 def guess_language(lines: Iterable[str]) -> str | None:
     """A two-letter guess from scripts and, for Latin text, function words; None when nothing speaks clearly."""
     sample = list(islice(lines, _SAMPLE))

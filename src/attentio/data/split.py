@@ -93,8 +93,23 @@ def leak(source: Hashes, target: Hashes, assigned: npt.NDArray[np.uint8]) -> Lea
     train = assigned == TRAIN
     if train.all():
         return None
-    shared = [np.isin(side[~train], side[train]) for side in (source, target)]
+    shared = [contained(side[~train], side[train]) for side in (source, target)]
     return Leak(float(shared[0].mean()), float(shared[1].mean()), float((shared[0] | shared[1]).mean()))
+
+
+def contained(these: Hashes, those: Hashes) -> npt.NDArray[np.bool_]:
+    """For each of `these`, whether it is one of `those`; the smaller of the two is sorted, the larger only searched."""
+    if len(these) == 0 or len(those) == 0:
+        return np.zeros(len(these), dtype=np.bool_)
+    few, inverse = np.unique(min(these, those, key=len), return_inverse=True)
+    many = max(those, these, key=len)
+    place = np.minimum(np.searchsorted(few, many), len(few) - 1)
+    match = few[place] == many
+    if many is these:
+        return match
+    found = np.zeros(len(few), dtype=np.bool_)
+    found[place[match]] = True
+    return found[inverse]
 
 
 def random_split(assigned: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from attentio.data.report import DropLog
+from attentio.data.script import base_language
 from attentio.errors import DataError
 
 _CODES = frozenset({"bpt", "ept", "ph", "it", "ut", "sub"})
@@ -27,8 +28,8 @@ def read_tmx(
     parser.StartElementHandler = lambda name, attributes: reader.start(name, attributes, parser.CurrentLineNumber)
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
-    source = _base(source_language)
-    target = _base(target_language)
+    source = base_language(source_language)
+    target = base_language(target_language)
     found = False
     try:
         for block in _ended(blocks):
@@ -68,11 +69,11 @@ class _Reader:
 
     def start(self, name: str, attributes: dict[str, str], line: int) -> None:
         if name == "header":
-            self.main_language = _base(attributes.get("srclang"))
+            self.main_language = base_language(attributes.get("srclang"))
         elif name == "tu":
             self._unit, self._line = {}, line
         elif name == "tuv":
-            self._language = _base(attributes.get("xml:lang") or attributes.get("lang")) or ""
+            self._language = base_language(attributes.get("xml:lang") or attributes.get("lang")) or ""
             self.languages.add(self._language)
         elif name == "seg":
             self._segment = []
@@ -95,10 +96,6 @@ class _Reader:
     def drain(self) -> list[tuple[dict[str, str], int]]:
         done, self._done = self._done, []
         return done
-
-
-def _base(language: str | None) -> str | None:
-    return language.replace("_", "-").split("-")[0].lower() if language else None
 
 
 def _languages(

@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast, final
 
@@ -24,6 +24,9 @@ from attentio.errors import ModelError, UsageError
 
 PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>")
+_WORD_MARK = "\u2581"  # SentencePiece's space
+_CACHED_WORDS = 500_000  # of one tokenizer, each with its pieces: some 100 MB at most
+_ODD_SPACE = re.compile(f"  |^ | $|{_WORD_MARK}", re.MULTILINE)
 UNKNOWN = "\ufffd"  # what an unknown piece decodes to
 SAMPLE_LINES = 400_000  # SentencePiece learns its merges from at most this many lines; every character still counts
 KINDS = ("auto", "word", "char", "sentencepiece")
@@ -215,6 +218,9 @@ class SentencePieceTokenizer:
                 hint="Train it with pad_id=0, bos_id=1, eos_id=2, unk_id=3.",
                 code="E_MODEL_TOKENIZER",
             )
+        begins_words = str(self._processor.encode("a", out_type=str)[0]).startswith(_WORD_MARK)
+        self._by_word = begins_words and not any(_WORD_MARK in piece[1:] for piece in self._pieces)
+        self._cache: dict[str, list[int]] = {}
         self._bytes = frozenset(i for i in range(size) if self._processor.is_byte(i))
         known = (p for i, p in enumerate(self._pieces[4:], start=4) if i not in self._bytes)
         self._characters = frozenset("".join(known)) | {" "}
@@ -231,7 +237,22 @@ class SentencePieceTokenizer:
         return self._processor.encode(text)
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
-        return _flatten(self._processor.encode(list(lines)))
+        text = "\n".join(lines)
+        if not self._by_word or not lines or _ODD_SPACE.search(text) or text.count("\n") != len(lines) - 1:
+            return _flatten(self._processor.encode(list(lines)))
+        # No piece reaches over a space, so a line is its words one after the other, and words recur.
+        split = [line.split(" ") for line in lines]
+        words = list(chain.from_iterable(split))
+        fresh = [word for word in dict.fromkeys(words) if word not in self._cache]
+        if fresh:
+            if len(self._cache) + len(fresh) > _CACHED_WORDS:
+                self._cache.clear()
+                fresh = list(dict.fromkeys(words))
+            self._cache.update(zip(fresh, self._processor.encode(fresh), strict=True))
+        found = [self._cache[word] for word in words]
+        ids, lengths = _flatten(found)
+        ends = np.cumsum(np.fromiter(map(len, split), dtype=np.int64, count=len(split)))
+        return ids, np.diff(np.concatenate(([0], np.cumsum(lengths)))[np.concatenate(([0], ends))])
 
     def spans(self, text: str) -> list[Span]:
         found = self._processor.encode(text, return_type="offset_mapping")
@@ -290,7 +311,7 @@ def train_tokenizer(kind: str, lines: Iterable[str], vocab_size: int | None = No
     first = list(islice(lines, 2000))
     if kind == "auto":
         kind = "char" if is_unsegmented(first) else "sentencepiece"
-    rest = _chained(first, lines)
+    rest = chain(first, lines)
     if kind == "word":
         return WordTokenizer(_most_frequent(_count_words(rest), vocab_size, min_count))
     if kind == "char":
@@ -360,11 +381,6 @@ class _EvenSample:
             yield line
 
 
-def _chained(first: list[str], rest: Iterable[str]) -> Iterable[str]:
-    yield from first
-    yield from rest
-
-
 def _count_words(lines: Iterable[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for line in lines:
@@ -395,7 +411,7 @@ def _code_points(text: str) -> npt.NDArray[np.uint32]:
 
 def _flatten(ids: list[list[int]]) -> tuple[Ids, npt.NDArray[np.int64]]:
     lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-    flat = np.fromiter((i for line in ids for i in line), dtype=np.int32, count=int(lengths.sum()))
+    flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(lengths.sum()))
     return flat, lengths
 
 
