@@ -153,7 +153,7 @@ class Attention(nn.Module):
         bias = span.bias if bias is None else bias if span.bias is None else bias + span.bias
         keys, past, position = memory.keys, self.score.past, state.position + query.size(2)
         if past is not None and state.score_past is not None:
-            keys = past(keys, state.score_past)
+            keys = past(keys, state.score_past.to(keys.dtype))
 
         show_weights = need_weights or not self.training
         traits = traits_of(self.score, self.normalize, self.window, query, keys, show_weights=show_weights)

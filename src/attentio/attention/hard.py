@@ -51,6 +51,7 @@ class HardStraightThrough(Normalizer):
     """
 
     chooses = True
+    biased = True
 
     def __init__(self, temperature: float = 1.0) -> None:
         super().__init__()

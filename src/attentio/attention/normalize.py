@@ -27,12 +27,14 @@ class Normalizer(nn.Module, ABC):
     """Turns scores into weights.
 
     `chooses` says that a weight is the choice of one key; `marginal` that the objective sums over all choices;
-    `walks` that it moves along the source and never back; `num_scores` how many scores it needs of each pair.
+    `walks` that it moves along the source and never back; `biased` that in training its gradient is on purpose not that
+    of its weights; `num_scores` how many scores it needs of each pair.
     """
 
     chooses: ClassVar[bool] = False
     marginal: ClassVar[bool] = False
     walks: ClassVar[bool] = False
+    biased: ClassVar[bool] = False
     num_scores: ClassVar[int] = 1
 
     @abstractmethod

@@ -12,18 +12,19 @@ from torch import Tensor, nn
 
 from attentio.attention.heads import HeadLinear
 from attentio.attention.memory import Memory
+from attentio.attention.precision import at_least_float32
 
 
 class Past(nn.Module, ABC):
     """A memory of earlier weights, (B, H, S) in every kind; zero before anything was attended to."""
 
     def start(self, memory: Memory) -> Tensor:
-        """(B, H, S) zeros."""
-        return torch.zeros(memory.values.shape[:3], device=memory.values.device, dtype=memory.keys.dtype)
+        """(B, H, S) zeros, in at least float32, in which the sums are kept."""
+        return at_least_float32(torch.zeros_like(memory.values[..., 0]))
 
     @abstractmethod
     def forward(self, keys: Tensor, past: Tensor) -> Tensor:
-        """prepared keys (B, H, S, _), past (B, H, S) -> keys (B, H, S, D) with the term added."""
+        """prepared keys (B, H, S, _), past (B, H, S) in their precision -> keys (B, H, S, D) with the term added."""
 
     @abstractmethod
     def remember(self, keys: Tensor, past: Tensor, weights: Tensor) -> Tensor:
