@@ -161,6 +161,14 @@ class TestMerging:
         )
         np.testing.assert_allclose(trace.words().matrix(), [[1.0]])
 
+    def test_only_the_last_token_is_the_end(self) -> None:
+        # A broken character at the end of the text shows nothing either, and is still no end-of-sentence.
+        spans = ((0, 1), (1, 1), (1, 1))
+        trace = AttentionTrace(
+            "a", "x", ("a", "<E9>", "</s>"), ("x",), spans, ((0, 1),), {"a": [[[0.2, 0.3, 0.5]]]}, [0.0]
+        )
+        np.testing.assert_allclose(trace.words().matrix(), [[0.5]])
+
     def test_an_empty_translation_has_no_words(self, tmp_path: Path) -> None:
         trace = AttentionTrace(
             "a", "", ("a", "</s>"), ("</s>",), ((0, 1), (1, 1)), ((0, 0),), {"a": np.ones((2, 1, 2))}, [-1]
@@ -313,11 +321,20 @@ class TestFiles:
         with pytest.raises(DataError, match="no field"):
             AttentionTrace.load(path)
 
-    def test_a_pickle_is_never_opened(self, tmp_path: Path) -> None:
-        path = tmp_path / "trace.npz"
-        np.savez(path, text=np.array([{"schema": 1}], dtype=object), token_log_probs=np.zeros(3))
+    @pytest.mark.parametrize("array", ["text", "token_log_probs", "weights_0"])
+    def test_a_pickle_is_never_opened(self, tmp_path: Path, array: str) -> None:
+        path, opened = tmp_path / "trace.npz", tmp_path / "opened"
+
+        class Trap:
+            def __reduce__(self) -> tuple[object, ...]:
+                return Path.touch, (opened,)
+
+        tiny_trace().save(path)
+        arrays = dict(np.load(path)) | {array: np.array([Trap()], dtype=object)}
+        np.savez(path, **arrays)
         with pytest.raises(DataError, match="not an attention trace"):
             AttentionTrace.load(path)
+        assert not opened.exists()
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no such file"):

@@ -76,6 +76,20 @@ def test_a_font_installed_since_matplotlib_looked_is_found(monkeypatch: pytest.M
     assert "STIXGeneral" in [entry.name for entry in font.installed() if entry.fname == path]
 
 
+def test_fonts_of_pictures_and_broken_files_draw_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Bitmaps:
+        face_flags = font.FaceFlags.FIXED_SIZES
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def get_charmap(self) -> dict[int, int]:
+            return {ord("🙂"): 1}
+
+    assert font._coverage(str(tmp_path / "absent"), 0) == frozenset()
+    monkeypatch.setattr(font, "FT2Font", Bitmaps)
+    assert font._coverage(str(tmp_path / "bitmaps"), 0) == frozenset()
+
+
 def test_a_named_file_comes_first() -> None:
     assert font.families("abc", font=DATA / "cmr10.ttf") == (["cmr10", "DejaVu Sans"], "")
 

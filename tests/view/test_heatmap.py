@@ -131,7 +131,7 @@ def test_the_same_picture_is_the_same_file(make_trace, tmp_path: Path) -> None:
 
 
 def test_text_opens_no_formula(make_trace, tmp_path: Path) -> None:
-    heatmap = draw(make_trace("cost $x^$ or $5 and $6_{", "\\frac{1}{2} $"), numbers=True)
+    heatmap = draw(make_trace("cost $x^$ or $5 and $6_{", "\\frac{1}{2}"), numbers=True)
     heatmap.save(tmp_path / "map.png")
     assert "$" in names(panels(heatmap)[0], "x")
 
