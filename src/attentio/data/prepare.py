@@ -116,6 +116,12 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
     return PreparedData.load(folder)
 
 
+def is_prepared(config: DataConfig, folder: Path, *, seed: int) -> bool:
+    """Whether `prepare` with these settings, files and seed would open what is in `folder` rather than make it anew."""
+    held = _manifest(folder)
+    return held is not None and held["fingerprint"] == _fingerprint(config, Parts.of(config), seed)
+
+
 def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed: int, progress: Progress) -> None:
     started = time.monotonic()
     with closing(DropLog(folder / "dropped.tsv")) as log, closing(CleanStore(folder / "clean.text")) as store:

@@ -1,10 +1,12 @@
 """The whole translator: an encoder, a decoder and the attention between them, built from a configuration."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from attentio.attention import Attention
 from attentio.config import AttentionConfig, ModelConfig
-from attentio.errors import UsageError
+from attentio.errors import ModelError, UsageError
 from attentio.model.embedding import TokenEmbedding
 from attentio.model.rnn import BahdanauDecoder, Encoded, LuongDecoder, RNNDecoder, RNNEncoder, build_cells
 
@@ -28,6 +30,26 @@ class Seq2Seq(nn.Module):
     def num_parameters(self) -> int:
         """Trainable numbers, shared ones counted once."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def own_tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, a shared one once, under its first name."""
+        own: dict[int, tuple[str, Tensor]] = {}
+        for name, tensor in self.state_dict(keep_vars=True).items():
+            own.setdefault(id(tensor), (name, tensor.detach()))
+        return dict(own.values())
+
+    def load_own_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the values of `own_tensors` of a model of the same shape; raises ModelError naming what does not fit."""
+        own = self.own_tensors()
+        if differing := sorted(own.keys() ^ tensors.keys()):
+            raise ModelError(f"the weights do not belong to this configuration: {differing[0]} is on one side only.")
+        for name, tensor in own.items():
+            if tensor.shape != tensors[name].shape:
+                raise ModelError(
+                    f"the weights do not belong to this configuration: {name} is {tuple(tensors[name].shape)} in the file, "
+                    f"{tuple(tensor.shape)} in the model."
+                )
+            tensor.copy_(tensors[name])
 
 
 def build_model(model: ModelConfig, attention: AttentionConfig, source_vocab: int, target_vocab: int) -> Seq2Seq:

@@ -1,0 +1,157 @@
+"""`attentio translate`: lines in, lines out."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attentio.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from attentio.translator import Translation, Translator
+
+LINES_AT_ONCE = 2048  # read, sorted and batched together
+
+
+def translate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a trained model.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, a sentence a line; default: stdin.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write here instead of to stdout; whole or not at all.")] = None,
+    beam: Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step; 1 is greedy.")] = 1,
+    length_penalty: Annotated[float, typer.Option(min=0, help="Scores are log-probability / length ** this.")] = 1.0,
+    nbest: Annotated[int, typer.Option("--nbest", min=0, help="Print this many hypotheses: `line ||| text ||| score`.")] = 0,
+    alignments: Annotated[bool, typer.Option("--alignments", help="Print word links from attention: `0-0 1-2`.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Translate text line by line: one line in, one line out, always; an empty line stays empty."""
+    if nbest > beam:
+        raise UsageError(f"--nbest {nbest} needs a beam of at least as many.", hint=f"Add --beam {nbest}.")
+    if sum((nbest > 0, alignments, as_json)) > 1:
+        raise UsageError("--nbest, --alignments and --json are three forms of output: choose one.")
+    lines = _read(files or [])
+    from attentio.search.batched import SearchConfig
+    from attentio.translator import Translator
+
+    translator = Translator.load(run, device=device)
+    config = SearchConfig(beam, length_penalty, batch_tokens)
+    write = _Output(out)
+    number = 0
+    # Someone typing waits for each answer; a file or a pipe is worth sorting.
+    at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
+    with write:
+        while chunk := list(islice(lines, at_once)):
+            for line, translation in zip(
+                chunk, translator.translate(chunk, config, trace=alignments or as_json), strict=True
+            ):
+                _warn(translator, translation, number + 1)
+                write.lines(_render(number, line, translation, nbest=nbest, alignments=alignments, as_json=as_json))
+                number += 1
+
+
+def _render(
+    number: int, line: str, translation: "Translation", *, nbest: int, alignments: bool, as_json: bool
+) -> list[str]:
+    if nbest:
+        return [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[:nbest]] or [f"{number} |||  ||| 0"]
+    if not (alignments or as_json):
+        return [translation.text]
+    links = _links(translation)
+    if alignments:
+        return [links]
+    shown = {
+        "id": number,
+        "source": line,
+        "text": translation.text,
+        "score": translation.score,
+        "nbest": [{"text": text, "score": score} for text, score in translation.nbest],
+        "alignment": links,
+        "unseen": list(translation.unseen),
+    }
+    return [json.dumps(shown, ensure_ascii=False)]
+
+
+def _links(translation: "Translation") -> str:
+    """Each target word linked to the source word it attended to most; words as `AttentionTrace.words` finds them."""
+    from attentio.evaluate.alignment import argmax_links, format_links
+
+    if translation.trace is None:
+        return ""
+    return format_links(argmax_links(translation.trace.words().matrix()))
+
+
+def _warn(translator: "Translator", translation: "Translation", number: int) -> None:
+    if translation.source and translator.is_long(translation.source):
+        sys.stderr.write(
+            f"warning: line {number} is longer than the {translator.max_length} pieces of training; translated in parts.\n"
+        )
+    if translation.unseen:
+        some = " ".join(translation.unseen[:5])
+        more = " …" if len(translation.unseen) > 5 else ""
+        sys.stderr.write(
+            f"note: line {number}: {len(translation.unseen)} never seen in training ({some}{more}); expect poor output.\n"
+        )
+
+
+def _read(files: list[Path]) -> Iterator[str]:
+    """Lines of the files, or of standard input; only a line feed ends a line."""
+    from attentio.data.source import existing, read_lines
+
+    if not files:
+        return _from_stdin()
+    found = [existing(str(path)) for path in files]
+    return (line for path in found for line in read_lines(path))
+
+
+def _from_stdin() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n").removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"standard input line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02X}).",
+                hint="Convert it, for instance with iconv -f GB18030 -t UTF-8.",
+                line=number,
+            ) from None
+
+
+class _Output:
+    """Standard output, flushed after each line while someone watches; or a file that appears whole at the end."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._partial: Path | None = None
+
+    def __enter__(self) -> "_Output":
+        if self._path is None:
+            sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+            self._file = sys.stdout
+        else:
+            try:
+                handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+            except OSError as error:
+                raise DataError(f"{self._path}: cannot be written ({error.strerror}).", file=self._path) from None
+            self._partial = Path(name)
+            self._file = os.fdopen(handle, "w", encoding="utf-8", newline="\n")
+        return self
+
+    def lines(self, lines: list[str]) -> None:
+        self._file.writelines(f"{line}\n" for line in lines)
+        if self._path is None and self._file.isatty():
+            self._file.flush()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._file.flush()
+        if self._path is not None and self._partial is not None:
+            self._file.close()
+            if kind is None:
+                self._partial.replace(self._path)
+            else:
+                self._partial.unlink(missing_ok=True)

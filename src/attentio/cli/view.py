@@ -1,0 +1,71 @@
+"""`attentio view`: a translation beside what the model looked at."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attentio.errors import UsageError
+
+
+def view(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a trained model.")],
+    sentences: Annotated[list[str], typer.Argument(metavar="SENTENCE...", help="What to translate.")],
+    png: Annotated[Path | None, typer.Option("--png", help="Write the map as a PNG picture.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write the map as an SVG picture.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write the trace as .json or .npz; one sentence only.")] = None,
+    pieces: Annotated[bool, typer.Option("--pieces", help="Show the model's own pieces instead of words.")] = False,
+    layer: Annotated[str | None, typer.Option(help="Attention layer; default: the last.")] = None,
+    head: Annotated[int | None, typer.Option(min=0, help="Head; default: the mean of all.")] = None,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Write percentages into the map.")] = False,
+    font: Annotated[Path | None, typer.Option(help="Font file for the pictures.")] = None,
+    beam: Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step; 1 is greedy.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the weights.")] = False,
+) -> None:
+    """Translate and show which source words each target word attended to: in the terminal, as PNG, as SVG."""
+    if save is not None and len(sentences) > 1:
+        raise UsageError("--save takes the trace of one sentence.")
+    from attentio.search.batched import SearchConfig
+    from attentio.translator import Translator
+
+    translator = Translator.load(run, device=device)
+    found = translator.translate(sentences, SearchConfig(beam), trace=True)
+    for translation in found:
+        if translation.trace is None:
+            raise UsageError(f"there is no map of {translation.source!r}: it is empty, or longer than the model can take at once.")
+    traces = [translation.trace for translation in found if translation.trace is not None]
+    shown = traces if pieces else [trace.words() for trace in traces]
+    if as_json:
+        objects: list[dict[str, Any]] = [
+            {
+                "source": trace.source,
+                "text": trace.target,
+                "score": translation.score,
+                "source_tokens": trace.source_tokens,
+                "target_tokens": trace.target_tokens,
+                "weights": trace.matrix(layer, head).tolist(),
+            }
+            for trace, translation in zip(shown, found, strict=True)
+        ]
+        typer.echo(json.dumps({"schema": 1, "translations": objects}, ensure_ascii=False))
+    else:
+        from attentio.view.terminal import print_map
+
+        for trace in shown:
+            typer.echo(trace.target)
+            print_map(trace, layer=layer, head=head, numbers=numbers)
+    if save is not None:
+        traces[0].save(save)
+    if png is not None or svg is not None:
+        from attentio.view.heatmap import draw
+
+        picture = draw(shown, layers=(layer,), heads=(head,), numbers=numbers, font=font)
+        for path in (png, svg):
+            if path is not None:
+                picture.save(path)
+                sys.stderr.write(f"picture {path}\n")
+        if picture.message:
+            sys.stderr.write(f"note: {picture.message}\n")

@@ -1,0 +1,61 @@
+"""Watching attention while it is used: a forward hook on every `Attention` of a model, and nothing else.
+
+The model computes the same with and without a recorder; what is kept are the very weights it multiplied with.
+"""
+
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from attentio.attention import Attended, Attention
+from attentio.search.hypothesis import Hypothesis
+
+
+class AttentionRecorder:
+    """While active, keeps the weights of each decoding step of each attention layer under the layer's name.
+
+    `steps[layer][t]` is (B, H, 1, S), B the rows that were in the batch at step t.
+    """
+
+    def __init__(self, decoder: nn.Module) -> None:
+        self.layers = {name: module for name, module in decoder.named_modules() if isinstance(module, Attention)}
+        self.steps: dict[str, list[Tensor]] = {name: [] for name in self.layers}
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> Self:
+        for name, module in self.layers.items():
+
+            def keep(_module: nn.Module, _inputs: Any, attended: Attended, *, name: str = name) -> None:
+                assert attended.weights is not None, "in evaluation mode attention always has weights"
+                self.steps[name].append(attended.weights)
+
+            self._handles.append(module.register_forward_hook(keep))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def clear(self) -> None:
+        """Forgets the steps so far: the next search begins at step 0."""
+        for steps in self.steps.values():
+            steps.clear()
+
+    def weights(self, hypothesis: Hypothesis, source_length: int) -> dict[str, NDArray[np.float32]]:
+        """Layer -> (H, T, S) of one hypothesis of the search just watched, without padding."""
+        return {
+            name: np.stack(
+                [
+                    steps[t][row, :, 0, :source_length].float().cpu().numpy()
+                    for t, row in enumerate(hypothesis.rows)
+                ],
+                axis=1,
+            )
+            for name, steps in self.steps.items()
+        }

@@ -1,0 +1,135 @@
+"""A run folder: what is in it, how a finished model is put there, and how it is opened again.
+
+    config.toml     the effective configuration
+    data/           the prepared data: tokenizers, encoded pairs, held-out text, report
+    checkpoints/    what resuming needs
+    model/          the best model so far, with all that translating needs; complete in itself, to be copied or shared
+    log.jsonl       one line for every event of training
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from attentio.config import RunConfig, dump_config, parse_config
+from attentio.data.clean import Cleaner
+from attentio.data.prepare import PreparedData
+from attentio.data.tokenizer import Tokenizer, load_tokenizer
+from attentio.errors import ModelError
+from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.train.checkpoint import Checkpoint, load_checkpoint, read_manifest, save_checkpoint, sha256
+from attentio.train.loop import Progress
+
+
+@dataclass(frozen=True)
+class Run:
+    """The places in a run folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with what surrounds it: the text rules and tokenizers it was trained with."""
+
+    config: RunConfig
+    model: Seq2Seq
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    source_cleaner: Cleaner
+    target_cleaner: Cleaner
+    source_language: str | None
+    target_language: str | None
+    progress: Progress
+
+
+def publish_model(run: Run, config: RunConfig, data: PreparedData, model: Seq2Seq, progress: Progress) -> None:
+    """Writes `model` and all that translating needs to the run's model folder, in place of what was there."""
+    state = {
+        "config": config.model_dump(mode="json"),
+        "progress": dataclasses.asdict(progress),
+        "cleaners": {"source": data.source_cleaner.as_dict(), "target": data.target_cleaner.as_dict()},
+        "languages": {"source": data.source_language, "target": data.target_language},
+        "vocab_sizes": {"source": data.source_tokenizer.vocab_size, "target": data.target_tokenizer.vocab_size},
+    }
+    files = {
+        "source.tokenizer": data.source_tokenizer.to_bytes(),
+        "target.tokenizer": data.target_tokenizer.to_bytes(),
+    }
+    save_checkpoint(run.model, Checkpoint({"model": model.own_tensors()}, state, files))
+
+
+def open_model(path: Path, device: torch.device) -> TrainedModel:
+    """Opens the model of a run folder, or a model folder itself.
+
+    Raises ModelError when it is missing, damaged, or put together from different runs.
+    """
+    folder = _model_folder(path)
+    manifest = read_manifest(folder)
+    for side in ("source", "target"):
+        _check_tokenizer(folder / f"{side}.tokenizer", manifest["files"], manifest["state"]["vocab_sizes"][side])
+    tensors, state, _ = load_checkpoint(folder)
+    config = parse_config(state["config"], where=str(folder))
+    tokenizers = {side: load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")}
+    sizes = tokenizers["source"].vocab_size, tokenizers["target"].vocab_size
+    model = build_model(config.model, config.attention, *sizes).to(device)
+    model.load_own_tensors(tensors["model"])
+    return TrainedModel(
+        config=config,
+        model=model.eval(),
+        source_tokenizer=tokenizers["source"],
+        target_tokenizer=tokenizers["target"],
+        source_cleaner=Cleaner.from_dict(state["cleaners"]["source"]),
+        target_cleaner=Cleaner.from_dict(state["cleaners"]["target"]),
+        source_language=state["languages"]["source"],
+        target_language=state["languages"]["target"],
+        progress=Progress(**state["progress"]),
+    )
+
+
+def _model_folder(path: Path) -> Path:
+    run = Run(path)
+    if not path.is_dir():
+        raise ModelError(f"{path}: no such folder.", hint="Give the folder that `attentio train --out` wrote.", file=path)
+    if (path / "model.safetensors").exists():
+        return path
+    if not run.model.exists() and run.config.exists():
+        raise ModelError(f"{path} has no model yet.", hint="It is written at the first evaluation of the training.", file=path)
+    if not run.model.exists():
+        raise ModelError(f"{path} is not a run folder.", hint="Give the folder that `attentio train --out` wrote.", file=path)
+    return run.model
+
+
+def _check_tokenizer(path: Path, files: dict[str, dict[str, object]], vocab_size: int) -> None:
+    """Compares hashes, not only sizes: pieces of another run in the same number would translate into nonsense."""
+    if not path.is_file() or sha256(path) == files[path.name]["sha256"]:
+        return  # a missing file is reported with the others
+    found = load_tokenizer(path).vocab_size
+    raise ModelError(
+        f"{path} ({found:,} pieces) does not belong to these weights (embedding {vocab_size:,}).",
+        hint="Model and tokenizer must come from one run.",
+        code="E_MODEL_MISMATCH",
+        file=path,
+    )

@@ -1,0 +1,76 @@
+"""Search over many sources: sorted by length, batched by a token budget, answered in the order asked."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attentio.model.seq2seq import Seq2Seq
+from attentio.search.beam import beam_search
+from attentio.search.greedy import EOS_ID, greedy_search
+from attentio.search.hypothesis import Hypothesis
+
+
+PAD_ID = 0
+
+
+class SearchConfig(NamedTuple):
+    """How to search: `beam_size` 1 is greedy; a batch holds at most `max_tokens` source positions times hypotheses."""
+
+    beam_size: int = 1
+    length_penalty: float = 1.0
+    max_tokens: int = 4096
+
+
+def search(model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig) -> list[list[Hypothesis]]:
+    """The hypotheses of each source (token ids without eos), best first, in the order of `sources`."""
+    answers: list[list[Hypothesis]] = [[] for _ in sources]
+    for indices, found in search_batches(model, sources, config):
+        for index, hypotheses in zip(indices, found, strict=True):
+            answers[index] = hypotheses
+    return answers
+
+
+def search_batches(
+    model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig
+) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
+    """As `search`, batch by batch: the indices of the sources in a batch and their hypotheses."""
+    device = next(model.parameters()).device
+    for indices in batches_of([len(source) + 1 for source in sources], config.max_tokens // config.beam_size):
+        source, lengths = padded([sources[i] for i in indices], device)
+        limits = [max_target_length(len(sources[i])) for i in indices]
+        if config.beam_size == 1:
+            found = [[hypothesis] for hypothesis in greedy_search(model, source, lengths, limits)]
+        else:
+            beam = {"beam_size": config.beam_size, "length_penalty": config.length_penalty}
+            found = beam_search(model, source, lengths, limits, **beam)
+        yield indices, found
+
+
+def max_target_length(source_length: int) -> int:
+    """After how many tokens a translation is cut off: generous, so that only runaway ones are."""
+    return 3 * source_length + 10
+
+
+def padded(sentences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids without eos -> (B, S) ids with eos, padded, and lengths (B,) with eos counted."""
+    lengths = [len(sentence) + 1 for sentence in sentences]
+    ids = np.full((len(sentences), max(lengths)), PAD_ID, dtype=np.int64)
+    for row, sentence in zip(ids, sentences, strict=True):
+        row[: len(sentence)] = sentence
+        row[len(sentence)] = EOS_ID
+    return torch.from_numpy(ids).to(device), torch.tensor(lengths, device=device)
+
+
+def batches_of(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of like length, longest first, each within `max_tokens` positions or a single sentence."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):  # longest first: it sets the width
+        if batch and (len(batch) + 1) * lengths[batch[0]] > max_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,69 @@
+"""What a training will need before it starts: parameters, memory, disk."""
+
+import os
+import shutil
+from pathlib import Path
+
+from attentio.config import RunConfig
+from attentio.errors import ResourceError
+from attentio.model.seq2seq import build_model
+from attentio.train.loop import resolve_device
+from attentio.train.precision import resolve_precision
+
+COPIES = 5  # of every parameter: itself, its gradient, two moments, its running average
+CHECKPOINTS_AT_ONCE = 3
+
+
+def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[int, int]:
+    """The number of parameters, and a rough estimate of the memory of training in bytes (within a factor of two)."""
+    parameters = build_model(config.model, config.attention, source_vocab, target_vocab).num_parameters()
+    model = config.model
+    layers = model.encoder_layers + model.decoder_layers
+    # per token: about ten vectors kept by each recurrent layer, six elsewhere, two rows of logits for half the tokens
+    per_token = (10 * layers + 6) * model.hidden_size + target_vocab
+    return parameters, 4 * (COPIES * parameters + config.train.batch_tokens * per_token)
+
+
+def describe(config: RunConfig, source_vocab: int, target_vocab: int) -> str:
+    """The model in one line."""
+    parameters, memory = footprint(config, source_vocab, target_vocab)
+    device = resolve_device(config.train.device)
+    model, attention = config.model, config.attention
+    heads = f", {attention.num_heads} heads" if attention.num_heads > 1 else ""
+    return (
+        f"model  {model.family} {model.cell} {model.encoder_layers}+{model.decoder_layers} x {model.hidden_size}, "
+        f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}, query = {model.query}, "
+        f"{parameters:,} parameters, about {memory / 1e9:.1f} GB, {device} {resolve_precision(config.train.precision, device)}"
+    )
+
+
+def check_resources(config: RunConfig, source_vocab: int, target_vocab: int, folder: Path) -> None:
+    """Raises ResourceError when memory or disk is plainly too small, before anything is trained."""
+    parameters, memory = footprint(config, source_vocab, target_vocab)
+    needed = 4 * COPIES * parameters * CHECKPOINTS_AT_ONCE
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ResourceError(
+            f"disk too full: checkpoints in {folder} need {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free.",
+            hint="Free some space, or choose another --out.",
+            code="E_DISK_FULL",
+            file=folder,
+        )
+    available = available_memory()
+    if resolve_device(config.train.device).type == "cpu" and available is not None and memory > available:
+        raise ResourceError(
+            f"too little memory: training needs about {memory / 1e9:.1f} GB, {available / 1e9:.1f} GB are available.",
+            hint="Try -o train.batch_tokens=1024, or --preset small or tiny.",
+            code="E_OUT_OF_MEMORY",
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that can be had now, or None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
