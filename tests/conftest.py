@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# On a busy machine any example of a property can take any time.
+settings.register_profile("attentio", deadline=None)
+settings.load_profile("attentio")
 
 
 @pytest.fixture(scope="session")
