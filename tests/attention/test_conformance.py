@@ -10,7 +10,7 @@ from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attention, Normaliz
 from attentio.attention.conformance import Kind, conform
 from attentio.attention.normalize import Normalized, Softmax
 from attentio.attention.score import Dot, ScaledDot
-from attentio.attention.window import Full, LocalPredictive
+from attentio.attention.window import LocalPredictive, Span, Window
 
 # Of a size that acts on seven keys; what is not named here has no size, or one that does.
 SMALL_SCORES = SCORES | {
@@ -195,10 +195,13 @@ def test_a_window_that_breaks_a_law_is_told_which():
         conform(window=partial(PaddedLength, radius=2))
 
 
-class Forgetful(Full):
+class Forgetful(Window):
+    def __init__(self, query_size, num_heads):
+        super().__init__()
+
     def forward(self, query, memory, position):
         queries, keys = torch.arange(query.size(2)), torch.arange(memory.num_keys)  # as if always at the start
-        return super().forward(query, memory, position)._replace(bias=queries.outer(keys))
+        return Span(bias=queries.outer(keys))
 
 
 def test_windows_that_forget_their_position_are_found():
