@@ -39,8 +39,8 @@ class ModelConfig(BaseModel):
     ] = False
     embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings")] = 512
     hidden_size: Annotated[int, Field(ge=2, description="width of encoder output and decoder state")] = 512
-    encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 2
-    decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 2
+    encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 1
+    decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 1
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
     tie_embeddings: Annotated[
         bool, Field(description="one matrix for the target embedding and the output layer")
@@ -52,7 +52,7 @@ class AttentionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    score: Annotated[str, Field(description="how a query and a key are compared")] = "additive"
+    score: Annotated[str, Field(description="how a query and a key are compared")] = "bilinear"
     normalize: Annotated[str, Field(description="how scores become weights")] = "softmax"
     window: Annotated[str, Field(description="which source positions a query may see")] = "full"
     num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 1
@@ -70,7 +70,7 @@ class TrainConfig(BaseModel):
         float | None,
         Field(gt=0, description="stop after this long; the schedule is planned to end there (--max-time)"),
     ] = None
-    batch_tokens: Annotated[int, Field(ge=1, description="source + target tokens in a batch, padding included")] = 4096
+    batch_tokens: Annotated[int, Field(ge=1, description="source + target tokens in a batch, padding included")] = 2048
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
     warmup_steps: Annotated[int, Field(ge=0, description="updates of linear warm-up")] = 400
     schedule: Annotated[
@@ -138,6 +138,7 @@ PRESETS: dict[str, Settings] = {
         "model": {"embedding_size": 256, "hidden_size": 256, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.2}
     },
     "base": {},
+    "demo": {"data": {"train": ["demo"]}},
 }
 
 

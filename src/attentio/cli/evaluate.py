@@ -1,6 +1,7 @@
 """`attentio evaluate`: how good a run is on held-out text."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from attentio.errors import DataError, QualityGate
 
 if TYPE_CHECKING:
     from attentio.data.heldout import HeldOut
+    from attentio.evaluate.alignment import AlignmentScore
     from attentio.translator import Translator
 
 
@@ -29,7 +31,9 @@ def evaluate(
     from attentio.translator import Translator
 
     translator = Translator.load(run, device=device)
-    results = score_sets(translator, _test_sets(run, test, translator), beam, length_penalty, resamples)
+    results = score_run(
+        translator, run, test, beam=beam, length_penalty=length_penalty, resamples=resamples
+    )
     if as_json:
         typer.echo(json.dumps({"schema": 1, "run": str(run), "beam": beam, "tests": results}, ensure_ascii=False))
     else:
@@ -40,15 +44,21 @@ def evaluate(
         raise QualityGate(f"chrF2 {worst:.2f} is below --min-chrf {min_chrf:g}.")
 
 
-def score_sets(
-    translator: "Translator", sets: "dict[str, HeldOut]", beam: int, length_penalty: float, resamples: int
+def score_run(
+    translator: "Translator",
+    run: Path,
+    test: Path | None = None,
+    *,
+    beam: int = 1,
+    length_penalty: float = 1.0,
+    resamples: int = 1000,
 ) -> dict[str, dict[str, Any]]:
-    """Name of a test set -> its scores, as `--json` prints them; and its alignment error rate where links are known."""
+    """Name of a test set -> its scores, as `--json` prints them; with the alignment error rate where links are known."""
     from attentio.evaluate.quality import evaluate as score
     from attentio.search.batched import SearchConfig
 
     results: dict[str, dict[str, Any]] = {}
-    for name, held_out in sets.items():
+    for name, held_out in _test_sets(run, test, translator).items():
         found = translator.translate(held_out.sources, SearchConfig(beam, length_penalty))
         quality = score(
             [translation.text for translation in found],
@@ -57,7 +67,46 @@ def score_sets(
             resamples=resamples,
         )
         results[name] = {**quality.as_dict(), "references": held_out.pairs}
+    if test is None:
+        for name, alignment in _alignments(translator, run).items():
+            results[name]["alignment"] = alignment.as_dict()
     return results
+
+
+def _alignments(translator: "Translator", run: Path) -> "dict[str, AlignmentScore]":
+    """Where the run holds out pairs with known word links, how well attention agrees with them.
+
+    The model is made to produce each reference; every target word is linked to the source word it attends to most.
+    """
+    from attentio.data.heldout import read_links, read_tsv
+    from attentio.data.prepare import PreparedData
+    from attentio.evaluate.alignment import GoldLinks, alignment_error_rate, argmax_links
+    from attentio.run import Run
+
+    scores: dict[str, AlignmentScore] = {}
+    for name, stem in PreparedData.load(Run(run).data).links.items():
+        gold = list(read_links(stem))
+        pairs = read_tsv(stem.with_name(f"{stem.name}.tsv"))
+        traces = translator.align([source for source, _ in pairs], [target for _, target in pairs])
+        found = [
+            argmax_links(
+                trace.merged(place(pair.source_words, trace.source), place(pair.target_words, trace.target)).matrix()
+            )
+            for trace, pair in zip(traces, gold, strict=True)
+        ]
+        scores[name] = alignment_error_rate(found, [GoldLinks(pair.links, pair.links) for pair in gold])
+    return scores
+
+
+def place(words: Sequence[str], text: str) -> list[tuple[int, int]]:
+    """Where the words stand in `text`, in order, as (start, end); capitals do not count."""
+    spans: list[tuple[int, int]] = []
+    folded, end = text.lower(), 0
+    for word in words:
+        start = folded.index(word.lower(), end)
+        end = start + len(word)
+        spans.append((start, end))
+    return spans
 
 
 def describe(results: dict[str, dict[str, Any]]) -> list[str]:
@@ -69,6 +118,12 @@ def describe(results: dict[str, dict[str, Any]]) -> list[str]:
             score = result[key]
             interval = "" if score["low"] is None else f"  [{score['low']:.2f}, {score['high']:.2f}]"
             lines.append(f"  {score['metric']:<8}{score['value']:7.2f}{interval}  {score['signature']}")
+        if "alignment" in result:
+            found = result["alignment"]
+            lines.append(
+                f"  {'AER':<8}{100 * found['error_rate']:7.2f}  attention against {found['sure']:,} known word links, "
+                f"precision {100 * found['precision']:.2f}, recall {100 * found['recall']:.2f}"
+            )
     return lines
 
 
