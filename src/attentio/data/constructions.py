@@ -3,13 +3,16 @@
 A rule is one line, ``[modes weight] english = chinese``. Notation:
 
 - ``<name>`` is a slot, filled alike on both sides: a group of `PHRASES`, a list of the lexicon, or a determiner (a, the,
-  this, own, my, obj, def, many ...) or ``adj`` with a class of words. ``<x=this food>`` names a slot that
+  this, own, my, obj, def, lone, sole ...) or ``adj`` with a class of words. ``<x=this food>`` names a slot that
   is mentioned again as ``<x>``. ``{food|wear}`` makes one rule per word; ``{}`` repeats the word.
 - ``<vp:p.past>``: mode p inside, verb form past outside; ``.er`` and ``.est`` compare. ``be.s`` agrees with slot s.
 - ``word#1`` and ``字#1`` are linked, as are words of equal tag; ``#vp`` links to the head of slot vp. Fillers of a slot
   are linked inside already, punctuation by itself, and in a rule that opens with an untagged word on both sides these
   two. Everything else is unlinked: it has no counterpart.
 - ``~`` is where 了 or 过 goes when ``<vp+了>`` asks for it. ``[@her]`` says who a phrase is, for agreement and "her".
+
+- ``<slot@2>`` on the Chinese side is the second mention on the English side. The verb form after ``subject`` (be.subject)
+  is that of the subject of the sentence around a group.
 
 Modes (what a verb phrase is fit for): n going on now, p past, d habit, w wish, ability or command, x denied, e ever
 done, k skill, b on the scale of months and years.
@@ -143,8 +146,8 @@ vp
   [pdwx] go home#1 = 回 家#1 ~
   [pdwx .5] come home#1 = 回 家#1 ~
   [wx] go#1 to bed#1 = 睡觉#1 ~
-  [dwx .5] get#1 up#1 early#2 = 早#2 起床#1 ~
-  [dwx .5] go#1 to bed#1 early#2 = 早#2 睡觉#1 ~
+  [dwx .5] get#1 up#1 early#2 = 早#2 起#1 ~
+  [dwx .5] go#1 to bed#1 early#2 = 早#2 睡#1 ~
   [pdwx .8] go shopping#1 = 去 购物#1 ~
   [pwx .6] go#1 out#1 = 出去#1 ~
   [wx .5] leave = 离开 ~
@@ -155,7 +158,7 @@ vp
   [npdwx] call#1 <whom> = 给 <whom> 打#1 ~ 电话#1
   [npdwx] help <whom> = 帮助 ~ <whom>
   [nwx] wait for <whom> = 等 ~ <whom>
-  [nwx .5] wait for <the awaited> = 等 ~ <the awaited>
+  [nwx .5] wait for <sole awaited> = 等 ~ <sole awaited>
   [nw] look#1 for <own found> = 找#1 ~ <own found>
   [nw .5] look at <obj lookedat> = 看 ~ <obj lookedat>
   [ndwx] talk#1 {with|to}#2 <whom> = 和#2 <whom> 说话#1 ~
@@ -175,7 +178,7 @@ vp
   [npw .7] make <a baked> = 做 ~ <a baked>
   [npw .7] draw <a {pet|animal}> = 画 ~ <a {}>
   [npdw .8] feed <the fed> = 喂 ~ <the fed>
-  [wx .6] wear <obj wear> = 穿 ~ <obj wear>
+  [wx .6] wear <obj worn> = 穿 ~ <obj worn>
   [wx .3] wear <obj puton> = 戴 ~ <obj puton>
   [dx .7] smoke = 抽烟 ~
   [n .5] cry = 哭 ~
@@ -205,8 +208,6 @@ seek
   watch = 看 ~
   draw = 画 ~
 
-shown
-  <a {read|lookedat|device|given}> = <a {}>
 
 -- what they do at a certain hour
 
@@ -526,7 +527,7 @@ effect
   [t] want.subject#1 to sleep#2 = 想#1 睡觉#2
   [t] want.subject#1 to rest#2 = 想#1 休息#2
   [tib] do.subject not#1 want#2 to go#3 out#3 = 不#1 想#2 出去#3
-  [t] be.subject going#1 to#1 go#2 to bed#2 early#3 = 要#1 早#3 睡觉#2
+  [t] be.subject going#1 to#1 go#2 to bed#2 early#3 = 要#1 早#3 睡#2
   [ti] want.subject#1 to go#2 home#3 = 想#1 回#2 家#3
   [t] do.subject not#1 want#2 to cook#3 = 不#1 想#2 做饭#3
   [h] want.subject#1 to eat#2 <a {fruit|food}> = 想#1 吃#2 <a {}>
@@ -676,9 +677,9 @@ errand
   [ 2] go to the store#1 to buy#2 <obj buy> = 去 商店#1 买#2 ~ <obj buy>
   [ 2] go to the supermarket#1 to buy#2 <obj food> = 去 超市#1 买#2 ~ <obj food>
   go to the market#1 to buy#2 <plural fruit> = 去 市场#1 买#2 ~ <plural fruit>
-  go to the bookstore#1 to buy#2 <obj read> = 去 书店#1 买#2 ~ <obj read>
+  go to the bookstore#1 to buy#2 <obj print> = 去 书店#1 买#2 ~ <obj print>
   go to the library#1 to read#2 books#3 = 去 图书馆#1 看#2 ~ 书#3
-  go to the library#1 to borrow#2 <obj read> = 去 图书馆#1 借#2 ~ <obj read>
+  go to the library#1 to borrow#2 <obj print> = 去 图书馆#1 借#2 ~ <obj print>
   go to the hospital#1 to see#2 a doctor#3 = 去 医院#1 看#2 ~ 医生#3
   go to the hospital#1 to visit#2 <whom> = 去 医院#1 看望#2 ~ <whom>
   go to the park#1 to take#2 a walk#2 = 去 公园#1 散步#2 ~
@@ -757,8 +758,7 @@ prior
   listen to music#1 = 听 音乐#1
 
 meals
-  eat <bare meal> = 吃 <bare meal>
-  go#1 to work#1 = 上班#1
+  [ 2] eat <bare meal> = 吃 <bare meal>
   come home#1 = 回 家#1
 
 -- praise and blame that go together
@@ -1022,6 +1022,50 @@ routine
   go home#1 = 回 家#1
   eat <bare meal> = 吃 <bare meal>
   leave#1 = 走#1
+
+hers
+  yours#1 = 你#1 的#1
+  his#1 = 他#1 的#1
+  hers#1 = 她#1 的#1
+  theirs#1 = 他们#1 的#1
+
+consume
+  eat = 吃 ~
+  drink = 喝 ~
+  buy = 买 ~
+
+joint
+  [ 6] <shared> = <shared>
+  eat <obj food> = 吃 <obj food>
+  drink <obj drink> = 喝 <obj drink>
+  drink <bare hotdrink> = 喝 <bare hotdrink>
+  buy <obj {buy|device|vehicle}> = 买 <obj {}>
+  wait for <whom> = 等 <whom>
+  help <whom> = 帮助 <whom>
+  call#1 <whom> = 给 <whom> 打#1 电话#1
+  go home#1 = 回 家#1
+  learn <language> = 学 <language>
+  watch <obj film> = 看 <obj film>
+  read <obj print> = 看 <obj print>
+  ask <whom> = 问 <whom>
+  take#1 a taxi#2 = 坐#1 出租车#2
+  make <a baked> = 做 <a baked>
+  rest = 休息
+  clean the room#1 = 打扫 房间#1
+
+aged
+  [@my] I = 我
+  [@your] you = 你
+  [@his] he = 他
+  [@her] she = 她
+  <name> = <name>
+  <my sibling> = <my sibling>
+
+climate
+  warm#1 in spring#2 = 春天#2 很 暖和#1
+  hot#1 in summer#2 = 夏天#2 很 热#1
+  cool#1 in autumn#2 = 秋天#2 很 凉快#1
+  cold#1 in winter#2 = 冬天#2 很 冷#1
 """
 
 SENTENCES = """
@@ -1096,13 +1140,13 @@ identity 3
   [ .5] what#1 is#2 that#3 ? = 那#3 是#2 什么#1 ？
 
 belonging 2
-  whose#1 <bare {thing|device|vehicle|found|puton}> is#2 this#3 ? = 这#3 是#2 谁#1 的#1 <bare {}> ？
+  whose#1 <lone {thing|device|vehicle|found}> is#2 this#3 ? = 这#3 是#2 谁#1 的#1 <lone {}> ？
   <x=this {thing|device|vehicle|found|wear}> be.x#1 <mine> . = <x> 是#1 <mine> 。
   be.x#1 <x=this {thing|device|vehicle|found}> yours#2 ? = <x> 是#1 你#2 的#2 吗 ？
 
-like 5
+like 6
   <s> like.s#1 <fond> . = <s> 喜欢#1 <fond> 。
-  [ .5] <s> love.s#1 <whom> . = <s> 爱#1 <whom> 。
+  [ 1.5] <s> love.s#1 <whom> . = <s> 爱#1 <whom> 。
   do.q <q> like#1 <fond> ? = <q> 喜欢#1 <fond> 吗 ？
   <s> do.s not#1 like#2 <fond> . = <s> 不#1 喜欢#2 <fond> 。
   <s> like.s#1 to <vp:d> . = <s> 喜欢#1 <vp:d> 。
@@ -1136,11 +1180,11 @@ progressive 6
   [ .3] where#1 be.q <q> going#2 ? = <q> 要 去#2 哪儿#1 ？
   [ .3] why#1 be.q#2 <q> <vp:n.ing> ? = <q> 为什么#1 在#2 <vp:n> ？
 
-wearing 1
-  <s> be.s wearing#1 <{a|this} wear> . = <s> 穿#1 着#1 <{} wear> 。
-  <s> be.s wearing#1 <{a|this} puton> . = <s> 戴#1 着#1 <{} puton> 。
+wearing 2
+  <single> be.single wearing#1 <{a|this} worn> . = <single> 穿#1 着#1 <{} worn> 。
+  <single> be.single wearing#1 <{a|this} puton> . = <single> 戴#1 着#1 <{} puton> 。
 
-past 7
+past 8
   <s> <vp:p.past> . = <s> <vp:p+了> 。
   <s> <vp:p.past> <pasttime> . = <s> <pasttime> <vp:p+了> 。
   <s> <bigvp.past> <bigpast> . = <s> <bigpast> <bigvp+了> 。
@@ -1168,12 +1212,12 @@ body 2
   <whose> <bare face> is#1 <adj look> . = <whose> <bare face> 很#1 <adj look> 。
   <whose> <bare ache> hurts#1 . = <whose> <bare ache> 疼#1 。
 
-there-is 3
+there-is 4
   there#1 is#1 <a {thing|read|device|pet|fruit|puton}> <spot> . = <spot> 有#1 <a {}> 。
   there#1 are#1 <num {thing|read|fruit|fragile}> <spot> . = <spot> 有#1 <num {}> 。
   is#1 there#1 <role build> near#2 here#3 ? = 这儿#3 附近#2 有#1 <role build> 吗 ？
   there#1 is#1 no#2 <bare drink> in#3 the fridge#4 . = 冰箱#4 里#3 没#2 有#1 <bare drink> 。
-  there#1 are#1 <num {person|mate|furniture}> in#2 <the inside> . = <the inside> 里#2 有#1 <num {}> 。
+  there#1 are#1 <num {person|furniture}> in#2 <sole hall> . = <sole hall> 里#2 有#1 <num {}> 。
 
 location 4
   <x=sole {found|print|pet|thing|fruit}> be.x#1 <spot> . = <x> 在#1 <spot> 。
@@ -1274,28 +1318,30 @@ imperative 4
   do not#1 be <adj scare> . = 别#1 <adj scare> 。
 
 lets 3
-  [@our 1] let us#1 <vp:w> . = 我们#1 <vp:w> 吧#1 。
-  [@our 1] let us#1 <vp:w> <future> . = 我们#1 <future> <vp:w> 吧#1 。
-  [@our 1] let us#1 <vp:x> together#2 . = 我们#1 一起#2 <vp:x> 吧#1 。
-  [@our 1] let us not#2 <vp:x> . = 我们 别#2 <vp:x> 吧 。
-  [@our 1] shall#1 we#2 <vp:w> ? = 我们#2 <vp:w> 好#1 吗 ？
+  [@our 1] let us#1 <joint> . = 我们#1 <joint> 吧#1 。
+  [@our 1] let us#1 <joint> <future> . = 我们#1 <future> <joint> 吧#1 。
+  [@our 1] let us#1 <joint> together#2 . = 我们#1 一起#2 <joint> 吧#1 。
+  [@our 1] let us not#2 <joint> . = 我们 别#2 <joint> 吧 。
+  [@our 1] shall#1 we#2 <joint> ? = 我们#2 <joint> 好#1 吗 ？
 
-compare 4
+compare 5
   <s> be.s <adj measure.er> than#1 <whom> . = <s> 比#1 <whom> <adj measure> 。
   <single> be.single older#1 than#2 <whom> . = <single> 比#2 <whom> 大#1 。
   [ .7] <single> be.single <count> years#1 older#2 than#3 <whom> . = <single> 比#3 <whom> 大#2 <count> 岁#1 。
   [ .7] <single> be.single a#1 little#1 <adj measure.er> than#2 <whom> . = <single> 比#2 <whom> <adj measure> 一点#1 。
   [ .7] <single> be.single much#1 <adj measure.er> than#2 <whom> . = <single> 比#2 <whom> <adj measure> 得#1 多#1 。
-  <x=my {device|vehicle|home|room|bike}> be.x <adj {}.er> than#1 <mine> . = <x> 比#1 <mine> <adj {}> 。
+  my#1 <bare {device|vehicle|home|room|bike}> is <adj {}.er> than#2 <hers> . = 我#1 的#1 <bare {}> 比#2 <hers> <adj {}> 。
+  your#1 <bare {device|vehicle|home|room|bike}> is <adj {}.er> than#2 mine#3 . = 你#1 的#1 <bare {}> 比#2 我#3 的#3 <adj {}> 。
   be.q <q> <adj measure.er> than#1 <whom> ? = <q> 比#1 <whom> <adj measure> 吗 ？
   <town> is <adj city.er> than#1 <town2> . = <town> 比#1 <town2> <adj city> 。
 
 equal 2
   <single> be.single as#1 <adj measure> as#2 <whom> . = <single> 和#2 <whom> 一样#1 <adj measure> 。
   <single> be.single not#1 as <adj measure> as <whom> . = <single> 没有#1 <whom> <adj measure> 。
-  <x=my {device|vehicle|home}> be.x as#1 <adj {}> as#2 <mine> . = <x> 和#2 <mine> 一样#1 <adj {}> 。
+  my#3 <bare {device|vehicle|home}> is as#1 <adj {}> as#2 <hers> . = 我#3 的#3 <bare {}> 和#2 <hers> 一样#1 <adj {}> 。
+  his#3 <bare {device|vehicle|home}> is as#1 <adj {}> as#2 mine#4 . = 他#3 的#3 <bare {}> 和#2 我#4 的#4 一样#1 <adj {}> 。
 
-superlative 3
+superlative 4
   <one> be.one#2 the <adj trait.est>#1 student#4 in our#5 class#3 . = <one> 是#2 我们#5 班#3 最#1 <adj trait> 的#1 学生#4 。
   <familyone> be.familyone#2 the <adj grown.est>#1 person#4 in my#5 family#3 . = <familyone> 是#2 我#5 家#3 最#1 <adj grown> 的#1 人#4 。
   <x=this {wear|device|vehicle|home}> be.x the <adj {}.est>#1 . = <x> 最#1 <adj {}> 。
@@ -1328,8 +1374,8 @@ relative 5
   the <lone film> that#1 <pronoun> watched#2 yesterday#3 was#4 <adj film> . = <pronoun> 昨天#3 看#2 的#1 <lone film> 很#4 <adj film> 。
   I#1 like#2 the <lone {print|wear|device|vehicle}> that#3 <other> bought#4 . = 我#1 喜欢#2 <other> 买#4 的#3 <lone {}> 。
   this#1 is#2 the <lone {print|wear|device|vehicle}> that#3 <pronoun> bought#4 yesterday#5 . = 这#1 是#2 <pronoun> 昨天#5 买#4 的#3 <lone {}> 。
-  the <lone person> who#1 is#2 <vp:n.ing> is#3 <my {mate|kin|boss}> . = 在#2 <vp:n> 的#1 <lone person> 是#3 <my {}> 。
-  the <lone person> who#1 is wearing#2 the <lone wear> is#3 <my {mate|kin|boss}> . = 穿#2 着#2 <lone wear> 的#1 <lone person> 是#3 <my {}> 。
+  the <lone person> who#1 is#2 <vp:n.ing> is#3 <my {mate|boss}> . = 在#2 <vp:n> 的#1 <lone person> 是#3 <my {}> 。
+  the <lone person> who#1 is wearing#2 the <lone worn> is#3 <my {mate|boss}> . = 穿#2 着#2 <lone worn> 的#1 <lone person> 是#3 <my {}> 。
   do.q <q> know#1 the <lone person> who#2 is#3 <vp:n.ing> ? = <q> 认识#1 在#3 <vp:n> 的#2 <lone person> 吗 ？
   <s> know.s#1 the <lone person> who#2 lives#3 here#4 . = <s> 认识#1 住#3 在 这儿#4 的#2 <lone person> 。
 
@@ -1485,8 +1531,8 @@ know 2
   who#1 be.q#2 <q> ? = <q> 是#2 谁#1 ？
 
 who 2
-  who#1 wants#2 to <vp:w> ? = 谁#1 想#2 <vp:w> ？
-  who#1 is#2 <vp:n.ing> ? = 谁#1 在#2 <vp:n> ？
+  [@their 1] who#1 wants#2 to <vp:w> ? = 谁#1 想#2 <vp:w> ？
+  [@their 1] who#1 is#2 <vp:n.ing> ? = 谁#1 在#2 <vp:n> ？
   who#1 can#2 <vp:k> ? = 谁#1 会#2 <vp:k> ？
   who#1 likes#2 <fond> ? = 谁#1 喜欢#2 <fond> ？
 
@@ -1496,11 +1542,11 @@ why 2
   why#1 did <q> not#2 <vp:x> ? = <q> 为什么#1 没#2 <vp:x> ？
   why#1 do.q <q> want#2 to <vp:x> ? = <q> 为什么#1 想#2 <vp:x> ？
 
-weather 3
+weather 4
   it is#1 <adj weather> today#2 . = 今天#2 很#1 <adj weather> 。
   it is#1 <adj weather> in <town> . = <town> 很#1 <adj weather> 。
   it is very#2 <adj weather> here#3 . = 这儿#3 非常#2 <adj weather> 。
-  it is#1 <adj weather> in <season> . = <season> 很#1 <adj weather> 。
+  [ .5] it is <climate> . = <climate> 。
   it is <adj weather.er> today#1 than#2 yesterday#3 . = 今天#1 比#2 昨天#3 <adj weather> 。
   is it <adj weather> in <{town|season}> ? = <{}> <adj weather> 吗 ？
   it is#1 <fall.ing> . = 在#1 <fall> 。
@@ -1509,7 +1555,9 @@ weather 3
   it <fall.past> <pasttime> . = <pasttime> <fall+了> 。
   it will#1 <fall> <future> . = <future> 会#1 <fall> 。
   it is going#1 to#1 <fall> <future> . = <future> 要#1 <fall> 。
-  it often#1 <fall.s> in <{town|season}> . = <{}> 常常#1 <fall> 。
+  it often#1 rains#2 in <{town|season}> . = <{}> 常常#1 下雨#2 。
+  [ .3] it often#1 snows#2 in winter#3 . = 冬天#3 常常#1 下雪#2 。
+  [ .5] it often#1 snows#2 in <country> . = <country> 常常#1 下雪#2 。
   will#1 it <fall> <future> ? = <future> 会#1 <fall> 吗 ？
   how#1 is the#2 weather#2 in <town> ? = <town> 的 天气#2 怎么样#1 ？
   the weather#1 is#2 <fineness> today#3 . = 今天#3 天气#1 很#2 <fineness> 。
@@ -1517,8 +1565,8 @@ weather 3
 clock 3
   it#1 is#1 <clock> . = 现在#1 <clock> 。
   [ .3] it is#1 <clock> now#1 . = 现在#1 <clock> 。
-  <x=the transport> leaves#1 at <clock> . = <x> <clock> 出发#1 。
-  the class#1 starts#2 at <clock> . = 课#1 <clock> 开始#2 。
+  <x=sole transport> leaves#1 at <clock> . = <x> <clock> 出发#1 。
+  the class#1 starts#1 at <clock> . = <clock> 上课#1 。
   <the build> opens#1 at <earlyhour> in the morning#2 . = <the build> 早上#2 <earlyhour> 开门#1 。
   <the build> closes#1 at <latehour> in the evening#2 . = <the build> 晚上#2 <latehour> 关门#1 。
   what#1 time#1 does <the build> open#2 ? = <the build> 几#1 点#1 开门#2 ？
@@ -1536,7 +1584,8 @@ date 3
   when#1 is#2 <notmine> birthday#3 ? = <notmine> 生日#3 是#2 什么#1 时候#1 ？
 
 age 2
-  <one> be.one <amount> years#1 old . = <one> <amount> 岁#1 。
+  <aged> be.aged <amount> years#1 old . = <aged> <amount> 岁#1 。
+  my#2 <bare elder> is <tens> years#1 old . = 我#2 <bare elder> <tens> 岁#1 。
   how#1 old#2 be.askedone <askedone> ? = <askedone> 多#1 大#2 ？
   <whose> <bare pet> is <count> years#1 old . = <whose> <bare pet> <count> 岁#1 。
 
@@ -1547,7 +1596,7 @@ price 3
   <this {fruit|wear|read|thing|puton}> costs <amount> dollars#1 . = <this {}> <amount> 美元#1 。
   <s> spent#1 <amount> yuan#2 yesterday#3 . = <s> 昨天#3 花#1 了#1 <amount> 块#2 钱#2 。
 
-how-many 2
+how-many 3
   <howmany {read|thing|pet|sibling|device}> do.q <q> have#1 ? = <q> 有#1 <howmany {}> ？
   how#1 many#1 people#2 are#3 there#3 in your#4 family#5 ? = 你#4 家#5 有#3 几#1 口#1 人#2 ？
   <howmany {read|fruit|wear|thing}> did <q> buy#1 ? = <q> 买#1 了#1 <howmany {}> ？
@@ -1571,7 +1620,7 @@ transport 3
   how#1 do I#3 get#4 to <the {build|place}> ? = 我#3 怎么#1 去#4 <the {}> ？
   can#1 <q> go#2 to <the place> by <ridden> ? = <q> 能#1 <ridden> 去#2 <the place> 吗 ？
 
-name 2
+name 1
   my#1 name#2 is#2 <name> . = 我#1 叫#2 <name> 。
   what#1 is#2 <notmine> name#3 ? = <notmine> 名字#3 是#2 什么#1 ？
   I#1 am#2 <name> . = 我#1 是#2 <name> 。
@@ -1616,7 +1665,7 @@ exclaim 2
   <t=third> be.t so#1 <adj {feel|trait}> ! = <t> 真#1 <adj {}> ！
   it is so#1 <adj weather> today#2 ! = 今天#2 真#1 <adj weather> ！
 
-phrase 7
+phrase 8
   [ 2] <remark> . = <remark> 。
   [ 2] <remark> , <name> . = <remark> ， <name> 。
   [ 1] <name> , <remark> . = <name> ， <remark> 。
@@ -1628,7 +1677,7 @@ phrase 7
 look-feel 3
   <s> look.s#1 <adj {feel|trait}> . = <s> 看起来#1 很 <adj {}> 。
   <x=this {food|fruit|wear|film|device}> look.x#1 <adj {}> . = <x> 看起来#1 很 <adj {}> 。
-  <s> feel.s#1 <adj feel> . = <s> 觉得#1 很 <adj feel> 。
+  <s> feel.s#1 <adj felt> . = <s> 觉得#1 很 <adj felt> 。
   why#1 do.q <q> look#2 <adj bad> ? = <q> 为什么#1 看起来#2 很 <adj bad> ？
 
 interest 2
@@ -1655,11 +1704,11 @@ free 2
   <s> be.s not#1 free#2 <future> . = <s> <future> 没#1 有 空#2 。
 
 birth 2
-  <single> was born#1 in#2 <{town|country}> . = <single> 在#2 <{}> 出生#1 。
-  <single> was born#1 in <month> . = <single> <month> 出生#1 。
-  <single> was born#1 on <month> <dayofmonth> . = <single> <month> <dayofmonth> 出生#1 。
-  where#1 was.q <q> born#2 ? = <q> 在 哪儿#1 出生#2 ？
-  when#1 was.q <q> born#2 ? = <q> 什么#1 时候#1 出生#2 ？
+  <single> was#3 born#1 in#2 <{town|country}> . = <single> 是#3 在#2 <{}> 出生#1 的#3 。
+  <single> was#3 born#1 in <month> . = <single> 是#3 <month> 出生#1 的#3 。
+  <single> was#3 born#1 on <month> <dayofmonth> . = <single> 是#3 <month> <dayofmonth> 出生#1 的#3 。
+  where#1 was.q#3 <q> born#2 ? = <q> 是#3 在 哪儿#1 出生#2 的#3 ？
+  when#1 was.q#3 <q> born#2 ? = <q> 是#3 什么#1 时候#1 出生#2 的#3 ？
 
 everyone 3
   <anyone> likes#1 <fond> . = <anyone> 喜欢#1 <fond> 。
@@ -1670,12 +1719,12 @@ everyone 3
   does <whole> like#1 <fond> ? = <whole> 都 喜欢#1 <fond> 吗 ？
 
 something 3
-  <s> want.s#1 to <seek> something#2 . = <s> 想#1 <seek> 东西#2 。
+  <s> want.s#1 to <consume> something#2 . = <s> 想#1 <consume> 东西#2 。
   <s> do.s not#1 want#2 to <seek> anything#3 . = <s> 什么#3 都 不#1 想#2 <seek> 。
   <s> did not#1 <seek> anything#2 . = <s> 什么#2 都 没#1 <seek> 。
-  do.q <q> want#1 to <seek> something#2 ? = <q> 想#1 <seek> 东西#2 吗 ？
+  do.q <q> want#1 to <consume> something#2 ? = <q> 想#1 <consume> 东西#2 吗 ？
   <s> <seek.past> nothing#1 <pasttime> . = <s> <pasttime> 什么#1 都 没#1 <seek> 。
-  <s> <seek.past> something#1 <pasttime> . = <s> <pasttime> <seek+了> 东西#1 。
+  <s> <consume.past> something#1 <pasttime> . = <s> <pasttime> <consume+了> 东西#1 。
 
 favorite 3
   <close> favorite#1 fruit#2 is#3 <plural fruit> . = <close> 最#1 喜欢#1 的#1 水果#2 是#3 <plural fruit> 。
@@ -1690,8 +1739,8 @@ favorite 3
 nature 2
   there#1 is#1 <a {nature|build}> <seenat> . = <seenat> 有#1 <a {}> 。
   there#1 are#1 <num nature> <seenat> . = <seenat> 有#1 <num nature> 。
-  there#1 are#1 many#2 <plural {nature|build}> here#3 . = 这儿#3 有#1 很多#2 <plural {}> 。
-  there#1 are#1 many#2 <plural {nature|build}> in <town> . = <town> 有#1 很多#2 <plural {}> 。
+  there#1 are#1 many#2 <plural {nature|common}> here#3 . = 这儿#3 有#1 很多#2 <plural {}> 。
+  there#1 are#1 many#2 <plural {nature|common}> in <town> . = <town> 有#1 很多#2 <plural {}> 。
   <x=this nature> be.x#1 <adj nature> . = <x> 很#1 <adj nature> 。
   the moon#1 is#2 <moonlike> tonight#3 . = 今晚#3 月亮#1 很#2 <moonlike> 。
   the sky#1 is#2 <skycolor> . = 天空#1 是#2 <skycolor> 的 。
@@ -1728,7 +1777,7 @@ offer 3
   would#1 you#2 like#1 to <vp:x> ? = 你#2 想#1 <vp:x> 吗 ？
   <s> would like#1 <cup {drink|food}> . = <s> 想要#1 <cup {}> 。
   <s> would like#1 <a {fruit|food}> . = <s> 想要#1 <a {}> 。
-  [@our 1] why#1 do not#2 we#3 <vp:x> ? = 我们#3 为什么#1 不#2 <vp:x> ？
+  [@our 1] why#1 don't#2 we#3 <vp:x> ? = 我们#3 为什么#1 不#2 <vp:x> ？
   [@our 1] how#1 about#1 <outing.ing> <future> ? = 我们 <future> <outing> 怎么样#1 ？
   here#1 is#2 <your {drink|device|found|print}> . = 这#1 是#2 <your {}> 。
 

@@ -8,9 +8,11 @@ and is free for any use (CC0).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from random import Random
 from typing import NamedTuple
 
@@ -195,21 +197,11 @@ def _phrases() -> dict[str, tuple[float, tuple[Template, ...]]]:
     return parse_rules(rules.PHRASES)
 
 
-@cache
-def _fellows(name: str, mode: str) -> tuple[Template, ...]:
-    if name not in _phrases():
-        raise UsageError(f"grammar: no phrase group {name!r}")
-    found = tuple(rule for rule in _phrases()[name][1] if not rule.modes or not mode or mode in rule.modes)
-    if not found:
-        raise UsageError(f"grammar: no rule of {name!r} for mode {mode!r}")
-    return found
-
-
 _NOUNS = lexicon.read_nouns()
 _ADJECTIVES = lexicon.read_adjectives()
-_COLORS = [
+_COLORS = tuple(
     lexicon.Adjective(english, chinese, chinese + " 的") for english, chinese in lexicon.read_words(lexicon.COLORS)
-]
+)
 _LISTS = {
     "country": lexicon.read_words(lexicon.COUNTRIES),
     "town": lexicon.read_words(lexicon.TOWNS),
@@ -221,7 +213,9 @@ _LISTS = {
     "season": lexicon.read_words(lexicon.SEASONS),
     "dayofmonth": lexicon.read_words(lexicon.DAYS_OF_MONTH),
     "count": lexicon.read_words(lexicon.COUNTS),
+    "few": lexicon.read_words(lexicon.COUNTS)[:3],
     "hour": lexicon.read_words(lexicon.HOURS),
+    "tens": lexicon.read_words(lexicon.TENS),
     "amount": lexicon.read_words(lexicon.AMOUNTS),
     "name": lexicon.read_words(lexicon.NAMES),
 }
@@ -233,8 +227,8 @@ _PRONOUNS = {
     "her": ("she", "her", "3s", "她"),
     "our": ("we", "us", "p", "我们"),
     "their": ("they", "them", "p", "他们"),
-    "its": ("it", "it", "3s", "它"),
 }
+_OWNERS = tuple(_PRONOUNS)
 # Who is meant by "I" and "we" cannot be the object of the same clause.
 _SAME = {"my": ("my", "our"), "our": ("my", "our")}
 _NOBODY = Phrase((), (), frozenset(), "2", "your")
@@ -244,7 +238,7 @@ _PLURAL_BE = {"be": "are", "was": "were"}
 # Which determiners an object takes in each mode, as (determiner, weight), for countable and for mass nouns.
 # n: going on now, p: past, d: habit, w: wish, ability, command, x: denied, e: ever done, k: skill
 _COUNT_DETERMINERS = {
-    "n": (("a", 5), ("the", 2), ("own", 2), ("this", 1), ("num", 1)),
+    "n": (("a", 5), ("the", 2), ("own", 2), ("this", 1)),
     "p": (("a", 5), ("the", 2), ("own", 2), ("this", 1), ("that", 1), ("num", 3)),
     "d": (("many", 1),),
     "w": (("a", 5), ("the", 1), ("own", 1), ("this", 2), ("that", 1), ("num", 1)),
@@ -263,13 +257,99 @@ _MASS_DETERMINERS = {
     "k": (("many", 1),),
 }
 _OTHERWISE = (_COUNT_DETERMINERS["w"], _MASS_DETERMINERS["w"])
+_DEFINITE = (("the", 2), ("this", 2), ("that", 2), ("own", 2))
 _DETERMINERS = frozenset(
-    "a the this that these those own my your obj def many num some cup which howmany role lone sole bare plural".split()
+    ("a", "the", "this", "that", "these", "those", "own", "my", "your", "obj", "def", "many", "num", "some")
+    + ("cup", "which", "howmany", "role", "lone", "sole", "bare", "plural")
 )
+_QUALIFIED = frozenset(("a", "this", "that", "the", "own", "num"))  # determiners after which an adjective may stand
 # Classes of which one does not say "my" as a matter of course.
 _UNOWNED = frozenset(("film", "food", "fruit", "drink", "song", "asked", "place", "animal", "wild", "write", "told"))
+# Things of which one has two or three rather than nine.
+_FEW = frozenset(("home", "vehicle", "device", "sibling", "pet", "furniture"))
+_SPOUSES = {"wife": ("my", "his", "your"), "husband": ("my", "her", "your")}
 _COLORED = frozenset(("wear", "vehicle", "bike", "puton"))
 _FEMALE = frozenset(row[0] for row in lexicon.lines(lexicon.NOUNS) if "her" in row) | {"woman", "girl", "nurse"}
+
+
+class Choice(NamedTuple):
+    """Alternatives by name, with their weights and running sums."""
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    sums: tuple[float, ...]
+
+
+def _choice(group: str, names: Iterable[str], weights: Iterable[float] | None = None) -> Choice:
+    names = tuple(f"{group} {name}" for name in names)
+    weights = tuple(weights) if weights is not None else (1.0,) * len(names)
+    return Choice(names, weights, tuple(accumulate(weights)))
+
+
+@cache
+def _construction_choice() -> Choice:
+    return _choice("construction", constructions(), [weight for weight, _ in _sentences().values()])
+
+
+@cache
+def _sentence_choice(name: str) -> tuple[tuple[Template, ...], Choice]:
+    fellows = _sentences()[name][1]
+    return fellows, _choice(name, (rule.text for rule in fellows), (rule.weight for rule in fellows))
+
+
+@cache
+def _phrase_choice(name: str, mode: str) -> tuple[tuple[Template, ...], Choice]:
+    """The rules of a group that may be used in a mode; a rule without modes may be used in all."""
+    if name not in _phrases():
+        raise UsageError(f"grammar: no phrase group {name!r}")
+    fellows = tuple(rule for rule in _phrases()[name][1] if not rule.modes or not mode or mode in rule.modes)
+    if not fellows:
+        raise UsageError(f"grammar: no rule of {name!r} for mode {mode!r}")
+    return fellows, _choice(name + mode, (rule.text for rule in fellows), (rule.weight for rule in fellows))
+
+
+@cache
+def _noun_choice(kind: str, determiner: str) -> tuple[tuple[lexicon.Noun, ...], Choice]:
+    nouns = tuple(noun for noun in _NOUNS[kind] if _fits(noun, determiner))
+    if not nouns:
+        raise UsageError(f"grammar: no noun of class {kind!r} goes with {determiner!r}")
+    return nouns, _choice("noun", (noun.singular + noun.plural for noun in nouns))
+
+
+@cache
+def _adjective_choice(kind: str, attributive: bool) -> tuple[tuple[lexicon.Adjective, ...], Choice]:
+    words = tuple(word for word in _ADJECTIVES.get(kind, ()) if word.attributive or not attributive)
+    if attributive and kind in _COLORED:
+        words += _COLORS
+    return words, _choice("attribute" if attributive else "adjective", (word.english for word in words))
+
+
+_COLOR_CHOICE = _choice("color", (word.english for word in _COLORS))
+_LIST_CHOICES = {name: _choice(name, (row[0] for row in rows)) for name, rows in _LISTS.items()}
+_PRONOUN_CHOICE = _choice("pronoun", _PRONOUNS, (4, 3, 3, 3, 2, 2))
+
+
+@cache
+def _determiner_choice(wanted: str, kind: str, mode: str, noun: lexicon.Noun) -> tuple[tuple[str, ...], Choice]:
+    """The determiners that "obj" and "def" may become before this noun."""
+    mass = not noun.plural
+    if wanted == "def":
+        table = _DEFINITE
+    else:
+        table = (_MASS_DETERMINERS if mass else _COUNT_DETERMINERS).get(mode, _OTHERWISE[mass])
+    allowed = [
+        (determiner, weight)
+        for determiner, weight in table
+        if not (determiner == "own" and kind in _UNOWNED)
+        and not (determiner == "cup" and not noun.container)
+        and not (determiner in ("this", "that") and mass and not noun.container)
+    ]
+    if not noun.singular:
+        allowed = [(d, w) for d, w in allowed if d in ("own", "the", "many")]
+        if wanted == "def" or mode not in ("d", "k"):
+            allowed.append(("these", 1))
+    names = tuple(determiner for determiner, _ in allowed)
+    return names, _choice("determiner " + wanted + mode, names, (weight for _, weight in allowed))
 
 
 class _Sampler:
@@ -282,191 +362,166 @@ class _Sampler:
     def chance(self) -> float:
         return self._random.random()
 
-    def pick(self, group: str, names: Sequence[str], weights: Sequence[float]) -> int:
-        if len(names) == 1:
+    def pick(self, choice: Choice) -> int:
+        if len(choice.names) == 1:
             return 0
-        sums = list(accumulate(weights))
-        candidates = (self._draw(sums), self._draw(sums))
-        used = self._used
-        best = min(candidates, key=lambda i: used.get(group + names[i], 0) / weights[i])
-        key = group + names[best]
-        used[key] = used.get(key, 0) + 1
+        total, used = choice.sums[-1], self._used
+        first = bisect(choice.sums, self._random.random() * total)
+        second = bisect(choice.sums, self._random.random() * total)
+        burden = [used.get(choice.names[i], 0) / choice.weights[i] for i in (first, second)]
+        best = first if burden[0] <= burden[1] else second
+        used[choice.names[best]] = used.get(choice.names[best], 0) + 1
         return best
 
-    def _draw(self, sums: Sequence[float]) -> int:
-        point = self._random.random() * sums[-1]
-        return next(i for i, upper in enumerate(sums) if point < upper)
-
     def sentence(self) -> tuple[str, Phrase]:
-        names = constructions()
-        weights = [_sentences()[name][0] for name in names]
-        name = names[self.pick("construction ", names, weights)]
-        fellows = _sentences()[name][1]
-        rule = fellows[self.pick(name + " ", [r.text for r in fellows], [r.weight for r in fellows])]
-        return name, self.compose(rule, Context("", _NOBODY))
+        """One sentence, its English not yet contracted, and the name of its construction."""
+        name = constructions()[self.pick(_construction_choice())]
+        fellows, choice = _sentence_choice(name)
+        return name, self.compose(fellows[self.pick(choice)], Context("", _NOBODY))
+
+    def pair(self, seen: Container[tuple[str, ...]]) -> GrammarPair:
+        """A whole pair whose English has not been seen."""
+        for _ in range(1000):
+            name, phrase = self.sentence()
+            if not repeats_itself(phrase):
+                phrase = link_punctuation(phrase)
+                phrase = _spell(contract(phrase, formal=self.chance() < 0.2))
+                if phrase.english not in seen:
+                    return GrammarPair(phrase.english, phrase.chinese, phrase.links, name)
+        raise UsageError("grammar: no new sentence in 1,000 trials; ask for fewer")
 
     # Filling templates
 
     def compose(self, rule: Template, context: Context) -> Phrase:
-        """Fill both sides of a rule; the first slot with an agreeing verb or named like a subject is its subject."""
+        """Fill both sides of a rule; the first slot named like a subject is the subject of the others."""
         subject = context.subject
+        if rule.owner and not subject.english:
+            subject = subject._replace(owner=rule.owner)
+        known = subject
         filled: dict[str, Phrase] = {}
         for slot in sorted(rule.slots, key=lambda s: s.rstrip("0123456789") not in rules.SUBJECT_SLOTS):
             filled[slot] = self.expand(rule.aliases.get(slot, slot), Context(context.mode, subject))
-            if slot.rstrip("0123456789") in rules.SUBJECT_SLOTS and subject is context.subject:
+            if subject is known and slot.rstrip("0123456789") in rules.SUBJECT_SLOTS:
                 subject = filled[slot]
-        filled.setdefault("subject", context.subject)
+        filled["subject"] = context.subject
         return assemble(rule, filled)
 
     def expand(self, slot: str, context: Context) -> Phrase:
         name, _, mode = slot.rstrip("0123456789").partition(":")
         context = Context(mode or context.mode, context.subject)
-        head, *rest = name.split()
-        if head in _DETERMINERS and rest:
-            return self.noun_phrase(head, rest[0], context)
+        head, _, kind = name.partition(" ")
+        if kind and head in _DETERMINERS:
+            return self.noun_phrase(head, kind, context)
         if head == "adj":
-            return self.adjective(rest[0])
+            words, choice = _adjective_choice(kind, False)
+            word = words[self.pick(choice)]
+            return _linked((word.english,), (word.chinese,))
         if head == "color":
-            color = self.adjective_of(_COLORS, "color ")
-            return Phrase((color.english,), (color.chinese,), frozenset({(0, 0)}))
+            word = _COLORS[self.pick(_COLOR_CHOICE)]
+            return _linked((word.english,), (word.chinese,))
         if head == "ones":
             return Phrase((context.subject.owner,), (), frozenset())
         if head in _LISTS:
             return self.listed(head, context)
         if head in ("pronoun", "other", "whose", "objectpronoun"):
             return self.pronoun(head, context)
-        fellows = _fellows(head, context.mode)
-        rule = fellows[self.pick(head + context.mode, [r.text for r in fellows], [r.weight for r in fellows])]
-        return self.compose(rule, context)
+        fellows, choice = _phrase_choice(head, context.mode)
+        return self.compose(fellows[self.pick(choice)], context)
 
     # Words
 
     def listed(self, head: str, context: Context) -> Phrase:
-        rows = [row for row in _LISTS[head] if (row[0],) != context.subject.english]
-        row = rows[self.pick(head, [row[0] for row in rows], [1] * len(rows))]
-        words = tuple(row[0].split())
-        owner = row[2] if head == "name" else "its"
-        return Phrase(words, (row[1],), frozenset((i, 0) for i in range(len(words))), "3s", owner)
+        """A name, a number, a weekday ...: whatever has a list of its own, but not the subject again."""
+        row = _LISTS[head][self.pick(_LIST_CHOICES[head])]
+        while (row[0],) == context.subject.english:
+            row = _LISTS[head][self.pick(_LIST_CHOICES[head])]
+        return _linked(tuple(row[0].split()), (row[1],))._replace(owner=row[2] if head == "name" else "its")
 
     def pronoun(self, head: str, context: Context) -> Phrase:
-        """pronoun: any subject; other: he, she, they; objectpronoun: not the subject again; whose: a possessive."""
-        owners = ["my", "your", "his", "her", "our", "their"]
-        weights = [4.0, 3, 3, 3, 2, 2]
-        if head == "other":
-            owners, weights = owners[2:4] + owners[5:], [1, 1, 1]
-        if head == "objectpronoun":
-            taken = (*_SAME.get(context.subject.owner, (context.subject.owner,)),)
-            owners, weights = zip(
-                *((o, w) for o, w in zip(owners, weights, strict=True) if o not in taken), strict=True
-            )
-        owner = owners[self.pick(head, owners, weights)]
+        """pronoun: any subject; other: he, she, they; objectpronoun: me, you, him ...; whose: my, your, his ..."""
+        taken = _SAME.get(context.subject.owner, (context.subject.owner,)) if head in ("other", "objectpronoun") else ()
+        owner = _OWNERS[self.pick(_PRONOUN_CHOICE)]
+        while owner in taken or (head == "other" and owner not in ("his", "her", "their")):
+            owner = _OWNERS[self.pick(_PRONOUN_CHOICE)]
         subject, object_, number, chinese = _PRONOUNS[owner]
         if head == "whose":
-            return Phrase((owner,), (chinese, "的"), frozenset({(0, 0), (0, 1)}))
-        word = object_ if head == "objectpronoun" else subject
-        return Phrase((word,), (chinese,), frozenset({(0, 0)}), number, owner)
-
-    def adjective_of(self, words: Sequence[lexicon.Adjective], group: str) -> lexicon.Adjective:
-        return words[self.pick(group, [word.english for word in words], [1] * len(words))]
-
-    def adjective(self, kind: str) -> Phrase:
-        word = self.adjective_of(_ADJECTIVES[kind], "adj ")
-        return Phrase((word.english,), (word.chinese,), frozenset({(0, 0)}))
+            return _linked((owner,), (chinese, "的"))
+        return _linked((object_ if head == "objectpronoun" else subject,), (chinese,))._replace(
+            number=number, owner=owner
+        )
 
     def noun_phrase(self, determiner: str, kind: str, context: Context) -> Phrase:
-        nouns = [noun for noun in _NOUNS[kind] if _fits(noun, determiner)]
-        noun = nouns[self.pick("noun ", [n.singular + n.plural for n in nouns], [1] * len(nouns))]
-        chosen = self.determiner(determiner, kind, noun, context)
-        qualities = [word for word in _ADJECTIVES.get(kind, []) if word.attributive]
-        if kind in _COLORED:
-            qualities += _COLORS
+        nouns, choice = _noun_choice(kind, determiner)
+        noun = nouns[self.pick(choice)]
+        if determiner in ("obj", "def"):
+            names, determiners = _determiner_choice(determiner, kind, context.mode, noun)
+            determiner = names[self.pick(determiners)]
+        qualities, attributes = _adjective_choice(kind, True)
         quality = None
-        if qualities and chosen in ("a", "this", "that", "the", "own", "num") and self.chance() < 0.15:
-            quality = self.adjective_of(qualities, "attribute ")
-        before = self.determine(chosen, noun, context)
-        if chosen == "the" and noun.unique:
-            before = Phrase(("the",), (), frozenset())
-        return name_it(before, quality, noun, chosen)
+        if qualities and determiner in _QUALIFIED and self.chance() < 0.15:
+            quality = qualities[self.pick(attributes)]
+        return name_it(self.determine(determiner, kind, noun, context), quality, noun, determiner)
 
-    def determiner(self, wanted: str, kind: str, noun: lexicon.Noun, context: Context) -> str:
-        """The determiner itself, where the template named only a sort of determiner (any, def, obj, fond)."""
-        mass = not noun.plural
-        if wanted == "obj":
-            table = (_MASS_DETERMINERS if mass else _COUNT_DETERMINERS).get(context.mode, _OTHERWISE[mass])
-        elif wanted == "def":
-            table = (("the", 2), ("this", 2), ("that", 2), ("own", 2))
-        else:
-            return wanted
-        allowed = [
-            (d, w)
-            for d, w in table
-            if not (d == "own" and kind in _UNOWNED)
-            and not (d == "cup" and not noun.container)
-            and not (d == "these" and mass)
-            and not (mass and d in ("this", "that") and not noun.container)
-        ]
-        if not noun.singular:
-            few = [(d, w) for d, w in allowed if d in ("own", "the", "many")]
-            allowed = [*few, ("these", 1.0)] if wanted != "obj" or context.mode not in "dk" else few
-        names = [d for d, _ in allowed]
-        return names[self.pick("determiner " + wanted + context.mode, names, [w for _, w in allowed])]
-
-    def determine(self, determiner: str, noun: lexicon.Noun, context: Context) -> Phrase:
+    def determine(self, determiner: str, kind: str, noun: lexicon.Noun, context: Context) -> Phrase:
         """The determiner with its measure word, linked."""
-        unit = noun.measure or "些"
-        if determiner in ("these", "those"):
-            pair = (
-                noun.plural and not noun.singular and noun.measure and not noun.container and noun.plural != "clothes"
-            )
-            many = noun.measure if pair else "些"
-            return _linked((determiner,), ("这" if determiner == "these" else "那", many))
-        match determiner:
-            case "a":
-                return _linked(("a",), ("一", unit))
-            case "sole":
-                return Phrase(("the",), (), frozenset())
-            case "role":
-                return Phrase(("a",), (), frozenset())
-            case "the" if not noun.plural or not noun.singular:
-                return Phrase(("the",), (), frozenset())
-            case "the" | "that":
-                return _linked((determiner,), ("那", unit))
-            case "this":
-                return _linked(("this",), ("这", unit))
-            case "which":
-                return _linked(("which",), ("哪", unit))
-            case "howmany":
-                return _linked(("how", "many"), ("几", unit) if noun.plural else ("多少",))
-            case "some":
-                return _linked(("some",), ("一些",))
-            case "num":
-                number = self.listed("count", context)
-                return _linked(number.english, (*number.chinese, unit))
-            case "cup":
-                links = frozenset({(0, 0), (1, 1)})
-                return Phrase(("a", noun.container, "of"), ("一", noun.measure), links)
-            case "own" | "my" | "your":
-                return self.possessive(determiner, noun, context)
-            case _:
-                return Phrase((), (), frozenset())
+        if determiner in ("own", "my", "your"):
+            return self.possessive(determiner, noun, context)
+        if determiner == "num":
+            number = self.listed("few" if kind in _FEW else "count", context)
+            return _linked(number.english, (*number.chinese, noun.measure))
+        return determined(determiner, noun)
 
     def possessive(self, determiner: str, noun: lexicon.Noun, context: Context) -> Phrase:
         """My, Tom's, my father's; kin follows its owner without 的."""
         owner = "your" if determiner == "your" else context.subject.owner
         close = noun in _NOUNS["kin"] or noun in _NOUNS["folks"]
-        if determiner == "my" or (determiner == "own" and self.chance() < 0.3 and not close):
-            owners = ["my", "your", "his", "her", "our", "their"]
+        if determiner == "my" or (determiner == "own" and not close and self.chance() < 0.3):
             other = self.chance()
-            if other < 0.12:
+            if other < 0.12 and noun.singular not in _SPOUSES:
                 name = self.listed("name", context)
                 return _linked((name.english[0] + "'s",), (name.chinese[0], "的"))
             if other < 0.22 and not close:
                 kin = self.noun_phrase("own", "kin", context)
                 english = (*kin.english[:-1], kin.english[-1] + "'s")
                 return Phrase(english, (*kin.chinese, "的"), kin.links | {(len(english) - 1, len(kin.chinese))})
-            owner = owners[self.pick("possessive", owners, [4, 3, 3, 3, 1, 1])]
+            owner = _OWNERS[self.pick(_PRONOUN_CHOICE)]
+        spouses = _SPOUSES.get(noun.singular, ())
+        if spouses and owner not in spouses:
+            owner = spouses[0]
         chinese = _PRONOUNS[owner][3]
         return _linked((owner,), (chinese,) if close else (chinese, "的"))
+
+
+def determined(determiner: str, noun: lexicon.Noun) -> Phrase:
+    """An article, demonstrative or question word with the noun's measure word."""
+    unit = noun.measure or "些"
+    plain = Phrase((), (), frozenset())
+    match determiner:
+        case "a":
+            return _linked(("a",), ("一", unit))
+        case "this":
+            return _linked(("this",), ("这", unit))
+        case "the" if noun.unique or not noun.plural or not noun.singular:
+            return plain._replace(english=("the",))
+        case "the" | "that":
+            return _linked((determiner,), ("那", unit))
+        case "these" | "those":
+            paired = not noun.singular and not noun.container
+            return _linked((determiner,), ("这" if determiner == "these" else "那", unit if paired else "些"))
+        case "sole":
+            return plain._replace(english=("the",))
+        case "role":
+            return plain._replace(english=("a",))
+        case "which":
+            return _linked(("which",), ("哪", unit))
+        case "howmany":
+            return _linked(("how", "many"), ("几", unit))
+        case "some":
+            return _linked(("some",), ("一些",))
+        case "cup":
+            return Phrase(("a", noun.container, "of"), ("一", noun.measure), frozenset({(0, 0), (1, 1)}))
+        case _:
+            return plain
 
 
 def _fits(noun: lexicon.Noun, determiner: str) -> bool:
@@ -574,7 +629,6 @@ def assemble(rule: Template, filled: dict[str, Phrase]) -> Phrase:
     first_english, first_chinese = rule.english[0], next(p for p in rule.chinese if p.kind != "mark")
     if first_english.kind == first_chinese.kind == "word" and not first_english.tags and not first_chinese.tags:
         links.add((0, 0))
-    _link_punctuation(english, chinese, links)
     number, owner = "3s", "its"
     if rule.owner:
         number, owner = _PRONOUNS[rule.owner][2], rule.owner
@@ -609,18 +663,16 @@ def agree(verb: str, number: str) -> str:
     return lexicon.inflect(verb, "s" if number == "3s" else "base")
 
 
-def _link_punctuation(english: Sequence[str], chinese: Sequence[str], links: set[tuple[int, int]]) -> None:
-    """Link punctuation in order: the last mark to the last mark, commas to commas where there are as many."""
+def link_punctuation(phrase: Phrase) -> Phrase:
+    """Link stop to stop, commas to commas where there are as many, and a final 吗, 吧 or 呢 to the stop it goes with."""
+    english, chinese = phrase.english, phrase.chinese
+    links = {(len(english) - 1, len(chinese) - 1)}
     commas = [[i for i, word in enumerate(side) if word in (",", "，")] for side in (english, chinese)]
     if len(commas[0]) == len(commas[1]):
         links.update(zip(*commas, strict=True))
-    stops = [
-        [i for i, word in enumerate(side) if word in PUNCTUATION and word not in ",，"] for side in (english, chinese)
-    ]
-    if len(stops[0]) == len(stops[1]):
-        links.update(zip(*stops, strict=True))
-    if stops[0] and chinese[-1] == "？" and chinese[-2] in ("吗", "呢", "吧"):
-        links.add((stops[0][-1], len(chinese) - 2))
+    if chinese[-2] in ("吗", "呢", "吧") and all(j != len(chinese) - 2 for _, j in phrase.links):
+        links.add((len(english) - 1, len(chinese) - 2))
+    return phrase._replace(links=phrase.links | links)
 
 
 # Contractions and spelling
@@ -650,18 +702,25 @@ _CONTRACTED = {
     **{(p, "would"): f"{p}'d" for p in ("I", "you", "he", "she", "we", "they")},
 }
 _CONTRACTED_FIRST = {(w, "is"): f"{w}'s" for w in ("what", "where", "who", "how", "there", "when")}
+_SUBJECTS = frozenset(subject for subject, *_ in _PRONOUNS.values()) | {"it"}
 _ALWAYS = {("let", "us"): "let's", ("can", "not"): "cannot"}
+_MERGED = frozenset(second for _, second in (*_CONTRACTED, *_CONTRACTED_FIRST, *_ALWAYS))
 
 
 def contract(phrase: Phrase, formal: bool) -> Phrase:
     """Merge "do not" into "don't" and "I am" into "I'm"; in formal English only what is always merged."""
     words = phrase.english
+    if not _MERGED.intersection(words):
+        return phrase
     english: list[str] = []
     place: list[int] = []
     i = 0
     while i < len(words):
         pair = (words[i], words[i + 1]) if i + 1 < len(words) else ("", "")
-        merged = _ALWAYS.get(pair) if formal else _CONTRACTED.get(pair) or _ALWAYS.get(pair)
+        inverted = (
+            pair[1] == "not" and words[i + 2 : i + 3] and words[i + 2] in _SUBJECTS
+        )  # "isn't he", never "is not he"
+        merged = _ALWAYS.get(pair) if formal and not inverted else _CONTRACTED.get(pair) or _ALWAYS.get(pair)
         if not merged and not formal and i == 0:
             merged = _CONTRACTED_FIRST.get(pair)
         before_stop = i + 2 < len(words) and words[i + 2] in PUNCTUATION and pair[1] != "not"
@@ -678,9 +737,14 @@ def contract(phrase: Phrase, formal: bool) -> Phrase:
 
 
 def _spell(phrase: Phrase) -> Phrase:
+    """Choose a or an; 不 before 有 is 没 (不有用 is 没用)."""
     words = phrase.english
     spelled = (lexicon.article(words[i + 1]) if word == "a" else word for i, word in enumerate(words))
-    return phrase._replace(english=tuple(spelled))
+    chinese = list(phrase.chinese)
+    for j, (word, following) in enumerate(pairwise(phrase.chinese)):
+        if word == "不" and following.startswith("有") and following != "有":
+            chinese[j : j + 2] = ["没", following[1:]]
+    return phrase._replace(english=tuple(spelled), chinese=tuple(chinese))
 
 
 def sample(count: int, seed: int = 0) -> list[GrammarPair]:
@@ -692,19 +756,27 @@ def sample(count: int, seed: int = 0) -> list[GrammarPair]:
         raise UsageError(f"grammar: cannot sample {count} sentences")
     sampler = _Sampler(seed)
     seen: set[tuple[str, ...]] = set()
+    met: Counter[str] = Counter()
     pairs: list[GrammarPair] = []
-    misses = 0
     while len(pairs) < count:
-        name, phrase = sampler.sentence()
-        phrase = _spell(contract(phrase, formal=sampler.chance() < 0.2))
-        if phrase.english in seen:
-            misses += 1
-            if misses > 20 * count + 1000:
-                raise UsageError(f"grammar: found only {len(pairs)} distinct sentences of the {count} asked for")
-            continue
-        seen.add(phrase.english)
-        pairs.append(GrammarPair(phrase.english, phrase.chinese, phrase.links, name))
+        # Every other sentence is the best of three candidates, the one with the rarest word: no word is left out.
+        candidates = [sampler.pair(seen) for _ in range(1 + 2 * (len(pairs) % 2))]
+        pair = min(candidates, key=lambda pair: min(met[word] for word in pair.source_words))
+        seen.add(pair.source_words)
+        met.update(pair.source_words)
+        pairs.append(pair)
     return pairs
+
+
+def repeats_itself(phrase: Phrase) -> bool:
+    """Whether a content word occurs twice ("dogs or dogs"), or two equal Chinese words stand side by side."""
+    words = [word for word in phrase.english if word not in lexicon.REPEATABLE]
+    if len(set(words)) < len(words) and "and" in phrase.english:
+        pairs = zip(phrase.english, phrase.english[2:], strict=False)
+        words = [word for word in words if (word, word) not in pairs]
+    return len(set(words)) < len(words) or any(
+        a == b for side in (phrase.english, phrase.chinese) for a, b in pairwise(side)
+    )
 
 
 def constructions() -> list[str]:

@@ -29,7 +29,8 @@ class Adjective(NamedTuple):
 
 
 # english[/plural] chinese measure classes.
-#   book            plural by rule        child/children   plural given       bread/-   mass noun       -/pants   plural only
+#   book            plural by rule      child/children   plural given
+#   bread/-         mass noun           -/pants          plural only
 #   tea/- 茶 杯:cup  a mass noun measured by a container: "a cup of tea"
 #   a final "!"      there is one of it in the situation: "the door" is 门, not 那扇门
 NOUNS = """
@@ -58,10 +59,10 @@ friend 朋友 个 mate
 classmate 同学 个 mate
 neighbor 邻居 个 mate
 boss 老板 个 boss
-mother 妈妈 - kin her
-mom 妈妈 - kin her
-father 爸爸 - kin his
-dad 爸爸 - kin his
+mother 妈妈 - kin elder her
+mom 妈妈 - kin elder her
+father 爸爸 - kin elder his
+dad 爸爸 - kin elder his
 brother 哥哥 个 kin his sibling
 sister 姐姐 个 kin her sibling
 younger_brother 弟弟 个 kin his sibling
@@ -70,10 +71,10 @@ son 儿子 个 kin his sibling
 daughter 女儿 个 kin her sibling
 wife/wives 妻子 - kin her
 husband 丈夫 - kin his
-grandmother 奶奶 - kin her
-grandfather 爷爷 - kin his
-uncle 叔叔 个 kin his
-aunt 阿姨 个 kin her
+grandmother 奶奶 - kin elder her
+grandfather 爷爷 - kin elder his
+uncle 叔叔 个 kin elder his
+aunt 阿姨 个 kin elder her
 -/parents 父母 - folks
 
 cat 猫 只 animal pet liked fed!
@@ -147,13 +148,13 @@ match 比赛 场 film
 song 歌 首 song liked
 photo 照片 张 thing lookedat
 picture 画 幅 lookedat
-shirt 衬衫 件 wear buy washed
-coat 大衣 件 wear buy
-sweater 毛衣 件 wear buy washed
+shirt 衬衫 件 wear worn buy washed
+coat 大衣 件 wear worn buy
+sweater 毛衣 件 wear worn buy washed
 dress 裙子 条 wear buy washed
--/pants 裤子 条 wear buy washed
+-/pants 裤子 条 wear worn buy washed
 -/clothes 衣服 件 wear buy washed
--/shoes 鞋 双 wear buy
+-/shoes 鞋 双 wear worn buy
 hat 帽子 顶 puton buy
 -/glasses 眼镜 副 puton
 pen 笔 支 buy thing lent
@@ -213,35 +214,35 @@ ear 耳朵 - look
 nose 鼻子 - face
 mouth 嘴 - face
 
-school 学校 所 place! build! workplace teachplace
+school 学校 所 place! build! common workplace teachplace
 hospital 医院 家 place! build! workplace
-park 公园 个 place! build!
+park 公园 个 place! build! common
 bank 银行 家 place! build! workplace
-store 商店 家 place! build!
+store 商店 家 place! build! common
 supermarket 超市 家 place! build! workplace
 library 图书馆 个 place! build!
 bookstore 书店 家 place! build! workplace
-restaurant 饭馆 家 place! build! workplace
-hotel 酒店 家 place! build! workplace
+restaurant 饭馆 家 place! build! common workplace
+hotel 酒店 家 place! build! common workplace
 station 车站 个 place! build!
 train_station 火车站 个 place! build!
 airport 机场 个 place! build!
-museum 博物馆 个 place! build! visited!
+museum 博物馆 个 place! build! common visited!
 zoo/zoos 动物园 个 place! build!
 cinema 电影院 家 place! build!
 post_office 邮局 个 place! build!
 cafe 咖啡馆 家 place! build! workplace
 market 市场 个 place! build!
-office 办公室 个 inside!
+office 办公室 个 inside! hall!
 university 大学 所 place! build! visited! workplace teachplace
 company 公司 家 workplace
 factory 工厂 家 workplace visited!
 gym 健身房 个 place! build!
 kitchen 厨房 个 inside!
 bedroom 卧室 个 inside!
-classroom 教室 个 inside!
-living_room 客厅 个 inside!
-garden 花园 个 inside!
+classroom 教室 个 inside! hall!
+living_room 客厅 个 inside! hall!
+garden 花园 个 inside! hall!
 bathroom 洗手间 个 inside! wc!
 restroom 洗手间 个 wc!
 bus_stop 公交车站 个 stop! build!
@@ -255,18 +256,18 @@ lake 湖 个 nature
 
 # english chinese attributive classes.  "-": not before a noun.  "+的": the Chinese word and 的.
 ADJECTIVES = """
-happy 高兴 - feel glad
-sad 难过 - feel bad scare
-tired 累 - feel bad
+happy 高兴 - felt feel glad
+sad 难过 - felt feel bad scare
+tired 累 - felt feel bad
 busy 忙 - feel
-hungry 饿 - feel bad
-thirsty 渴 - feel bad
+hungry 饿 - felt feel bad
+thirsty 渴 - felt feel bad
 angry 生气 - feel bad scare
-nervous 紧张 - feel bad scare
+nervous 紧张 - felt feel bad scare
 excited 激动 - feel glad
 afraid 害怕 - feel bad scare
-bored 无聊 - feel bad
-sleepy 困 - feel bad
+bored 无聊 - felt feel bad
+sleepy 困 - felt feel bad
 worried 担心 - feel bad scare
 tall 高 - trait measure grown
 short 矮 - trait measure
@@ -274,29 +275,29 @@ young 年轻 +的 trait measure person
 fat 胖 - trait measure animal grown
 thin 瘦 - trait measure grown
 strong 强壮 - trait measure grown
-beautiful 漂亮 +的 nature person wear city home place room lookedat female plus
+beautiful 漂亮 +的 nature wear city home place room lookedat female plus
 pretty 漂亮 +的 female
 handsome 帅 - male
 smart 聪明 +的 trait measure person animal matured
 clever 聪明 +的 trait measure
-kind 善良 +的 trait
-friendly 友好 +的 trait
-polite 有礼貌 +的 trait
+kind 善良 +的 person trait
+friendly 友好 +的 person trait
+polite 有礼貌 +的 person trait
 lazy 懒 - trait measure
-famous 有名 +的 nature trait measure job place city matured
+famous 出名 +的 nature trait measure job place city matured
 rich 有钱 +的 trait measure matured
 poor 穷 - trait measure
 healthy 健康 - trait
 quiet 安静 - trait place room
-brave 勇敢 +的 trait measure
-honest 诚实 +的 trait
+brave 勇敢 +的 person trait measure
+honest 诚实 +的 person trait
 popular 受欢迎 - trait film song
 good 好 好 read print film song device mate job plus
-new 新 新 bike read print wear device vehicle home furniture puton mate film
+new 新 新 bike print wear device vehicle home furniture puton mate film
 old 旧 旧 wear device vehicle furniture puton home
 big 大 大 nature animal room city home furniture place wearsize fruit box look
 small 小 小 nature animal room city home furniture wearsize box place look
-long 长 - read print film
+long 长 - film
 expensive 贵 - bike wear device vehicle home furniture puton food fruit drink
 cheap 便宜 +的 wear device vehicle home furniture puton food fruit
 clean 干净 +的 wear vehicle room place furniture
@@ -471,6 +472,17 @@ eleven 十一
 twelve 十二
 """
 
+# The age of one's elders.
+TENS = """
+thirty 三十
+forty 四十
+fifty 五十
+sixty 六十
+seventy 七十
+eighty 八十
+ninety 九十
+"""
+
 # Ages and prices.
 AMOUNTS = """
 five 五
@@ -550,22 +562,23 @@ IRREGULAR = {
     "cost": ("cost", "cost"),
 }
 
-DOUBLING = {"swim", "run", "get", "put", "sit", "shop", "stop", "forget", "chat", "big", "hot", "fat", "thin", "sad"}
-MORE = {"tired", "bored", "worried", "excited", "polite", "famous", "honest", "popular", "beautiful", "handsome"} | {
-    "expensive",
-    "comfortable",
-    "useful",
-    "interesting",
-    "boring",
-    "difficult",
-    "important",
-    "delicious",
-    "nervous",
-}
+DOUBLING = frozenset(("swim", "run", "get", "put", "sit", "shop", "stop", "forget", "big", "hot", "fat", "thin", "sad"))
+MORE = frozenset(
+    """tired bored worried excited polite famous honest popular beautiful handsome expensive comfortable useful interesting
+    boring difficult important delicious nervous""".split()
+)
 # Words whose first sound is not what their first letter says.
 AN_BEFORE = ("a", "e", "i", "o", "u")
 A_BEFORE = ("useful", "university")
 AN_ALSO = ("hour", "honest")
+
+
+# Words that a sentence may well contain twice.
+REPEATABLE = frozenset(
+    """I you he she it we they me him her us them my your his our their its the a an this that these those some and or but
+    of to in on at for with from by than as if so not be am is are was were been do does did have has had will would can
+    should must more much very too , . ? ! what who o'clock one going there here""".split()
+)
 
 
 def plural(noun: str) -> str:
