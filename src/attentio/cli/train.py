@@ -166,14 +166,14 @@ def _claim(run: "Run", config: "RunConfig") -> None:
     """Makes the folder this run's, or finds that it is already; a folder with another run is left alone."""
     from attentio.config import dump_config, load_config
 
-    if run.config.exists():
+    if run.config.exists() and (run.checkpoints.exists() or run.model.exists()):
         if changed := _differences(load_config(run.config).model_dump(), config.model_dump()):
             raise UsageError(
                 f"{run.folder} holds a run with other settings ({'; '.join(changed)}).",
                 hint="Choose another --out, or --overwrite it.",
             )
         return
-    if run.folder.exists() and any(run.folder.iterdir()):
+    if run.folder.exists() and not run.config.exists() and any(run.folder.iterdir()):
         raise UsageError(f"{run.folder} is not empty and is no run folder.", hint="Choose another --out.")
     try:
         run.folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ def view(
     svg: Annotated[Path | None, typer.Option("--svg", help="Write the map as an SVG picture.")] = None,
     save: Annotated[Path | None, typer.Option("--save", help="Write the trace as .json or .npz; one sentence only.")] = None,
     pieces: Annotated[bool, typer.Option("--pieces", help="Show the model's own pieces instead of words.")] = False,
-    layer: Annotated[str | None, typer.Option(help="Attention layer; default: the last.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Attention layer; default: the mean of all.")] = None,
     head: Annotated[int | None, typer.Option(min=0, help="Head; default: the mean of all.")] = None,
     numbers: Annotated[bool, typer.Option("--numbers", help="Write percentages into the map.")] = False,
     font: Annotated[Path | None, typer.Option(help="Font file for the pictures.")] = None,
