@@ -53,6 +53,8 @@ class Cleaner:
 
     def lines(self, lines: Sequence[str], mended: Counter[str] | None = None) -> list[str]:
         """All lines cleaned, each as if alone; what was changed, in characters, is added to `mended` by kind."""
+        if not lines:
+            return []
         # Thousands of lines are mended as one text: the work is done by compiled expressions, not by line.
         text = "\n".join(lines)
         if text.count("\n") != len(lines) - 1:
@@ -113,6 +115,8 @@ def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
 
 def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
     """A key for each cleaned line: equal for sentences that differ in case, punctuation, spaces or script only."""
+    if not lines:
+        return []
     text = "\n".join(lines)
     if han:
         text = _converter("t2s").convert(text)

@@ -1,0 +1,171 @@
+"""Batches: a hand-worked one, the budget, every pair once, the same order from the same seed, and exact resume."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attentio.data.batch import Batch, BatchSampler, collate, sequential_batches
+from attentio.data.corpus import EncodedCorpus
+from attentio.data.prepare import prepare
+from attentio.data.settings import DataConfig
+
+LENGTHS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=60)
+
+
+def lengths_of(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    held = np.array(pairs, dtype=np.int32)
+    return held[:, 0], held[:, 1]
+
+
+def many(count: int = 5000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    source = np.clip(generator.poisson(8, count), 1, 30)
+    return source, np.clip(source + generator.integers(-2, 3, count), 1, 30)
+
+
+def test_a_batch_by_hand() -> None:
+    corpus = EncodedCorpus.from_lists([[11, 12, 13], [14]], [[21], [22, 23]])
+    batch = collate(corpus, np.array([1, 0]))
+    assert batch.source.tolist() == [[14, 2, 0, 0], [11, 12, 13, 2]]
+    assert batch.source_lengths.tolist() == [2, 4]
+    assert batch.target_in.tolist() == [[1, 22, 23], [1, 21, 0]]
+    assert batch.target_out.tolist() == [[22, 23, 2], [21, 2, 0]]
+    assert batch.num_target_tokens == 5
+    assert {tensor.dtype for tensor in batch[:4]} == {torch.int64}
+
+
+def test_lengths_can_be_rounded_up() -> None:
+    corpus = EncodedCorpus.from_lists([[11, 12, 13, 14]], [[21]])
+    batch = collate(corpus, np.array([0]), length_multiple=4)
+    assert batch.source.tolist() == [[11, 12, 13, 14, 2, 0, 0, 0]]
+    assert batch.target_in.tolist() == [[1, 21, 0, 0]]
+    assert batch.target_out.tolist() == [[21, 2, 0, 0]]
+
+
+def test_moving_keeps_everything() -> None:
+    batch = collate(EncodedCorpus.from_lists([[5]], [[6]]), np.array([0])).to("cpu")
+    assert isinstance(batch, Batch)
+    assert batch.num_target_tokens == 2
+
+
+@given(pairs=LENGTHS, max_tokens=st.integers(4, 200), multiple=st.sampled_from([1, 3, 8]))
+def test_every_pair_once_and_never_over_budget(pairs: list[tuple[int, int]], max_tokens: int, multiple: int) -> None:
+    source, target = lengths_of(pairs)
+    sampler = BatchSampler(source, target, max_tokens=max_tokens, seed=3, size_multiple=multiple)
+    batches = list(sampler)
+    assert len(batches) == len(sampler)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(pairs)))
+    for batch in batches:
+        positions = len(batch) * (int(source[batch].max()) + 1 + int(target[batch].max()) + 1)
+        assert positions <= max_tokens or len(batch) == 1
+        # Only the last batch in length order may have an odd size.
+    assert sum(len(batch) > multiple and len(batch) % multiple != 0 for batch in batches) <= 1
+
+
+@given(pairs=LENGTHS, size=st.integers(1, 9))
+def test_a_number_of_sentences_can_be_the_budget(pairs: list[tuple[int, int]], size: int) -> None:
+    batches = list(BatchSampler(*lengths_of(pairs), max_sentences=size, size_multiple=1))
+    assert max(map(len, batches)) <= size
+    assert sum(len(batch) != size for batch in batches) <= 1
+
+
+def test_padding_is_what_it_says_and_small() -> None:
+    source, target = many()
+    sampler = BatchSampler(source, target, max_tokens=2048)
+    corpus = EncodedCorpus.from_lists([[9] * n for n in source], [[9] * n for n in target])
+    real = padded = 0
+    for indices in sampler:
+        batch = collate(corpus, indices)
+        real += int(batch.source_lengths.sum()) + batch.num_target_tokens
+        padded += batch.source.numel() + batch.target_out.numel()
+    assert sampler.padding == pytest.approx(1 - real / padded)
+    assert sampler.padding < 0.05
+
+
+def test_rounding_leaves_few_shapes() -> None:
+    source, target = many()
+    plain, rounded = (
+        {
+            (len(batch), -(-(source[batch].max() + 1) // m) * m, -(-(target[batch].max() + 1) // m) * m)
+            for batch in BatchSampler(source, target, max_tokens=2048, length_multiple=m)
+        }
+        for m in (1, 4)
+    )
+    assert len(rounded) < len(plain) / 3
+
+
+def test_the_same_seed_gives_the_same_batches_and_each_epoch_another_order() -> None:
+    first, again, other = (BatchSampler(*many(), max_tokens=512, seed=seed) for seed in (5, 5, 6))
+    epochs = [[batch.tolist() for batch in first] for _ in range(2)]
+    assert epochs == [[batch.tolist() for batch in again] for _ in range(2)]
+    assert epochs[0] != epochs[1]
+    assert {tuple(sorted(b)) for b in epochs[0]} != {tuple(sorted(b)) for b in epochs[1]}, "other pairs meet"
+    assert epochs[0] != [batch.tolist() for batch in other]
+
+
+def test_batches_do_not_come_sorted_by_length() -> None:
+    source, target = many()
+    widths = [int(target[batch].max()) for batch in BatchSampler(source, target, max_tokens=512)]
+    assert abs(np.corrcoef(widths, range(len(widths)))[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("taken", [0, 1, 17])
+def test_resume_is_exact(taken: int) -> None:
+    def stream(sampler: BatchSampler) -> Iterator[list[int]]:
+        while True:
+            yield from (batch.tolist() for batch in sampler)
+
+    whole, begun, resumed = (BatchSampler(*many(), max_tokens=4096, seed=seed) for seed in (1, 1, 999))
+    expected = list(islice(stream(whole), 3 * len(whole)))
+    head = list(islice(stream(begun), taken))
+    resumed.load_state_dict(begun.state_dict())
+    assert head + list(islice(stream(resumed), len(expected) - taken)) == expected
+
+
+def test_the_state_in_the_middle_of_a_loop_points_at_the_next_batch() -> None:
+    sampler = BatchSampler(*many(), max_tokens=4096, seed=1)
+    for number, _ in enumerate(sampler, start=1):
+        state = sampler.state_dict()
+        assert (state["epoch"], state["position"]) == ((0, number) if number < len(sampler) else (1, 0))
+
+
+def test_a_state_of_other_data_is_refused() -> None:
+    sampler = BatchSampler(*many(), max_tokens=512)
+    with pytest.raises(ValueError, match="state of"):
+        sampler.load_state_dict(BatchSampler(*many(100), max_tokens=512).state_dict())
+
+
+def test_it_says_what_is_missing() -> None:
+    with pytest.raises(ValueError, match="no pairs"):
+        BatchSampler(np.array([], dtype=np.int32), np.array([], dtype=np.int32), max_tokens=9)
+    with pytest.raises(ValueError, match="give max_tokens"):
+        BatchSampler(*many(9))
+    with pytest.raises(ValueError, match="1 source lengths but 2"):
+        BatchSampler(np.array([1]), np.array([1, 2]), max_tokens=9)
+
+
+def test_evaluation_batches_hold_every_pair_once_in_a_fixed_order() -> None:
+    source, target = many(500)
+    corpus = EncodedCorpus.from_lists([[9] * n for n in source], [[9] * n for n in target])
+    batches = list(sequential_batches(corpus, 512))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(500))
+    assert [b.tolist() for b in batches] == [b.tolist() for b in sequential_batches(corpus, 512)]
+
+
+def test_millions_of_pairs_stay_arrays() -> None:
+    sampler = BatchSampler(*many(200_000), max_tokens=4096)
+    held = sum(value.nbytes for value in vars(sampler).values() if isinstance(value, np.ndarray))
+    assert held <= 200_000 * 8 + (len(sampler) + 1) * 8
+
+
+def test_padding_on_the_seeds_file(shared_data: Path, tmp_path: Path) -> None:
+    data = prepare(DataConfig(train=[str(shared_data / "cmn-2018.txt")]), tmp_path / "d", seed=1)
+    sampler = BatchSampler(data.train.source.lengths, data.train.target.lengths, max_tokens=4096)
+    assert sampler.padding < 0.06
+    assert BatchSampler(data.train.source.lengths, data.train.target.lengths, max_tokens=2048).padding < 0.035
