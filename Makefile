@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine with Python >= 3.11: `make demo` and `make test`.
+# The environment in $(VENV) is made once, and again when a lock or pyproject.toml changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LOCKS := requirements.lock requirements-hsk.lock pyproject.toml
+STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
+
+.PHONY: help venv demo test test-fast lint format bench clean
+
+help:
+	@echo "make demo       train on the built-in corpora, evaluate, translate, draw attention (minutes)"
+	@echo "make test       all tests"
+	@echo "make test-fast  the tests that take seconds"
+	@echo "make lint       style and types"
+	@echo "make format     mend the style"
+	@echo "make bench DATA=cmn.txt   quality by training time"
+	@echo "make clean      remove the environment, the demo and caches"
+
+venv: $(STAMP)
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "error: Attentio needs Python 3.11 or newer, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % v[:2])'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@rm -f $(VENV)/installed-*
+	@echo "installing into $(VENV): minutes the first time"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-hsk.lock \
+		|| echo "note: the corpus of real sentences (hsk-sentences-audio) cannot be had here; going on without it"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: venv
+	$(BIN)/attentio demo --out demo
+
+test: venv
+	$(BIN)/python -m pytest
+
+test-fast: venv
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: venv
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+
+format: venv
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: venv
+	@test -n "$(DATA)" || { echo "error: name a parallel file: make bench DATA=cmn.txt"; exit 2; }
+	$(BIN)/python benchmarks/quality_by_time.py $(DATA)
+
+clean:
+	rm -rf $(VENV) demo dist .pytest_cache .ruff_cache .hypothesis
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
