@@ -2,21 +2,22 @@
 
 A rule is one line, ``[modes weight] english = chinese``. Notation:
 
-- ``<name>`` is a slot, filled alike on both sides: a group of `PHRASES`, a list of the lexicon, or a determiner (a, the,
-  this, own, my, obj, def, lone, sole ...) or ``adj`` with a class of words. ``<x=this food>`` names a slot that
+- ``<name>`` is a slot, filled alike on both sides: a group of `PHRASES`, a list of the lexicon, or a determiner (a,
+  the, this, own, my, obj, def, lone, sole ...) or ``adj`` with a class of words. ``<x=this food>`` names a slot that
   is mentioned again as ``<x>``. ``{food|wear}`` makes one rule per word; ``{}`` repeats the word.
 - ``<vp:p.past>``: mode p inside, verb form past outside; ``.er`` and ``.est`` compare. ``be.s`` agrees with slot s.
 - ``word#1`` and ``字#1`` are linked, as are words of equal tag; ``#vp`` links to the head of slot vp. Fillers of a slot
   are linked inside already, punctuation by itself, and in a rule that opens with an untagged word on both sides these
   two. Everything else is unlinked: it has no counterpart.
 - ``~`` is where 了 or 过 goes when ``<vp+了>`` asks for it. ``[@her]`` says who a phrase is, for agreement and "her".
-
-- ``<slot@2>`` on the Chinese side is the second mention on the English side. The verb form after ``subject`` (be.subject)
-  is that of the subject of the sentence around a group.
+- ``<slot@2>`` on the Chinese side is the second mention on the English side. ``be.subject``, in a group, agrees with
+  the subject of the sentence around it.
 
 Modes (what a verb phrase is fit for): n going on now, p past, d habit, w wish, ability or command, x denied, e ever
 done, k skill, b on the scale of months and years.
 """
+
+# ruff: noqa: E501 (a rule is one line, and a Chinese character counts twice)
 
 SUBJECT_SLOTS = ("s", "q", "pronoun", "other", "name", "t")
 
@@ -155,7 +156,7 @@ vp
   [pwx] visit <whom> = 看望 ~ <whom>
   [pwx .7] visit <the visited> = 参观 ~ <the visited>
   [pwx .7] meet <whom> = 见 ~ <whom>
-  [npdwx] call#1 <whom> = 给 <whom> 打#1 ~ 电话#1
+  [npdwx] call#1 <whom> = 给#1 <whom> 打#1 ~ 电话#1
   [npdwx] help <whom> = 帮助 ~ <whom>
   [nwx] wait for <whom> = 等 ~ <whom>
   [nwx .5] wait for <sole awaited> = 等 ~ <sole awaited>
@@ -300,8 +301,8 @@ bigfuture
 
 daily
   [ 4] every#1 day#2 = 每#1 天#2
-  every#1 morning#2 = 每#1 天 早上#2
-  every#1 evening#2 = 每#1 天 晚上#2
+  every#1 morning#2 = 每#1 天#1 早上#2
+  every#1 evening#2 = 每#1 天#1 晚上#2
   every#1 <weekday> = 每#1 个#1 <weekday>
   on weekends#1 = 周末#1
   in the morning#1 = 早上#1
@@ -317,18 +318,18 @@ howoften
 
 clock
   [ 4] <hour> o'clock#1 = <hour> 点#1
-  half#1 past <hour> = <hour> 点 半#1
+  half#1 past#2 <hour> = <hour> 点#2 半#1
   <hour> thirty#1 = <hour> 点 半#1
-  ten#1 past <hour> = <hour> 点 十#1 分
+  ten#1 past#2 <hour> = <hour> 点#2 十#1 分#1
 
 earlyhour
   [ 3] <morninghour> o'clock#1 = <morninghour> 点#1
-  [ 2] half#1 past <morninghour> = <morninghour> 点 半#1
+  [ 2] half#1 past#2 <morninghour> = <morninghour> 点#2 半#1
   <morninghour> thirty#1 = <morninghour> 点 半#1
 
 latehour
   [ 3] <eveninghour> o'clock#1 = <eveninghour> 点#1
-  [ 2] half#1 past <eveninghour> = <eveninghour> 点 半#1
+  [ 2] half#1 past#2 <eveninghour> = <eveninghour> 点#2 半#1
   <eveninghour> thirty#1 = <eveninghour> 点 半#1
 
 morninghour
@@ -435,7 +436,7 @@ wonder
   who#2 <t=third> be.t#1 = <t> 是#1 谁#2
   what#1 <t=third> like.t#2 = <t> 喜欢#2 什么#1
   what#1 <t=third> want.t#2 = <t> 想要#2 什么#1
-  where#1 <t=third> live.t#2 = <t> 住#2 在 哪儿#1
+  where#1 <t=third> live.t#2 = <t> 住#2 在#2 哪儿#1
   why#1 <t=third> be.t <adj feel> = <t> 为什么#1 <adj feel>
   when#1 <t=third> will#2 come#3 = <t> 什么#1 时候#1 会#2 来#3
   how#1 to <vp:k> = 怎么#1 <vp:k>
@@ -456,7 +457,7 @@ permitted
   use <your {device|thing}> = 用 <your {}>
   borrow <your {lent|read}> = 借 <your {}>
   open <the door> = 打开 <the door>
-  sit#1 here#2 = 坐#1 在 这儿#2
+  sit#1 here#2 = 坐#1 在#2 这儿#2
   go home#1 = 回 家#1
   go#1 with#2 <favored> = 和#2 <favored> 一起#2 去#1
   watch TV#1 = 看 电视#1
@@ -481,8 +482,8 @@ favor
   come here#1 = 来 这儿#1
   speak#1 slowly#2 = 说#1 慢#2 一点#2
   speak <language> = 说 <language>
-  call#1 me#2 tomorrow#3 = 明天#3 给 我#2 打#1 电话#1
-  write#1 your#2 name#3 here#4 = 在 这儿#4 写#1 你#2 的#2 名字#3
+  call#1 me#2 tomorrow#3 = 明天#3 给#1 我#2 打#1 电话#1
+  write#1 your#2 name#3 here#4 = 在#4 这儿#4 写#1 你#2 的#2 名字#3
   look at <this {lookedat|read}> = 看 <this {}>
   clean <your room> = 打扫 <your room>
   feed <the fed> = 喂 <the fed>
@@ -537,21 +538,21 @@ effect
   [i] have.subject#1 to#1 see#2 a doctor#3 = 必须#1 看#2 医生#3
   [i] need.subject#1 to take#2 medicine#3 = 需要#1 吃#2 药#3
   [i] need.subject#1 to rest#2 = 需要#1 休息#2
-  [ib] can not#1 come#2 today#3 = 今天#3 不#1 能 来#2
-  [i] can not#1 go#2 to work#2 = 不#1 能 上班#2
-  [i] can not#1 go#2 to school#2 = 不#1 能 上学#2
-  [b] can not#1 <vp:x> today#2 = 今天#2 不#1 能 <vp:x>
-  [b] can not#1 help#2 <whom> = 不#1 能 帮助#2 <whom>
-  [m] can not#1 buy#2 <this {wear|device|vehicle}> = 不#1 能 买#2 <this {}>
-  [m] can not#1 travel#2 to#3 <country> = 不#1 能 去#3 <country> 旅行#2
+  [ib] can#9 not#1 come#2 today#3 = 今天#3 不#1 能#9 来#2
+  [i] can#9 not#1 go#2 to work#2 = 不#1 能#9 上班#2
+  [i] can#9 not#1 go#2 to school#2 = 不#1 能#9 上学#2
+  [b] can#9 not#1 <vp:x> today#2 = 今天#2 不#1 能#9 <vp:x>
+  [b] can#9 not#1 help#2 <whom> = 不#1 能#9 帮助#2 <whom>
+  [m] can#9 not#1 buy#2 <this {wear|device|vehicle}> = 不#1 能#9 买#2 <this {}>
+  [m] can#9 not#1 travel#2 to#3 <country> = 不#1 能#9 去#3 <country> 旅行#2
   [m] need.subject#1 to work#2 = 需要#1 工作#2
   [y] want.subject#1 to drink#2 <cup drink> = 想#1 喝#2 <cup drink>
   [y] want.subject#1 to drink#2 <bare drink> = 想#1 喝#2 <bare drink>
   [r] do.subject not#1 want#2 to go#3 out#3 = 不#1 想#2 出去#3
   [r] need.subject#1 an umbrella#2 = 需要#1 雨伞#2
-  [r] can not#1 play#2 soccer#3 = 不#1 能 踢#2 足球#3
-  [r] can not#1 play#2 tennis#3 = 不#1 能 打#2 网球#3
-  [r] can not#1 go#2 to <the place> = 不#1 能 去#2 <the place>
+  [r] can#9 not#1 play#2 soccer#3 = 不#1 能#9 踢#2 足球#3
+  [r] can#9 not#1 play#2 tennis#3 = 不#1 能#9 打#2 网球#3
+  [r] can#9 not#1 go#2 to <the place> = 不#1 能#9 去#2 <the place>
 
 advice
   [t] rest = 休息
@@ -586,7 +587,7 @@ comfort
   listen to music#1 = 听 音乐#1
   drink <bare hotdrink> = 喝 <bare hotdrink>
   eat chocolate#1 = 吃 巧克力#1
-  call#1 <whom> = 给 <whom> 打#1 电话#1
+  call#1 <whom> = 给#1 <whom> 打#1 电话#1
   talk#1 to#2 <whom> = 和#2 <whom> 说话#1
   stay#1 at#2 home#3 = 待#1 在#2 家里#3
   watch TV#1 = 看 电视#1
@@ -794,17 +795,17 @@ fineness
   cold = 冷
 
 ridden
-  bus#1 = 坐 公交车#1
-  taxi#1 = 坐 出租车#1
-  subway#1 = 坐 地铁#1
-  bike#1 = 骑 自行车#1
-  car#1 = 开 车#1
+  by#2 bus#1 = 坐#2 公交车#1
+  by#2 taxi#1 = 坐#2 出租车#1
+  by#2 subway#1 = 坐#2 地铁#1
+  by#2 bike#1 = 骑#2 自行车#1
+  by#2 car#1 = 开#2 车#1
 
 far
-  train#1 = 坐 火车#1
-  plane#1 = 坐 飞机#1
-  bus#1 = 坐 公交车#1
-  ship#1 = 坐 船#1
+  by#2 train#1 = 坐#2 火车#1
+  by#2 plane#1 = 坐#2 飞机#1
+  by#2 bus#1 = 坐#2 公交车#1
+  by#2 ship#1 = 坐#2 船#1
 
 span
   <count> hours#1 = <count> 个#1 小时#1
@@ -923,8 +924,8 @@ enquiry
   who#1 is#2 it = 是#2 谁#1
 
 anyone
-  [ 3] everyone#1 = 每#1 个#1 人#1 都
-  [ 1] everybody#1 = 每#1 个#1 人#1 都
+  [ 3] everyone#1 = 每#1 个#1 人#1 都#1
+  [ 1] everybody#1 = 每#1 个#1 人#1 都#1
   [ 2] nobody#1 = 没#1 有#1 人#1
   [ 2] someone#1 = 有#1 人#1
 
@@ -1042,7 +1043,7 @@ joint
   buy <obj {buy|device|vehicle}> = 买 <obj {}>
   wait for <whom> = 等 <whom>
   help <whom> = 帮助 <whom>
-  call#1 <whom> = 给 <whom> 打#1 电话#1
+  call#1 <whom> = 给#1 <whom> 打#1 电话#1
   go home#1 = 回 家#1
   learn <language> = 学 <language>
   watch <obj film> = 看 <obj film>
@@ -1113,7 +1114,7 @@ color 2
 
 profession 3
   <one> be.one#1 <role job> . = <one> 是#1 <role job> 。
-  [ .6] <one> be.one not#1 <role job> . = <one> 不#1 是 <role job> 。
+  [ .6] <one> be.one#9 not#1 <role job> . = <one> 不#1 是#9 <role job> 。
   [ .6] be.askedone#1 <askedone> <role job> ? = <askedone> 是#1 <role job> 吗 ？
   [ .5] <one> want.one#1 to be#2 <role job> . = <one> 想#1 当#2 <role job> 。
   [ .4] what#1 do.askedone <askedone> do#2 ? = <askedone> 做#2 什么#1 工作#2 ？
@@ -1121,7 +1122,7 @@ profession 3
 nationality 2
   <one> be.one#1 <nationality> . = <one> 是#1 <nationality> 。
   [ .6] be.askedone#1 <askedone> <nationality> ? = <askedone> 是#1 <nationality> 吗 ？
-  [ .6] <one> be.one not#1 <nationality> . = <one> 不#1 是 <nationality> 。
+  [ .6] <one> be.one#9 not#1 <nationality> . = <one> 不#1 是#9 <nationality> 。
   <one> be.one from#1 <country> . = <one> 来自#1 <country> 。
   where#1 be.askedone <askedone> from#2 ? = <askedone> 是 哪里#1 人#2 ？
 
@@ -1134,7 +1135,7 @@ identity 3
   [ .5] those#1 are#2 <plural {fruit|thing|animal}> . = 那些#1 是#2 <plural {}> 。
   is#2 this#1 <your {thing|device|vehicle|found}> ? = 这#1 是#2 <your {}> 吗 ？
   is#2 that#1 <your {kin|mate|boss|home}> ? = 那#1 是#2 <your {}> 吗 ？
-  this#1 is not#2 <my {thing|device|vehicle|found}> . = 这#1 不#2 是 <my {}> 。
+  this#1 is#9 not#2 <my {thing|device|vehicle|found}> . = 这#1 不#2 是#9 <my {}> 。
   <third> be.third#1 <my {mate|boss}> . = <third> 是#1 <my {}> 。
   [ .5] what#1 is#2 this#3 ? = 这#3 是#2 什么#1 ？
   [ .5] what#1 is#2 that#3 ? = 那#3 是#2 什么#1 ？
@@ -1177,7 +1178,7 @@ progressive 6
   [ .4] what#1 be.q#2 <q> doing#3 ? = <q> 在#2 做#3 什么#1 ？
   [ .4] what#1 be.q#2 <q> <seek.ing> ? = <q> 在#2 <seek> 什么#1 ？
   [ .3] who#1 be.q#2 <q> waiting#3 for ? = <q> 在#2 等#3 谁#1 ？
-  [ .3] where#1 be.q <q> going#2 ? = <q> 要 去#2 哪儿#1 ？
+  [ .3] where#1 be.q#3 <q> going#2 ? = <q> 要#3 去#2 哪儿#1 ？
   [ .3] why#1 be.q#2 <q> <vp:n.ing> ? = <q> 为什么#1 在#2 <vp:n> ？
 
 wearing 2
@@ -1230,7 +1231,7 @@ location 4
 
 live 2
   <s> live.s#1 in#2 <{town|country}> . = <s> 住#1 在#2 <{}> 。
-  where#1 do.q <q> live#2 ? = <q> 住#2 在 哪儿#1 ？
+  where#1 do.q <q> live#2 ? = <q> 住#2 在#2 哪儿#1 ？
   do.q <q> live#1 in#2 <{town|country}> ? = <q> 住#1 在#2 <{}> 吗 ？
   <s> used#1 to#1 live#2 in#3 <{town|country}> . = <s> 以前#1 住#2 在#3 <{}> 。
 
@@ -1238,11 +1239,11 @@ place-action 4
   <s> <placed:d.s> <daily> . = <s> <daily> <placed:d> 。
   <s> be.s#1 <placed:n.ing> . = <s> 正#1 <placed:n> 。
   <s> want.s#1 to <placed:w> . = <s> 想#1 <placed:w> 。
-  where#1 do.q <q> <working> ? = <q> 在 哪儿#1 <working> ？
+  where#1 do.q <q> <working> ? = <q> 在#1 哪儿#1 <working> ？
 
 will 5
   <s> will#1 <vp:w> <future> . = <s> <future> 会#1 <vp:w> 。
-  <s> will not#1 <vp:x> <future> . = <s> <future> 不#1 会 <vp:x> 。
+  <s> will#9 not#1 <vp:x> <future> . = <s> <future> 不#1 会#9 <vp:x> 。
   will#1 <q> <vp:x> <future> ? = <q> <future> 会#1 <vp:x> 吗 ？
   <s> will#1 <vp:b> <bigfuture> . = <s> <bigfuture> 会#1 <vp:b> 。
 
@@ -1253,12 +1254,12 @@ going-to 4
 
 want 5
   <s> want.s#1 to <vp:w> . = <s> 想#1 <vp:w> 。
-  [ .6] <s> would like#1 to <vp:w> . = <s> 想#1 <vp:w> 。
+  [ .6] <s> would#1 like#1 to <vp:w> . = <s> 想#1 <vp:w> 。
   <s> do.s not#1 want#2 to <vp:x> . = <s> 不#1 想#2 <vp:x> 。
   do.q <q> want#1 to <vp:x> ? = <q> 想#1 <vp:x> 吗 ？
   what#1 do.q <q> want#2 to <seek> ? = <q> 想#2 <seek> 什么#1 ？
   <s> want.s#1 <wanted> . = <s> 想要#1 <wanted> 。
-  <s> want.s#1 <whom> to <vp:w> . = <s> 想#1 让 <whom> <vp:w> 。
+  <s> want.s#1 <whom> to <vp:w> . = <s> 想#1 让#1 <whom> <vp:w> 。
 
 need 2
   <s> need.s#1 <wanted> . = <s> 需要#1 <wanted> 。
@@ -1269,16 +1270,16 @@ need 2
 skill 3
   <s> can#1 <vp:k> . = <s> 会#1 <vp:k> 。
   can#1 <q> <vp:k> ? = <q> 会#1 <vp:k> 吗 ？
-  <s> can not#1 <vp:k> . = <s> 不#1 会 <vp:k> 。
+  <s> can#9 not#1 <vp:k> . = <s> 不#1 会#9 <vp:k> 。
 
 permission 3
   [@my 1] may#1 I#2 <permitted> ? = 我#2 可以#1 <permitted> 吗 ？
   [@my 1] can#1 I#2 <permitted> ? = 我#2 可以#1 <permitted> 吗 ？
   you#1 can#2 <permitted> . = 你#1 可以#2 <permitted> 。
-  you#1 can not#2 <forbidden> here#3 . = 你#1 不#2 能 在 这儿#3 <forbidden> 。
+  you#1 can#9 not#2 <forbidden> here#3 . = 你#1 不#2 能#9 在#3 这儿#3 <forbidden> 。
 
 ability 2
-  <s> can not#1 <vp:x> <future> . = <s> <future> 不#1 能 <vp:x> 。
+  <s> can#9 not#1 <vp:x> <future> . = <s> <future> 不#1 能#9 <vp:x> 。
   can#1 you#2 <favor> ? = 你#2 能#1 <favor> 吗 ？
   could#1 you#2 <favor> ? = 你#2 能#1 <favor> 吗 ？
 
@@ -1288,7 +1289,7 @@ must 3
 
 should 3
   <s> should#1 <vp:w> . = <s> 应该#1 <vp:w> 。
-  <s> should not#1 <vp:x> . = <s> 不#1 应该 <vp:x> 。
+  <s> should#9 not#1 <vp:x> . = <s> 不#1 应该#9 <vp:x> 。
   what#1 should#2 I#3 do#4 ? = 我#3 应该#2 做#4 什么#1 ？
 
 may-be 1
@@ -1297,8 +1298,8 @@ may-be 1
 
 experience 4
   <s> have.s#1 been#2 to <{country|town}> . = <s> 去#2 过#1 <{}> 。
-  have.q#1 <q> ever been#2 to <{country|town}> ? = <q> 去#2 过#1 <{}> 吗 ？
-  <s> have.s never#1 been#2 to <{country|town}> . = <s> 没#1 去#2 过 <{}> 。
+  have.q#1 <q> ever#1 been#2 to <{country|town}> ? = <q> 去#2 过#1 <{}> 吗 ？
+  <s> have.s#3 never#1 been#2 to <{country|town}> . = <s> 没#1 去#2 过#3 <{}> 。
   have.q <q> ever <vp:e.done> ? = <q> <vp:e+过> 吗 ？
   <s> have.s never#1 <vp:e.done> . = <s> 没#1 <vp:e+过> 。
   <s> have.s <vp:e.done> before#1 . = <s> 以前#1 <vp:e+过> 。
@@ -1314,7 +1315,7 @@ imperative 4
   <favor> . = <favor> 。
   [ .6] please <favor> , <name> . = <name> ， 请 <favor> 。
   do not#1 <vp:x> . = 别#1 <vp:x> 。
-  please#1 do not#2 <forbidden> here#3 . = 请#1 别#2 在 这儿#3 <forbidden> 。
+  please#1 do not#2 <forbidden> here#3 . = 请#1 别#2 在#3 这儿#3 <forbidden> 。
   do not#1 be <adj scare> . = 别#1 <adj scare> 。
 
 lets 3
@@ -1366,7 +1367,7 @@ passive 3
   <x=sole fragile> was.x broken#1 by#2 <whom> . = <x> 被#2 <whom> 打破#1 了#1 。
   <x=sole {food|fruit}> was.x eaten#1 by#2 <whom> . = <x> 被#2 <whom> 吃#1 了#1 。
   <x=my {found|stolen}> was.x taken#1 away#1 by#2 <whom> . = <x> 被#2 <whom> 拿走#1 了#1 。
-  <x=my {vehicle|home}> was.x sold#1 . = <x> 被 卖#1 了#1 。
+  <x=my {vehicle|home}> was.x#2 sold#1 . = <x> 被#2 卖#1 了#1 。
 
 relative 5
   the <lone {print|wear|device|vehicle}> that#1 <pronoun> bought#2 is#3 <adj {}> . = <pronoun> 买#2 的#1 <lone {}> 很#3 <adj {}> 。
@@ -1377,36 +1378,36 @@ relative 5
   the <lone person> who#1 is#2 <vp:n.ing> is#3 <my {mate|boss}> . = 在#2 <vp:n> 的#1 <lone person> 是#3 <my {}> 。
   the <lone person> who#1 is wearing#2 the <lone worn> is#3 <my {mate|boss}> . = 穿#2 着#2 <lone worn> 的#1 <lone person> 是#3 <my {}> 。
   do.q <q> know#1 the <lone person> who#2 is#3 <vp:n.ing> ? = <q> 认识#1 在#3 <vp:n> 的#2 <lone person> 吗 ？
-  <s> know.s#1 the <lone person> who#2 lives#3 here#4 . = <s> 认识#1 住#3 在 这儿#4 的#2 <lone person> 。
+  <s> know.s#1 the <lone person> who#2 lives#3 here#4 . = <s> 认识#1 住#3 在#4 这儿#4 的#2 <lone person> 。
 
 cause 4
   <pronoun> <cause:{t|h|i|b|m|y}> , so#1 <pronoun> <effect:{}> . = <pronoun> <cause:{}> ， 所以#1 <pronoun> <effect:{}> 。
-  because#1 <pronoun> <cause:{t|h|i|b|m|y}> , <pronoun> <effect:{}> . = 因为#1 <pronoun> <cause:{}> ， 所以 <pronoun> <effect:{}> 。
-  <pronoun> <effect:{t|h|i|b|m|y}> because#1 <pronoun> <cause:{}> . = 因为#1 <pronoun@2> <cause:{}> ， 所以 <pronoun@1> <effect:{}> 。
+  because#1 <pronoun> <cause:{t|h|i|b|m|y}> , <pronoun> <effect:{}> . = 因为#1 <pronoun> <cause:{}> ， 所以#1 <pronoun> <effect:{}> 。
+  <pronoun> <effect:{t|h|i|b|m|y}> because#1 <pronoun> <cause:{}> . = 因为#1 <pronoun@2> <cause:{}> ， 所以#1 <pronoun@1> <effect:{}> 。
   it is#1 raining#2 , so#3 <s> <effect:r> . = 在#1 下雨#2 ， 所以#3 <s> <effect:r> 。
-  because#1 it is#2 raining#3 , <s> <effect:r> . = 因为#1 在#2 下雨#3 ， 所以 <s> <effect:r> 。
+  because#1 it is#2 raining#3 , <s> <effect:r> . = 因为#1 在#2 下雨#3 ， 所以#1 <s> <effect:r> 。
 
 if 3
   if#1 it rains#2 <future> , <s> will#3 <rainplan> . = 如果#1 <future> 下雨#2 ， <s> 就#3 会#3 <rainplan> 。
   if#1 <pronoun> have.pronoun#2 time#3 , <pronoun> will#4 <vp:w> . = 如果#1 <pronoun> 有#2 时间#3 ， <pronoun> 就#4 会#4 <vp:w> 。
-  if#1 <pronoun> <cause:{t|h|i|y}> , <pronoun> should#2 <advice:{}> . = 如果#1 <pronoun> <cause:{}> ， <pronoun> 就 应该#2 <advice:{}> 。
+  if#1 <pronoun> <cause:{t|h|i|y}> , <pronoun> should#2 <advice:{}> . = 如果#1 <pronoun> <cause:{}> ， <pronoun> 就#1 应该#2 <advice:{}> 。
   [ .6] if#1 <pronoun> have.pronoun#2 money#3 , <pronoun> will#4 <vp:b> . = 如果#1 <pronoun> 有#2 钱#3 ， <pronoun> 就#4 会#4 <vp:b> 。
-  [ .6] if#1 the weather#2 is good#4 <future> , let us#5 <outing> . = 如果#1 <future> 天气#2 好#4 ， 我们#5 就 <outing> 吧#5 。
+  [ .6] if#1 the weather#2 is good#4 <future> , let us#5 <outing> . = 如果#1 <future> 天气#2 好#4 ， 我们#5 就#1 <outing> 吧#5 。
 
 when 3
   when#1 <s> came#2 home#3 , <other> was.other#4 <vp:n.ing> . = <s> 回#2 家#3 的#1 时候#1 ， <other> 在#4 <vp:n> 。
   when#1 <pronoun> be.pronoun <adj bad> , <pronoun> <comfort.pronoun> . = <pronoun> <adj bad> 的#1 时候#1 ， <pronoun> <comfort> 。
   when#1 it rains#2 , <s> <rainplan.s> . = 下雨#2 的#1 时候#1 ， <s> <rainplan> 。
   when#1 <pronoun> was.pronoun young#2 , <pronoun> lived#3 in#4 <{town|country}> . = <pronoun> 年轻#2 的#1 时候#1 ， <pronoun> 住#3 在#4 <{}> 。
-  [ .3] please#7 call#1 me#2 when#3 you#4 get#5 home#6 . = 你#4 到#5 家#6 的#3 时候#3 ， 请#7 给 我#2 打#1 电话#1 。
+  [ .3] please#7 call#1 me#2 when#3 you#4 get#5 home#6 . = 你#4 到#5 家#6 的#3 时候#3 ， 请#7 给#1 我#2 打#1 电话#1 。
 
 although 2
-  although#1 <pronoun> <even:{a|b|c|d|e}> , <pronoun> <still:{}> . = 虽然#1 <pronoun> <even:{}> ， 但是 <pronoun> <still:{}> 。
+  although#1 <pronoun> <even:{a|b|c|d|e}> , <pronoun> <still:{}> . = 虽然#1 <pronoun> <even:{}> ， 但是#1 <pronoun> <still:{}> 。
   <pronoun> <even:{a|b|c|d|e}> , but#1 <pronoun> <still:{}> . = <pronoun> <even:{}> ， 但是#1 <pronoun> <still:{}> 。
 
 but 2
   <pronoun> like.pronoun#1 <many {fruit|animal}> , but#2 <other> like.other#3 <many {}2> . = <pronoun> 喜欢#1 <many {}> ， 但是#2 <other> 喜欢#3 <many {}2> 。
-  <pronoun> can#1 <vp:k> , but#2 <pronoun> can not#3 <vp:k2> . = <pronoun> 会#1 <vp:k> ， 但是#2 <pronoun> 不#3 会 <vp:k2> 。
+  <pronoun> can#1 <vp:k> , but#2 <pronoun> can#9 not#3 <vp:k2> . = <pronoun> 会#1 <vp:k> ， 但是#2 <pronoun> 不#3 会#9 <vp:k2> 。
   <x=this {device|vehicle|home|wear}> be.x#1 <adj plus> , but#2 it is too#3 expensive#4 . = <x> 很#1 <adj plus> ， 但是#2 太#3 贵#4 了#3 。
 
 also 3
@@ -1463,8 +1464,8 @@ errand 4
   [@our 1] let us#1 <errand> . = 我们#1 <errand> 吧#1 。
 
 give 4
-  <s> gave#1 <whom> <a {given|read|device}> . = <s> 给#1 了#1 <whom> <a {}> 。
-  <s> will#1 give#2 <whom> <a {given|read}> . = <s> 会#1 给#2 <whom> <a {}> 。
+  <s> gave#1 <whom> <a {given|print|device}> . = <s> 给#1 了#1 <whom> <a {}> 。
+  <s> will#1 give#2 <whom> <a {given|print}> . = <s> 会#1 给#2 <whom> <a {}> 。
   <s> bought#1 <whom> <a {given|wear|device}> . = <s> 给 <whom> 买#1 了#1 <a {}> 。
   <s> sent#1 <whom> an email#2 . = <s> 给 <whom> 发#1 了#1 一 封 邮件#2 。
   <s> wrote#1 a#2 letter#3 to#4 <whom> . = <s> 给#4 <whom> 写#1 了#1 一#2 封#2 信#3 。
@@ -1584,10 +1585,10 @@ date 3
   when#1 is#2 <notmine> birthday#3 ? = <notmine> 生日#3 是#2 什么#1 时候#1 ？
 
 age 2
-  <aged> be.aged <amount> years#1 old . = <aged> <amount> 岁#1 。
-  my#2 <bare elder> is <tens> years#1 old . = 我#2 <bare elder> <tens> 岁#1 。
+  <aged> be.aged <amount> years#1 old#1 . = <aged> <amount> 岁#1 。
+  my#2 <bare elder> is <tens> years#1 old#1 . = 我#2 <bare elder> <tens> 岁#1 。
   how#1 old#2 be.askedone <askedone> ? = <askedone> 多#1 大#2 ？
-  <whose> <bare pet> is <count> years#1 old . = <whose> <bare pet> <count> 岁#1 。
+  <whose> <bare pet> is <count> years#1 old#1 . = <whose> <bare pet> <count> 岁#1 。
 
 price 3
   how#1 much#1 is <this {fruit|wear|device|read|thing|puton|vehicle}> ? = <this {}> 多少#1 钱#1 ？
@@ -1606,19 +1607,19 @@ how-many 3
 which 3
   <which {read|film|song|wear|device|vehicle|animal}> do.q <q> like#1 ? = <q> 喜欢#1 <which {}> ？
   <which {read|thing|device|vehicle|wear|found}> is#1 yours#2 ? = <which {}> 是#1 你#2 的#2 ？
-  <which {read|wear|device|vehicle}> is <adj {}.er> ? = <which {}> 更 <adj {}> ？
+  <which {read|wear|device|vehicle}> is <adj {}.er>#8 ? = <which {}> 更#8 <adj {}> ？
   do.q <q> like#1 <many {animal|fruit|drink}> or#2 <many {}2> ? = <q> 喜欢#1 <many {}> 还是#2 <many {}2> ？
   do.q <q> want#1 <many drink> or#2 <many drink2> ? = <q> 想要#1 <many drink> 还是#2 <many drink2> ？
   be.askedone#1 <askedone> <role job> or#2 <role job2> ? = <askedone> 是#1 <role job> 还是#2 <role job2> ？
 
 transport 3
-  <s> go.s to work#1 by <ridden> . = <s> <ridden> 上班#1 。
-  <s> go.s to school#1 by <ridden> . = <s> <ridden> 上学#1 。
-  <s> go.s#1 to <the place> by <ridden> . = <s> <ridden> 去#1 <the place> 。
-  <s> went#1 to <town> by <far> . = <s> <far> 去#1 了#1 <town> 。
+  <s> go.s to work#1 <ridden> . = <s> <ridden> 上班#1 。
+  <s> go.s to school#1 <ridden> . = <s> <ridden> 上学#1 。
+  <s> go.s#1 to <the place> <ridden> . = <s> <ridden> 去#1 <the place> 。
+  <s> went#1 to <town> <far> . = <s> <far> 去#1 了#1 <town> 。
   how#1 do.q <q> go to work#2 ? = <q> 怎么#1 上班#2 ？
   how#1 do I#3 get#4 to <the {build|place}> ? = 我#3 怎么#1 去#4 <the {}> ？
-  can#1 <q> go#2 to <the place> by <ridden> ? = <q> 能#1 <ridden> 去#2 <the place> 吗 ？
+  can#1 <q> go#2 to <the place> <ridden> ? = <q> 能#1 <ridden> 去#2 <the place> 吗 ？
 
 name 1
   my#1 name#2 is#2 <name> . = 我#1 叫#2 <name> 。
@@ -1632,8 +1633,8 @@ answer 3
   yes#1 , <one> be.one#2 <role job> . = 是的#1 ， <one> 是#2 <role job> 。
   yes#1 , <s> can#2 <vp:k> . = 是的#1 ， <s> 会#2 <vp:k> 。
   no#1 , <s> do.s not#2 like#3 <fond> . = 不#1 ， <s> 不#2 喜欢#3 <fond> 。
-  no#1 , <one> be.one not#2 <role job> . = 不#1 ， <one> 不#2 是 <role job> 。
-  no#1 , <s> can not#2 <vp:k> . = 不#1 ， <s> 不#2 会 <vp:k> 。
+  no#1 , <one> be.one#9 not#2 <role job> . = 不#1 ， <one> 不#2 是#9 <role job> 。
+  no#1 , <s> can#9 not#2 <vp:k> . = 不#1 ， <s> 不#2 会#9 <vp:k> 。
   no#1 , <s> did not#2 <vp:x> . = 不#1 ， <s> 没#2 <vp:x> 。
 
 tag 3
@@ -1687,8 +1688,8 @@ interest 2
   <s> be.s good#1 at#1 <good> . = <s> 擅长#1 <good> 。
 
 state 3
-  <s> be.s married#1 . = <s> 结婚#1 了#1 。
-  be.q <q> married#1 ? = <q> 结婚#1 了#1 吗 ？
+  <one> be.one married#1 . = <one> 结婚#1 了#1 。
+  be.askedone <askedone> married#1 ? = <askedone> 结婚#1 了#1 吗 ？
   <s> be.s ready#1 . = <s> 准备#1 好#1 了#1 。
   be.q <q> ready#1 ? = <q> 准备#1 好#1 了#1 吗 ？
   <s> be.s late#1 . = <s> 迟到#1 了#1 。
@@ -1707,7 +1708,7 @@ birth 2
   <single> was#3 born#1 in#2 <{town|country}> . = <single> 是#3 在#2 <{}> 出生#1 的#3 。
   <single> was#3 born#1 in <month> . = <single> 是#3 <month> 出生#1 的#3 。
   <single> was#3 born#1 on <month> <dayofmonth> . = <single> 是#3 <month> <dayofmonth> 出生#1 的#3 。
-  where#1 was.q#3 <q> born#2 ? = <q> 是#3 在 哪儿#1 出生#2 的#3 ？
+  where#1 was.q#3 <q> born#2 ? = <q> 是#3 在#1 哪儿#1 出生#2 的#3 ？
   when#1 was.q#3 <q> born#2 ? = <q> 是#3 什么#1 时候#1 出生#2 的#3 ？
 
 everyone 3
@@ -1715,15 +1716,15 @@ everyone 3
   <anyone> knows#1 <wonder> . = <anyone> 知道#1 <wonder> 。
   <anyone> can#1 <vp:k> . = <anyone> 会#1 <vp:k> 。
   someone#1 is#2 <vp:n.ing> . = 有#1 人#1 在#2 <vp:n> 。
-  <whole> is#1 <adj feel> . = <whole> 都 很#1 <adj feel> 。
-  does <whole> like#1 <fond> ? = <whole> 都 喜欢#1 <fond> 吗 ？
+  <whole>#3 is#1 <adj feel> . = <whole> 都#3 很#1 <adj feel> 。
+  does <whole>#3 like#1 <fond> ? = <whole> 都#3 喜欢#1 <fond> 吗 ？
 
 something 3
   <s> want.s#1 to <consume> something#2 . = <s> 想#1 <consume> 东西#2 。
-  <s> do.s not#1 want#2 to <seek> anything#3 . = <s> 什么#3 都 不#1 想#2 <seek> 。
-  <s> did not#1 <seek> anything#2 . = <s> 什么#2 都 没#1 <seek> 。
+  <s> do.s not#1 want#2 to <seek> anything#3 . = <s> 什么#3 都#3 不#1 想#2 <seek> 。
+  <s> did not#1 <seek> anything#2 . = <s> 什么#2 都#2 没#1 <seek> 。
   do.q <q> want#1 to <consume> something#2 ? = <q> 想#1 <consume> 东西#2 吗 ？
-  <s> <seek.past> nothing#1 <pasttime> . = <s> <pasttime> 什么#1 都 没#1 <seek> 。
+  <s> <seek.past> nothing#1 <pasttime> . = <s> <pasttime> 什么#1 都#1 没#1 <seek> 。
   <s> <consume.past> something#1 <pasttime> . = <s> <pasttime> <consume+了> 东西#1 。
 
 favorite 3
@@ -1775,8 +1776,8 @@ plan 3
 offer 3
   would#1 you#2 like#1 <cup {drink|food}> ? = 你#2 想要#1 <cup {}> 吗 ？
   would#1 you#2 like#1 to <vp:x> ? = 你#2 想#1 <vp:x> 吗 ？
-  <s> would like#1 <cup {drink|food}> . = <s> 想要#1 <cup {}> 。
-  <s> would like#1 <a {fruit|food}> . = <s> 想要#1 <a {}> 。
+  <s> would#1 like#1 <cup {drink|food}> . = <s> 想要#1 <cup {}> 。
+  <s> would#1 like#1 <a {fruit|food}> . = <s> 想要#1 <a {}> 。
   [@our 1] why#1 don't#2 we#3 <vp:x> ? = 我们#3 为什么#1 不#2 <vp:x> ？
   [@our 1] how#1 about#1 <outing.ing> <future> ? = 我们 <future> <outing> 怎么样#1 ？
   here#1 is#2 <your {drink|device|found|print}> . = 这#1 是#2 <your {}> 。
@@ -1802,7 +1803,7 @@ past-progressive 2
 
 either 2
   <s> do.s not#1 like#2 <fond> either#3 . = <s> 也#3 不#1 喜欢#2 <fond> 。
-  <s> can not#1 <vp:k> either#2 . = <s> 也#2 不#1 会 <vp:k> 。
+  <s> can#9 not#1 <vp:k> either#2 . = <s> 也#2 不#1 会#9 <vp:k> 。
   <s> be.s not#1 <adj {feel|trait}> either#2 . = <s> 也#2 不#1 <adj {}> 。
   <s> did not#1 <vp:x> either#2 . = <s> 也#2 没#1 <vp:x> 。
 
@@ -1813,15 +1814,15 @@ used-to 1
 how-long 2
   how#1 long#1 does it take#2 to get#3 to <the build> ? = 到#3 <the build> 要#2 多久#1 ？
   how#1 long#1 have.q#4 <q> lived#2 in#3 <town> ? = <q> 在#3 <town> 住#2 了#4 多久#1 了 ？
-  <s> have.s#5 lived#1 here#2 for <years> . = <s> 在 这儿#2 住#1 了#5 <years> 了 。
+  <s> have.s#5 lived#1 here#2 for <years> . = <s> 在#2 这儿#2 住#1 了#5 <years> 了 。
   <s> have.s#5 learned#1 <language> for <years> . = <s> 学#1 了#5 <years> <language> 了 。
 
 who-taller 1
-  who#1 is <adj measure.er> , <name> or#2 <name2> ? = <name> 和#2 <name2> 谁#1 更 <adj measure> ？
+  who#1 is <adj measure.er>#8 , <name> or#2 <name2> ? = <name> 和#2 <name2> 谁#1 更#8 <adj measure> ？
   which do.q <q> like#2 better#3 , <many {animal|fruit|drink}> or#4 <many {}2> ? = <q> 更#3 喜欢#2 <many {}> 还是#4 <many {}2> ？
 
 must-not 1
-  you#1 must not#2 <forbidden> here#3 . = 你#1 不#2 可以 在 这儿#3 <forbidden> 。
+  you#1 must#9 not#2 <forbidden> here#3 . = 你#1 不#2 可以#9 在#3 这儿#3 <forbidden> 。
   <s> had better#1 <vp:w> . = <s> 最好#1 <vp:w> 。
   <s> had better#1 not#2 <vp:x> . = <s> 最好#1 不要#2 <vp:x> 。
   [@our 1] it is time#1 to <routine> . = 该#1 <routine> 了#1 。

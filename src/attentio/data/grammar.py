@@ -262,7 +262,8 @@ _DETERMINERS = frozenset(
     ("a", "the", "this", "that", "these", "those", "own", "my", "your", "obj", "def", "many", "num", "some")
     + ("cup", "which", "howmany", "role", "lone", "sole", "bare", "plural")
 )
-_QUALIFIED = frozenset(("a", "this", "that", "the", "own", "num"))  # determiners after which an adjective may stand
+# Determiners after which an adjective may stand; not "def", which opens a sentence that has an adjective already.
+_QUALIFIED = frozenset(("obj", "a", "that", "the", "own", "num"))
 # Classes of which one does not say "my" as a matter of course.
 _UNOWNED = frozenset(("film", "food", "fruit", "drink", "song", "asked", "place", "animal", "wild", "write", "told"))
 # Things of which one has two or three rather than nine.
@@ -375,7 +376,7 @@ class _Sampler:
 
     def sentence(self) -> tuple[str, Phrase]:
         """One sentence, its English not yet contracted, and the name of its construction."""
-        name = constructions()[self.pick(_construction_choice())]
+        name = tuple(_sentences())[self.pick(_construction_choice())]
         fellows, choice = _sentence_choice(name)
         return name, self.compose(fellows[self.pick(choice)], Context("", _NOBODY))
 
@@ -453,12 +454,13 @@ class _Sampler:
     def noun_phrase(self, determiner: str, kind: str, context: Context) -> Phrase:
         nouns, choice = _noun_choice(kind, determiner)
         noun = nouns[self.pick(choice)]
+        wanted = determiner
         if determiner in ("obj", "def"):
             names, determiners = _determiner_choice(determiner, kind, context.mode, noun)
             determiner = names[self.pick(determiners)]
         qualities, attributes = _adjective_choice(kind, True)
         quality = None
-        if qualities and determiner in _QUALIFIED and self.chance() < 0.15:
+        if qualities and {wanted, determiner} <= _QUALIFIED and self.chance() < 0.17:
             quality = qualities[self.pick(attributes)]
         return name_it(self.determine(determiner, kind, noun, context), quality, noun, determiner)
 
@@ -725,7 +727,8 @@ def contract(phrase: Phrase, formal: bool) -> Phrase:
             merged = _CONTRACTED_FIRST.get(pair)
         before_stop = i + 2 < len(words) and words[i + 2] in PUNCTUATION and pair[1] != "not"
         followed_by_not = not formal and i + 2 < len(words) and words[i + 2] == "not" and pair[1] not in ("am", "us")
-        if merged and not before_stop and not followed_by_not:
+        after_and = i > 0 and words[i - 1] == "and" and pair[1] != "not"  # "Tom and I will", not "Tom and I'll"
+        if merged and not before_stop and not followed_by_not and not after_and:
             place += [len(english)] * 2
             english.append(merged)
             i += 2

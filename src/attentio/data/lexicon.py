@@ -153,7 +153,7 @@ coat 大衣 件 wear worn buy
 sweater 毛衣 件 wear worn buy washed
 dress 裙子 条 wear buy washed
 -/pants 裤子 条 wear worn buy washed
--/clothes 衣服 件 wear buy washed
+-/clothes 衣服 - wear buy washed
 -/shoes 鞋 双 wear worn buy
 hat 帽子 顶 puton buy
 -/glasses 眼镜 副 puton
