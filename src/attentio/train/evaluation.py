@@ -13,8 +13,9 @@ class DevSet:
     """Held-out sources, encoded once, and their references; called with a model it gives the chrF of its greedy translations."""
 
     def __init__(self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int) -> None:
-        self.sources: Sequence[Sequence[int]] = [source.encode(text) for text in held_out.sources[:limit]]
-        self.references = held_out.references[:limit]
+        every = -(-len(held_out.sources) // limit)  # evenly over the set: its parts may differ
+        self.sources: Sequence[Sequence[int]] = [source.encode(text) for text in held_out.sources[::every]]
+        self.references = held_out.references[::every]
         self.target = target
 
     def __call__(self, model: Seq2Seq) -> float:
