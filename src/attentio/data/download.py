@@ -84,6 +84,7 @@ def download(url: str, path: Path, *, sha256: str | None = None, progress: Progr
     found = _sha256(part)
     if sha256 is not None and found != sha256.lower():
         part.unlink()
+        _identity(part).unlink(missing_ok=True)
         raise DataError(
             f"{url} has SHA-256 {found}, not {sha256}.", hint="It was removed.", code="E_DATA_CHECKSUM", file=path
         )
@@ -106,6 +107,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
             _fetch_once(url, part, progress)
             return
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code in (404, 410):
                 raise _NotThereError from None
             if error.code < 500 and error.code != 429:
@@ -117,7 +119,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
             fault = str(getattr(error, "reason", error)) or type(error).__name__
         got_further = part.exists() and part.stat().st_size > before
         if attempt + 1 < _ATTEMPTS:
-            time.sleep(0.1 if got_further else 0.25 * 2**attempt)
+            _sleep(0.1 if got_further else 0.25 * 2**attempt)
     raise _failed(url, fault, part)
 
 
@@ -147,6 +149,7 @@ def _fetch_once(url: str, part: Path, progress: Progress) -> None:
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
+        error.close()
         part.unlink()  # longer than the file on the server: begin again
         raise http.client.IncompleteRead(b"") from None
     with response:
@@ -231,6 +234,10 @@ def _read_identity(part: Path) -> dict[str, str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def _silent(done: int, total: int | None) -> None:

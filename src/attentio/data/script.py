@@ -51,7 +51,7 @@ _LANGUAGE_OF_SCRIPT = {
 }
 # Words that are frequent in one of these languages and rare in the others.
 _FUNCTION_WORDS = {
-    "en": "the you is to and of are was have that this i'm don't what my it",
+    "en": "i the you is to and of are was have that this i'm don't what my it he she we they not with",
     "de": "ich das ist nicht der die und ein sie es zu wir mir auf",
     "fr": "je est le les vous des une pas et nous dans c'est qui pour",
     "es": "el los que es una por está no yo muy para usted mi lo",
