@@ -1,8 +1,8 @@
 """The training loop, from a configuration and encoded pairs to the best model.
 
-Everything that decides the next update is in the checkpoint: weights, optimiser, running average, the place in the data, the
-state of the random generator, and the planned number of steps. Killed at any moment and started again, a run ends with the
-same weights, bit for bit, as one that was left alone.
+Everything that decides the next update is in the checkpoint: weights, optimiser, running average, the place in the
+data, the state of the random generator, and the planned number of steps. Killed at any moment and started again, a run
+ends with the same weights, bit for bit, as one that was left alone.
 """
 
 import math
@@ -75,8 +75,8 @@ def train(
 ) -> Progress:
     """Trains until done or until `stop()`; goes on from the newest of `checkpoints` if there is one.
 
-    `evaluate` gives the dev chrF of a model, and every model better than those before it is handed to `publish`; without
-    `evaluate`, the last one is. When `stop()` asks for an early halt the state is saved and `ended` is None.
+    `evaluate` gives the dev chrF of a model, and every model better than those before it is handed to `publish`;
+    without `evaluate`, the last one is. When `stop()` asks for an early halt the state is saved and `ended` is None.
     """
     settings = config.train
     device = resolve_device(settings.device)
@@ -86,7 +86,10 @@ def train(
     average = RunningAverage(model, settings.average_decay)
     optimizer = _optimizer(model, settings)
     sampler = BatchSampler(
-        corpus.source.lengths, corpus.target.lengths, max_tokens=settings.batch_tokens, seed=settings.seed,
+        corpus.source.lengths,
+        corpus.target.lengths,
+        max_tokens=settings.batch_tokens,
+        seed=settings.seed,
         length_multiple=LENGTH_MULTIPLE,
     )
     plan = StepPlan.of(settings, steps_per_epoch=len(sampler))
@@ -128,6 +131,7 @@ def train(
 
     parts = 1
     saved_at = progress.seconds
+    began = time.perf_counter() - progress.seconds  # everything counts: evaluating and saving, too
     batches = iter(sampler)
     while progress.ended is None and not stop():
         started = time.perf_counter()
@@ -161,11 +165,11 @@ def train(
         step = progress.step + 1
         average.update(model, step)
 
-        elapsed = time.perf_counter() - started
+        now = time.perf_counter()
         progress = replace(
             progress,
             step=step,
-            seconds=progress.seconds + elapsed,
+            seconds=now - began,
             target_tokens=progress.target_tokens + batch.num_target_tokens,
             loss=_running_mean(progress.loss, loss, step),
         )
@@ -175,12 +179,11 @@ def train(
             progress,
             epoch=epoch,
             total_steps=plan.total_steps,
-            tokens_per_second=batch.num_target_tokens / elapsed,
+            tokens_per_second=batch.num_target_tokens / (now - started),
         )
 
         over = plan.why_over(step, progress.seconds)
         if evaluate is not None and (step % evaluate_every == 0 or over is not None):
-            started = time.perf_counter()
             chrf = evaluate(average.model.eval())
             better = progress.best_chrf is None or chrf > progress.best_chrf
             if better:
@@ -188,8 +191,7 @@ def train(
                 publish(average.model, progress)
             else:
                 progress = replace(progress, stale_evaluations=progress.stale_evaluations + 1)
-            elapsed = time.perf_counter() - started
-            progress = replace(progress, dev_chrf=chrf, seconds=progress.seconds + elapsed)
+            progress = replace(progress, dev_chrf=chrf, seconds=time.perf_counter() - began)
             reporter.evaluated(progress, epoch=epoch)
             if settings.patience is not None and progress.stale_evaluations >= settings.patience:
                 over = over or "no better dev chrF"
@@ -198,15 +200,14 @@ def train(
             publish(average.model, progress)
         if over is not None or plan.settled_at == step or progress.seconds - saved_at >= settings.save_every_seconds:
             save()
-            parts = 1
-    saved_at = progress.seconds
+            saved_at = progress.seconds
     if progress.ended is None:
         save()
     return progress
 
 
 def resolve_device(device: str) -> torch.device:
-    """"auto" becomes cuda, mps or cpu, the first that is there."""
+    """The device of that name; "auto" is cuda, mps or cpu, the first that is there."""
     if device != "auto":
         return torch.device(device)
     if torch.cuda.is_available():
