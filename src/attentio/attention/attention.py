@@ -15,7 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention.backend import attend_without_weights, choose, compute_scores, traits_of
+from attentio.attention.backend import (
+    Choice,
+    attend_without_weights,
+    choose,
+    compute_scores,
+    require_backend,
+    traits_of,
+)
 from attentio.attention.combination import require_sense
 from attentio.attention.heads import split_heads
 from attentio.attention.mask import combine
@@ -78,6 +85,8 @@ class Attention(nn.Module):
         for what, size in (("query", query_size), ("key", key_size), ("value", value_size)):
             if size % num_heads:
                 raise ValueError(f"{what}_size {size} cannot be cut into {num_heads} equal heads")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout {dropout} must lie between 0 and 1")
         make_score = _look_up("score", score, SCORES) if isinstance(score, str) else score
         make_window = _look_up("window", window, WINDOWS) if isinstance(window, str) else window
         normalizer = _look_up("normalize", normalize, NORMALIZERS)() if isinstance(normalize, str) else normalize
@@ -90,6 +99,7 @@ class Attention(nn.Module):
         self.window = make_window(query_size // num_heads, num_heads)
         self.normalize = normalizer
         require_sense(self.score, self.normalize, self.window, num_heads)
+        require_backend(backend, self.score, self.normalize, self.window)
         if normalizer.num_scores == 2:
             self.score = Paired(self.score, make_score(*sizes))
 
@@ -138,6 +148,22 @@ class Attention(nn.Module):
             state = steps[-1].state
         return _join(steps)
 
+    def explain(self, query: Tensor, memory: Memory, *, need_weights: bool = False) -> str:
+        """What runs for query (B, T, Q), and why, in a few lines; ValueError if the backend asked for cannot."""
+        backend, reason = self._choose(split_heads(query, self.num_heads), memory.keys, need_weights)
+        order = "all queries at once"
+        if self.score.past is not None:
+            order = "one query after the other: the score depends on the weights of earlier ones"
+        elif self.normalize.walks:
+            order = "all scores at once, the weights one query after the other: each goes on where the last stopped"
+        parts = [type(part).__name__ for part in (self.score, self.window, self.normalize)]
+        return f"{' · '.join(parts)} · heads: {self.num_heads}\nbackend: {backend}, because {reason}\norder: {order}"
+
+    def _choose(self, query: Tensor, keys: Tensor, need_weights: bool) -> Choice:
+        show_weights = need_weights or not self.training
+        traits = traits_of(self.score, self.normalize, self.window, query, keys, show_weights=show_weights)
+        return choose(self.backend, traits)
+
     def _attend(
         self,
         query: Tensor,
@@ -155,9 +181,7 @@ class Attention(nn.Module):
         if past is not None and state.score_past is not None:
             keys = past(keys, state.score_past.to(keys.dtype))
 
-        show_weights = need_weights or not self.training
-        traits = traits_of(self.score, self.normalize, self.window, query, keys, show_weights=show_weights)
-        backend = choose(self.backend, traits).backend
+        backend = self._choose(query, keys, need_weights).backend
         dropout = self.dropout if self.training else 0.0
         if backend == "sdpa":
             context = attend_without_weights(

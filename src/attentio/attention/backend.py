@@ -54,11 +54,7 @@ def choose(backend: str, traits: Traits) -> Choice:
     """The backend for these traits; ValueError, with the reason, where the one asked for cannot run."""
     if backend == "auto":
         return _choose_best(traits)
-    if backend not in BACKENDS:
-        raise ValueError(f"backend {backend!r} is unknown; known are {', '.join(BACKENDS)}")
-    objection = _objection(backend, traits)
-    if objection is not None:
-        raise ValueError(f"backend {backend!r} cannot run: {objection}")
+    _raise_if(backend, _objection_to_kind(backend, traits) or _objection_to_place(backend, traits))
     if backend == "sdpa" and traits.show_weights:
         return Choice("eager", "weights are to be seen, as always outside training")
     return Choice(backend, "it was asked for")
@@ -66,7 +62,7 @@ def choose(backend: str, traits: Traits) -> Choice:
 
 def _choose_best(traits: Traits) -> Choice:
     if traits.family == "inner product":
-        objection = _objection("sdpa", traits)
+        objection = _objection_to_kind("sdpa", traits)
         if objection is not None:
             return Choice("eager", objection)
         if traits.show_weights:
@@ -83,7 +79,7 @@ def _choose_best(traits: Traits) -> Choice:
     return Choice("eager", "this score has no faster form")
 
 
-def _objection(backend: str, traits: Traits) -> str | None:
+def _objection_to_kind(backend: str, traits: Traits) -> str | None:
     if backend == "sdpa":
         if traits.family != "inner product":
             return "the score is not an inner product"
@@ -93,11 +89,29 @@ def _objection(backend: str, traits: Traits) -> str | None:
             return "the window multiplies the weights after the softmax"
     if backend in ("chunked", "triton") and traits.family != "additive":
         return "the score is not additive"
+    return None
+
+
+def _objection_to_place(backend: str, traits: Traits) -> str | None:
     if backend == "triton" and not traits.triton:
         return "triton is not installed"
     if backend == "triton" and not traits.cuda:
         return "the tensors are not on a CUDA device"
     return None
+
+
+def require_backend(backend: str, score: Score, normalizer: Normalizer, window: Window) -> None:
+    """ValueError, with the reason, for a backend that can never run such an attention, wherever it is put."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend {backend!r} is unknown; known are {', '.join(BACKENDS)}")
+    nowhere = torch.empty(0, 0, 0, 0)
+    traits = traits_of(score, normalizer, window, nowhere, nowhere, show_weights=False)
+    _raise_if(backend, _objection_to_kind(backend, traits))
+
+
+def _raise_if(backend: str, objection: str | None) -> None:
+    if objection is not None:
+        raise ValueError(f"backend {backend!r} cannot run: {objection}")
 
 
 def traits_of(

@@ -129,8 +129,8 @@ def padding_changes_nothing(kind: Kind) -> None:
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     expected = attention(query, attention.prepare(keys, values, mask))
-    pads = [torch.cat([x, x.new_full((B, 3, x.size(-1)), torch.nan)], 1) for x in (keys, values)]
-    padded = attention(query, attention.prepare(*pads, torch.nn.functional.pad(mask, (0, 3))))
+    keys, values = (torch.cat([x, x.new_full((B, 3, x.size(-1)), torch.nan)], 1) for x in (keys, values))
+    padded = attention(query, attention.prepare(keys, values, torch.nn.functional.pad(mask, (0, 3))))
     assert_close(padded.context, expected.context)
     assert_close(_weights(padded)[..., :S], _weights(expected))
     _backward(padded)

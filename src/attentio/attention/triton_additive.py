@@ -15,6 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from attentio.attention.chunked import require_first_derivative
+
 QUERIES, KEYS, UNITS = 8, 8, 64
 
 
@@ -90,10 +92,8 @@ class _Additive(torch.autograd.Function):
         return scores
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]: the decorator hides the names
-        ctx: Any, *grad_outputs: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        require_first_derivative()
         query, keys, v = ctx.saved_tensors
         gradient = grad_outputs[0].contiguous().float()
         num_keys = keys.size(2)

@@ -1,0 +1,118 @@
+"""Softmax and its sparse relatives against the entmax package, scipy, and each other."""
+
+import entmax
+import pytest
+import scipy.optimize
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attentio.attention.normalize import Softmax
+from attentio.attention.sparse import Entmax, Entmax15, Sparsemax
+
+KINDS = {"softmax": Softmax(), "sparsemax": Sparsemax(), "entmax15": Entmax15(), "entmax": Entmax(1.7)}
+ORACLES = {
+    "softmax": lambda x: x.softmax(-1),
+    "sparsemax": lambda x: entmax.sparsemax(x, dim=-1),
+    "entmax15": lambda x: entmax.entmax15(x, dim=-1),
+    "entmax": lambda x: entmax.entmax_bisect(x, alpha=1.7, dim=-1, n_iter=80),
+}
+
+
+def rows(scale=2.0):
+    torch.manual_seed(0)
+    return scale * torch.randn(3, 5, 11, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("scale", [0.01, 1.0, 50.0])
+def test_agrees_with_the_entmax_package(name, scale):
+    x, y = rows(scale).requires_grad_(), rows(scale).requires_grad_()
+    weights, expected = KINDS[name].weigh(x, None), ORACLES[name](y)
+    torch.testing.assert_close(weights, expected, atol=1e-9, rtol=1e-6)
+    upstream = torch.randn_like(weights)
+    (weights * upstream).sum().backward()
+    (expected * upstream).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("softmax", [0.0486, 0.3592, 0.5922]),
+        ("sparsemax", [0.0, 0.25, 0.75]),
+        ("entmax15", [0.0, 0.3260, 0.6740]),
+    ],
+)
+def test_published_values(name, expected):
+    weights = KINDS[name].weigh(torch.tensor([-2.0, 0.0, 0.5]), None)
+    torch.testing.assert_close(weights, torch.tensor(expected), atol=5e-5, rtol=0)
+
+
+def test_sparsemax_is_the_nearest_point_of_the_simplex():
+    x = rows()[0, 0]
+    simplex = {"type": "eq", "fun": lambda p: p.sum() - 1}
+    nearest = scipy.optimize.minimize(
+        lambda p: ((p - x.numpy()) ** 2).sum(), [1 / 11] * 11, bounds=[(0, 1)] * 11, constraints=simplex, tol=1e-12
+    )
+    torch.testing.assert_close(Sparsemax().weigh(x, None), torch.tensor(nearest.x), atol=1e-5, rtol=0)
+
+
+def test_entmax_meets_its_relatives():
+    x = rows()
+    torch.testing.assert_close(Entmax(2.0).weigh(x, None), KINDS["sparsemax"].weigh(x, None))
+    torch.testing.assert_close(Entmax(1.5).weigh(x, None), KINDS["entmax15"].weigh(x, None))
+    torch.testing.assert_close(Entmax(2 + 1e-9).weigh(x, None), KINDS["sparsemax"].weigh(x, None), atol=1e-7, rtol=0)
+    torch.testing.assert_close(Entmax(1.5 + 1e-9).weigh(x, None), KINDS["entmax15"].weigh(x, None), atol=1e-7, rtol=0)
+    torch.testing.assert_close(Entmax(1 + 1e-5).weigh(x, None), x.softmax(-1), atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match="must be above 1"):
+        Entmax(1.0)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_masking_is_leaving_out(name):
+    x = rows()
+    mask = torch.rand(3, 5, 11, generator=torch.Generator().manual_seed(1)) < 0.6
+    weights = KINDS[name].weigh(x, mask)
+    for row, allowed, given_row in zip(x.view(-1, 11), mask.view(-1, 11), weights.view(-1, 11), strict=True):
+        assert (given_row[~allowed] == 0).all()
+        torch.testing.assert_close(given_row[allowed], KINDS[name].weigh(row[allowed], None))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_masked_scores_may_be_anything(name):
+    x = rows()
+    mask = torch.ones(11, dtype=torch.bool)
+    mask[3] = False
+    expected = KINDS[name].weigh(x, mask)
+    for anything in (1e30, -1e30, torch.inf, torch.nan):
+        x[..., 3] = anything
+        torch.testing.assert_close(KINDS[name].weigh(x, mask), expected)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(
+    scores=st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=9),
+    shift=st.floats(-100, 100, width=32),
+)
+def test_laws_of_a_row(name, scores, shift):
+    """At least 0, sum 1, a higher score never gets less, and only differences count."""
+    x = torch.tensor(scores, dtype=torch.float64)
+    weights = KINDS[name].weigh(x, None)
+    assert (weights >= 0).all()
+    assert abs(weights.sum() - 1) < 1e-9
+    ordered = weights[x.argsort()]
+    assert (ordered.diff() >= -1e-9).all()
+    torch.testing.assert_close(KINDS[name].weigh(x + shift, None), weights, atol=1e-6, rtol=0)
+
+
+def test_float32_keeps_its_sum_over_many_keys():
+    for kind in KINDS.values():
+        weights = kind.weigh(30 * torch.randn(4, 3000), None)
+        torch.testing.assert_close(weights.sum(-1), torch.ones(4))
+
+
+def test_gradients_twice():
+    x = rows()[0, :2, :5].clone().requires_grad_()
+    for kind in KINDS.values():
+        assert torch.autograd.gradcheck(lambda x, kind=kind: kind.weigh(x, None), x)

@@ -1,0 +1,166 @@
+"""Windows against plain loops over positions."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from attentio.attention import Attention, Memory, together
+from attentio.attention.window import (
+    Causal,
+    Full,
+    LocalMonotonic,
+    LocalPredictive,
+    RelativeBias,
+    Sliding,
+)
+
+B, H, T, S, Q = 2, 3, 5, 7, 4
+LENGTHS = [7, 3]
+
+
+def operands():
+    torch.manual_seed(0)
+    query = torch.randn(B, H, T, Q, dtype=torch.float64)
+    mask = torch.arange(S) < torch.tensor(LENGTHS)[:, None]
+    values = torch.randn(B, H, S, 2, dtype=torch.float64)
+    return query, Memory(values, values, mask)
+
+
+def seen(window, position=0):
+    """(B, H, T, S) mask of a window, as lists of the keys seen."""
+    query, memory = operands()
+    mask = window(query, memory, position).mask.expand(B, H, T, S)
+    return [[[j for j in range(S) if mask[b, 0, t, j]] for t in range(T)] for b in range(B)]
+
+
+@pytest.mark.parametrize("position", [0, 2])
+def test_causal_and_sliding(position):
+    assert seen(Causal(), position)[0] == [[j for j in range(S) if j <= position + t] for t in range(T)]
+    near = [[j for j in range(S) if abs(j - position - t) <= 2] for t in range(T)]
+    assert seen(Sliding(radius=2), position) == [near, near]
+
+
+@pytest.mark.parametrize("position", [0, 4])
+def test_local_m_stops_at_the_last_word_of_each_sentence(position):
+    for b, length in enumerate(LENGTHS):
+        expected = []
+        for t in range(position, position + T):
+            centre = min(t, length - 1)
+            expected.append([j for j in range(S) if centre - 2 <= j <= centre + 2])
+        assert seen(LocalMonotonic(radius=2), position)[b] == expected
+
+
+def test_local_windows_of_an_empty_sentence_are_finite():
+    query, memory = operands()
+    memory = memory._replace(mask=torch.zeros(B, S, dtype=torch.bool))
+    assert LocalMonotonic(radius=2)(query, memory, 0).mask[0, 0, 0].tolist() == [True] * 3 + [False] * 4
+    assert LocalPredictive(Q, H).double()(query, memory, 0).factor.isfinite().all()
+
+
+def predicted_centres(window, query):
+    """Luong 2015, eq. 9, by loops: (B, H, T)."""
+    centres = torch.empty(B, H, T)
+    for b in range(B):
+        for h in range(H):
+            for t in range(T):
+                hidden = torch.tanh(window.hidden.weight[h] @ query[b, h, t])
+                share = torch.sigmoid(window.centre.weight[h, 0] @ hidden)
+                centres[b, h, t] = min(LENGTHS[b] * share.item(), LENGTHS[b] - 1)
+    return centres
+
+
+@pytest.mark.parametrize("radius", [1, 2, 10])
+def test_local_p_by_loops(radius):
+    torch.manual_seed(3)
+    query, memory = operands()
+    window = LocalPredictive(Q, H, radius=radius).double()
+    query = 4 * query  # centres all over the sentence
+    span = window(query, memory, 0)
+    centres = predicted_centres(window, query)
+    for b in range(B):
+        for h in range(H):
+            for t in range(T):
+                p = centres[b, h, t].item()
+                for j in range(S):
+                    assert span.mask[b, h, t, j] == (math.ceil(p - radius) <= j <= math.floor(p + radius))
+                    gaussian = math.exp(-((j - p) ** 2) / (2 * (radius / 2) ** 2))
+                    assert abs(span.factor[b, h, t, j].item() - gaussian) < 1e-5
+    assert span.bias is None
+
+
+def local_p(**options):
+    torch.manual_seed(0)
+    attention = Attention(Q, Q, score="dot", window=partial(LocalPredictive, radius=2, **options)).double().eval()
+    return attention, torch.randn(1, T, Q, dtype=torch.float64), torch.randn(1, S, Q, dtype=torch.float64)
+
+
+def test_the_gaussian_comes_after_the_softmax_and_is_not_renormalized():
+    attention, query, keys = local_p()
+    attended = attention(query, attention.prepare(keys))
+    span = attention.window(query.unsqueeze(1), attention.prepare(keys), 0)
+    scores = (query @ keys.mT).unsqueeze(1)
+    aligned = scores.masked_fill(~span.mask, -torch.inf).softmax(-1)
+    torch.testing.assert_close(attended.weights, aligned * span.factor)
+    assert (attended.weights.sum(-1) < 1).all()
+
+
+def test_renormalized_the_gaussian_is_part_of_the_score():
+    attention, query, keys = local_p(renormalize=True)
+    paper, _, _ = local_p()
+    weights = attention(query, attention.prepare(keys)).weights
+    unnormalized = paper(query, paper.prepare(keys)).weights
+    torch.testing.assert_close(weights, unnormalized / unnormalized.sum(-1, keepdim=True))
+
+
+def test_the_predictor_learns_through_the_gaussian():
+    for renormalize in (False, True):
+        attention, query, keys = local_p(renormalize=renormalize)
+        attention(query, attention.prepare(keys)).context.sum().backward()
+        assert all(p.grad.abs().max() > 0 for p in attention.window.parameters())
+
+
+def test_a_wide_window_is_full():
+    query, memory = operands()
+    for window in (Sliding(radius=S), LocalMonotonic(radius=S)):
+        assert window(query, memory, 0).mask.all()
+    assert Full()(query, memory, 0) == (None, None, None)
+
+
+def test_relative_bias_by_loops():
+    query, memory = operands()
+    window = RelativeBias(Q, H, max_distance=3)
+    assert (window.bias == 0).all()
+    with torch.no_grad():
+        window.bias.copy_(torch.randn(H, 7))
+    bias = window(query, memory, 2).bias
+    for h in range(H):
+        for t in range(T):
+            for j in range(S):
+                assert bias[h, t, j] == window.bias[h, 3 + max(-3, min(3, j - (t + 2)))]
+
+
+def test_windows_together():
+    query, memory = operands()
+    window = together(Causal, partial(Sliding, radius=1), RelativeBias, RelativeBias)(Q, H)
+    span = window(query, memory, 1)
+    assert seen(window, 1)[0] == [[j for j in range(S) if t <= j <= t + 1] for t in range(T)]
+    with torch.no_grad():
+        window.windows[2].bias += 1
+        window.windows[3].bias += 2
+    assert (window(query, memory, 1).bias == 3).all()
+    assert span.factor is None
+    assert together(Causal, LocalPredictive)(Q, H).scales
+    assert not window.scales
+    twice = together(LocalPredictive, LocalPredictive)(Q, H).double()
+    first, second = (one(query, memory, 0).factor for one in twice.windows)
+    torch.testing.assert_close(twice(query, memory, 0).factor, first * second)
+
+
+def test_a_window_keeps_position_precision_under_half_precision():
+    """Position 300 cannot be told from 301 in bfloat16."""
+    window = LocalPredictive(Q, 1).bfloat16()
+    keys = torch.zeros(1, 1, 400, 1).bfloat16()
+    factor = window(torch.randn(1, 1, T, Q).bfloat16(), Memory(keys, keys, None), 0).factor
+    assert factor.dtype == torch.float32
