@@ -1,8 +1,8 @@
 """One frozen, strict description of a run: every setting is declared here once, with its meaning, and saved as TOML.
 
 Sections are `data` (declared beside the data pipeline), `model`, `attention` and `train`. Presets are plain nested
-dictionaries laid under the user's own file and `-o section.key=value` overrides. No module but `cli` and the loaders of a
-run reads TOML; everything else is handed its section.
+dictionaries laid under the user's own file and `-o section.key=value` overrides. Only `cli` and the loaders of a
+run read TOML; everything else is handed its section.
 """
 
 import difflib
@@ -42,9 +42,9 @@ class ModelConfig(BaseModel):
     encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 1
     decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 1
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
-    tie_embeddings: Annotated[
-        bool, Field(description="one matrix for the target embedding and the output layer")
-    ] = True
+    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
+        True
+    )
 
 
 class AttentionConfig(BaseModel):
@@ -214,13 +214,13 @@ def _merge(base: Settings, over: Settings) -> dict[str, object]:
 
 
 def _describe(fault: dict[str, object]) -> str:
-    location = cast(tuple[object, ...], fault["loc"])
-    name = ".".join(str(part) for part in location)
+    location = [str(part) for part in cast(tuple[object, ...], fault["loc"])]
+    name = ".".join(location)
     if fault["type"] == "extra_forbidden":
         known: Mapping[str, object] = RunConfig.model_fields
         if len(location) > 1:
-            known = type(getattr(RunConfig(), str(location[0]))).model_fields
-        return f"unknown setting {name}. {_suggestion(str(location[-1]), list(known))}"
+            known = type(getattr(RunConfig(), location[0])).model_fields
+        return f"unknown setting {name}. {_suggestion(location[-1], list(known))}"
     return f"{name}: {str(fault['msg']).lower()} (got {fault['input']!r})"
 
 

@@ -71,14 +71,14 @@ class ResourceError(AttentioError):
     code = "E_RESOURCE"
 
 
-class MissingExtra(AttentioError):
+class MissingExtra(AttentioError):  # noqa: N818
     """An optional dependency is not installed."""
 
     exit_status = 6
     code = "E_EXTRA"
 
 
-class QualityGate(AttentioError):
+class QualityGate(AttentioError):  # noqa: N818
     """A score fell below the bound the user set."""
 
     exit_status = 7

@@ -51,10 +51,7 @@ class AttentionRecorder:
         """Layer -> (H, T, S) of one hypothesis of the search just watched, without padding."""
         return {
             name: np.stack(
-                [
-                    steps[t][row, :, 0, :source_length].float().cpu().numpy()
-                    for t, row in enumerate(hypothesis.rows)
-                ],
+                [steps[t][row, :, 0, :source_length].float().cpu().numpy() for t, row in enumerate(hypothesis.rows)],
                 axis=1,
             )
             for name, steps in self.steps.items()

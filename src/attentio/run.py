@@ -1,10 +1,10 @@
 """A run folder: what is in it, how a finished model is put there, and how it is opened again.
 
-    config.toml     the effective configuration
-    data/           the prepared data: tokenizers, encoded pairs, held-out text, report
-    checkpoints/    what resuming needs
-    model/          the best model so far, with all that translating needs; complete in itself, to be copied or shared
-    log.jsonl       one line for every event of training
+config.toml     the effective configuration
+data/           the prepared data: tokenizers, encoded pairs, held-out text, report
+checkpoints/    what resuming needs
+model/          the best model so far, with all that translating needs; complete in itself, to be copied or shared
+log.jsonl       one line for every event of training
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from attentio.config import RunConfig, dump_config, parse_config
+from attentio.config import RunConfig, parse_config
 from attentio.data.clean import Cleaner
 from attentio.data.prepare import PreparedData
 from attentio.data.tokenizer import Tokenizer, load_tokenizer
@@ -112,13 +112,19 @@ def open_model(path: Path, device: torch.device) -> TrainedModel:
 def _model_folder(path: Path) -> Path:
     run = Run(path)
     if not path.is_dir():
-        raise ModelError(f"{path}: no such folder.", hint="Give the folder that `attentio train --out` wrote.", file=path)
+        raise ModelError(
+            f"{path}: no such folder.", hint="Give the folder that `attentio train --out` wrote.", file=path
+        )
     if (path / "model.safetensors").exists():
         return path
     if not run.model.exists() and run.config.exists():
-        raise ModelError(f"{path} has no model yet.", hint="It is written at the first evaluation of the training.", file=path)
+        raise ModelError(
+            f"{path} has no model yet.", hint="It is written at the first evaluation of the training.", file=path
+        )
     if not run.model.exists():
-        raise ModelError(f"{path} is not a run folder.", hint="Give the folder that `attentio train --out` wrote.", file=path)
+        raise ModelError(
+            f"{path} is not a run folder.", hint="Give the folder that `attentio train --out` wrote.", file=path
+        )
     return run.model
 
 

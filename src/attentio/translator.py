@@ -1,8 +1,8 @@
 """The object everything outside training uses: text in, text out, with what the model attended to.
 
-    translator = Translator.load("runs/en-zh")
-    translation = translator("I love you.")
-    translation.text, translation.score, translation.trace
+translator = Translator.load("runs/en-zh")
+translation = translator("I love you.")
+translation.text, translation.score, translation.trace
 """
 
 import re
@@ -30,9 +30,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 class Translation:
     """One source and what was made of it.
 
-    source: the text as the model read it, cleaned. score: natural logarithm of the probability, divided by the length to
-    the power of the length penalty. nbest: the best hypotheses, best first, with `text` the first. unseen: characters or words of
-    the source that training never saw.
+    source: the text as the model read it, cleaned. score: natural logarithm of the probability, divided by the length
+    to the power of the length penalty. nbest: the best hypotheses, best first, with `text` the first. unseen:
+    characters or words of the source that training never saw.
     """
 
     source: str
@@ -74,8 +74,8 @@ class Translator:
     ) -> list[Translation]:
         """Translates each text for itself, in batches; the order is kept and a batch's company changes no answer.
 
-        A text without content gives an empty translation. One of more than `data.max_length` pieces is cut at sentence ends,
-        or where it must be, translated piece by piece, and has no trace.
+        A text without content gives an empty translation. One of more than `data.max_length` pieces is cut at sentence
+        ends, or where it must be, translated piece by piece, and has no trace.
         """
         config = config or SearchConfig()
         cleaned = self.trained.source_cleaner.lines([" ".join(text.split()) for text in texts])

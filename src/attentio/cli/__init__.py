@@ -30,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train, examine and use neural machine translators in which attention is the part you choose, measure and see.",
+    help="Train, examine and use neural machine translators whose attention you choose, measure and see.",
 )
 for verb in (train, translate, evaluate, view, align, demo, doctor):
     app.command()(verb)
@@ -70,7 +70,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001  (the last line of defence: no traceback reaches a terminal)
+    except Exception as error:  # the last line of defence: no traceback reaches a terminal
         with tempfile.NamedTemporaryFile("w", prefix="attentio-", suffix=".log", delete=False, encoding="utf-8") as log:
             traceback.print_exc(file=log)
         sys.stderr.write(f"error: internal: {type(error).__name__}: {error}. Please report it with {log.name}\n")

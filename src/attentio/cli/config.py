@@ -12,7 +12,9 @@ app = typer.Typer(no_args_is_help=True, help="Show settings, their meaning and t
 def show(
     preset: Annotated[str, typer.Option(help="base, small, tiny or notebook.")] = "base",
     config_file: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
-    override: Annotated[list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting.")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting.")
+    ] = None,
 ) -> None:
     """Print the effective configuration as TOML."""
     from attentio.config import dump_config, effective_config

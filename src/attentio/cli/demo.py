@@ -59,7 +59,9 @@ def demo(
             sys.stderr.write(f"note: {picture.message}\n")
     except ImportError:
         sys.stderr.write("note: no picture was drawn: matplotlib is not installed\n")
-    typer.echo(f"translator   {out}: attentio translate {out}, attentio view {out} \"I love you.\"")
+    typer.echo(f'translator   {out}: attentio translate {out}, attentio view {out} "I love you."')
     typer.echo(f"log          {out / 'log.jsonl'}, data report {out / 'data' / 'report.json'}")
     typer.echo("your own     attentio train cmn.txt --out runs/mine   (English TAB Chinese, or any two languages)")
-    typer.echo("The demo knows a small world and a few thousand real sentences; a real translator wants cmn.txt or more.")
+    typer.echo(
+        "The demo knows a small world and some thousand real sentences; a real translator wants cmn.txt or more."
+    )

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-PACKAGES = ("attentio", "torch", "numpy", "sentencepiece", "safetensors", "sacrebleu", "opencc", "matplotlib", "hsk-sentences-audio")
+PACKAGES = (
+    "attentio",
+    "torch",
+    "numpy",
+    "sentencepiece",
+    "safetensors",
+    "sacrebleu",
+    "opencc",
+    "matplotlib",
+    "hsk-sentences-audio",
+)
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:

@@ -31,9 +31,7 @@ def evaluate(
     from attentio.translator import Translator
 
     translator = Translator.load(run, device=device)
-    results = score_run(
-        translator, run, test, beam=beam, length_penalty=length_penalty, resamples=resamples
-    )
+    results = score_run(translator, run, test, beam=beam, length_penalty=length_penalty, resamples=resamples)
     if as_json:
         typer.echo(json.dumps({"schema": 1, "run": str(run), "beam": beam, "tests": results}, ensure_ascii=False))
     else:
@@ -53,7 +51,7 @@ def score_run(
     length_penalty: float = 1.0,
     resamples: int = 1000,
 ) -> dict[str, dict[str, Any]]:
-    """Name of a test set -> its scores, as `--json` prints them; with the alignment error rate where links are known."""
+    """Name of a test set -> its scores, as `--json` prints them; with alignment error rate where links are known."""
     from attentio.evaluate.quality import evaluate as score
     from attentio.search.batched import SearchConfig
 
@@ -136,7 +134,9 @@ def _test_sets(run: Path, test: Path | None, translator: "Translator") -> "dict[
     if test is None:
         sets = PreparedData.load(Run(run).data).tests
         if not sets:
-            raise DataError(f"{run} held nothing out for testing.", hint="Give a test file: attentio evaluate RUN TEST.")
+            raise DataError(
+                f"{run} held nothing out for testing.", hint="Give a test file: attentio evaluate RUN TEST."
+            )
         return sets
     trained = translator.trained
     pairs = list(read_pairs(test, trained.config.data))

@@ -1,4 +1,4 @@
-"""How training tells how it goes: a live bar on a terminal, plain lines elsewhere, JSON lines in the run folder always."""
+"""How training tells how it goes: a live bar on a terminal, plain lines elsewhere, JSON in the run folder always."""
 
 import json
 import sys

@@ -25,11 +25,15 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 def train(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DATA...", help="Parallel files (TSV, JSONL, TMX, .gz) or built-in: demo, small-world, hsk."),
+        typer.Argument(
+            metavar="DATA...", help="Parallel files (TSV, JSONL, TMX, .gz) or built-in: demo, small-world, hsk."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("run"),
     src: Annotated[list[str] | None, typer.Option("--src", help="Source-side file, beside --tgt.")] = None,
-    tgt: Annotated[list[str] | None, typer.Option("--tgt", help="Target-side file, line by line as DATA or --src.")] = None,
+    tgt: Annotated[
+        list[str] | None, typer.Option("--tgt", help="Target-side file, line by line as DATA or --src.")
+    ] = None,
     dev: Annotated[str | None, typer.Option(help="Held out for choosing: pairs, a share, or a file.")] = None,
     test: Annotated[str | None, typer.Option(help="Held out for testing: pairs, a share, or a file.")] = None,
     attention: Annotated[str | None, typer.Option(help="Attention score: additive, dot, bilinear, …")] = None,
@@ -48,7 +52,9 @@ def train(
     swap: Annotated[bool, typer.Option("--swap", help="Translate from the second column to the first.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on although most pairs are unusable.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew in a run folder that has a run.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report on data, model and memory; train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Report on data, model and memory; train nothing.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
@@ -130,7 +136,9 @@ def _train(run: "Run", config: "RunConfig", data: "PreparedData", say: Any, *, q
             reporter=reporter,
             stop=stop.requested,
         )
-    best = "" if progress.best_chrf is None else f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
+    best = (
+        "" if progress.best_chrf is None else f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
+    )
     if progress.ended is None:
         say(f"stopped at step {progress.step:,}; the same command again resumes exactly here")
     else:
@@ -222,7 +230,7 @@ class _StopRequest:
 
 
 def seconds_of(text: str) -> float:
-    """"90s", "10m", "2h" or plain seconds, as seconds; raises UsageError for anything else."""
+    """ "90s", "10m", "2h" or plain seconds, as seconds; raises UsageError for anything else."""
     match = _TIME.fullmatch(text.strip())
     if match is None or float(match[1]) <= 0:
         raise UsageError(f"cannot read the time {text!r}.", hint="Write it as 90s, 10m or 2h.")

@@ -21,12 +21,20 @@ LINES_AT_ONCE = 2048  # read, sorted and batched together
 
 def translate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a trained model.")],
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, a sentence a line; default: stdin.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write here instead of to stdout; whole or not at all.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, a sentence a line; default: stdin.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write here instead of to stdout; whole or not at all.")
+    ] = None,
     beam: Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step; 1 is greedy.")] = 1,
     length_penalty: Annotated[float, typer.Option(min=0, help="Scores are log-probability / length ** this.")] = 1.0,
-    nbest: Annotated[int, typer.Option("--nbest", min=0, help="Print this many hypotheses: `line ||| text ||| score`.")] = 0,
-    alignments: Annotated[bool, typer.Option("--alignments", help="Print word links from attention: `0-0 1-2`.")] = False,
+    nbest: Annotated[
+        int, typer.Option("--nbest", min=0, help="Print this many hypotheses: `line ||| text ||| score`.")
+    ] = 0,
+    alignments: Annotated[
+        bool, typer.Option("--alignments", help="Print word links from attention: `0-0 1-2`.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -60,7 +68,9 @@ def _render(
     number: int, line: str, translation: "Translation", *, nbest: int, alignments: bool, as_json: bool
 ) -> list[str]:
     if nbest:
-        return [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[:nbest]] or [f"{number} |||  ||| 0"]
+        return [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[:nbest]] or [
+            f"{number} |||  ||| 0"
+        ]
     if not (alignments or as_json):
         return [translation.text]
     links = _links(translation)
@@ -90,13 +100,14 @@ def _links(translation: "Translation") -> str:
 def _warn(translator: "Translator", translation: "Translation", number: int) -> None:
     if translation.source and translator.is_long(translation.source):
         sys.stderr.write(
-            f"warning: line {number} is longer than the {translator.max_length} pieces of training; translated in parts.\n"
+            f"warning: line {number} is longer than the {translator.max_length} pieces of training; cut into parts.\n"
         )
     if translation.unseen:
         some = " ".join(translation.unseen[:5])
         more = " …" if len(translation.unseen) > 5 else ""
         sys.stderr.write(
-            f"note: line {number}: {len(translation.unseen)} never seen in training ({some}{more}); expect poor output.\n"
+            f"note: line {number}: {len(translation.unseen)} never seen in training ({some}{more}); "
+            "expect poor output.\n"
         )
 
 

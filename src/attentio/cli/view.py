@@ -15,7 +15,9 @@ def view(
     sentences: Annotated[list[str], typer.Argument(metavar="SENTENCE...", help="What to translate.")],
     png: Annotated[Path | None, typer.Option("--png", help="Write the map as a PNG picture.")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write the map as an SVG picture.")] = None,
-    save: Annotated[Path | None, typer.Option("--save", help="Write the trace as .json or .npz; one sentence only.")] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the trace as .json or .npz; one sentence only.")
+    ] = None,
     pieces: Annotated[bool, typer.Option("--pieces", help="Show the model's own pieces instead of words.")] = False,
     layer: Annotated[str | None, typer.Option(help="Attention layer; default: the mean of all.")] = None,
     head: Annotated[int | None, typer.Option(min=0, help="Head; default: the mean of all.")] = None,
@@ -35,7 +37,9 @@ def view(
     found = translator.translate(sentences, SearchConfig(beam), trace=True)
     for translation in found:
         if translation.trace is None:
-            raise UsageError(f"there is no map of {translation.source!r}: it is empty, or longer than the model can take at once.")
+            raise UsageError(
+                f"there is no map of {translation.source!r}: it is empty, or longer than the model can take at once."
+            )
     traces = [translation.trace for translation in found if translation.trace is not None]
     shown = traces if pieces else [trace.words() for trace in traces]
     if as_json:

@@ -1,8 +1,8 @@
 """Dropout whose random bits are cheap on a CPU.
 
-`torch.nn.Dropout` draws one random number per element from a sequential generator, which takes a quarter of a training step
-on a CPU. Here eight elements share one 64-bit draw, a byte each, so the rate is rounded to a multiple of 1/256 and the scale
-is exact for the rounded rate. The draws come from torch's own generator: its saved state covers them.
+`torch.nn.Dropout` draws one random number per element from a sequential generator, which takes a quarter of a training
+step on a CPU. Here eight elements share one 64-bit draw, a byte each, so the rate is rounded to a multiple of 1/256
+and the scale is exact for the rounded rate. The draws come from torch's own generator: its saved state covers them.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """Recurrent layers over time: an LSTM or GRU layer in one direction, and the bidirectional layer built from two.
 
-The parameters are those of `torch.nn.LSTM` / `torch.nn.GRU`, and torch's layer is the definition. On a CPU the LSTM runs
-through `_LSTMOverTime`, the same sums with a backward pass written by hand: all input projections in one product before the
-loop, all weight gradients in one product after it. Tensors are time-major, (T, B, width).
+The parameters are those of `torch.nn.LSTM` / `torch.nn.GRU`, and torch's layer is the definition. On a CPU the LSTM
+runs through `_LSTMOverTime`, the same sums with a backward pass written by hand: all input projections in one product
+before the loop, all weight gradients in one product after it. Tensors are time-major, (T, B, width).
 """
 
 from typing import Any, NamedTuple, cast
@@ -25,15 +25,18 @@ class CellState(NamedTuple):
 
 
 class LSTM(nn.Module):
-    """One LSTM layer (Hochreiter & Schmidhuber 1997, with forget gate): i, f, o = sigmoid(.), c' = f c + i g, h' = o tanh c'."""
+    """One LSTM layer (Hochreiter & Schmidhuber 1997, with forget gate): c' = f c + i g, h' = o tanh c'."""
+
+    num_states = 2
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.hidden_size = hidden_size
         self.layer = nn.LSTM(input_size, hidden_size)
 
-    def start(self, hidden: Tensor, cell: Tensor) -> CellState:
-        """The first state from two (B, H) tensors."""
+    def start(self, *first: Tensor) -> CellState:
+        """The first state from `num_states` tensors (B, H)."""
+        hidden, cell = first
         return CellState(hidden, cell)
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
@@ -55,13 +58,16 @@ class LSTM(nn.Module):
 class GRU(nn.Module):
     """One GRU layer (Cho 2014), in torch's form: the reset gate acts after the recurrent product."""
 
+    num_states = 1
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.hidden_size = hidden_size
         self.layer = nn.GRU(input_size, hidden_size)
 
-    def start(self, hidden: Tensor, cell: Tensor) -> CellState:  # noqa: ARG002  (one interface for both cells)
-        """The first state from two (B, H) tensors, of which the GRU needs only the first."""
+    def start(self, *first: Tensor) -> CellState:
+        """The first state from `num_states` tensors (B, H)."""
+        (hidden,) = first
         return CellState(hidden)
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
@@ -72,11 +78,11 @@ class GRU(nn.Module):
         w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
         projected = F.linear(inputs, w_ih, b_ih)  # (T, B, 3H)
         hidden = state.hidden.to(projected.dtype)
-        outputs: list[Tensor] = []
+        steps: list[Tensor] = []
         for step in projected.unbind(0):
             hidden = self._cell(step, F.linear(hidden, w_hh, b_hh), hidden)
-            outputs.append(hidden)
-        return torch.stack(outputs), CellState(hidden)
+            steps.append(hidden)
+        return torch.stack(steps), CellState(hidden)
 
     @staticmethod
     def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
@@ -101,15 +107,15 @@ class Bidirectional(nn.Module):
         self.backwards = CELLS[cell](input_size, hidden_size // 2)
 
     def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
-        """inputs (T, B, I) and `mirror` from `mirror_indices` -> outputs (T, B, H); padding never reaches a real position."""
-        zeros = inputs.new_zeros(inputs.shape[1], self.forwards.hidden_size)
-        ahead, _ = self.forwards(inputs, self.forwards.start(zeros, zeros))
-        back, _ = self.backwards(_take(inputs, mirror), self.backwards.start(zeros, zeros))
+        """inputs (T, B, I), `mirror` from `mirror_indices` -> outputs (T, B, H); padding reaches no real position."""
+        zeros = [inputs.new_zeros(inputs.shape[1], self.forwards.hidden_size)] * self.forwards.num_states
+        ahead, _ = self.forwards(inputs, self.forwards.start(*zeros))
+        back, _ = self.backwards(_take(inputs, mirror), self.backwards.start(*zeros))
         return torch.cat([ahead, _take(back, mirror)], dim=-1)
 
 
 def mirror_indices(lengths: Tensor, size: int) -> Tensor:
-    """For lengths (B,): flat indices into (size * B) that reverse each column up to its length and leave its padding in place."""
+    """For lengths (B,): flat indices into (size * B) that reverse each column up to its length, not its padding."""
     time = torch.arange(size, device=lengths.device)[:, None]  # (T, 1)
     source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
     return (source * lengths.shape[0] + torch.arange(lengths.shape[0], device=lengths.device)).flatten()
@@ -149,10 +155,10 @@ class _LSTMOverTime(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        d_hiddens, d_cells = grads
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        d_hiddens, d_cells = grad_outputs
         gates, hiddens, cells, squashed, weight = cast(tuple[Tensor, ...], ctx.saved_tensors)
-        steps, batch, width = gates.shape
+        steps, _, width = gates.shape
         size = width // 4
         d_gates = torch.empty_like(gates)  # before the squashing functions
         d_hidden = torch.zeros_like(hiddens[0])

@@ -6,7 +6,9 @@
 Luong decoder runs over the whole target at once; the others must go step by step, also in training.
 """
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +54,9 @@ class RNNState(NamedTuple):
 class RNNEncoder(nn.Module):
     """Bidirectional layers, each reading the concatenated outputs of the one below."""
 
-    def __init__(self, embedding: TokenEmbedding, *, cell: str, hidden_size: int, num_layers: int, dropout: float) -> None:
+    def __init__(
+        self, embedding: TokenEmbedding, *, cell: str, hidden_size: int, num_layers: int, dropout: float
+    ) -> None:
         super().__init__()
         self.embedding = embedding
         width = embedding.table.shape[1]
@@ -76,13 +80,13 @@ class RNNEncoder(nn.Module):
         return Encoded(states, mask, summary)
 
 
-class RNNDecoder(nn.Module):
-    """What both decoders share: embedding, cells, first state and output layer. Subclasses say how a step goes."""
+class RNNDecoder(nn.Module, ABC):
+    """What both decoders share: embedding, cells, first state and output layer. They say how a step goes."""
 
     def __init__(
         self,
         embedding: TokenEmbedding,
-        cells: list[RecurrentLayer],
+        cells: Sequence[RecurrentLayer],
         attention: Attention,
         *,
         summary_size: int,
@@ -95,33 +99,30 @@ class RNNDecoder(nn.Module):
         self.attention = attention
         self.dropout = Dropout(dropout)
         hidden_size, (vocab_size, width) = cells[0].hidden_size, embedding.table.shape
-        self.first_state = nn.Linear(summary_size, 2 * hidden_size * len(cells))
+        self.first_state = nn.Linear(summary_size, sum(cell.num_states for cell in cells) * hidden_size)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.output = embedding.table if tie_embeddings else nn.Parameter(torch.randn(vocab_size, width) * width**-0.5)
 
     def start(self, encoded: Encoded) -> RNNState:
         """The state before the first token; the keys are projected here, once per sentence."""
         memory = self.attention.prepare(encoded.states, mask=encoded.mask)
-        first = torch.tanh(self.first_state(encoded.summary)).chunk(2 * len(self.cells), dim=-1)
-        cells = tuple(cell.start(*pair) for cell, pair in zip(self.cells, zip(first[::2], first[1::2], strict=True), strict=True))
+        layers = cast(Sequence[RecurrentLayer], self.cells)
+        first = torch.tanh(self.first_state(encoded.summary)).split(layers[0].hidden_size, dim=-1)
+        count = layers[0].num_states
+        cells = tuple(layer.start(*first[n * count : (n + 1) * count]) for n, layer in enumerate(layers))
         return RNNState(memory, self.attention.start(memory), cells, self.first_feed(encoded))
 
+    @abstractmethod
     def first_feed(self, encoded: Encoded) -> Tensor | None:
         """What the cell is fed beside the first token, if anything."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
         """embedded (B, E) -> features (B, E) for the output layer, and the next state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
-        state = self.start(encoded)
-        features: list[Tensor] = []
-        for embedded in self.embedding(tokens).unbind(1):
-            step, state = self.features_step(embedded, state)
-            features.append(step)
-        return torch.stack(features, dim=1)
 
     def step(self, tokens: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
         """tokens (B,) -> logits (B, V) of the next token, and the next state."""
@@ -146,6 +147,17 @@ class RNNDecoder(nn.Module):
         return inputs, tuple(states)
 
 
+def features_by_steps(decoder: RNNDecoder, tokens: Tensor, encoded: Encoded) -> Tensor:
+    """Teacher forcing where every step needs the one before it: tokens (B, T) -> features (B, T, E)."""
+    state = decoder.start(encoded)
+    features: list[Tensor] = []
+    for embedded in decoder.embedding(tokens).unbind(1):
+        step, state = decoder.features_step(embedded, state)
+        features.append(step)
+    return torch.stack(features, dim=1)
+
+
+@final
 class LuongDecoder(RNNDecoder):
     """s_t = cell(y_{t-1}, s_{t-1}); c_t = attend(s_t); h_t = tanh(W_c [c_t; s_t]) (Luong 2015, eq. 5)."""
 
@@ -183,7 +195,7 @@ class LuongDecoder(RNNDecoder):
     def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
         if self.input_feeding:
-            return super().features(tokens, encoded)
+            return features_by_steps(self, tokens, encoded)
         state = self.start(encoded)
         hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells)  # (T, B, H)
         attended = self.attention(hidden.transpose(0, 1), state.memory, state=state.attention)
@@ -193,8 +205,9 @@ class LuongDecoder(RNNDecoder):
         return self.dropout(torch.tanh(self.combine(torch.cat([context.to(hidden.dtype), hidden], dim=-1))))
 
 
+@final
 class BahdanauDecoder(RNNDecoder):
-    """c_t = attend(s_{t-1}); s_t = cell([y_{t-1}; c_t], s_{t-1}); p(y_t) = g(y_{t-1}, s_t, c_t) (Bahdanau 2015, eqs 4-6)."""
+    """c_t = attend(s_{t-1}); s_t = cell([y_{t-1}; c_t], s_{t-1}); p(y_t) = g(y_{t-1}, s_t, c_t) (Bahdanau 2015)."""
 
     def __init__(
         self,
@@ -212,7 +225,7 @@ class BahdanauDecoder(RNNDecoder):
         width = embedding.table.shape[1]
         self.readout = nn.Linear(width + cells[0].hidden_size + memory_size, width)
 
-    def first_feed(self, encoded: Encoded) -> Tensor | None:  # noqa: ARG002
+    def first_feed(self, encoded: Encoded) -> Tensor | None:
         """Nothing: what enters the cell beside the token is this step's own context."""
         return None
 
@@ -225,6 +238,10 @@ class BahdanauDecoder(RNNDecoder):
         read = torch.cat([embedded, hidden[0].to(embedded.dtype), context], dim=-1)
         features = self.dropout(torch.tanh(self.readout(read)))
         return features, RNNState(state.memory, attention, cells, None)
+
+    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E); the query waits for the cell."""
+        return features_by_steps(self, tokens, encoded)
 
 
 def build_cells(cell: str, input_size: int, hidden_size: int, num_layers: int) -> list[RecurrentLayer]:

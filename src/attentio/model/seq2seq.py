@@ -39,15 +39,15 @@ class Seq2Seq(nn.Module):
         return dict(own.values())
 
     def load_own_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes the values of `own_tensors` of a model of the same shape; raises ModelError naming what does not fit."""
+        """Takes the values of `own_tensors` of a model of the same shape; raises ModelError naming what is amiss."""
         own = self.own_tensors()
         if differing := sorted(own.keys() ^ tensors.keys()):
             raise ModelError(f"the weights do not belong to this configuration: {differing[0]} is on one side only.")
         for name, tensor in own.items():
             if tensor.shape != tensors[name].shape:
                 raise ModelError(
-                    f"the weights do not belong to this configuration: {name} is {tuple(tensors[name].shape)} in the file, "
-                    f"{tuple(tensor.shape)} in the model."
+                    f"the weights do not belong to this configuration: {name} is {tuple(tensors[name].shape)} "
+                    f"in the file, {tuple(tensor.shape)} in the model."
                 )
             tensor.copy_(tensors[name])
 
@@ -82,7 +82,9 @@ def build_model(model: ModelConfig, attention: AttentionConfig, source_vocab: in
     width = model.embedding_size
     if model.query == "previous":
         if model.input_feeding:
-            raise UsageError("model.input_feeding needs model.query = 'current': with 'previous' the context enters the cell anyway.")
+            raise UsageError(
+                "model.input_feeding needs model.query = 'current': with 'previous' the context enters the cell anyway."
+            )
         cells = build_cells(model.cell, width + hidden, hidden, model.decoder_layers)
         decoder: RNNDecoder = BahdanauDecoder(
             target_embedding,

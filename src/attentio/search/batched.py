@@ -12,7 +12,6 @@ from attentio.search.beam import beam_search
 from attentio.search.greedy import EOS_ID, greedy_search
 from attentio.search.hypothesis import Hypothesis
 
-
 PAD_ID = 0
 
 
@@ -44,8 +43,9 @@ def search_batches(
         if config.beam_size == 1:
             found = [[hypothesis] for hypothesis in greedy_search(model, source, lengths, limits)]
         else:
-            beam = {"beam_size": config.beam_size, "length_penalty": config.length_penalty}
-            found = beam_search(model, source, lengths, limits, **beam)
+            found = beam_search(
+                model, source, lengths, limits, beam_size=config.beam_size, length_penalty=config.length_penalty
+            )
         yield indices, found
 
 

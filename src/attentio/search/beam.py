@@ -21,8 +21,8 @@ def beam_search(
     """The `beam_size` best hypotheses found for each sentence, best first, for source (B, S), lengths (B,).
 
     Each sentence holds K open hypotheses, K rows of the batch. At every step their 2K likeliest continuations are
-    considered: those among the first K that end are finished, the K likeliest that do not end stay open. A sentence leaves
-    the batch when it has K finished hypotheses and no open one outranks the worst of them as it stands, or after
+    considered: those among the first K that end are finished, the K likeliest that do not end stay open. A sentence
+    leaves the batch when it has K finished hypotheses and no open one outranks the worst of them as it stands, or after
     max_lengths[b] tokens, where open hypotheses count as finished.
     """
     beam = beam_size

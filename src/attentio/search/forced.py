@@ -1,4 +1,4 @@
-"""Forced decoding: not a search but a given target, step by step, to see what the model thinks of it and where it looks."""
+"""Forced decoding: no search but a given target, step by step: what the model thinks of it, and where it looks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from attentio.search.hypothesis import Hypothesis
 def forced_batches(
     model: Seq2Seq, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], *, max_tokens: int = 4096
 ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
-    """Batch by batch: the indices of the pairs and each target (ids without eos) as the one hypothesis of its source."""
+    """Batch by batch: the indices of the pairs, and each target (ids without eos) as its source's one hypothesis."""
     device = next(model.parameters()).device
     for indices in batches_of([len(source) + 1 for source in sources], max_tokens):
         source, lengths = padded([sources[i] for i in indices], device)

@@ -9,7 +9,8 @@ class Hypothesis(NamedTuple):
     tokens: ids without bos, with eos when the model ended the sentence itself.
     log_probs: natural logarithm of each token's probability, as long as `tokens`.
     score: what hypotheses are ranked by (`ranking_score`).
-    rows: for each token, the row of the decoder's batch that produced it: whoever watched the steps finds its part there.
+    rows: for each token, the row of the decoder's batch that produced it: whoever watched the steps finds its part
+    there.
     """
 
     tokens: tuple[int, ...]
@@ -51,5 +52,8 @@ class Trail:
 
 
 def ranking_score(log_prob: float, length: int, length_penalty: float) -> float:
-    """log p / length^penalty: 0 ranks by probability, 1 by the mean log-probability of a token (as Wu 2016, eq. 14, without its 5)."""
+    """log p / length^penalty: 0 ranks by probability, 1 by the mean log-probability of a token.
+
+    Wu 2016, eq. 14, without its constant 5.
+    """
     return log_prob / max(1, length) ** length_penalty

@@ -9,7 +9,7 @@ from attentio.model.seq2seq import Seq2Seq
 
 
 class RunningAverage:
-    """average <- d average + (1 - d) weights every `every` updates, d rising to `decay ** every` while the average is young."""
+    """average <- d average + (1 - d) weights, every `every` updates; d rises to `decay ** every` while it is young."""
 
     def __init__(self, model: Seq2Seq, decay: float, *, every: int = 4) -> None:
         self.decay = decay**every
@@ -24,4 +24,4 @@ class RunningAverage:
             return
         age = step // self.every
         decay = min(self.decay, age / (age + 9))
-        torch._foreach_lerp_(self.weights, list(model.parameters()), 1 - decay)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        torch._foreach_lerp_(self.weights, list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]

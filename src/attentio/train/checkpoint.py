@@ -1,6 +1,7 @@
 """Checkpoints that survive anything: safetensors and JSON, written whole or not at all, with SHA-256 of every file.
 
-A checkpoint is a folder: written beside its place, flushed to the disk and renamed into it. What is in it, the loop decides.
+A checkpoint is a folder: written beside its place, flushed to the disk and renamed into it. What is in it, the loop
+decides.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -33,7 +34,7 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes `checkpoint` as a folder, all or nothing: one `NAME.safetensors` for each group of tensors, and a manifest.
+    """Writes `checkpoint` as a folder, all or nothing: `NAME.safetensors` for each group of tensors, and a manifest.
 
     Raises ResourceError when the disk is full; what stood in `folder` before is then still there.
     """
@@ -43,14 +44,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         partial.mkdir(parents=True)
         files: dict[str, object] = {}
         for name, group in checkpoint.tensors.items():
-            save_file({key: tensor.detach().contiguous() for key, tensor in group.items()}, partial / f"{name}{TENSORS}")
+            save_file(
+                {key: tensor.detach().contiguous() for key, tensor in group.items()}, partial / f"{name}{TENSORS}"
+            )
         for name, content in checkpoint.files.items():
             (partial / name).write_bytes(content)
         for path in sorted(partial.iterdir()):
             _flush(path)
             files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
         write_json(partial / MANIFEST, {"schema": SCHEMA, "files": files, "state": checkpoint.state})
-    # A folder cannot be replaced in one step: the old one is moved aside, and `load_checkpoint` finds it there after a crash.
+    # A folder cannot be replaced in one step: the old one is moved aside, and `load_checkpoint` finds it there after a
+    # crash.
     if folder.exists():
         shutil.rmtree(_old(folder), ignore_errors=True)
         folder.rename(_old(folder))
@@ -85,7 +89,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{path}: no such file.", hint="Is the run still training, or the folder wrong?", file=path) from None
+        raise ModelError(
+            f"{path}: no such file.", hint="Is the run still training, or the folder wrong?", file=path
+        ) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(f"{path}: not valid JSON ({error}).", code="E_MODEL_CORRUPT", file=path) from None
     if not isinstance(manifest, dict) or cast(dict[str, object], manifest).get("schema") != SCHEMA:
@@ -153,7 +159,7 @@ def _flush(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _full_disk_is_an_error(folder: Path) -> Iterator[None]:
+def _full_disk_is_an_error(folder: Path) -> Generator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:

@@ -10,7 +10,7 @@ from attentio.search.batched import SearchConfig, search
 
 
 class DevSet:
-    """Held-out sources, encoded once, and their references; called with a model it gives the chrF of its greedy translations."""
+    """Held-out sources, encoded once, and references; called with a model, the chrF of its greedy translations."""
 
     def __init__(self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int) -> None:
         every = -(-len(held_out.sources) // limit)  # evenly over the set: its parts may differ

@@ -28,12 +28,13 @@ def describe(config: RunConfig, source_vocab: int, target_vocab: int) -> str:
     """The model in one line."""
     parameters, memory = footprint(config, source_vocab, target_vocab)
     device = resolve_device(config.train.device)
+    precision = resolve_precision(config.train.precision, device)
     model, attention = config.model, config.attention
     heads = f", {attention.num_heads} heads" if attention.num_heads > 1 else ""
     return (
         f"model  {model.family} {model.cell} {model.encoder_layers}+{model.decoder_layers} x {model.hidden_size}, "
         f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}, query = {model.query}, "
-        f"{parameters:,} parameters, about {memory / 1e9:.1f} GB, {device} {resolve_precision(config.train.precision, device)}"
+        f"{parameters:,} parameters, about {memory / 1e9:.1f} GB, {device} {precision}"
     )
 
 

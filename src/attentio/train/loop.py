@@ -7,7 +7,7 @@ ends with the same weights, bit for bit, as one that was left alone.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -234,7 +234,7 @@ def _optimizer_tensors(optimizer: torch.optim.AdamW, model: Seq2Seq) -> dict[str
     return tensors
 
 
-def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mapping[str, Tensor]) -> None:
     parameters = dict(model.named_parameters())
     for name, tensor in tensors.items():
         parameter_name, key = name.rsplit("/", 1)
@@ -247,7 +247,11 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     if parts == 1:
         return [batch]
     chunks = zip(*(tensor.tensor_split(parts) for tensor in batch[:4]), strict=True)
-    return [Batch(*chunk, int((chunk[3] != PAD_ID).sum())) for chunk in chunks if len(chunk[0])]
+    return [
+        Batch(source, source_lengths, target_in, target_out, int((target_out != PAD_ID).sum()))
+        for source, source_lengths, target_in, target_out in chunks
+        if len(source)
+    ]
 
 
 def _out_of_memory(batch: Batch, device: torch.device) -> ResourceError:

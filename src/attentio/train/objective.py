@@ -33,7 +33,8 @@ def cross_entropy(model: Seq2Seq, batch: Batch, *, label_smoothing: float) -> Te
 class _SmoothedCrossEntropy(torch.autograd.Function):
     """The loss and its gradient in one pass over the logits, a few rows at a time.
 
-    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=e)`, without its three float32 copies of the logits.
+    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=e)`, without its three float32 copies of the
+    logits.
     """
 
     @staticmethod
@@ -57,6 +58,6 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
-        return gradient * grads[0].to(gradient.dtype), None, None, None
+        return gradient * grad_outputs[0].to(gradient.dtype), None, None, None

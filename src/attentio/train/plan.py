@@ -1,4 +1,4 @@
-"""How many updates a run makes. The learning-rate schedule needs to know the end, also where the end is a time limit."""
+"""How many updates a run makes: the learning-rate schedule must know the end, also where it is a time limit."""
 
 from dataclasses import dataclass, replace
 
@@ -12,8 +12,9 @@ SAFETY = 0.97  # the rest of the time is for what the first share did not show
 class StepPlan:
     """The number of updates, and, under a time limit, when it was settled.
 
-    A time limit is turned into a number of updates once, early in the run, and the number is kept in the checkpoints: from
-    then on the run no longer depends on the clock, so that it can be resumed exactly. The limit itself still holds.
+    A time limit is turned into a number of updates once, early in the run, and the number is kept in the checkpoints:
+    from then on the run no longer depends on the clock, so that it can be resumed exactly. The limit itself still
+    holds.
     """
 
     total_steps: int

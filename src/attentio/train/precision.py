@@ -6,16 +6,16 @@ import torch
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether `device` multiplies bfloat16 matrices faster than float32 ones: AVX-512 BF16 or AMX on a CPU, Ampere or later."""
+    """Whether `device` multiplies bfloat16 faster than float32: a CPU with AVX-512 BF16 or AMX, Ampere or later."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # pyright: ignore[reportPrivateUsage]
     return False
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """"auto" becomes "bf16" or "fp32"; the others stay."""
+    """The arithmetic of that name; "auto" is bf16 where it is fast, else fp32."""
     if precision != "auto":
         return precision
     return "bf16" if has_fast_bf16(device) else "fp32"

@@ -4,9 +4,10 @@ import math
 
 
 def learning_rate(step: int, *, kind: str, peak: float, warmup_steps: int, total_steps: int) -> float:
-    """The rate of update number `step` (from 0): linear warm-up to `peak`, then the decay `kind` says, ending at `total_steps`.
+    """The rate of update number `step` (from 0): linear warm-up to `peak`, then decay of a `kind` until `total_steps`.
 
-    `inverse_sqrt` (Vaswani 2017, eq. 3) does not depend on the end; `linear` and `cosine` reach a hundredth of the peak there.
+    `inverse_sqrt` (Vaswani 2017, eq. 3) does not depend on the end; `linear` and `cosine` reach a hundredth of the
+    peak there.
     """
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
