@@ -17,3 +17,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real corpora are not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder after a few updates on 300 pairs of the small world: it translates, badly. Not to be changed."""
+    from attentio.cli.train import run_training
+    from attentio.config import effective_config
+
+    settings = {
+        "data": {"train": ["small-world"], "small_world_pairs": 300},
+        "train": {"max_steps": 20, "evaluate_pairs": 5, "warmup_steps": 5},
+    }
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    run_training(effective_config(preset="tiny", settings=settings), run, quiet=True)
+    return run
