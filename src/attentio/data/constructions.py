@@ -424,7 +424,7 @@ bareowned
 fact
   [ 3] <s> be.s#1 <adj {feel|trait}> = <s> 很#1 <adj {}>
   [ 2] <x=def {food|drink|wear|device|vehicle|home|film|song|read}> be.x#1 <adj {}> = <x> 很#1 <adj {}>
-  [ 1] <one> be.one#1 <role job> = <one> 是#1 <role job>
+  [ 1] <single> be.single#1 <role job> = <single> 是#1 <role job>
   [ 1] <third> like.third#1 <fond> = <third> 喜欢#1 <fond>
   [ 1] <third> will#1 <vp:w> = <third> 会#1 <vp:w>
   [ 1] it will#1 rain#2 <future> = <future> 会#1 下雨#2
@@ -481,7 +481,7 @@ favor
   stand#1 up#2 = 站#1 起来#2
   come here#1 = 来 这儿#1
   speak#1 slowly#2 = 说#1 慢#2 一点#2
-  speak <language> = 说 <language>
+  speak#1 <language> with#2 me#3 = 和#2 我#3 说#1 <language>
   call#1 me#2 tomorrow#3 = 明天#3 给#1 我#2 打#1 电话#1
   write#1 your#2 name#3 here#4 = 在#4 这儿#4 写#1 你#2 的#2 名字#3
   look at <this {lookedat|read}> = 看 <this {}>
@@ -914,7 +914,6 @@ call
 enquiry
   how#1 are you#2 = 你#2 好#1 吗#1
   and what about#1 you#2 = 你#2 呢#1
-  what#1 is#2 your#3 name#2 = 你#3 叫#2 什么#1 名字#2
   do you#1 understand#2 = 你#1 懂#2 吗
   what#1 happened#2 = 发生#2 了#2 什么#1
   what#1 is wrong#3 = 怎么#1 了#3
@@ -987,6 +986,14 @@ helped
   her = 她
   them = 他们
   <name> = <name>
+
+babble
+  sleep = 睡觉
+  cry = 哭
+  laugh = 笑
+  smile = 笑
+  drink milk#1 = 喝 牛奶#1
+  drink water#1 = 喝 水#1
 
 heard
   sing = 唱歌
@@ -1180,6 +1187,8 @@ progressive 6
   [ .3] who#1 be.q#2 <q> waiting#3 for ? = <q> 在#2 等#3 谁#1 ？
   [ .3] where#1 be.q#3 <q> going#2 ? = <q> 要#3 去#2 哪儿#1 ？
   [ .3] why#1 be.q#2 <q> <vp:n.ing> ? = <q> 为什么#1 在#2 <vp:n> ？
+  [ .3] the baby#2 is#1 <babble.ing> . = 宝宝#2 在#1 <babble> 。
+  [ .1] is#1 the baby#2 <babble.ing> ? = 宝宝#2 在#1 <babble> 吗 ？
 
 wearing 2
   <single> be.single wearing#1 <{a|this} worn> . = <single> 穿#1 着#1 <{} worn> 。
@@ -1623,10 +1632,10 @@ transport 3
 
 name 1
   my#1 name#2 is#2 <name> . = 我#1 叫#2 <name> 。
-  what#1 is#2 <notmine> name#3 ? = <notmine> 名字#3 是#2 什么#1 ？
+  what#1 is#2 <notmineclose> name#3 ? = <notmineclose> 叫#2 什么#1 名字#3 ？
   I#1 am#2 <name> . = 我#1 是#2 <name> 。
   this#1 is#2 <name> . = 这#1 是#2 <name> 。
-  is#2 <notmine> name#1 <name> ? = <notmine> 名字#1 是#2 <name> 吗 ？
+  is#2 <notmineclose> name#2 <name> ? = <notmineclose> 叫#2 <name> 吗 ？
 
 answer 3
   yes#1 , <s> like.s#2 <fond> . = 是的#1 ， <s> 喜欢#2 <fond> 。

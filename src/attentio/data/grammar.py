@@ -258,10 +258,7 @@ _MASS_DETERMINERS = {
 }
 _OTHERWISE = (_COUNT_DETERMINERS["w"], _MASS_DETERMINERS["w"])
 _DEFINITE = (("the", 2), ("this", 2), ("that", 2), ("own", 2))
-_DETERMINERS = frozenset(
-    ("a", "the", "this", "that", "these", "those", "own", "my", "your", "obj", "def", "many", "num", "some")
-    + ("cup", "which", "howmany", "role", "lone", "sole", "bare", "plural")
-)
+_DETERMINERS = lexicon.DETERMINERS
 # Determiners after which an adjective may stand; not "def", which opens a sentence that has an adjective already.
 _QUALIFIED = frozenset(("obj", "a", "that", "the", "own", "num"))
 # Classes of which one does not say "my" as a matter of course.
@@ -666,7 +663,7 @@ def agree(verb: str, number: str) -> str:
 
 
 def link_punctuation(phrase: Phrase) -> Phrase:
-    """Link stop to stop, commas to commas where there are as many, and a final 吗, 吧 or 呢 to the stop it goes with."""
+    """Link stop to stop, commas to commas where there are as many, and 吗, 吧 or 呢 to the stop it goes with."""
     english, chinese = phrase.english, phrase.chinese
     links = {(len(english) - 1, len(chinese) - 1)}
     commas = [[i for i, word in enumerate(side) if word in (",", "，")] for side in (english, chinese)]
@@ -775,7 +772,7 @@ def repeats_itself(phrase: Phrase) -> bool:
     """Whether a content word occurs twice ("dogs or dogs"), or two equal Chinese words stand side by side."""
     words = [word for word in phrase.english if word not in lexicon.REPEATABLE]
     if len(set(words)) < len(words) and "and" in phrase.english:
-        pairs = zip(phrase.english, phrase.english[2:], strict=False)
+        pairs = set(zip(phrase.english, phrase.english[2:], strict=False))
         words = [word for word in words if (word, word) not in pairs]
     return len(set(words)) < len(words) or any(
         a == b for side in (phrase.english, phrase.chinese) for a, b in pairwise(side)

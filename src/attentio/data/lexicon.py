@@ -38,7 +38,6 @@ man/men 男人 个 person
 woman/women 女人 个 person
 boy 男孩 个 person
 girl 女孩 个 person
-baby 宝宝 个 infant
 child/children 孩子 个 person
 student 学生 个 person job
 teacher 老师 个 person job
@@ -510,6 +509,17 @@ eighty 八十
 ninety 九十
 """
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, for tables that are sets."""
+    return frozenset(text.split())
+
+
+# What the determiner of a slot may be; see `attentio.data.constructions`.
+DETERMINERS = word_set(
+    "a the this that these those own my your obj def many num some cup which howmany role lone sole bare plural"
+)
+
 IRREGULAR = {
     # base: (past, participle)
     "be": ("was", "been"),
@@ -562,10 +572,13 @@ IRREGULAR = {
     "cost": ("cost", "cost"),
 }
 
-DOUBLING = frozenset(("swim", "run", "get", "put", "sit", "shop", "stop", "forget", "big", "hot", "fat", "thin", "sad"))
-MORE = frozenset(
-    """tired bored worried excited polite famous honest popular beautiful handsome expensive comfortable useful interesting
-    boring difficult important delicious nervous""".split()
+DOUBLING = word_set("swim run get put sit shop stop forget big hot fat thin sad")
+# Compared with "more" and "most".
+MORE = word_set(
+    """
+tired bored worried excited nervous polite famous honest popular beautiful handsome expensive comfortable useful
+interesting boring difficult important delicious
+"""
 )
 # Words whose first sound is not what their first letter says.
 AN_BEFORE = ("a", "e", "i", "o", "u")
@@ -574,10 +587,12 @@ AN_ALSO = ("hour", "honest")
 
 
 # Words that a sentence may well contain twice.
-REPEATABLE = frozenset(
-    """I you he she it we they me him her us them my your his our their its the a an this that these those some and or but
-    of to in on at for with from by than as if so not be am is are was were been do does did have has had will would can
-    should must more much very too , . ? ! what who o'clock one going there here""".split()
+REPEATABLE = word_set(
+    """
+I you he she it we they me him her us them my your his our their its the a an this that these those some and or but
+of to in on at for with from by than as if so not be am is are was were been do does did have has had will would can
+should must more much very too , . ? ! what who o'clock one going there here
+"""
 )
 
 
