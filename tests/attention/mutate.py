@@ -1,0 +1,240 @@
+"""Mutation: change a sign, an axis, a mask or a scale in the source, one at a time, and see whether a test fails.
+
+    python tests/attention/mutate.py                 # every mutant of the package; exit status 1 if any survives
+    python tests/attention/mutate.py sparse.py window.py
+    python tests/attention/mutate.py --list          # what would be changed
+
+Each mutant runs in a fork of this process, which has imported everything slow once: first the tests of its own file,
+and, if those pass, all of them. A mutant that runs for too long counts as found. What changes nothing that a test could
+see is listed in `EQUIVALENT`, with the reason.
+"""
+
+import argparse
+import ast
+import copy
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+TESTS = Path(__file__).resolve().parent
+SOURCE = TESTS.parents[1] / "src" / "attentio" / "attention"
+SECONDS = 120
+
+# The tests that should find a mutant of each file; those not found here are given to all tests.
+OWN_TESTS = {
+    "mask.py": ["test_mask.py", "test_window.py"],
+    "heads.py": ["test_score.py", "test_attention.py"],
+    "memory.py": ["test_attention.py", "test_window.py"],
+    "precision.py": ["test_attention.py", "test_score.py"],
+    "score.py": ["test_score.py", "test_past.py"],
+    "past.py": ["test_past.py"],
+    "normalize.py": ["test_sparse.py", "test_attention.py"],
+    "sparse.py": ["test_sparse.py"],
+    "hard.py": ["test_hard.py"],
+    "objective.py": ["test_hard.py", "test_past.py"],
+    "monotonic.py": ["test_monotonic.py"],
+    "window.py": ["test_window.py"],
+    "attention.py": ["test_attention.py", "test_backend.py"],
+    "backend.py": ["test_backend.py"],
+    "chunked.py": ["test_backend.py"],
+    "combination.py": ["test_package.py"],
+    "multihead.py": ["test_multihead.py"],
+}
+ALL_TESTS = sorted({name for names in OWN_TESTS.values() for name in names} | {"test_package.py"})
+LAWS = ["test_conformance.py", "-k", "(additive or location_aware) and (softmax or mocha or hard_reinforce)"]
+
+# (file, line of source as unparsed, mutation) -> why no test can tell.
+EQUIVALENT: dict[tuple[str, str, str], str] = {}
+
+FLIPS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.Lt: ast.GtE,
+    ast.GtE: ast.Lt,
+    ast.LtE: ast.Gt,
+    ast.Gt: ast.LtE,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+EDGES: dict[type[ast.AST], type[ast.AST]] = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
+DROPPED = {"abs", "clamp", "cumsum", "detach", "exp", "flip", "log", "sigmoid", "sigmoid_", "softmax", "sqrt", "tanh"}
+
+
+class Mutant(NamedTuple):
+    file: str
+    line: int
+    code: str
+    change: str
+    source: str
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """Every mutant of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    places = list(_places(tree))
+    for number, (node, statement) in enumerate(places):
+        for change, edit in _edits(node):
+            changed = copy.deepcopy(tree)
+            edit(list(_places(changed))[number][0])
+            code = ast.unparse(statement).split("\n")[0]
+            yield Mutant(path.name, node.lineno, code, change, ast.unparse(ast.fix_missing_locations(changed)))
+
+
+def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.stmt]]:
+    """Expressions inside functions, each with its statement; not annotations, defaults, docstrings or errors."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            for statement in function.body:
+                yield from _expressions(statement, statement)
+
+
+def _expressions(node: ast.AST, statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.stmt]]:
+    if isinstance(node, ast.Raise | ast.FunctionDef | ast.Import | ast.ImportFrom):
+        return
+    if isinstance(node, ast.AnnAssign):
+        if node.value is not None:
+            yield from _expressions(node.value, statement)
+        return
+    if isinstance(node, ast.stmt):
+        statement = node
+    if isinstance(node, ast.expr):
+        yield node, statement
+    for child in ast.iter_child_nodes(node):
+        yield from _expressions(child, statement)
+
+
+def _edits(node: ast.expr):
+    """(what changes, function that changes a copy of the node in place)."""
+    match node:
+        case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in FLIPS:
+            yield _named(op, FLIPS), lambda n: setattr(n, "op", FLIPS[type(n.op)]())
+        case ast.Compare(ops=[op]):
+            for table in (FLIPS, EDGES):
+                if type(op) in table:
+                    yield _named(op, table), lambda n, table=table: n.ops.__setitem__(0, table[type(n.ops[0])]())
+        case ast.UnaryOp(op=ast.USub() | ast.Invert() | ast.Not()):
+            yield (
+                f"{type(node.op).__name__} dropped",
+                lambda n: (
+                    setattr(n, "op", ast.UAdd())
+                    if not isinstance(n.op, ast.Not)
+                    else _become(n, ast.Call(ast.Name("bool", ast.Load()), [n.operand], []))
+                ),
+            )
+        case ast.Constant(value=bool()):
+            yield f"{node.value} -> {not node.value}", lambda n: setattr(n, "value", not n.value)
+        case ast.Constant(value=int() | float()):
+            yield f"{node.value} -> {node.value + 1}", lambda n: setattr(n, "value", n.value + 1)
+        case ast.Call(func=ast.Attribute(attr="where"), args=[_, _, _]):
+            yield "where swapped", lambda n: n.args.__setitem__(slice(1, 3), n.args[:0:-1])
+        case ast.Call(func=ast.Attribute(attr=name)) if name in DROPPED:
+            yield f"{name} dropped", lambda n: _become(n, n.func.value)
+        case _:
+            return
+
+
+def _named(op: ast.AST, table: dict[type[ast.AST], type[ast.AST]]) -> str:
+    return f"{type(op).__name__} -> {table[type(op)].__name__}"
+
+
+def _become(node: ast.expr, other: ast.expr) -> None:
+    """Turns a node into another in place: its parent keeps pointing at it."""
+    node.__class__ = other.__class__
+    node.__dict__ = dict(other.__dict__)
+
+
+def survives(mutant: Mutant, tests: list[str]) -> bool:
+    """Whether all the tests pass on the mutant."""
+    child = os.fork()
+    if child == 0:
+        _run(mutant, tests)
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def _run(mutant: Mutant, tests: list[str]) -> None:
+    """In the fork: the tests, with the mutant in the place of its file. Does not return."""
+    import pytest
+
+    import attentio
+
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    status = 1
+    with tempfile.TemporaryDirectory() as folder:
+        package = shutil.copytree(SOURCE, Path(folder) / "attention", ignore=shutil.ignore_patterns("__pycache__"))
+        (package / mutant.file).write_text(mutant.source, encoding="utf-8")
+        for name in [name for name in sys.modules if name.startswith("attentio.attention")]:
+            del sys.modules[name]
+        del attentio.attention
+        attentio.__path__.insert(0, folder)
+        arguments = [str(TESTS / test) if test.endswith(".py") else test for test in tests]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--timeout", "0", "--no-header"]
+        status = int(pytest.main([*arguments, *options, "-m", "not slow and not gpu"]))
+    os._exit(status)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", default=list(OWN_TESTS))
+    parser.add_argument("--list", action="store_true", help="only print the mutants")
+    arguments = parser.parse_args()
+    _import_what_is_slow()
+    survivors, count = [], 0
+    for name in arguments.files:
+        for mutant in mutants(SOURCE / name):
+            count += 1
+            if arguments.list:
+                print(_described(mutant))
+            elif (mutant.file, mutant.code, mutant.change) not in EQUIVALENT and (
+                survives(mutant, OWN_TESTS[name]) and survives(mutant, ALL_TESTS) and survives(mutant, LAWS)
+            ):
+                survivors.append(mutant)
+                print(f"survives: {_described(mutant)}", flush=True)
+    print(f"{count} mutants, {len(survivors)} survive")
+    return 1 if survivors else 0
+
+
+def _described(mutant: Mutant) -> str:
+    return f"{mutant.file}:{mutant.line}: {mutant.change}: {mutant.code}"
+
+
+def _import_what_is_slow() -> None:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import entmax
+    import hypothesis
+    import keras
+    import pytest
+    import scipy.optimize
+    import torch
+
+    import attentio.attention
+
+    torch.set_num_threads(1)
+    _ = attentio, entmax, hypothesis, keras, pytest, scipy
+
+
+if __name__ == "__main__":
+    sys.exit(main())
