@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCKS := requirements.lock requirements-hsk.lock pyproject.toml
 STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 
-.PHONY: help venv demo test test-fast lint format bench clean
+.PHONY: help venv demo test test-fast lint format docs bench clean
 
 help:
 	@echo "make demo       train on the built-in corpora, evaluate, translate, draw attention (minutes)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make lint       style and types"
 	@echo "make format     mend the style"
+	@echo "make docs       fill the generated tables of the documentation"
 	@echo "make bench DATA=cmn.txt   quality by training time"
 	@echo "make clean      remove the environment, the demo and caches"
 
@@ -48,6 +49,9 @@ lint: venv
 format: venv
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: venv
+	$(BIN)/python docs/generate.py
 
 bench: venv
 	@test -n "$(DATA)" || { echo "error: name a parallel file: make bench DATA=cmn.txt"; exit 2; }

@@ -1,7 +1,7 @@
 """Attention alone, in a PyTorch model of your own: learn to look a name up in a list.
 
-Each example is a list of (name, number) items and a name to ask for; the answer is the number beside that name. The model can
-only answer by attending to the right item, so its weights can be checked against the known place.
+Each example is a list of (name, number) items and a name to ask for; the answer is the number beside that name. The
+model can only answer by attending to the right item, so its weights can be checked against the known place.
 
 python examples/recall.py dot
 """

@@ -1,0 +1,113 @@
+"""Fills the parts of the documentation that the program knows better: options, settings, exit codes.
+
+python docs/generate.py          # or: make docs
+
+A generated part stands between `<!-- options: train -->`, `<!-- settings: model -->`, `<!-- presets -->` or
+`<!-- exit codes -->` and `<!-- end -->`. A test holds that running this changes nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from attentio import errors
+from attentio.cli import app
+from attentio.config import PRESETS, RunConfig
+
+DOCS = Path(__file__).resolve().parent
+_PART = re.compile(
+    r"<!-- (?P<kind>options|settings|kinds|presets|exit codes)(?:: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.S
+)
+
+
+def options(verb: str) -> Iterator[str]:
+    """The arguments and options of a command, `data report` and the like included."""
+    command: Any = typer.main.get_command(app)
+    for word in verb.split():
+        command = command.commands[word]
+    yield "| | |"
+    yield "|---|---|"
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            name = parameter.metavar or parameter.name.upper()
+        else:
+            name = ", ".join(sorted(parameter.opts, key=len, reverse=True))
+        shown = parameter.default if parameter.show_default and not parameter.required else None
+        default = "" if shown is None or shown is False else f" Default: {_code(shown)}."
+        text = parameter.help or ""
+        yield f"| {_code(name)} | {_cell(text)}{'' if text.endswith('.') or not default else '.'}{default} |"
+
+
+def settings(section: str) -> Iterator[str]:
+    """The settings of a section with defaults and meanings, as `attentio config list` shows them."""
+    yield "| setting | default | meaning |"
+    yield "|---|---|---|"
+    for name, field in type(getattr(RunConfig(), section)).model_fields.items():
+        yield f"| `{section}.{name}` | {_code(repr(field.default))} | {_cell(field.description or '')} |"
+
+
+def kinds(axis: str) -> Iterator[str]:
+    """The kinds of one axis of attention, with the first line of what each says of itself."""
+    from attentio.attention import NORMALIZERS, SCORES, WINDOWS
+
+    registries: dict[str, dict[str, Any]] = {"score": SCORES, "normalize": NORMALIZERS, "window": WINDOWS}
+    yield "| name | formula and source |"
+    yield "|---|---|"
+    for name, kind in registries[axis].items():
+        options = ", ".join(f"{key}={value}" for key, value in getattr(kind, "keywords", {}).items())
+        says = (getattr(kind, "func", kind).__doc__ or "").split("\n")[0]
+        yield f"| `{name}` | `{_cell(says)}`{f' with `{options}`' if options else ''} |"
+
+
+def presets() -> Iterator[str]:
+    """What each preset changes."""
+    yield "| preset | settings that differ from the defaults |"
+    yield "|---|---|"
+    for preset, sections in PRESETS.items():
+        changed = [
+            f"`{section}.{name} = {value!r}`"
+            for section, values in sections.items()
+            for name, value in values.items()  # type: ignore[attr-defined]
+        ]
+        yield f"| {preset} | {', '.join(changed) or 'none'} |"
+
+
+def exit_codes() -> Iterator[str]:
+    """The exit statuses with the errors that they stand for."""
+    yield "| status | code | meaning |"
+    yield "|---|---|---|"
+    kinds = [errors.AttentioError, *errors.AttentioError.__subclasses__()]
+    for kind in sorted(kinds, key=lambda kind: kind.exit_status):
+        meaning = (kind.__doc__ or "").split("\n")[0]
+        if kind is errors.AttentioError:
+            meaning = "A fault of Attentio itself; the traceback is in the file that the message names."
+        yield f"| {kind.exit_status} | `{kind.code}` | {meaning} |"
+
+
+def filled(text: str) -> str:
+    """A page with its generated parts made anew."""
+
+    def part(found: re.Match[str]) -> str:
+        kind, name = found["kind"], found["name"]
+        makers = {"options": options, "settings": settings, "kinds": kinds}
+        lines = makers[kind](name) if kind in makers else {"presets": presets, "exit codes": exit_codes}[kind]()
+        return "\n".join([found[0].split("\n")[0], "", *lines, "", "<!-- end -->"])
+
+    return _PART.sub(part, text)
+
+
+def _code(value: object) -> str:
+    text = str(value).replace("\t", "\\t").replace("|", "\\|")
+    return f"`{text}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for page in sorted(DOCS.rglob("*.md")):
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,172 @@
+"""The documentation is true: commands exist, marked blocks run, generated tables are current, links lead somewhere.
+
+A block marked ```console run is run and must succeed; ```console same must also print what it shows; ```python run is
+run. All blocks of a page share a folder: a parallel file `cmn.txt`, a `test.tsv`, an `input.txt`, a run `runs/mine`.
+"""
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+
+from attentio.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```(\w+)(?: (run|same))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A fenced block: `mark` is "run", "same" or empty."""
+
+    language: str
+    mark: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(*found) for found in _BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+def steps(block: Block) -> Iterator[tuple[str, str]]:
+    """Each command after a `$` with what the block shows of its output."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.replace("\\\n", " ").partition("\n")
+        yield command, output
+
+
+def commands(page: Path) -> list[str]:
+    return [command for block in blocks(page) if block.language == "console" for command, _ in steps(block)]
+
+
+def simple_commands(line: str) -> Iterator[list[str]]:
+    """The words of each command of a shell line, redirections left out."""
+    words: list[str] = []
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.wordchars += ",=[]:@+%…"
+    tokens = iter(lexer)
+    for token in tokens:
+        if token in ("|", "||", "&&", ";", "&"):
+            yield words
+            words = []
+        elif set(token) <= set("<>&"):
+            next(tokens, None)
+        else:
+            words.append(token)
+    if words:
+        yield words
+
+
+def check(words: list[str]) -> None:
+    """Raises what the program itself would raise about its arguments."""
+    command: Any = typer.main.get_command(app)
+    words = words[1:]
+    while words and hasattr(command, "commands"):
+        if words[0].startswith("-"):
+            return
+        assert words[0] in command.commands, f"there is no verb {words[0]!r}"
+        command, words = command.commands[words[0]], words[1:]
+    if words and words[-1] not in ("--help", "-h"):
+        command.make_context("attentio", words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_exist_with_the_options_they_use(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for line in commands(page):
+        for words in simple_commands(line.split("   #")[0]):
+            if words[0] == "attentio":
+                check(words)
+            elif words[0] == "make":
+                assert [word for word in words[1:] if "=" not in word and word not in targets] == []
+
+
+def test_a_command_that_does_not_exist_is_noticed() -> None:
+    for line in (
+        "attentio fly RUN",
+        "attentio view RUN 'Hi.' --gif map.gif",
+        "attentio translate",
+        "attentio data fetch",
+    ):
+        with pytest.raises(Exception, match=r"no verb|No such option|Missing argument"):
+            check(next(simple_commands(line)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    links = _LINK.findall(_COMMENT.sub("", page.read_text(encoding="utf-8")))
+    local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    assert commands(ROOT / "README.md") == commands(ROOT / "README.zh.md")
+
+
+def test_every_verb_has_a_page() -> None:
+    command: Any = typer.main.get_command(app)
+    pages = {path.stem for path in (ROOT / "docs" / "verbs").glob("*.md")}
+    assert set(command.commands) - pages == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_generated_tables_are_current(page: Path) -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    text = page.read_text(encoding="utf-8")
+    assert generate.filled(text) == text, "run: make docs"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any(block.mark for block in blocks(page))],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_marked_blocks_run(page: Path, tiny_run: Path, tmp_path: Path) -> None:
+    from attentio.data.grammar import sample
+
+    pairs = [f"{pair.source}\t{pair.target}\n" for pair in sample(220, seed=5)]
+    (tmp_path / "cmn.txt").write_text("".join(pairs[:200]), encoding="utf-8")
+    (tmp_path / "test.tsv").write_text("".join(pairs[200:]), encoding="utf-8")
+    (tmp_path / "input.txt").write_text("I love you.\n\nWhere is my book?\n", encoding="utf-8")
+    shutil.copytree(tiny_run, tmp_path / "runs" / "mine")
+    for block in blocks(page):
+        if block.mark and block.language == "python":
+            run(f"{shlex.quote(sys.executable)} -c {shlex.quote(block.text)}", tmp_path)
+        elif block.mark:
+            for command, shown in steps(block):
+                status, output = run(command, tmp_path)
+                if block.mark == "same":
+                    assert output == shown, command
+                else:
+                    assert status == 0, f"{command}\n{output}"
+
+
+def run(command: str, folder: Path) -> tuple[int, str]:
+    """Exit status and everything printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode("utf-8")
