@@ -68,6 +68,12 @@ def test_every_pair_once_and_never_over_budget(pairs: list[tuple[int, int]], max
     assert sum(len(batch) > multiple and len(batch) % multiple != 0 for batch in batches) <= 1
 
 
+def test_a_batch_may_fill_its_budget_exactly() -> None:
+    """Three and four pieces and two ends make nine positions a pair, so 36 hold four pairs."""
+    sampler = BatchSampler(np.full(12, 3), np.full(12, 4), max_tokens=36, size_multiple=1)
+    assert [len(batch) for batch in sampler] == [4, 4, 4]
+
+
 @given(pairs=LENGTHS, size=st.integers(1, 9))
 def test_a_number_of_sentences_can_be_the_budget(pairs: list[tuple[int, int]], size: int) -> None:
     batches = list(BatchSampler(*lengths_of(pairs), max_sentences=size, size_multiple=1))

@@ -211,18 +211,20 @@ def test_unseen_characters_of_held_out_text_are_counted(make: Callable[..., Prep
 
 
 def test_what_a_dev_file_holds_is_taken_out_of_training(make: Callable[..., PreparedData], tmp_path: Path) -> None:
-    dev = put(tmp_path, "dev.tsv", [made()[3], ("A new one.", made()[7][1]), ("Entirely new.", "全新的。")])
+    in_dev = [made()[3], ("A new one.", made()[7][1]), (made()[15][0], "另一句。"), ("Entirely new.", "全新的。")]
+    dev = put(tmp_path, "dev.tsv", in_dev)
     data = make(dev=dev, test=0)
     assert data.dev is not None
-    assert data.dev.sources == [made()[3][0], "A new one.", "Entirely new."]
+    assert data.dev.sources == [source_text for source_text, _ in in_dev]
     trained = texts(data)
     assert made()[3] not in trained
     assert made()[7] not in trained
-    assert data.report.dropped == {"in held-out file": 2}
+    assert made()[15] not in trained
+    assert data.report.dropped == {"in held-out file": 3}
     assert data.report.leak is not None
     assert data.report.leak_random is not None
-    assert (data.report.leak.either, round(data.report.leak_random.either, 2)) == (0, 0.67)
-    assert any("2 training pairs share a side with the dev or test file" in note for note in data.report.notes)
+    assert (data.report.leak.either, round(data.report.leak_random.either, 2)) == (0, 0.75)
+    assert any("3 training pairs share a side with the dev or test file" in note for note in data.report.notes)
 
 
 def test_training_data_wholly_inside_the_test_file(make: Callable[..., PreparedData], tmp_path: Path) -> None:
@@ -329,13 +331,15 @@ def test_the_same_preparation_is_not_done_twice(
 
 @pytest.mark.parametrize("change", ["content", "seed", "setting"])
 def test_anything_that_matters_makes_it_anew(make: Callable[..., PreparedData], change: str) -> None:
-    make()
+    first = make()
     settings = {"content": {"pairs": made(300)}, "seed": {"seed": 2}, "setting": {"test": 33}}[change]
     data = make(**settings)
     if change == "content":
         assert data.report.parts[0].read == 330
     elif change == "setting":
         assert data.report.test == 33
+    else:
+        assert data.tests["test"].sources != first.tests["test"].sources
 
 
 def test_two_preparations_are_the_same_bytes(tmp_path: Path) -> None:

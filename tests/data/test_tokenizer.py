@@ -94,6 +94,18 @@ def test_many_lines_at_once_are_each_line_alone(trained: Tokenizer, lines: list[
     assert ids.tolist() == [i for line in lines for i in trained.encode(line)]
 
 
+@given(lines=st.lists(st.text(alphabet="ab. \u2581\u3000", max_size=9), max_size=5))
+def test_many_lines_are_each_line_alone_whatever_their_spaces(trained: Tokenizer, lines: list[str]) -> None:
+    assert trained.encode_lines(lines)[0].tolist() == [i for line in lines for i in trained.encode(line)]
+
+
+def test_a_full_word_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CACHED_WORDS", 3)
+    pieces = train_tokenizer("sentencepiece", ENGLISH)
+    for line in ENGLISH:
+        assert pieces.encode_lines([line, line])[0].tolist() == pieces.encode(line) * 2
+
+
 def test_saved_and_loaded_it_is_the_same(trained: Tokenizer, tmp_path: Path) -> None:
     trained.save(tmp_path / "one.file")
     loaded = load_tokenizer(tmp_path / "one.file")
@@ -226,7 +238,10 @@ def test_too_small_a_vocabulary_says_how_large_it_must_be() -> None:
 
 def test_characters_outside_the_sample_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAMPLE_LINES", 4)
-    lines = ["a cat", "a mat", "a hat", "a bat"] * 8 + ["Ω"]
+    lines = ["a cat", "a mat", "a hat", "a bat"] * 8 + ["a rat", "Ω", "a cat"]
+    sample = module._EvenSample(4)
+    assert list(sample.watch(lines)) == lines
+    assert "Ω" not in sample.lines
     assert train_tokenizer("sentencepiece", lines).unseen("Ω") == []
 
 

@@ -26,7 +26,6 @@ PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>")
 _WORD_MARK = "\u2581"  # SentencePiece's space
 _CACHED_WORDS = 500_000  # of one tokenizer, each with its pieces: some 100 MB at most
-_ODD_SPACE = re.compile(f"  |^ | $|{_WORD_MARK}", re.MULTILINE)
 UNKNOWN = "\ufffd"  # what an unknown piece decodes to
 SAMPLE_LINES = 400_000  # SentencePiece learns its merges from at most this many lines; every character still counts
 KINDS = ("auto", "word", "char", "sentencepiece")
@@ -238,7 +237,7 @@ class SentencePieceTokenizer:
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
         text = "\n".join(lines)
-        if not self._by_word or not lines or _ODD_SPACE.search(text) or text.count("\n") != len(lines) - 1:
+        if not self._by_word or not lines or _WORD_MARK in text or text.count("\n") != len(lines) - 1:
             return _flatten(self._processor.encode(list(lines)))
         # No piece reaches over a space, so a line is its words one after the other, and words recur.
         split = [line.split(" ") for line in lines]
