@@ -17,9 +17,17 @@ from attentio.config import RunConfig, parse_config
 from attentio.data.clean import Cleaner
 from attentio.data.prepare import PreparedData
 from attentio.data.tokenizer import Tokenizer, load_tokenizer
-from attentio.errors import ModelError
+from attentio.errors import ModelError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
-from attentio.train.checkpoint import Checkpoint, load_checkpoint, read_manifest, save_checkpoint, sha256
+from attentio.train.checkpoint import (
+    MANIFEST,
+    Checkpoint,
+    load_checkpoint,
+    read_manifest,
+    save_checkpoint,
+    sha256,
+    standing,
+)
 from attentio.train.loop import Progress
 
 
@@ -91,7 +99,10 @@ def open_model(path: Path, device: torch.device) -> TrainedModel:
     for side in ("source", "target"):
         _check_tokenizer(folder / f"{side}.tokenizer", manifest["files"], manifest["state"]["vocab_sizes"][side])
     tensors, state, _ = load_checkpoint(folder)
-    config = parse_config(state["config"], where=str(folder))
+    try:
+        config = parse_config(state["config"], where=str(folder))
+    except UsageError as error:
+        raise ModelError(f"{error.message}", hint="Was it written by another version?", file=folder) from None
     tokenizers = {side: load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")}
     sizes = tokenizers["source"].vocab_size, tokenizers["target"].vocab_size
     model = build_model(config.model, config.attention, *sizes).to(device)
@@ -111,28 +122,28 @@ def open_model(path: Path, device: torch.device) -> TrainedModel:
 
 def _model_folder(path: Path) -> Path:
     run = Run(path)
+    hint = "Give the folder that `attentio train --out` wrote."
     if not path.is_dir():
-        raise ModelError(
-            f"{path}: no such folder.", hint="Give the folder that `attentio train --out` wrote.", file=path
-        )
-    if (path / "model.safetensors").exists():
+        raise ModelError(f"{path}: no such folder.", hint=hint, file=path)
+    if any((path / name).exists() for name in (MANIFEST, "model.safetensors")):
         return path
-    if not run.model.exists() and run.config.exists():
-        raise ModelError(
-            f"{path} has no model yet.", hint="It is written at the first evaluation of the training.", file=path
-        )
-    if not run.model.exists():
-        raise ModelError(
-            f"{path} is not a run folder.", hint="Give the folder that `attentio train --out` wrote.", file=path
-        )
-    return run.model
+    folder = standing(run.model)
+    if folder.exists():
+        return folder
+    if run.config.exists():
+        hint = "It is written at the first evaluation of the training."
+        raise ModelError(f"{path} has no model yet.", hint=hint, file=path)
+    raise ModelError(f"{path} is not a run folder.", hint=hint, file=path)
 
 
 def _check_tokenizer(path: Path, files: dict[str, dict[str, object]], vocab_size: int) -> None:
     """Compares hashes, not only sizes: pieces of another run in the same number would translate into nonsense."""
     if not path.is_file() or sha256(path) == files[path.name]["sha256"]:
         return  # a missing file is reported with the others
-    found = load_tokenizer(path).vocab_size
+    try:
+        found = load_tokenizer(path).vocab_size
+    except ModelError:
+        return  # damaged, not exchanged: reported with the others
     raise ModelError(
         f"{path} ({found:,} pieces) does not belong to these weights (embedding {vocab_size:,}).",
         hint="Model and tokenizer must come from one run.",

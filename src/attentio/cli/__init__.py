@@ -3,6 +3,7 @@
 Modules of this package import torch, and what needs it, inside functions only, so that `--help` answers at once.
 """
 
+import errno
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ from attentio.cli.evaluate import evaluate
 from attentio.cli.train import train
 from attentio.cli.translate import translate
 from attentio.cli.view import view
-from attentio.errors import AttentioError
+from attentio.errors import AttentioError, ResourceError
 
 # Matrix products are prepared once per shape, and batches come in many shapes; the library's default keeps too few.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
@@ -58,20 +59,47 @@ def options(
 
 def main() -> None:
     """Runs the command line; every error a user can mend is one line and an exit status of its own."""
+    sys.exit(_run())
+
+
+def _run() -> int | str | None:
     try:
-        app()
+        try:
+            app()
+        except SystemExit as end:  # typer ends so, and makes status 1 of a reader that has gone
+            if isinstance(end.__context__, BrokenPipeError):
+                raise end.__context__ from None
+            sys.stdout.flush()
+            return end.code
     except AttentioError as error:
         if "--json" in sys.argv:
             sys.stdout.write(json.dumps({"schema": 1, "error": error.as_dict()}, ensure_ascii=False) + "\n")
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # the reader has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return _fail(str(error), error.exit_status)
+    except BrokenPipeError:  # as with `| head`
+        _abandon_stdout()
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _report(error)
+        _abandon_stdout()
+        place = "" if error.filename is None else f" while writing {error.filename}"
+        return _fail(f"disk full{place}. Free some space and try again.", ResourceError.exit_status)
     except Exception as error:  # the last line of defence: no traceback reaches a terminal
-        with tempfile.NamedTemporaryFile("w", prefix="attentio-", suffix=".log", delete=False, encoding="utf-8") as log:
-            traceback.print_exc(file=log)
-        sys.stderr.write(f"error: internal: {type(error).__name__}: {error}. Please report it with {log.name}\n")
-        sys.exit(1)
+        return _report(error)
+    return None
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    return status
+
+
+def _report(error: Exception) -> int:
+    with tempfile.NamedTemporaryFile("w", prefix="attentio-", suffix=".log", delete=False, encoding="utf-8") as log:
+        traceback.print_exception(error, file=log)
+    return _fail(f"internal: {type(error).__name__}: {error}. Please report it with {log.name}", 1)
+
+
+def _abandon_stdout() -> None:
+    """What is still to be written goes nowhere, also when Python flushes it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from attentio.errors import MissingExtra
+
 # In neither corpus: whoever reads them here can judge the translations for themselves.
 SENTENCES = (
     "I love you.",
@@ -57,8 +59,8 @@ def demo(
         typer.echo(f"\npicture      {out / 'attention.png'}")
         if picture.message:
             sys.stderr.write(f"note: {picture.message}\n")
-    except ImportError:
-        sys.stderr.write("note: no picture was drawn: matplotlib is not installed\n")
+    except MissingExtra as error:
+        sys.stderr.write(f"note: no picture was drawn: {error}\n")
     typer.echo(f'translator   {out}: attentio translate {out}, attentio view {out} "I love you."')
     typer.echo(f"log          {out / 'log.jsonl'}, data report {out / 'data' / 'report.json'}")
     typer.echo("your own     attentio train cmn.txt --out runs/mine   (English TAB Chinese, or any two languages)")

@@ -1,6 +1,7 @@
 """`attentio evaluate`: how good a run is on held-out text."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,14 +33,21 @@ def evaluate(
 
     translator = Translator.load(run, device=device)
     results = score_run(translator, run, test, beam=beam, length_penalty=length_penalty, resamples=resamples)
+    worst = min(result["chrf"]["value"] for result in results.values())
+    failed = None
+    if min_chrf is not None and worst < min_chrf:
+        failed = QualityGate(f"chrF2 {worst:.2f} is below --min-chrf {min_chrf:g}.")
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "run": str(run), "beam": beam, "tests": results}, ensure_ascii=False))
+        shown: dict[str, Any] = {"schema": 1, "run": str(run), "beam": beam, "tests": results}
+        if failed is not None:
+            shown["error"] = failed.as_dict()
+        typer.echo(json.dumps(shown, ensure_ascii=False))
     else:
         for line in describe(results):
             typer.echo(line)
-    worst = min(result["chrf"]["value"] for result in results.values())
-    if min_chrf is not None and worst < min_chrf:
-        raise QualityGate(f"chrF2 {worst:.2f} is below --min-chrf {min_chrf:g}.")
+    if failed is not None:  # not raised: the one JSON object has been printed
+        sys.stderr.write(f"error: {failed}\n")
+        raise typer.Exit(failed.exit_status)
 
 
 def score_run(
@@ -145,4 +153,6 @@ def _test_sets(run: Path, test: Path | None, translator: "Translator") -> "dict[
     sources = trained.source_cleaner.lines([pair.source for pair in pairs])
     targets = trained.target_cleaner.lines([pair.target for pair in pairs])
     kept = [(source, target) for source, target in zip(sources, targets, strict=True) if source and target]
+    if not kept:
+        raise DataError(f"{test} has no pair with text on both sides.", file=test)
     return {test.stem: HeldOut.from_pairs(test.stem, kept)}

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -100,15 +101,44 @@ def run_training(
         return _dry_run(config, out, say)
     from attentio.run import Run
 
+    _check(config)
     run = Run(out)
     if overwrite:
-        for path in (run.config, run.log):
-            path.unlink(missing_ok=True)
-        for path in (run.data, run.checkpoints, run.model):
-            shutil.rmtree(path, ignore_errors=True)
+        _clear(run)
     _claim(run, config)
     data = _prepare(run, config, say)
     return _train(run, config, data, say, quiet=quiet)
+
+
+def _check(config: "RunConfig") -> None:
+    """Finds mistakes in the settings before anything is read, written or removed: missing files, impossible models."""
+    from attentio.data.passes import Parts
+    from attentio.train.footprint import footprint
+    from attentio.train.loop import resolve_device
+
+    Parts.of(config.data)
+    resolve_device(config.train.device)
+    footprint(config, 5, 5)
+
+
+def _clear(run: "Run") -> None:
+    """Removes a run, and nothing else: a folder that is no run folder may hold a `data` or `model` of another kind."""
+    if not run.folder.exists() or (run.folder.is_dir() and not any(run.folder.iterdir())):
+        return
+    try:
+        sections = tomllib.loads(run.config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        sections = {}
+    if not sections.keys() >= {"data", "model", "attention", "train"}:  # of any version, so its values are not read
+        raise _no_run_folder(run)
+    for path in (run.checkpoints, run.model, run.data):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (run.log, run.config):
+        path.unlink(missing_ok=True)
+
+
+def _no_run_folder(run: "Run") -> UsageError:
+    return UsageError(f"{run.folder} is not empty and is no run folder.", hint="Choose another --out.")
 
 
 def _train(run: "Run", config: "RunConfig", data: "PreparedData", say: Any, *, quiet: bool) -> dict[str, Any]:
@@ -181,8 +211,8 @@ def _claim(run: "Run", config: "RunConfig") -> None:
                 hint="Choose another --out, or --overwrite it.",
             )
         return
-    if run.folder.exists() and not run.config.exists() and any(run.folder.iterdir()):
-        raise UsageError(f"{run.folder} is not empty and is no run folder.", hint="Choose another --out.")
+    if run.folder.exists() and not run.config.exists() and (run.folder.is_file() or any(run.folder.iterdir())):
+        raise _no_run_folder(run)
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
         run.config.write_text(dump_config(config), encoding="utf-8")

@@ -1,9 +1,9 @@
 """`attentio translate`: lines in, lines out."""
 
+import errno
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -124,13 +124,14 @@ def _read(files: list[Path]) -> Iterator[str]:
 def _from_stdin() -> Iterator[str]:
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
-            yield line.decode("utf-8").rstrip("\r\n").removeprefix("\ufeff")
+            text = line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"standard input line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02X}).",
                 hint="Convert it, for instance with iconv -f GB18030 -t UTF-8.",
                 line=number,
             ) from None
+        yield text.removeprefix("\ufeff") if number == 1 else text
 
 
 class _Output:
@@ -145,12 +146,13 @@ class _Output:
             sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
             self._file = sys.stdout
         else:
+            self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
             try:
-                handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+                if self._path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                self._file = self._partial.open("w", encoding="utf-8", newline="\n")
             except OSError as error:
                 raise DataError(f"{self._path}: cannot be written ({error.strerror}).", file=self._path) from None
-            self._partial = Path(name)
-            self._file = os.fdopen(handle, "w", encoding="utf-8", newline="\n")
         return self
 
     def lines(self, lines: list[str]) -> None:

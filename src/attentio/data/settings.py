@@ -1,5 +1,6 @@
 """The settings of the data pipeline, declared once: defaults, bounds and meanings. Imports nothing but pydantic."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -65,6 +66,6 @@ class DataConfig(BaseModel):
             raise ValueError(f"{len(self.train)} source files but {len(self.target)} target files")
         for name in ("dev", "test"):
             held = getattr(self, name)
-            if isinstance(held, int | float) and (held < 0 or (isinstance(held, float) and held >= 1)):
+            if isinstance(held, int | float) and not (0 <= held < (1 if isinstance(held, float) else math.inf)):
                 raise ValueError(f"{name} is a count, a share below 1, or a file")
         return self

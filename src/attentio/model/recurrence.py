@@ -155,7 +155,9 @@ class _LSTMOverTime(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         d_hiddens, d_cells = grad_outputs
         gates, hiddens, cells, squashed, weight = cast(tuple[Tensor, ...], ctx.saved_tensors)
         steps, _, width = gates.shape

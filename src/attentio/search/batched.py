@@ -41,7 +41,8 @@ def search_batches(
         source, lengths = padded([sources[i] for i in indices], device)
         limits = [max_target_length(len(sources[i])) for i in indices]
         if config.beam_size == 1:
-            found = [[hypothesis] for hypothesis in greedy_search(model, source, lengths, limits)]
+            best = greedy_search(model, source, lengths, limits, length_penalty=config.length_penalty)
+            found = [[hypothesis] for hypothesis in best]
         else:
             found = beam_search(
                 model, source, lengths, limits, beam_size=config.beam_size, length_penalty=config.length_penalty

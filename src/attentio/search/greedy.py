@@ -11,10 +11,12 @@ NEVER = [0, BOS_ID]  # padding and beginning-of-sentence are no output
 
 
 @torch.inference_mode()
-def greedy_search(model: Seq2Seq, source: Tensor, lengths: Tensor, max_lengths: list[int]) -> list[Hypothesis]:
+def greedy_search(
+    model: Seq2Seq, source: Tensor, lengths: Tensor, max_lengths: list[int], *, length_penalty: float = 1.0
+) -> list[Hypothesis]:
     """Translates source (B, S), lengths (B,); sentence b ends with eos or after max_lengths[b] tokens.
 
-    Finished sentences leave the batch. The score is the sum of the log-probabilities.
+    Finished sentences leave the batch. The score is that of a beam search with the same `length_penalty`.
     """
     state = model.decoder.start(model.encode(source, lengths))
     tokens = source.new_full((source.shape[0],), BOS_ID)
@@ -33,7 +35,7 @@ def greedy_search(model: Seq2Seq, source: Tensor, lengths: Tensor, max_lengths: 
         for choice, sentence in zip(choices, sentences, strict=True):
             totals[sentence] += choice.log_prob
             if choice.token == EOS_ID or length >= max_lengths[sentence]:
-                found[sentence] = trail.read(choice, totals[sentence], length_penalty=0)
+                found[sentence] = trail.read(choice, totals[sentence], length_penalty)
             else:
                 going.append(choice.row)
         if not going:

@@ -9,8 +9,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -23,6 +24,9 @@ from attentio.errors import ModelError, ResourceError
 MANIFEST = "manifest.json"
 TENSORS = ".safetensors"
 SCHEMA = 1
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_OS_ERROR = re.compile(r"os error (\d+)", re.IGNORECASE)
+_STEP = re.compile(r"\.?step-(\d+)(?:\.old)?")
 
 
 class Checkpoint(NamedTuple):
@@ -65,8 +69,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Reads what `save_checkpoint` wrote; raises ModelError naming the file that is missing, cut short or altered."""
-    if not folder.exists() and _old(folder).exists():  # killed between the two renames of `save_checkpoint`
-        folder = _old(folder)
+    folder = standing(folder)
     manifest = read_manifest(folder)
     tensors: dict[str, dict[str, Tensor]] = {}
     files: dict[str, bytes] = {}
@@ -83,6 +86,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(tensors, manifest["state"], files)
 
 
+def standing(folder: Path) -> Path:
+    """Where the checkpoint `folder` is now: aside, if its writer was killed between the two renames that replace it."""
+    return _old(folder) if not folder.exists() and _old(folder).exists() else folder
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a checkpoint or of a run's model; raises ModelError when there is none or it is unreadable."""
     path = folder / MANIFEST
@@ -96,6 +104,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: not valid JSON ({error}).", code="E_MODEL_CORRUPT", file=path) from None
     if not isinstance(manifest, dict) or cast(dict[str, object], manifest).get("schema") != SCHEMA:
         raise ModelError(f"{path}: written by another version of Attentio.", code="E_MODEL_SCHEMA", file=path)
+    for key in ("files", "state"):
+        if not isinstance(cast(dict[str, object], manifest).get(key), dict):
+            raise ModelError(f"{path}: no table of {key} in it.", code="E_MODEL_CORRUPT", file=path)
     return cast(dict[str, Any], manifest)
 
 
@@ -112,14 +123,14 @@ def verify(path: Path, expected: Mapping[str, Any]) -> None:
         raise ModelError(f"{path} was altered (its SHA-256 differs).", hint=hint, code="E_MODEL_CORRUPT", file=path)
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint under `folder`, or None; a damaged newest one gives way to the one before it."""
-    found = sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
-    for path in found:
+def latest_checkpoint(folder: Path, note: Callable[[str], None]) -> Path | None:
+    """The newest whole checkpoint under `folder`, or None; damaged ones are noted and passed over."""
+    for path in map(standing, _steps(folder)):
         try:
             for name, expected in read_manifest(path)["files"].items():
                 verify(path / name, expected)
-        except ModelError:
+        except ModelError as error:
+            note(f"passed over a damaged checkpoint: {error.message}")
             continue
         return path
     return None
@@ -127,8 +138,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 def prune_checkpoints(folder: Path, keep: int) -> None:
     """Removes all but the newest `keep` checkpoints, and what an interrupted write left behind."""
-    found = sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
-    for path in [*found[keep:], *folder.glob(".step-*")]:
+    for path in [*_steps(folder)[keep:], *folder.glob(".step-*")]:
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -144,6 +154,13 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _steps(folder: Path) -> list[Path]:
+    """The places of all checkpoints under `folder`, whole or not, newest first."""
+    matches = [_STEP.fullmatch(path.name) for path in folder.glob("*")]
+    steps = {int(match[1]) for match in matches if match is not None}
+    return [folder / f"step-{step}" for step in sorted(steps, reverse=True)]
 
 
 def _old(folder: Path) -> Path:
@@ -163,10 +180,18 @@ def _full_disk_is_an_error(folder: Path) -> Generator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        # safetensors wraps the operating system's error in its own, as text
-        if getattr(error, "errno", None) != errno.ENOSPC and "os error 28" not in str(error).lower():
-            raise
         shutil.rmtree(folder.with_name(f".{folder.name}.partial"), ignore_errors=True)
+        # safetensors wraps the operating system's error in its own, as text
+        wrapped = _OS_ERROR.search(str(error))
+        number = error.errno if isinstance(error, OSError) else int(wrapped[1]) if wrapped else None
+        if number not in FULL_DISK:
+            reason = os.strerror(number) if number is not None else str(error)
+            raise ResourceError(
+                f"{folder} cannot be written ({reason}).",
+                hint="The checkpoint before it is kept; mend this and run the same command again.",
+                code="E_DISK",
+                file=folder,
+            ) from None
         free = shutil.disk_usage(folder.parent).free
         raise ResourceError(
             f"disk full while saving {folder} ({free / 1e6:,.0f} MB free).",

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import torch
+
 from attentio.config import RunConfig
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import build_model
@@ -16,7 +18,8 @@ CHECKPOINTS_AT_ONCE = 3
 
 def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[int, int]:
     """The number of parameters, and a rough estimate of the memory of training in bytes (within a factor of two)."""
-    parameters = build_model(config.model, config.attention, source_vocab, target_vocab).num_parameters()
+    with torch.device("meta"):  # shapes without numbers
+        parameters = build_model(config.model, config.attention, source_vocab, target_vocab).num_parameters()
     model = config.model
     layers = model.encoder_layers + model.decoder_layers
     # per token: about ten vectors kept by each recurrent layer, six elsewhere, two rows of logits for half the tokens

@@ -18,7 +18,7 @@ from torch import Tensor
 from attentio.config import RunConfig, TrainConfig
 from attentio.data.batch import Batch, BatchSampler, collate
 from attentio.data.corpus import EncodedCorpus
-from attentio.errors import ResourceError
+from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train.average import RunningAverage
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
@@ -94,17 +94,19 @@ def train(
     )
     plan = StepPlan.of(settings, steps_per_epoch=len(sampler))
     progress = Progress()
+    parts = 1  # in which the gradient of a batch is computed
 
-    if (newest := latest_checkpoint(checkpoints)) is not None:
+    if (newest := latest_checkpoint(checkpoints, reporter.note)) is not None:
         tensors, state, _ = load_checkpoint(newest)
         model.load_own_tensors(tensors["weights"])
         if average.model is not model:
             average.model.load_own_tensors(tensors["average"])
         _load_optimizer(optimizer, model, tensors["optimizer"])
-        torch.set_rng_state(tensors["random"]["cpu"])
+        _set_random_state(tensors["random"], device)
         sampler.load_state_dict(state["sampler"])
         plan = StepPlan(**state["plan"])
         progress = Progress(**state["progress"])
+        parts = state["parts"]
     evaluate_every = settings.evaluate_every or max(50, len(sampler))
 
     def backward(model: Seq2Seq, batch: Batch, parts: int) -> float:
@@ -121,15 +123,19 @@ def train(
         groups = {
             "weights": model.own_tensors(),
             "optimizer": _optimizer_tensors(optimizer, model),
-            "random": {"cpu": torch.get_rng_state()},
+            "random": _random_state(device),
         }
         if average.model is not model:
             groups["average"] = average.model.own_tensors()
-        state = {"progress": asdict(progress), "sampler": sampler.state_dict(), "plan": asdict(plan)}
+        state = {
+            "progress": asdict(progress),
+            "sampler": sampler.state_dict(),
+            "plan": asdict(plan),
+            "parts": parts,
+        }
         save_checkpoint(checkpoints / f"step-{progress.step}", Checkpoint(groups, state))
         prune_checkpoints(checkpoints, keep=2)
 
-    parts = 1
     saved_at = progress.seconds
     began = time.perf_counter() - progress.seconds  # everything counts: evaluating and saving, too
     batches = iter(sampler)
@@ -152,13 +158,18 @@ def train(
         model.train()
         try:
             loss = backward(model, batch, parts)
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
             optimizer.zero_grad(set_to_none=True)
             parts *= 2
             if parts > MOST_PARTS:
                 raise _out_of_memory(batch, device) from None
             reporter.note(f"out of memory: from here on each batch is computed in {parts} parts")
-            loss = backward(model, batch, parts)
+            try:
+                loss = backward(model, batch, parts)
+            except (RuntimeError, MemoryError) as again:
+                raise (_out_of_memory(batch, device) if _is_out_of_memory(again) else again) from None
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -193,7 +204,7 @@ def train(
                 progress = replace(progress, stale_evaluations=progress.stale_evaluations + 1)
             progress = replace(progress, dev_chrf=chrf, seconds=time.perf_counter() - began)
             reporter.evaluated(progress, epoch=epoch)
-            if settings.patience is not None and progress.stale_evaluations >= settings.patience:
+            if 0 < settings.patience <= progress.stale_evaluations:
                 over = over or "no better dev chrF"
         progress = replace(progress, ended=over)
         if over is not None and evaluate is None:
@@ -209,10 +220,33 @@ def train(
 def resolve_device(device: str) -> torch.device:
     """The device of that name; "auto" is cuda, mps or cpu, the first that is there."""
     if device != "auto":
-        return torch.device(device)
+        return _named_device(device)
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _named_device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}.", hint="One of: auto, cpu, cuda, cuda:1, mps.") from None
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= there.get(device.type, 0):
+        raise UsageError(f"this machine has no device {name!r}.", hint="Try --device auto, and see `attentio doctor`.")
+    return device
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    """The generators that training draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
+
+
+def _set_random_state(states: Mapping[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def _optimizer(model: Seq2Seq, settings: TrainConfig) -> torch.optim.AdamW:
@@ -252,6 +286,11 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
         for source, source_lengths, target_in, target_out in chunks
         if len(source)
     ]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """On a GPU torch has a class for it; on a CPU only words."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
 
 def _out_of_memory(batch: Batch, device: torch.device) -> ResourceError:

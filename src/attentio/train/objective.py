@@ -41,7 +41,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, targets: Tensor, num_real: int, smoothing: float) -> Tensor:
         vocab_size = logits.shape[-1]
         gradient = torch.empty_like(logits)
-        loss = logits.new_zeros((), dtype=torch.float32)
+        loss = logits.new_zeros((), dtype=torch.promote_types(logits.dtype, torch.float32))
         for rows, goal, out in zip(
             logits.split(ROWS_AT_ONCE), targets.split(ROWS_AT_ONCE), gradient.split(ROWS_AT_ONCE), strict=True
         ):
@@ -58,6 +58,8 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None, None, None]:
         (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
         return gradient * grad_outputs[0].to(gradient.dtype), None, None, None
