@@ -1143,7 +1143,8 @@ identity 3
   is#2 this#1 <your {thing|device|vehicle|found}> ? = 这#1 是#2 <your {}> 吗 ？
   is#2 that#1 <your {kin|mate|boss|home}> ? = 那#1 是#2 <your {}> 吗 ？
   this#1 is#9 not#2 <my {thing|device|vehicle|found}> . = 这#1 不#2 是#9 <my {}> 。
-  <third> be.third#1 <my {mate|boss}> . = <third> 是#1 <my {}> 。
+  <third> be.third#1 my#2 <bare {mate|boss}> . = <third> 是#1 我#2 的#2 <bare {}> 。
+  [ .5] <name> be.name#1 <notmine> <bare {mate|boss}> . = <name> 是#1 <notmine> <bare {}> 。
   [ .5] what#1 is#2 this#3 ? = 这#3 是#2 什么#1 ？
   [ .5] what#1 is#2 that#3 ? = 那#3 是#2 什么#1 ？
 
@@ -1430,7 +1431,8 @@ also 3
 all-both 3
   <several> be.several#1 all#2 <adj {feel|trait}> . = <several> 都#2 很#1 <adj {}> 。
   <several> all#1 like#2 <fond> . = <several> 都#1 喜欢#2 <fond> 。
-  <several> be.several#1 all#2 <plural job> . = <several> 都#2 是#1 <plural job> 。
+  we#3 are#1 all#2 <plural job> . = 我们#3 都#2 是#1 <plural job> 。
+  [ .5] they#3 are#1 all#2 <plural job> . = 他们#3 都#2 是#1 <plural job> 。
   <name> and#1 <name2> are#2 both#3 <plural job> . = <name> 和#1 <name2> 都#3 是#2 <plural job> 。
   <name> and#1 <name2> both#3 like#2 <fond> . = <name> 和#1 <name2> 都#3 喜欢#2 <fond> 。
   <whose> <plural {thing|wear|read}> are#1 all#2 new#3 . = <whose> <plural {}> 都#2 是#1 新#3 的 。

@@ -264,7 +264,7 @@ _QUALIFIED = frozenset(("obj", "a", "that", "the", "own", "num"))
 # Classes of which one does not say "my" as a matter of course.
 _UNOWNED = frozenset(("film", "food", "fruit", "drink", "song", "asked", "place", "animal", "wild", "write", "told"))
 # Things of which one has two or three rather than nine.
-_FEW = frozenset(("home", "vehicle", "device", "sibling", "pet", "furniture"))
+_FEW = frozenset(("home", "vehicle", "device", "sibling", "pet", "furniture", "nature"))
 _SPOUSES = {"wife": ("my", "his", "your"), "husband": ("my", "her", "your")}
 _COLORED = frozenset(("wear", "vehicle", "bike", "puton"))
 _FEMALE = frozenset(row[0] for row in lexicon.lines(lexicon.NOUNS) if "her" in row) | {"woman", "girl", "nurse"}
