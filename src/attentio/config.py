@@ -42,6 +42,9 @@ class ModelConfig(BaseModel):
     encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 1
     decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 1
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
+    lexical_memory: Annotated[
+        bool, Field(description="add the source embeddings to the encoder states that attention looks at")
+    ] = True
     tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
         True
     )
@@ -110,7 +113,7 @@ class RunConfig(BaseModel):
 
 PRESETS: dict[str, Settings] = {
     "notebook": {
-        "data": {"source_tokenizer": "word", "target_tokenizer": "char", "dev": 0, "test": 0},
+        "data": {"source_tokenizer": "word", "target_tokenizer": "char", "script": "keep", "dev": 0, "test": 0},
         "model": {
             "query": "previous",
             "embedding_size": 128,
@@ -118,6 +121,7 @@ PRESETS: dict[str, Settings] = {
             "encoder_layers": 1,
             "decoder_layers": 1,
             "dropout": 0.0,
+            "lexical_memory": False,
             "tie_embeddings": False,
         },
         "attention": {"score": "dot"},

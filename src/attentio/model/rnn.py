@@ -52,14 +52,28 @@ class RNNState(NamedTuple):
 
 
 class RNNEncoder(nn.Module):
-    """Bidirectional layers, each reading the concatenated outputs of the one below."""
+    """Bidirectional layers, each reading the concatenated outputs of the one below.
+
+    With `lexical` a token's own embedding is added to what the top layer says of it (as in Gehring 2017, section 3.3):
+    the decoder then attends to words, not only to places in a sentence.
+    """
 
     def __init__(
-        self, embedding: TokenEmbedding, *, cell: str, hidden_size: int, num_layers: int, dropout: float
+        self,
+        embedding: TokenEmbedding,
+        *,
+        cell: str,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+        lexical: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = embedding
         width = embedding.table.shape[1]
+        self.lexical: nn.Module | None = None
+        if lexical:
+            self.lexical = nn.Identity() if width == hidden_size else nn.Linear(width, hidden_size, bias=False)
         self.layers = nn.ModuleList(
             Bidirectional(cell, width if n == 0 else hidden_size, hidden_size) for n in range(num_layers)
         )
@@ -70,9 +84,12 @@ class RNNEncoder(nn.Module):
         time = torch.arange(source.shape[1], device=source.device)
         mask = time < lengths[:, None]  # (B, S)
         mirror = mirror_indices(lengths, source.shape[1])
-        states = self.embedding(source.t())  # (S, B, E)
+        embedded = self.embedding(source.t())  # (S, B, E)
+        states = embedded
         for layer in self.layers:
             states = self.dropout(layer(states, mirror))  # (S, B, H)
+        if self.lexical is not None:
+            states = states + self.lexical(embedded)
         states = states.transpose(0, 1)  # (B, S, H)
         ends = states[torch.arange(source.shape[0], device=source.device), lengths - 1]  # last token, read forwards
         half = ends.shape[-1] // 2

@@ -65,7 +65,12 @@ def build_model(model: ModelConfig, attention: AttentionConfig, source_vocab: in
     source_embedding = TokenEmbedding(source_vocab, model.embedding_size, model.dropout)
     target_embedding = TokenEmbedding(target_vocab, model.embedding_size, model.dropout)
     encoder = RNNEncoder(
-        source_embedding, cell=model.cell, hidden_size=hidden, num_layers=model.encoder_layers, dropout=model.dropout
+        source_embedding,
+        cell=model.cell,
+        hidden_size=hidden,
+        num_layers=model.encoder_layers,
+        dropout=model.dropout,
+        lexical=model.lexical_memory,
     )
     try:
         cross = Attention(
