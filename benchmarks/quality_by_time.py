@@ -2,9 +2,9 @@
 
     python benchmarks/quality_by_time.py DATA [--minutes 10] [--seeds 1 2] [--preset base] [-o section.key=value ...]
 
-Trains once for each seed through the command line, scores the held-out test greedily and with a beam, and prints a table with
-the bootstrap interval of each run and the mean over seeds; with --out also as JSON. The seed also moves the split, so the
-spread over seeds holds both.
+Trains once for each seed through the command line, scores the held-out test greedily and with a beam, and prints a
+table with the bootstrap interval of each run and the mean over seeds; with --out also as JSON. The seed also moves the
+split, so the spread over seeds holds both.
 """
 
 import argparse

@@ -77,7 +77,7 @@ def check(words: list[str]) -> None:
             return
         assert words[0] in command.commands, f"there is no verb {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]
-    if words and words[-1] not in ("--help", "-h"):
+    if not hasattr(command, "commands") and words[-1:] not in (["--help"], ["-h"]):
         command.make_context("attentio", words)
 
 
