@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from attentio.cli import config, data
+from attentio.cli import attention, config, data
 from attentio.cli.align import align
 from attentio.cli.demo import demo
 from attentio.cli.doctor import doctor
@@ -36,7 +36,7 @@ app = typer.Typer(
 for verb in (train, translate, evaluate, view, align, demo, doctor):
     app.command()(verb)
 app.add_typer(data.app, name="data")
-
+app.add_typer(attention.app, name="attention")
 app.add_typer(config.app, name="config")
 
 
