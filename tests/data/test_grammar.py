@@ -173,7 +173,7 @@ def test_the_same_seed_gives_the_same_pairs_in_every_process() -> None:
 
 def test_the_first_thousand_pairs_are_frozen() -> None:
     """Changing the grammar changes every trained model and every measured number: do it knowingly."""
-    assert digest(sample(1000, 1)) == "88166179cf41e5d34b51a583aa49a1eab6fbb4996a789be29cecba1442d7648c"
+    assert digest(sample(1000, 1)) == "03df3a9e02ebe15e7a7347cdc12f9ef89d96de7320304469974a9f1b6afbd53f"
 
 
 def test_another_seed_gives_other_pairs() -> None:
@@ -305,7 +305,7 @@ def test_few_chinese_sentences_have_several_english_ones(pairs: list[GrammarPair
 
 def test_agreement(pairs: list[GrammarPair]) -> None:
     wrong = re.compile(
-        r"\b(he|she) (like|want|have|do|go|read|eat|drink|know|live|are|were|am)\b|"
+        r"\b(he|she) (like|want|have|do|go|eat|drink|know|live|are|were|am)\b|"
         r"\b(they|we|you) (likes|wants|has|does|goes|reads|eats|drinks|knows|lives|is|was|am)\b|"
         r"\bi (likes|wants|has|does|is|are|were)\b|\ba [aeio]\w+|\ba (umbrella|uncle)|\ban [bcdfgjklmnpqrstvwxyz]\w+|"
         r"\b(two|three|four|five|six|seven|eight|nine|ten) (book|cat|child|man|knife|car|cup|year|hour)\b|"
@@ -338,7 +338,8 @@ def test_two_is_liang_before_a_measure_word(pairs: list[GrammarPair]) -> None:
         for number, following in pairwise(pair.target_words):
             assert (number, following) != ("二", following) or following not in measures, pair.target
             assert (number, following) not in {("两", "号"), ("两", "十")}, pair.target
-    assert any("两本" in pair.target for pair in pairs)
+    counted = {pair for pair in pairs for a, b in pairwise(pair.target_words) if a == "两" and b in measures}
+    assert len(counted) >= 50
 
 
 def test_chinese_shape(pairs: list[GrammarPair]) -> None:

@@ -406,7 +406,7 @@ known
 
 owned
   [ 2] <a {device|thing|pet|vehicle}> = <a {}>
-  [ 2] <num {device|thing|pet|read}> = <num {}>
+  [ 5] <num {device|thing|pet|print}> = <num {}>
   [ 1] <a sibling> = <a sibling>
   [ 1] <num sibling> = <num sibling>
   [ .5] many#1 friends#2 = 很多#1 朋友#2

@@ -239,7 +239,7 @@ _PLURAL_BE = {"be": "are", "was": "were"}
 # n: going on now, p: past, d: habit, w: wish, ability, command, x: denied, e: ever done, k: skill
 _COUNT_DETERMINERS = {
     "n": (("a", 5), ("the", 2), ("own", 2), ("this", 1)),
-    "p": (("a", 5), ("the", 2), ("own", 2), ("this", 1), ("that", 1), ("num", 3)),
+    "p": (("a", 5), ("the", 2), ("own", 2), ("this", 1), ("that", 1), ("num", 5)),
     "d": (("many", 1),),
     "w": (("a", 5), ("the", 1), ("own", 1), ("this", 2), ("that", 1), ("num", 1)),
     "x": (("role", 4), ("the", 1), ("own", 1), ("this", 1), ("that", 1)),
@@ -324,6 +324,8 @@ def _adjective_choice(kind: str, attributive: bool) -> tuple[tuple[lexicon.Adjec
 
 _COLOR_CHOICE = _choice("color", (word.english for word in _COLORS))
 _LIST_CHOICES = {name: _choice(name, (row[0] for row in rows)) for name, rows in _LISTS.items()}
+# One has two or three of a thing more often than nine.
+_LIST_CHOICES["count"] = _choice("count", (row[0] for row in _LISTS["count"]), (5, 4, 3, 2, 1, 1, 1, 1, 1))
 _PRONOUN_CHOICE = _choice("pronoun", _PRONOUNS, (4, 3, 3, 3, 2, 2))
 
 
