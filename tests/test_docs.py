@@ -5,6 +5,7 @@ run. All blocks of a page share a folder: a parallel file `cmn.txt`, a `test.tsv
 """
 
 import importlib.util
+import io
 import os
 import re
 import shlex
@@ -12,13 +13,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 import typer
 
-from attentio.cli import app
+from attentio.cli import app, main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -157,16 +160,31 @@ def test_marked_blocks_run(page: Path, tiny_run: Path, tmp_path: Path) -> None:
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:
-    """Exit status and everything printed."""
+    """Exit status and everything printed; a plain `attentio` command runs in this process, which saves its imports."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
+    settings = {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
+    if command.startswith("attentio ") and not re.search(r"[|;&<>$`]", command):
+        with patch.dict(os.environ, settings):
+            return run_here(shlex.split(command), folder)
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env=environment,
+        env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         check=False,
     )
     return done.returncode, done.stdout.decode("utf-8")
+
+
+def run_here(words: list[str], folder: Path) -> tuple[int, str]:
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    status: Any = 0
+    with chdir(folder), redirect_stdout(printed), redirect_stderr(printed), patch.object(sys, "argv", words):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+    printed.seek(0)
+    return status, printed.read()
