@@ -81,6 +81,12 @@ class TrainConfig(BaseModel):
     ] = "cosine"
     weight_decay: Annotated[float, Field(ge=0, description="decoupled weight decay of AdamW")] = 0.01
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="mass spread over the whole vocabulary")] = 0.1
+    guided_alignment: Annotated[
+        float,
+        Field(
+            ge=0, description="weight of a loss that draws attention to known word links; only the small world has them"
+        ),
+    ] = 0.2
     clip_norm: Annotated[float, Field(gt=0, description="largest gradient norm")] = 1.0
     average_decay: Annotated[
         float, Field(ge=0, lt=1, description="decay of the running average of the weights; 0 keeps the last weights")

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -41,6 +42,10 @@ class AttentionRecorder:
     ) -> None:
         for handle in self._handles:
             handle.remove()
+
+    def layers_weights(self) -> list[Tensor]:
+        """(B, H, T, S) of each layer: what was seen of a whole target, at once or step by step."""
+        return [torch.cat(steps, dim=2) for steps in self.steps.values()]
 
     def clear(self) -> None:
         """Forgets the steps so far: the next search begins at step 0."""

@@ -161,6 +161,7 @@ def _train(run: "Run", config: "RunConfig", data: "PreparedData", say: Any, *, q
             data.train,
             sizes,
             run.checkpoints,
+            links=data.train_links,
             evaluate=dev,
             publish=lambda model, progress: publish_model(run, config, data, model, progress),
             reporter=reporter,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from attentio.data.corpus import EncodedCorpus, Side
+from attentio.data.links import TokenLinks
 from attentio.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 # Widths of the bands of target lengths that are tried: the smaller the corpus for its batches, the wider is best.
@@ -28,11 +29,26 @@ class Batch(NamedTuple):
     target_in: torch.Tensor  # (B, T) int64, begins with bos
     target_out: torch.Tensor  # (B, T) int64, ends with eos, padded with 0
     num_target_tokens: int  # positions of target_out that are not padding
+    links: torch.Tensor | None = None  # (L, 3) known links, where there are any: row, target and source position
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
         source, source_lengths, target_in, target_out = (t.to(device, non_blocking=True) for t in self[:4])
-        return Batch(source, source_lengths, target_in, target_out, self.num_target_tokens)
+        links = None if self.links is None else self.links.to(device, non_blocking=True)
+        return Batch(source, source_lengths, target_in, target_out, self.num_target_tokens, links)
+
+    def halves(self) -> "list[Batch]":
+        """The batch as two of half as many pairs, or as it is when it has but one."""
+        middle = len(self.source) // 2
+        return [self._rows(0, middle), self._rows(middle, len(self.source))] if middle else [self]
+
+    def _rows(self, start: int, end: int) -> "Batch":
+        source, source_lengths, target_in, target_out = (tensor[start:end] for tensor in self[:4])
+        links = self.links
+        if links is not None:
+            links = links[(links[:, 0] >= start) & (links[:, 0] < end)] - links.new_tensor([start, 0, 0])
+        num_target_tokens = int((target_out != PAD_ID).sum())
+        return Batch(source, source_lengths, target_in, target_out, num_target_tokens, links)
 
 
 class BatchSampler:
@@ -135,8 +151,14 @@ def sequential_batches(corpus: EncodedCorpus, max_tokens: int) -> Iterator[npt.N
         yield order[start:end]
 
 
-def collate(corpus: EncodedCorpus, indices: npt.NDArray[np.int64], *, length_multiple: int = 1) -> Batch:
-    """The pairs of `indices` as padded tensors; S and T are rounded up to `length_multiple`."""
+def collate(
+    corpus: EncodedCorpus,
+    indices: npt.NDArray[np.int64],
+    *,
+    length_multiple: int = 1,
+    links: TokenLinks | None = None,
+) -> Batch:
+    """The pairs of `indices` as padded tensors, with their `links`; S and T are rounded up to `length_multiple`."""
     source, source_lengths = _gather(corpus.source, indices, length_multiple)
     target, target_lengths = _gather(corpus.target, indices, length_multiple)
     target_in = np.empty_like(target)
@@ -149,6 +171,7 @@ def collate(corpus: EncodedCorpus, indices: npt.NDArray[np.int64], *, length_mul
         torch.from_numpy(target_in),
         torch.from_numpy(target),
         int(target_lengths.sum()),
+        None if links is None else torch.from_numpy(links.batch(indices)),
     )
 
 

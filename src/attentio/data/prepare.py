@@ -17,6 +17,7 @@ from typing import Any, Self
 from attentio.data.clean import Cleaner
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import HeldOut, LinkedPair, write_links, write_pairs
+from attentio.data.links import TokenLinks
 from attentio.data.passes import (
     Cleaned,
     Kept,
@@ -31,13 +32,15 @@ from attentio.data.passes import (
 )
 from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
+from attentio.data.small_world import known_links, sampled
 from attentio.data.source import Origin
 from attentio.data.store import CleanStore
 from attentio.data.tokenizer import Tokenizer, fingerprint, load_tokenizer
 from attentio.errors import DataError, ResourceError
 
 MANIFEST = "prepared.json"
-_FORMAT = 1
+TRAIN_LINKS = "train.links.npz"
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class PreparedData:
     source_language: str | None
     target_language: str | None
     train: EncodedCorpus
+    train_links: TokenLinks | None  # word links of training pairs, where some are known
     dev_corpus: EncodedCorpus | None
     dev: HeldOut | None
     tests: dict[str, HeldOut]
@@ -81,6 +85,7 @@ class PreparedData:
             source_language=held["source"]["language"],
             target_language=held["target"]["language"],
             train=EncodedCorpus.open(folder / "train"),
+            train_links=TokenLinks.load(folder / TRAIN_LINKS) if (folder / TRAIN_LINKS).exists() else None,
             dev_corpus=EncodedCorpus.open(folder / "dev") if held["dev"] else None,
             dev=HeldOut.load(folder / "dev.tsv", "dev") if held["dev"] else None,
             tests={name: HeldOut.load(folder / path, name) for name, path in held["tests"].items()},
@@ -132,6 +137,9 @@ def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed
         kept = encode(folder, cleaned, split, tokenizers, config, parts, log, progress)
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         tokenizer.save(folder / f"{side}.tokenizer")
+    if any(_is_small_world(origin) for origin in parts.origins[: parts.training]):
+        links = known_links(EncodedCorpus.open(folder / "train"), *tokenizers, config.small_world_pairs)
+        links.save(folder / TRAIN_LINKS)
     tests = _write_held_out(folder, config, parts, kept, sides)
     report = DataReport(
         parts=[_part_report(i, origin, cleaned, kept, log) for i, origin in enumerate(parts.origins)],
@@ -186,15 +194,17 @@ def _write_held_out(
         name, path = (origin.name, Path("test") / f"{origin.name}.tsv") if several else ("test", Path("test.tsv"))
         tests[name] = path
         write_pairs(folder / path, [(source, target) for _, source, target in held])
-        if origin.path is None and origin.name.startswith("small-world"):
+        if _is_small_world(origin):
             write_links((folder / path).with_suffix(""), _known_links(held, config, sides))
     return tests
 
 
+def _is_small_world(origin: Origin) -> bool:
+    return origin.path is None and origin.name.startswith("small-world")
+
+
 def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[SideRules]) -> list[LinkedPair]:
     """The grammar's words and links of test pairs, in this run's direction, spelt as in the cleaned text."""
-    from attentio.data.small_world import sampled
-
     world = sampled(config.small_world_pairs)
     found: list[LinkedPair] = []
     for line, source, target in held:

@@ -49,10 +49,13 @@ class Seq2Seq(nn.Module):
                     f"the weights do not belong to this configuration: {name} is {tuple(tensors[name].shape)} "
                     f"in the file, {tuple(tensor.shape)} in the model."
                 )
+        for name, tensor in own.items():
             tensor.copy_(tensors[name])
 
 
-def build_model(model: ModelConfig, attention: AttentionConfig, source_vocab: int, target_vocab: int) -> Seq2Seq:
+def build_model(
+    model: ModelConfig, attention: AttentionConfig, source_vocab: int, target_vocab: int, *, backend: str = "auto"
+) -> Seq2Seq:
     """Builds the model a configuration describes, with fresh random weights from torch's generator.
 
     Raises UsageError when the pieces do not fit together, with the reason.
@@ -81,6 +84,7 @@ def build_model(model: ModelConfig, attention: AttentionConfig, source_vocab: in
             window=attention.window,
             num_heads=attention.num_heads,
             dropout=attention.dropout,
+            backend=backend,
         )
     except ValueError as error:
         raise UsageError(f"attention: {error}") from None

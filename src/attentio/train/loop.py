@@ -18,11 +18,12 @@ from torch import Tensor
 from attentio.config import RunConfig, TrainConfig
 from attentio.data.batch import Batch, BatchSampler, collate
 from attentio.data.corpus import EncodedCorpus
+from attentio.data.links import TokenLinks
 from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train.average import RunningAverage
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
-from attentio.train.objective import PAD_ID, cross_entropy
+from attentio.train.objective import guided_cross_entropy
 from attentio.train.plan import StepPlan
 from attentio.train.precision import arithmetic, resolve_precision
 from attentio.train.schedule import learning_rate
@@ -68,6 +69,7 @@ def train(
     vocab_sizes: tuple[int, int],
     checkpoints: Path,
     *,
+    links: TokenLinks | None = None,
     evaluate: Callable[[Seq2Seq], float] | None,
     publish: Callable[[Seq2Seq, Progress], None],
     reporter: Reporter,
@@ -75,6 +77,7 @@ def train(
 ) -> Progress:
     """Trains until done or until `stop()`; goes on from the newest of `checkpoints` if there is one.
 
+    `links` are known word links of the corpus.
     `evaluate` gives the dev chrF of a model, and every model better than those before it is handed to `publish`;
     without `evaluate`, the last one is. When `stop()` asks for an early halt the state is saved and `ended` is None.
     """
@@ -82,7 +85,9 @@ def train(
     device = resolve_device(settings.device)
     precision = resolve_precision(settings.precision, device)
     torch.manual_seed(settings.seed)
-    model = build_model(config.model, config.attention, *vocab_sizes).to(device)
+    guided = links is not None and settings.guided_alignment > 0  # needs weights, which fast kernels do not give
+    backend = "eager" if guided else "auto"
+    model = build_model(config.model, config.attention, *vocab_sizes, backend=backend).to(device)
     average = RunningAverage(model, settings.average_decay)
     optimizer = _optimizer(model, settings)
     sampler = BatchSampler(
@@ -112,9 +117,11 @@ def train(
     def backward(model: Seq2Seq, batch: Batch, parts: int) -> float:
         """Adds the gradient of the batch's mean loss, computed in `parts` parts; returns the loss."""
         total = 0.0
-        for part in split_batch(batch, parts):
+        for part in [batch] if parts == 1 else batch.halves():
             with arithmetic(precision, device):
-                loss = cross_entropy(model, part, label_smoothing=settings.label_smoothing)
+                loss = guided_cross_entropy(
+                    model, part, label_smoothing=settings.label_smoothing, guidance=settings.guided_alignment
+                )
             (loss * (part.num_target_tokens / batch.num_target_tokens)).backward()
             total += loss.item() * part.num_target_tokens / batch.num_target_tokens
         return total
@@ -145,7 +152,7 @@ def train(
         if indices is None:  # the epoch is over
             batches = iter(sampler)
             continue
-        batch = collate(corpus, indices, length_multiple=LENGTH_MULTIPLE).to(device)
+        batch = collate(corpus, indices, length_multiple=LENGTH_MULTIPLE, links=links).to(device)
         rate = learning_rate(
             progress.step,
             kind=settings.schedule,
@@ -274,18 +281,6 @@ def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mappi
         parameter_name, key = name.rsplit("/", 1)
         parameter = parameters[parameter_name]
         optimizer.state[parameter][key] = tensor if key == "step" else tensor.to(parameter.device)
-
-
-def split_batch(batch: Batch, parts: int) -> list[Batch]:
-    """The batch in `parts` about equal parts, by sentences."""
-    if parts == 1:
-        return [batch]
-    chunks = zip(*(tensor.tensor_split(parts) for tensor in batch[:4]), strict=True)
-    return [
-        Batch(source, source_lengths, target_in, target_out, int((target_out != PAD_ID).sum()))
-        for source, source_lengths, target_in, target_out in chunks
-        if len(source)
-    ]
 
 
 def _is_out_of_memory(error: Exception) -> bool:
