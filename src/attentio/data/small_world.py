@@ -21,13 +21,14 @@ def known_links(corpus: EncodedCorpus, source: Tokenizer, target: Tokenizer, cou
     known = {(pair.source, pair.target): pair for pair in sampled(count)}
     found: list[list[tuple[int, int]]] = []
     for number in range(len(corpus)):
-        texts = source.decode(corpus.source[number].tolist()), target.decode(corpus.target[number].tolist())
-        if (pair := known.get(texts)) is not None:
-            words = pair.links, pair.source_spans, pair.target_spans
-        elif (pair := known.get(texts[::-1])) is not None:
-            words = {(j, i) for i, j in pair.links}, pair.target_spans, pair.source_spans
+        read = source.decode(corpus.source[number].tolist())
+        written = target.decode(corpus.target[number].tolist())
+        pieces = source.spans(read), target.spans(written)
+        if (pair := known.get((read, written))) is not None:
+            found.append(token_links(pair.links, pair.source_spans, pair.target_spans, *pieces))
+        elif (pair := known.get((written, read))) is not None:
+            links = {(j, i) for i, j in pair.links}
+            found.append(token_links(links, pair.target_spans, pair.source_spans, *pieces))
         else:
             found.append([])
-            continue
-        found.append(token_links(*words, source.spans(texts[0]), target.spans(texts[1])))
     return TokenLinks.of_pairs(found)
