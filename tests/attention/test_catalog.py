@@ -1,6 +1,8 @@
 """The catalogue names every kind, and the example shows what each can and cannot learn."""
 
 import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
 import torch
@@ -78,3 +80,15 @@ def test_an_unknown_kind_is_answered_with_the_nearest():
     assert isinstance(result.exception, UsageError)
     assert "Did you mean 'local-p'?" in str(result.exception)
     assert "attention list" in str(run("show", "zzz").exception)
+
+
+def test_the_pages_are_what_the_catalogue_says():
+    folder = Path(__file__).resolve().parents[2] / "docs" / "attention"
+    specification = spec_from_file_location("generate_attention", folder / "generate.py")
+    generate = module_from_spec(specification)
+    specification.loader.exec_module(generate)
+    for kind in CATALOG:
+        assert (folder / f"{kind.name}.md").read_text(encoding="utf-8") == "\n".join([*generate.page(kind), ""])
+        assert (folder / "images" / f"{kind.name}.svg").is_file()
+    assert (folder / "README.md").read_text(encoding="utf-8") == generate.index()
+    assert {page.stem for page in folder.glob("*.md")} == {kind.name for kind in CATALOG} | {"README"}
