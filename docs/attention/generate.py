@@ -30,10 +30,10 @@ from attentio.attention import Attention, merge_heads
 
 attention = Attention(256, 512, score="additive", normalize="entmax15", window="local-p", num_heads=4)
 memory = attention.prepare(keys, mask=mask)  # keys (B, S, 512), projected once per sentence
-attended = attention(query, memory)          # query (B, T, 256): context (B, 4, T, 128), weights (B, 4, T, S)
-context = merge_heads(attended.context)      # (B, T, 512)
+attended = attention(query, memory)  # query (B, T, 256): context (B, 4, T, 128), weights (B, 4, T, S)
+context = merge_heads(attended.context)  # (B, T, 512)
 
-state = attention.start(memory)              # or query by query, as a decoder does
+state = attention.start(memory)  # or query by query, as a decoder does
 attended, state = attention.step(query[:, :1], memory, state)
 ```
 

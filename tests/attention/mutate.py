@@ -206,6 +206,7 @@ def main() -> int:
     for name in arguments.files:
         for mutant in mutants(SOURCE / name):
             count += 1
+            print(f"{count} {_described(mutant)}"[:120].ljust(120), end="\r", file=sys.stderr, flush=True)
             if arguments.list:
                 print(_described(mutant))
             elif (mutant.file, mutant.code, mutant.change) not in EQUIVALENT and (
