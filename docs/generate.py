@@ -19,7 +19,7 @@ from attentio.config import PRESETS, RunConfig
 
 DOCS = Path(__file__).resolve().parent
 _PART = re.compile(
-    r"<!-- (?P<kind>options|settings|kinds|presets|exit codes)(?:: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.S
+    r"<!-- (?P<kind>options|settings|presets|exit codes)(?:: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.S
 )
 
 
@@ -47,19 +47,6 @@ def settings(section: str) -> Iterator[str]:
     yield "|---|---|---|"
     for name, field in type(getattr(RunConfig(), section)).model_fields.items():
         yield f"| `{section}.{name}` | {_code(repr(field.default))} | {_cell(field.description or '')} |"
-
-
-def kinds(axis: str) -> Iterator[str]:
-    """The kinds of one axis of attention, with the first line of what each says of itself."""
-    from attentio.attention import NORMALIZERS, SCORES, WINDOWS
-
-    registries: dict[str, dict[str, Any]] = {"score": SCORES, "normalize": NORMALIZERS, "window": WINDOWS}
-    yield "| name | formula and source |"
-    yield "|---|---|"
-    for name, kind in registries[axis].items():
-        options = ", ".join(f"{key}={value}" for key, value in getattr(kind, "keywords", {}).items())
-        says = (getattr(kind, "func", kind).__doc__ or "").split("\n")[0]
-        yield f"| `{name}` | `{_cell(says)}`{f' with `{options}`' if options else ''} |"
 
 
 def presets() -> Iterator[str]:
@@ -92,7 +79,7 @@ def filled(text: str) -> str:
 
     def part(found: re.Match[str]) -> str:
         kind, name = found["kind"], found["name"]
-        makers = {"options": options, "settings": settings, "kinds": kinds}
+        makers = {"options": options, "settings": settings}
         lines = makers[kind](name) if kind in makers else {"presets": presets, "exit codes": exit_codes}[kind]()
         return "\n".join([found[0].split("\n")[0], "", *lines, "", "<!-- end -->"])
 
