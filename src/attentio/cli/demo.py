@@ -15,9 +15,9 @@ SENTENCES = (
     "Where is the new station?",
     "He is taller than his father.",
     "We do not want to go to school today.",
-    "Please give me a cup of tea.",
-    "The little cat is sleeping under the table.",
-    "Have you ever been to Beijing?",
+    "The cat is sleeping on the bed.",
+    "She made a cake for her mother.",
+    "My brother lost his phone at the airport last week.",
     "If it rains tomorrow, I will stay at home.",
     "The book that she is reading is very interesting.",
 )
