@@ -46,13 +46,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     with _full_disk_is_an_error(folder):
         partial.mkdir(parents=True)
+        (partial / MANIFEST).touch()  # its permissions are the user's; safetensors would let nobody else read
         files: dict[str, object] = {}
         for name, group in checkpoint.tensors.items():
-            save_file(
-                {key: tensor.detach().contiguous() for key, tensor in group.items()}, partial / f"{name}{TENSORS}"
-            )
+            path = partial / f"{name}{TENSORS}"
+            save_file({key: tensor.detach().contiguous() for key, tensor in group.items()}, path)
+            shutil.copymode(partial / MANIFEST, path)
         for name, content in checkpoint.files.items():
             (partial / name).write_bytes(content)
+        (partial / MANIFEST).unlink()
         for path in sorted(partial.iterdir()):
             _flush(path)
             files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}

@@ -1,0 +1,27 @@
+"""A small model of every kind of recurrent decoder; the sizes share no factor, so no swapped axis passes by luck."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from attentio.config import AttentionConfig, ModelConfig
+from attentio.model.seq2seq import Seq2Seq, build_model
+
+SOURCE_VOCAB, TARGET_VOCAB = 11, 13
+
+Build = Callable[..., Seq2Seq]
+
+
+@pytest.fixture
+def build() -> Build:
+    """Builds a model in evaluation mode; keyword arguments are settings of the model, but for `heads` and `score`."""
+
+    def make(*, heads: int = 1, score: str = "bilinear", **settings: object) -> Seq2Seq:
+        torch.manual_seed(3)
+        sizes: dict[str, object] = {"embedding_size": 5, "hidden_size": 6, "dropout": 0.0}
+        model = ModelConfig.model_validate(sizes | settings)
+        attention = AttentionConfig(score=score, num_heads=heads)
+        return build_model(model, attention, SOURCE_VOCAB, TARGET_VOCAB).eval()
+
+    return make

@@ -1,0 +1,24 @@
+"""Token embeddings."""
+
+import torch
+
+from attentio.model.embedding import TokenEmbedding
+
+
+def test_padding_is_zero_and_learns_nothing() -> None:
+    torch.manual_seed(0)
+    embedding = TokenEmbedding(11, 5, 0.0)
+    found = embedding(torch.tensor([[0, 3], [7, 0]]))
+    assert found.shape == (2, 2, 5)
+    assert not found[0, 0].any()
+    assert not found[1, 1].any()
+    found.sum().backward()
+    assert embedding.table.grad is not None
+    assert not embedding.table.grad[0].any()
+    assert embedding.table.grad[[3, 7]].all()
+
+
+def test_rows_have_about_unit_length_at_first() -> None:
+    torch.manual_seed(0)
+    lengths = TokenEmbedding(500, 101, 0.0).table[1:].norm(dim=-1)
+    assert 0.9 < lengths.mean().item() < 1.1

@@ -1,0 +1,44 @@
+"""What a training will need, said before it starts."""
+
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import torch
+
+from attentio.config import RunConfig
+from attentio.errors import ResourceError
+from attentio.model.seq2seq import build_model
+from attentio.train import footprint as module
+from attentio.train.footprint import available_memory, check_resources, describe, footprint
+
+CONFIG = RunConfig.model_validate({"model": {"embedding_size": 5, "hidden_size": 6}, "train": {"device": "cpu"}})
+
+
+def test_parameters_are_those_of_the_model_and_nothing_random_is_drawn() -> None:
+    state = torch.get_rng_state()
+    parameters, memory = footprint(CONFIG, 11, 13)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert parameters == build_model(CONFIG.model, CONFIG.attention, 11, 13).num_parameters()
+    assert memory > 4 * 5 * parameters
+    assert f"{parameters:,} parameters" in describe(CONFIG, 11, 13)
+
+
+def test_too_little_memory_is_said_before_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    check_resources(CONFIG, 11, 13, tmp_path)
+    monkeypatch.setattr(module, "available_memory", lambda: 1000)
+    with pytest.raises(ResourceError, match=r"too little memory: training needs about .* Try -o train\.batch_tokens"):
+        check_resources(CONFIG, 11, 13, tmp_path)
+
+
+def test_too_little_disk_is_said_before_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = namedtuple("usage", "total used free")(10**6, 10**6 - 10, 10)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(ResourceError, match="disk too full") as caught:
+        check_resources(CONFIG, 11, 13, tmp_path)
+    assert caught.value.code == "E_DISK_FULL"
+
+
+def test_memory_is_read_or_unknown() -> None:
+    memory = available_memory()
+    assert memory is None or memory > 10**6

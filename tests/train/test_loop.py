@@ -1,0 +1,262 @@
+"""The loop: stopping, resuming in one process, early stopping, batches that do not fit into memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from attentio.config import RunConfig
+from attentio.data.grammar import sample
+from attentio.data.prepare import PreparedData, prepare
+from attentio.errors import ResourceError, UsageError
+from attentio.model.seq2seq import Seq2Seq
+from attentio.train import loop
+from attentio.train.loop import Progress, resolve_device, train
+
+
+@dataclass
+class Notes:
+    """A reporter that remembers."""
+
+    steps: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    evaluations: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def update(self, progress: Progress, *, epoch: float, total_steps: int, tokens_per_second: float) -> None:
+        self.steps.append(progress.step)
+
+    def evaluated(self, progress: Progress, *, epoch: float) -> None:
+        self.evaluations.append(progress.step)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = tmp_path_factory.mktemp("loop")
+    path = folder / "pairs.tsv"
+    path.write_text("".join(f"{pair.source}\t{pair.target}\n" for pair in sample(60, 5)), encoding="utf-8")
+    config = RunConfig.model_validate({"data": {"train": [str(path)], "source_tokenizer": "word", "dev": 0, "test": 0}})
+    return prepare(config.data, folder / "data", seed=1)
+
+
+Run = Callable[..., tuple[Progress, dict[str, Tensor]]]
+
+
+@pytest.fixture
+def run(data: PreparedData, tmp_path: Path) -> Run:
+    """Trains a very small model for twelve updates; gives the last progress and the last published weights."""
+
+    def start(
+        name: str, *, reporter: Notes | None = None, settings: dict[str, Any] | None = None, **options: Any
+    ) -> Any:
+        settings = {"max_steps": 12, "batch_tokens": 300, "device": "cpu", "warmup_steps": 3} | (settings or {})
+        model = {"embedding_size": 6, "hidden_size": 8, "dropout": 0.3}
+        config = RunConfig.model_validate({"model": model, "train": settings})
+        sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+        published: dict[str, Tensor] = {}
+
+        def publish(model: Seq2Seq, _progress: Progress) -> None:
+            published.update({name: tensor.clone() for name, tensor in model.own_tensors().items()})
+
+        arguments: dict[str, Any] = {"evaluate": None, "publish": publish, "reporter": reporter or Notes()}
+        progress = train(config, data.train, sizes, tmp_path / name, **(arguments | options))
+        return progress, published
+
+    return start
+
+
+def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def stop_after(reporter: Notes, steps: int) -> Callable[[], bool]:
+    return lambda: len(reporter.steps) >= steps
+
+
+def test_stopped_and_resumed_it_is_the_same_run(run: Run) -> None:
+    progress, whole = run("whole")
+    assert (progress.step, progress.ended) == (12, "all steps done")
+    for stops in ([5], [1, 7], [4, 4, 4]):
+        name = "-".join(map(str, stops))
+        published: dict[str, Tensor] = {}
+        for steps in stops:
+            reporter = Notes()
+            published |= run(name, reporter=reporter, stop=stop_after(reporter, steps))[1]
+        progress, last = run(name)
+        assert progress.step == 12
+        assert equal(whole, published | last)
+
+
+def test_a_stopped_run_says_that_it_is_not_over(run: Run) -> None:
+    reporter = Notes()
+    progress, published = run("x", reporter=reporter, stop=stop_after(reporter, 4))
+    assert (progress.step, progress.ended) == (4, None)
+    assert published == {}
+
+
+def test_a_finished_run_is_left_alone(run: Run) -> None:
+    run("x")
+    reporter = Notes()
+    progress, published = run("x", reporter=reporter)
+    assert (progress.step, reporter.steps, published) == (12, [], {})
+
+
+def test_seeds_differ(run: Run) -> None:
+    assert not equal(run("a")[1], run("b", settings={"seed": 2})[1])
+
+
+def test_the_best_by_dev_is_published_and_patience_ends_the_run(run: Run) -> None:
+    scores = iter([3.0, 9.0, 5.0, 5.0, 9.0, 99.0])
+    seen: list[dict[str, Tensor]] = []
+    reporter = Notes()
+
+    def evaluate(model: Seq2Seq) -> float:
+        assert not model.training
+        seen.append({name: tensor.clone() for name, tensor in model.own_tensors().items()})
+        return next(scores)
+
+    settings = {"evaluate_every": 2, "patience": 3}
+    progress, published = run("x", reporter=reporter, evaluate=evaluate, settings=settings)
+    assert reporter.evaluations == [2, 4, 6, 8, 10]
+    assert (progress.best_chrf, progress.best_step, progress.stale_evaluations) == (9.0, 4, 3)
+    assert progress.ended == "no better dev chrF"
+    assert equal(published, seen[1])
+
+
+def test_without_patience_it_goes_on(run: Run) -> None:
+    settings = {"evaluate_every": 2, "patience": 0}
+    assert run("x", evaluate=lambda _: 1.0, settings=settings)[0].ended == "all steps done"
+
+
+def test_checkpoints_come_when_due_and_no_more_than_two_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[str] = []
+    save = loop.save_checkpoint
+
+    def counted(folder: Path, checkpoint: Any) -> None:
+        saved.append(folder.name)
+        save(folder, checkpoint)
+        assert len(list(folder.parent.iterdir())) <= 3
+
+    monkeypatch.setattr(loop, "save_checkpoint", counted)
+    run("rarely", settings={"save_every_seconds": 1e9})
+    assert saved == ["step-12"]
+    saved.clear()
+    run("always", settings={"save_every_seconds": 1e-9})
+    assert saved == [f"step-{step}" for step in range(1, 13)]
+
+
+def test_a_time_limit_settles_the_plan_and_saves_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: next(clock) / 10)
+    progress, _ = run("x", settings={"max_steps": None, "epochs": 10_000, "max_seconds": 20.0})
+    assert progress.ended in ("planned steps done", "time limit")
+    assert 10 < progress.step < 200
+    assert progress.seconds < 22
+
+
+def memory_for(sentences: int, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]) -> list[int]:
+    """Batches of more sentences than this do not fit from now on; gives the sizes that were tried."""
+    tried: list[int] = []
+    whole = loop.guided_cross_entropy
+
+    def limited(model: Seq2Seq, batch: Any, **options: Any) -> Tensor:
+        tried.append(len(batch.source))
+        if len(batch.source) > sentences:
+            torch.rand(3)  # what a failed attempt draws must not matter for resuming
+            raise error()
+        return whole(model, batch, **options)
+
+    monkeypatch.setattr(loop, "guided_cross_entropy", limited)
+    return tried
+
+
+OUT_OF_MEMORY = [
+    lambda: torch.OutOfMemoryError("CUDA out of memory"),
+    lambda: RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    MemoryError,
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "cpu", "python"])
+def test_a_batch_that_does_not_fit_is_halved_once_and_it_is_said(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
+) -> None:
+    reporter = Notes()
+    tried: list[int] = []
+    run("measure", reporter=reporter)
+    largest = max(memory_probe(run, monkeypatch))
+    tried = memory_for(largest - 1, monkeypatch, error)
+    progress, _ = run("x", reporter=reporter)
+    assert progress.step == 12
+    assert reporter.notes == ["out of memory: from here on each batch is computed in 2 parts"]
+    assert tried.count(largest) == 1, "the batch that did not fit was tried again"
+
+
+def memory_probe(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    with monkeypatch.context() as patch:
+        sizes = memory_for(10**9, patch, MemoryError)
+        run("probe")
+    return sizes
+
+
+def test_halves_have_the_gradient_of_the_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without dropout; the halves' gradients are added in another order, hence the tolerance."""
+    settings = {"max_steps": 1, "average_decay": 0.0, "precision": "fp32"}
+    monkeypatch.setattr("attentio.model.dropout.Dropout.forward", lambda _self, x: x)
+    _, whole = run("whole", settings=settings)
+    memory_for(max(memory_probe(run, monkeypatch)) // 2 + 1, monkeypatch, MemoryError)
+    _, halved = run("halved", settings=settings)
+    for name, tensor in whole.items():
+        torch.testing.assert_close(halved[name], tensor, rtol=1e-3, atol=2e-5)
+
+
+def test_resuming_after_halving_is_exact(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = max(memory_probe(run, monkeypatch))
+    memory_for(largest - 1, monkeypatch, MemoryError)
+    _, whole = run("whole")
+    for steps in (2, 5, 9):
+        reporter = Notes()
+        run(f"x{steps}", reporter=reporter, stop=stop_after(reporter, steps))
+        assert equal(whole, run(f"x{steps}")[1])
+
+
+def test_when_halves_do_not_fit_either_it_ends_with_advice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_for(0, monkeypatch, OUT_OF_MEMORY[0])
+    with pytest.raises(ResourceError) as caught:
+        run("x")
+    assert caught.value.code == "E_OUT_OF_MEMORY"
+    assert "also in parts" in caught.value.message
+    assert "--device cpu" in str(caught.value.hint)
+
+
+def test_other_errors_are_not_taken_for_memory(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_for(0, monkeypatch, lambda: RuntimeError("shapes do not fit"))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run("x")
+
+
+def test_a_damaged_checkpoint_is_passed_over_aloud(run: Run, tmp_path: Path) -> None:
+    _, whole = run("x", settings={"save_every_seconds": 1e-9})
+    newest = tmp_path / "x" / "step-12" / "weights.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    reporter = Notes()
+    _, again = run("x", reporter=reporter, settings={"save_every_seconds": 1e-9})
+    assert reporter.steps == [12]
+    assert "passed over a damaged checkpoint" in reporter.notes[0]
+    assert equal(whole, again)
+
+
+def test_devices() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(UsageError, match="unknown device 'tpu9'"):
+        resolve_device("tpu9")
+    with pytest.raises(UsageError, match="this machine has no device 'cuda:99'"):
+        resolve_device("cuda:99")

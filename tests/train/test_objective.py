@@ -1,0 +1,88 @@
+"""The objective against torch's own cross-entropy."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from attentio.config import AttentionConfig, ModelConfig
+from attentio.data.batch import Batch
+from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.train import objective
+from attentio.train.objective import cross_entropy
+
+B, S, T, V = 11, 5, 19, 13  # B * T is more than is handled at once
+
+
+@pytest.fixture
+def model() -> Seq2Seq:
+    torch.manual_seed(3)
+    settings = ModelConfig(embedding_size=5, hidden_size=6, dropout=0.0)
+    return build_model(settings, AttentionConfig(), 7, V).double()
+
+
+def batch_of(target_lengths: list[int], *, width: int | None = None) -> Batch:
+    """Random pairs with targets of these lengths, end piece counted; the same tokens for any width."""
+    generator = torch.Generator().manual_seed(5)
+    count, width = len(target_lengths), width or max(target_lengths)
+    source = torch.randint(3, 7, (count, S), generator=generator)
+    tokens = torch.randint(3, V, (count, 40), generator=generator)[:, :width]
+    lengths = torch.tensor(target_lengths)[:, None]
+    place = torch.arange(width)
+    out = torch.where(place < lengths - 1, tokens, 0)
+    out[place == lengths - 1] = 2
+    inputs = torch.cat([torch.ones(count, 1, dtype=torch.int64), out[:, :-1]], dim=1)
+    return Batch(source, torch.full((count,), S), inputs, out, int(lengths.sum()))
+
+
+def plain(model: Seq2Seq, batch: Batch, smoothing: float) -> Tensor:
+    logits = model(batch.source, batch.source_lengths, batch.target_in)
+    return F.cross_entropy(logits.flatten(0, 1), batch.target_out.flatten(), ignore_index=0, label_smoothing=smoothing)
+
+
+LENGTHS = [19, 3, 7, 12, 1, 19, 18, 2, 9, 16, 5]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+@pytest.mark.parametrize("lengths", [LENGTHS, [T] * B, [1]], ids=["ragged", "full", "one"])
+def test_values_and_gradients_are_torchs(model: Seq2Seq, lengths: list[int], smoothing: float) -> None:
+    batch = batch_of(lengths)
+    parameters = list(model.parameters())
+    loss, wanted = cross_entropy(model, batch, label_smoothing=smoothing), plain(model, batch, smoothing)
+    torch.testing.assert_close(loss, wanted)
+    # An upstream factor, as when a batch is computed in parts.
+    found = torch.autograd.grad(3 * loss, parameters, allow_unused=True)
+    expected = torch.autograd.grad(3 * wanted, parameters, allow_unused=True)
+    for (name, _), mine, theirs in zip(model.named_parameters(), found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_padding_scores_nothing(model: Seq2Seq) -> None:
+    narrow, wide = batch_of(LENGTHS), batch_of(LENGTHS, width=37)
+    torch.testing.assert_close(
+        cross_entropy(model, narrow, label_smoothing=0.1), cross_entropy(model, wide, label_smoothing=0.1)
+    )
+
+
+def test_rows_taken_together_make_no_difference(model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = batch_of(LENGTHS)
+    wanted = cross_entropy(model, batch, label_smoothing=0.1)
+    monkeypatch.setattr(objective, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(objective, "ROW_MULTIPLE", 5)
+    torch.testing.assert_close(cross_entropy(model, batch, label_smoothing=0.1), wanted)
+
+
+def test_by_hand(model: Seq2Seq) -> None:
+    """A model that always gives the logits (0, ..., 0, log 4) to V = 13 tokens: p = 1/16 each, 4/16 for the last."""
+    with torch.no_grad():
+        model.decoder.output.zero_()
+        model.decoder.bias.zero_()
+        model.decoder.bias[12] = math.log(4)
+    batch = Batch(torch.tensor([[3, 2]]), torch.tensor([2]), torch.tensor([[1, 12]]), torch.tensor([[12, 2]]), 2)
+    right, wrong = math.log(16 / 4), math.log(16)
+    assert cross_entropy(model, batch, label_smoothing=0.0).item() == pytest.approx((right + wrong) / 2)
+    spread = (right + 12 * wrong) / 13
+    smoothed = 0.9 * (right + wrong) / 2 + 0.1 * spread
+    assert cross_entropy(model, batch, label_smoothing=0.1).item() == pytest.approx(smoothed)
