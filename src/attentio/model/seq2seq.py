@@ -53,6 +53,9 @@ class Seq2Seq(nn.Module):
             tensor.copy_(tensors[name])
 
 
+NEEDS_OWN_OBJECTIVE = ("hard_reinforce", "hard_marginal")  # cross-entropy alone would train these into nonsense
+
+
 def build_model(
     model: ModelConfig, attention: AttentionConfig, source_vocab: int, target_vocab: int, *, backend: str = "auto"
 ) -> Seq2Seq:
@@ -60,6 +63,11 @@ def build_model(
 
     Raises UsageError when the pieces do not fit together, with the reason.
     """
+    if attention.normalize in NEEDS_OWN_OBJECTIVE:
+        raise UsageError(
+            f"attention.normalize = {attention.normalize!r} needs an objective that training does not offer yet.",
+            hint="Take hard_straight_through, or use attentio.attention.objective in a training loop of your own.",
+        )
     hidden = model.hidden_size
     if hidden % 2 or hidden % attention.num_heads:
         raise UsageError(
