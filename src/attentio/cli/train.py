@@ -97,11 +97,11 @@ def run_training(
 ) -> dict[str, Any]:
     """Trains as `attentio train` does and returns what it would print as JSON."""
     say = _silent if quiet else _to_stderr
+    _check(config)
     if dry_run:
         return _dry_run(config, out, say)
     from attentio.run import Run
 
-    _check(config)
     run = Run(out)
     if overwrite:
         _clear(run)

@@ -207,10 +207,10 @@ class SentencePieceTokenizer:
         self._processor = cast(Any, sentencepiece.SentencePieceProcessor)()
         try:
             self._processor.LoadFromSerializedProto(model)
-        except RuntimeError as error:
+            size = self._processor.get_piece_size()
+            self._pieces: list[str] = [self._processor.id_to_piece(i) for i in range(size)]
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise ModelError("not a SentencePiece model.", code="E_MODEL_TOKENIZER") from error
-        size = self._processor.get_piece_size()
-        self._pieces: list[str] = [self._processor.id_to_piece(i) for i in range(size)]
         if tuple(self._pieces[:4]) != SPECIAL_PIECES:
             raise ModelError(
                 f"the SentencePiece model begins with {self._pieces[:4]}, not with {list(SPECIAL_PIECES)}.",

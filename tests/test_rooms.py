@@ -1,0 +1,277 @@
+"""The order of the rooms: imports point only to what stands before; and every option of a run acts."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from attentio.attention import NORMALIZERS, SCORES, WINDOWS
+from attentio.config import AttentionConfig, ModelConfig, RunConfig, TrainConfig
+from attentio.model.seq2seq import NEEDS_OWN_OBJECTIVE, build_model
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "attentio"
+
+# A room may import from itself and from the rooms it names, and from nothing else of Attentio.
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "__init__": {"trace", "translator"},  # names only, loaded when asked for
+    "trace": {"errors"},
+    "attention": set(),
+    "data": {"errors"},
+    "config": {"data", "errors"},
+    "model": {"attention", "data", "config", "errors"},
+    "search": {"model", "attention", "data", "config", "errors"},
+    "recorder": {"search", "model", "attention", "errors"},
+    "evaluate": {"trace", "data", "config", "errors"},
+    "train": {"search", "recorder", "evaluate", "model", "attention", "data", "config", "errors"},
+    "run": {"train", "search", "model", "attention", "data", "config", "errors"},
+    "translator": {"run", "recorder", "train", "search", "model", "attention", "trace", "data", "config", "errors"},
+    "view": {"trace", "errors"},
+}
+ROOMS["serve"] = ROOMS["export"] = {*ROOMS, "view"} - {"__init__"}
+ROOMS["cli"] = {*ROOMS}
+NEVER = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every module imported, also inside functions and for types only: line and dotted name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, name.name) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            assert node.module is not None
+            if node.module == "attentio":
+                yield from ((node.lineno, f"attentio.{name.name}") for name in node.names)
+            else:
+                yield node.lineno, node.module
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def test_imports_point_only_to_the_rooms_before() -> None:
+    wrong: list[str] = []
+    for path in FILES:
+        room = room_of(path)
+        assert room in ROOMS, f"{room}: a room without a place in the order"
+        for line, name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "attentio" and len(parts) > 1 and parts[1] not in {room, "__version__"} | ROOMS[room]:
+                wrong.append(f"{path.relative_to(SOURCE)}:{line} imports {name}")
+    assert wrong == []
+
+
+def test_the_order_has_no_circle() -> None:
+    placed: set[str] = set()
+    rooms = dict(ROOMS) | {"__init__": set()}
+    while rooms:
+        ready = [room for room, needs in rooms.items() if needs <= placed]
+        assert ready, f"a circle among {sorted(rooms)}"
+        placed |= set(ready)
+        for room in ready:
+            del rooms[room]
+
+
+def outside(path: Path) -> set[str]:
+    return {name.split(".")[0] for _, name in imports(path)}
+
+
+def test_rooms_keep_their_outside_dependencies() -> None:
+    for path in FILES:
+        room, found = room_of(path), outside(path)
+        if room in ("trace", "view", "errors", "config"):
+            assert "torch" not in found, f"{path} knows torch"
+        if room == "attention":
+            assert not found & {"numpy", "pydantic", "typer", "rich"}, f"{path} knows more than torch"
+        if room != "cli":
+            assert "typer" not in found, f"{path} knows the command line"
+    assert outside(SOURCE / "trace.py") - set(dir(ast)) <= {
+        *("io", "json", "os", "unicodedata", "zipfile", "collections", "dataclasses", "itertools", "pathlib", "typing"),
+        *("numpy", "attentio"),
+    }
+
+
+def test_there_is_no_room_for_odds_and_ends() -> None:
+    for path in FILES:
+        assert not {part.removesuffix(".py") for part in path.relative_to(SOURCE).parts} & NEVER, path
+
+
+def test_every_module_opens_with_what_lives_there() -> None:
+    for path in FILES:
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"
+
+
+# Every option acts.
+
+BASE: dict[str, Any] = {"embedding_size": 6, "hidden_size": 12, "dropout": 0.25}
+
+
+def outcome(model: dict[str, Any], attention: dict[str, Any]) -> tuple[dict[str, tuple[int, ...]], torch.Tensor]:
+    """Shapes of the parameters and the logits in training, from fixed weights and fixed random numbers."""
+    built = build_model(ModelConfig.model_validate(BASE | model), AttentionConfig.model_validate(attention), 11, 13)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
+    torch.manual_seed(2)
+    source = torch.tensor([[5, 9, 4, 7, 6, 3, 8, 10, 5, 4, 9, 2], [3, 8, 10, 6, 3, 5, 7, 2, 0, 0, 0, 0]])
+    logits = built.train()(source, torch.tensor([12, 8]), torch.tensor([[1, 7, 5, 12], [1, 4, 3, 0]]))
+    return {name: tuple(tensor.shape) for name, tensor in built.own_tensors().items()}, logits.detach()
+
+
+def acts(model: dict[str, Any], attention: dict[str, Any], than: dict[str, Any] | None = None) -> bool:
+    shapes, logits = outcome(model, attention)
+    base_shapes, base_logits = outcome(than or {}, {})
+    return shapes != base_shapes or not torch.allclose(logits, base_logits, atol=1e-6)
+
+
+MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
+    "cell": [{"cell": "gru"}],
+    "query": [{"query": "previous"}],
+    "input_feeding": [{"input_feeding": True}],
+    "embedding_size": [{"embedding_size": 4}],
+    "hidden_size": [{"hidden_size": 8}],
+    "encoder_layers": [{"encoder_layers": 2}],
+    "decoder_layers": [{"decoder_layers": 2}],
+    "dropout": [{"dropout": 0.0}, {"dropout": 0.5}],
+    "lexical_memory": [{"lexical_memory": False}],
+    "tie_embeddings": [{"tie_embeddings": False}],
+}
+ATTENTION_CHANGES: dict[str, list[dict[str, Any]]] = {
+    "score": [{"score": name} for name in SCORES if name != AttentionConfig().score],
+    "normalize": [
+        {"normalize": name} for name in NORMALIZERS if name not in {AttentionConfig().normalize, *NEEDS_OWN_OBJECTIVE}
+    ],
+    "window": [{"window": name} for name in WINDOWS if name != AttentionConfig().window],
+    "num_heads": [{"num_heads": 3}],
+    "dropout": [{"dropout": 0.5}],
+}
+
+
+def settings_of(section: type[ModelConfig] | type[AttentionConfig] | type[TrainConfig]) -> set[str]:
+    """Those with more than one possible value."""
+    fields = section.model_fields.items()
+    return {name for name, field in fields if len(get_args(field.annotation)) != 1}
+
+
+def test_all_settings_are_tried() -> None:
+    assert settings_of(ModelConfig) == MODEL_CHANGES.keys()
+    assert settings_of(AttentionConfig) == ATTENTION_CHANGES.keys()
+    assert settings_of(TrainConfig) == TRAIN_CHANGES.keys() | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("change", [change for changes in MODEL_CHANGES.values() for change in changes], ids=str)
+def test_model_settings_act(change: dict[str, Any]) -> None:
+    assert acts(change, {})
+
+
+@pytest.mark.parametrize("change", [change for changes in ATTENTION_CHANGES.values() for change in changes], ids=str)
+def test_attention_settings_act(change: dict[str, Any]) -> None:
+    assert acts({}, change)
+
+
+# What a run's weights become, in a few updates, with one setting changed.
+TRAIN_CHANGES: dict[str, dict[str, Any]] = {
+    "epochs": {"epochs": 1},
+    "max_steps": {"max_steps": 5},
+    "batch_tokens": {"batch_tokens": 150},
+    "learning_rate": {"learning_rate": 1e-3},
+    "warmup_steps": {"warmup_steps": 5},
+    "schedule": {"schedule": "linear"},
+    "weight_decay": {"weight_decay": 0.5},
+    "label_smoothing": {"label_smoothing": 0.3},
+    "guided_alignment": {"guided_alignment": 0.0},
+    "clip_norm": {"clip_norm": 0.01},
+    "average_decay": {"average_decay": 0.0},
+    "seed": {"seed": 9},
+    "evaluate_every": {"evaluate_every": 2},
+    "patience": {"evaluate_every": 1, "patience": 1},
+    "max_seconds": {"max_seconds": 1e-9},
+    "precision": {"precision": "bf16"},
+}
+# Shown to act by a test of their own.
+ELSEWHERE = {
+    "evaluate_pairs": "the dev set is cut: here",
+    "save_every_seconds": "tests/train/test_loop.py: checkpoints come when due",
+    "device": "tests/train/test_loop.py: devices",
+}
+TrainOutcome = Callable[[dict[str, Any]], tuple[Any, dict[str, torch.Tensor], list[int]]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
+    """Settings of training -> progress, published weights and updates after which dev was scored."""
+    from attentio.data.prepare import prepare
+    from attentio.train.loop import train
+
+    folder = tmp_path_factory.mktemp("acts")
+    base = {"epochs": 2, "batch_tokens": 400, "warmup_steps": 2, "precision": "fp32", "device": "cpu", "max_steps": 8}
+    data_settings = {"train": ["small-world"], "small_world_pairs": 60, "dev": 5, "test": 0}
+    config = RunConfig.model_validate({"data": data_settings, "model": BASE})
+    data = prepare(config.data, folder / "data", seed=1)
+    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+
+    def run(change: dict[str, Any]) -> tuple[Any, dict[str, torch.Tensor], list[int]]:
+        weights: dict[str, torch.Tensor] = {}
+        scored: list[int] = []
+
+        class Watch:
+            def update(self, *_: object, **__: object) -> None: ...
+            def note(self, _text: str) -> None: ...
+            def evaluated(self, progress: Any, **_: object) -> None:
+                scored.append(progress.step)
+
+        def publish(model: Any, _progress: Any) -> None:
+            weights.update({name: tensor.clone() for name, tensor in model.own_tensors().items()})
+
+        changed = config.model_copy(update={"train": TrainConfig.model_validate(base | change)})
+        place = folder / f"run{len(list(folder.iterdir()))}"
+        place.mkdir()
+        progress = train(
+            changed,
+            data.train,
+            sizes,
+            place,
+            links=data.train_links,
+            evaluate=lambda _: float(-len(scored)),
+            publish=publish,
+            reporter=Watch(),
+        )
+        return progress, weights, scored
+
+    return run
+
+
+@pytest.mark.parametrize("name", TRAIN_CHANGES)
+def test_train_settings_act(name: str, trained: TrainOutcome) -> None:
+    # Published is the first evaluation's model: scored once, at the end, unless the setting says otherwise.
+    progress, weights, scored = trained({})
+    other_progress, other_weights, other_scored = trained(TRAIN_CHANGES[name])
+    same = all(torch.equal(weights[key], other_weights[key]) for key in weights)
+    assert not same or progress.step != other_progress.step or scored != other_scored
+
+
+def test_the_same_settings_do_the_same(trained: TrainOutcome) -> None:
+    (_, first, _), (_, second, _) = trained({}), trained({})
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_dev_set_is_cut() -> None:
+    from attentio.data.heldout import HeldOut
+    from attentio.data.tokenizer import train_tokenizer
+    from attentio.train.evaluation import DevSet
+
+    texts = [f"word{i}" for i in range(8)]
+    tokenizer = train_tokenizer("word", texts)
+    held_out = HeldOut("dev", texts, [[text] for text in texts])
+    assert DevSet(held_out, tokenizer, tokenizer, limit=4).references == [["word0"], ["word2"], ["word4"], ["word6"]]
+    assert len(DevSet(held_out, tokenizer, tokenizer, limit=99).sources) == 8
+    assert len(DevSet(held_out, tokenizer, tokenizer, limit=3).sources) <= 3

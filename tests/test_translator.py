@@ -1,0 +1,224 @@
+"""Text in, text out: nothing lost, nothing mixed up, whatever the text; and looking changes nothing."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attentio.data.tokenizer import Tokenizer, train_tokenizer
+from attentio.search.batched import SearchConfig
+from attentio.translator import Translator, spans_of
+
+SENTENCES = [
+    "I love you.",
+    "",
+    "My sister bought two books yesterday.",
+    "Where is the station?",
+    "   ",
+    "He is taller than his father.",
+    "I love you.",
+]
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_run: Path) -> Translator:
+    return Translator.load(tiny_run, device="cpu")
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_with_and_without_traces_the_same(translator: Translator, beam: int) -> None:
+    config = SearchConfig(beam)
+    plain = translator.translate(SENTENCES, config)
+    traced = translator.translate(SENTENCES, config, trace=True)
+    for first, second in zip(plain, traced, strict=True):
+        assert dataclasses.replace(second, trace=None) == first
+        assert (second.trace is None) == (first.source == "")
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_company_changes_no_answer(translator: Translator, beam: int) -> None:
+    for max_tokens in (1, 40, 4096):
+        together = translator.translate(SENTENCES, SearchConfig(beam, 1.0, max_tokens), trace=True)
+        for text, translation in zip(SENTENCES, together, strict=True):
+            (alone,) = translator.translate([text], SearchConfig(beam), trace=True)
+            assert [text for text, _ in translation.nbest] == [text for text, _ in alone.nbest]
+            assert translation.score == pytest.approx(alone.score, abs=1e-4)
+            if translation.trace is not None:
+                assert alone.trace is not None
+                np.testing.assert_allclose(translation.trace.matrix(), alone.trace.matrix(), atol=1e-4)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_trace_is_of_the_translation_it_is_with(translator: Translator, beam: int) -> None:
+    for translation in translator.translate(SENTENCES, SearchConfig(beam, 0.0), trace=True):
+        if (trace := translation.trace) is None:
+            continue
+        assert (trace.source, trace.target) == (translation.source, translation.text)
+        assert trace.token_log_probs.sum() == pytest.approx(translation.score, abs=1e-3)
+        assert trace.source_tokens[-1] == "</s>"
+        np.testing.assert_allclose(trace.matrix().sum(-1), 1, atol=1e-5)
+        shown = "".join(trace.source[start:end] for start, end in trace.source_spans)
+        assert shown.replace(" ", "") == trace.source.replace(" ", "")
+
+
+def test_the_score_is_the_log_probability_by_length(translator: Translator) -> None:
+    plain, mean, steep = (translator("I love you.", length_penalty=penalty) for penalty in (0.0, 1.0, 2.0))
+    assert plain.trace is not None
+    length = len(plain.trace.target_tokens)
+    assert plain.score == pytest.approx(length * mean.score)
+    assert mean.score == pytest.approx(length * steep.score)
+
+
+def test_the_best_come_first(translator: Translator) -> None:
+    translation = translator("Where is the station?", beam_size=4)
+    assert len(translation.nbest) == 4
+    assert translation.nbest[0] == (translation.text, translation.score)
+    scores = [score for _, score in translation.nbest]
+    assert scores == sorted(scores, reverse=True)
+
+
+any_text = st.text(st.characters(codec="utf-8"), max_size=30)
+odd_text = st.text(
+    st.sampled_from("a I.?龘猫\t\n\r\v\f\x1c\x85\u2028\u2029\u00a0\u3000\u200b\ufeff\U0001f600"), max_size=30
+)
+
+
+@given(st.lists(any_text | odd_text, max_size=4))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+def test_one_line_in_one_line_out(translator: Translator, texts: list[str]) -> None:
+    found = translator.translate(texts, trace=True)
+    assert len(found) == len(texts)
+    for text, translation in zip(texts, found, strict=True):
+        assert "\n" not in translation.text
+        assert "\n" not in translation.source
+        assert text.strip() or translation.text == ""
+
+
+def test_nothing_to_translate(translator: Translator) -> None:
+    assert translator.translate([]) == []
+    for translation in translator.translate(["", " \t ", "\u3000"]):
+        assert (translation.source, translation.text, translation.trace) == ("", "", None)
+        assert translation.nbest == (("", 0.0),)
+
+
+def test_unseen_characters_are_reported(translator: Translator) -> None:
+    assert translator("I love 龘 and 鱻.").unseen == ("龘", "鱻")
+    assert translator("I love you.").unseen == ()
+
+
+def with_max_length(translator: Translator, length: int) -> Translator:
+    trained = translator.trained
+    data = trained.config.data.model_copy(update={"max_length": length})
+    return Translator(dataclasses.replace(trained, config=trained.config.model_copy(update={"data": data})))
+
+
+def test_long_text_is_cut_at_sentence_ends_and_nothing_is_lost(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = with_max_length(translator, 12)
+    read: list[str] = []
+    parts_of = short._translate_parts  # pyright: ignore[reportPrivateUsage]
+
+    def watched(texts: list[str], config: SearchConfig, *, trace: bool) -> object:
+        read.extend(texts)
+        return parts_of(texts, config, trace=trace)
+
+    monkeypatch.setattr(short, "_translate_parts", watched)
+    endless = "word" * 40
+    text = f"I love you. Where is the station? {endless} He is taller! 你好。再见。"
+    translation = short(text)
+    assert short.is_long(text)
+    assert not any(short.is_long(part) for part in read)
+    assert "".join(read).replace(" ", "") == translation.source.replace(" ", "")
+    assert read[0].startswith("I love you.")
+    assert translation.trace is None
+    assert len(translation.nbest) == 1
+    assert translation.text
+
+
+def test_parts_are_translated_as_they_would_be_alone(translator: Translator) -> None:
+    first, second = "I love you.", "Where is the station?"
+    longest = max(len(translator.trained.source_tokenizer.encode(text)) for text in (first, second))
+    short = with_max_length(translator, longest)
+    assert short(f"{first} {second}").text == short(first).text + short(second).text
+
+
+def test_run_folder_and_model_folder_are_the_same_translator(
+    translator: Translator, tiny_run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run / "model", tmp_path / "elsewhere")
+    wanted = translator("I love you.")
+    for place in (tiny_run / "model", tmp_path / "elsewhere", str(tmp_path / "elsewhere")):
+        other = Translator.load(place, device="cpu")
+        assert dataclasses.replace(other("I love you."), trace=None) == dataclasses.replace(wanted, trace=None)
+        assert (other.source_language, other.target_language) == ("en", "zh")
+
+
+def test_given_targets_are_aligned(translator: Translator) -> None:
+    sources, targets = ["I love you.", "Where is the station?", "Yes."], ["我爱你。", "车站在哪里？", "是。"]
+    traces = translator.align(sources, targets)
+    for source, target, trace in zip(sources, targets, traces, strict=True):
+        assert (trace.source, trace.target) == (source, target)
+        assert trace.target_tokens == (*target, "</s>")
+        np.testing.assert_allclose(trace.matrix().sum(-1), 1, atol=1e-5)
+        assert (trace.token_log_probs <= 0).all()
+    (again,) = translator.align(sources[:1], targets[:1])
+    np.testing.assert_allclose(again.matrix(), traces[0].matrix(), atol=1e-5)
+
+
+def test_aligning_its_own_translation_gives_its_own_trace(translator: Translator) -> None:
+    translation = translator("My sister bought two books yesterday.")
+    (trace,) = translator.align([translation.source], [translation.text])
+    assert translation.trace is not None
+    if translation.trace.target_tokens == trace.target_tokens:  # not where it was cut off at its limit
+        np.testing.assert_allclose(trace.matrix(), translation.trace.matrix(), atol=1e-5)
+
+
+LINES = ["I love my two little cats.", "We don't go there, do we?", "Grüße, señor!", "你好，世界。", "a-b c 3.5"]
+
+
+@pytest.fixture(scope="module")
+def tokenizers() -> dict[str, Tokenizer]:
+    small = LINES * 20
+    return {
+        "word": train_tokenizer("word", small),
+        "char": train_tokenizer("char", small),
+        "sentencepiece": train_tokenizer("sentencepiece", small, 300),
+    }
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "sentencepiece"])
+@given(data=st.data())
+@settings(max_examples=40)
+def test_spans_of_any_tokens_march_through_the_text(
+    tokenizers: dict[str, Tokenizer], kind: str, data: st.DataObject
+) -> None:
+    """Laws for whatever a model says: in order, side by side, inside the text, and all that is seen is covered."""
+    tokenizer = tokenizers[kind]
+    tokens = [*data.draw(st.lists(st.integers(3, tokenizer.vocab_size - 1), max_size=12)), 2]
+    text = tokenizer.decode(tokens)
+    spans = spans_of(tokenizer, tokens, text)
+    assert len(spans) == len(tokens)
+    end = 0
+    for start, stop in spans:
+        assert end <= start <= stop <= len(text)
+        assert not text[end:start].strip()
+        end = stop
+    assert not text[end:].strip() or kind == "sentencepiece"
+    assert spans[-1][0] == spans[-1][1]
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "sentencepiece"])
+def test_spans_of_known_text_show_its_tokens(tokenizers: dict[str, Tokenizer], kind: str) -> None:
+    tokenizer = tokenizers[kind]
+    for line in LINES:
+        tokens = tokenizer.encode(line)
+        text = tokenizer.decode(tokens)
+        for token, (start, end) in zip(tokens, spans_of(tokenizer, tokens, text), strict=True):
+            piece = tokenizer.pieces[token]
+            if not piece.startswith("<0x"):
+                assert text[start:end] == piece.replace("▁", " ").strip()
