@@ -102,7 +102,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
         "attentio translate",
         "attentio data fetch",
     ):
-        with pytest.raises(Exception, match=r"no verb|No such option|Missing argument"):
+        with pytest.raises(Exception, match=r"no verb|No such option|Missing parameter"):
             check(next(simple_commands(line)))
 
 
