@@ -191,7 +191,18 @@ def _run(mutant: Mutant, tests: list[str]) -> None:
         del attentio.attention
         attentio.__path__.insert(0, folder)
         arguments = [str(TESTS / test) if test.endswith(".py") else test for test in tests]
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--timeout", "0", "--no-header"]
+        options = [
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "--timeout",
+            "0",
+            "--no-header",
+            "--assert=plain",
+        ]
         status = int(pytest.main([*arguments, *options, "-m", "not slow and not gpu"]))
     os._exit(status)
 
@@ -202,6 +213,9 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     arguments = parser.parse_args()
     _import_what_is_slow()
+    unchanged = Mutant("mask.py", 0, "", "", (SOURCE / "mask.py").read_text(encoding="utf-8"))
+    if not arguments.list and not survives(unchanged, ALL_TESTS):
+        raise SystemExit("the tests fail without any change: mutants would prove nothing")
     survivors, count = [], 0
     for name in arguments.files:
         for mutant in mutants(SOURCE / name):

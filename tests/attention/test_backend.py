@@ -1,5 +1,6 @@
 """Backends: each computes what the plain formulas compute, and the choice among them is a table."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -198,17 +199,25 @@ class Largest(TorchDispatchMode):
         return result
 
 
-def test_the_hidden_units_are_never_whole_in_memory(monkeypatch):
-    monkeypatch.setattr(chunked, "CHUNK", 2000)
-    shape = (2, 3, 10, 20, 16)
+@pytest.mark.parametrize(
+    ("shape", "chunk", "most"),
+    [
+        ((1, 1, 10, 20, 16), 1, 320),  # never less than one query
+        ((1, 1, 10, 20, 16), 2000, 6 * 320),  # as many queries as fit
+        ((8, 1, 10, 20, 16), 10_000, 3 * 3200),  # as many sentences as fit
+        ((2, 3, 10, 20, 16), 10**6, 2 * 3200),  # one head at a time
+    ],
+)
+def test_the_hidden_units_are_never_whole_in_memory(shape, chunk, most, monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK", chunk)
     largest = {}
     for function in (additive, chunked.additive):
         operands = additive_operands(shape)
         with Largest() as seen:
             function(*operands).sum().backward()
         largest[function] = seen.numel
-    assert largest[additive] == 2 * 3 * 10 * 20 * 16
-    assert largest[chunked.additive] == 2000 // 320 * 320  # a whole number of queries, and no tensor is larger
+    assert largest[additive] == math.prod(shape)
+    assert largest[chunked.additive] == most
 
 
 def test_explain_says_what_runs_and_why():

@@ -177,6 +177,7 @@ def test_padding_of_the_target_counts_nowhere():
     mask = torch.tensor([[True, True, False]])
     costs = torch.tensor([[1.0, 2.0, 99.0]], requires_grad=True)
     assert rewards_to_go(costs, mask).tolist() == [[3.0, 2.0, 0.0]]
+    assert rewards_to_go(costs.expand(4, 1, 3), mask).tolist() == [[[3.0, 2.0, 0.0]]] * 4  # several samples
     loss = reinforce(costs, torch.tensor([[0.5, 0.5, 99.0]]), mask, baseline=torch.tensor(1.0))
     torch.testing.assert_close(loss, torch.tensor(1 + 2 + 0.0 * 0.5 + 1.0 * 0.5))
     weighted = reinforce(costs, torch.tensor([[0.5, 0.5, 99.0]]), mask, baseline=torch.tensor(1.0), weight=3.0)

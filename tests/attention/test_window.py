@@ -52,6 +52,13 @@ def test_local_m_stops_at_the_last_word_of_each_sentence(position):
         assert seen(LocalMonotonic(radius=2), position)[b] == expected
 
 
+def test_local_m_of_a_single_word_stays_on_it():
+    query, memory = operands()
+    memory = memory._replace(mask=torch.arange(S) < torch.tensor([[1], [2]]))
+    seen_by_last = LocalMonotonic(radius=1)(query, memory, 0).mask[:, 0, T - 1]
+    assert seen_by_last.tolist() == [[True, True] + [False] * 5, [True, True, True] + [False] * 4]
+
+
 def test_local_windows_of_an_empty_sentence_are_finite():
     query, memory = operands()
     memory = memory._replace(mask=torch.zeros(B, S, dtype=torch.bool))
