@@ -180,3 +180,16 @@ def test_dropout_falls_in_training_only(build: Build) -> None:
 def test_what_decoders_share_is_no_decoder() -> None:
     with pytest.raises(TypeError, match="abstract"):
         RNNDecoder(None, [], None, summary_size=1, dropout=0, tie_embeddings=False)  # type: ignore[abstract, arg-type]
+
+
+def test_the_top_layer_asks(build: Build) -> None:
+    """Bahdanau asks with the top layer's state before the step, Luong with the top layer's output of the step."""
+    for query in ("previous", "current"):
+        model = build(query=query, decoder_layers=2)
+        decoder: Any = model.decoder
+        queries, _ = seen_by_attention(model)
+        state = decoder.start(model.encode(SOURCE, LENGTHS))
+        _, after = decoder.step(TARGET_IN[:, 1], state)
+        asked = state if query == "previous" else after
+        assert torch.equal(queries[0][:, 0], asked.cells[-1].hidden)
+        assert not torch.allclose(asked.cells[0].hidden, asked.cells[-1].hidden)

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,16 @@ def command(data: Path, out: Path) -> list[str]:
     return [sys.executable, "-c", program, "train", str(data), "--out", str(out), "--device", "cpu", *options]
 
 
-def start(data: Path, out: Path) -> subprocess.Popen[str]:
+@contextmanager
+def started(data: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
+    """A training in a process of its own, which is gone afterwards whatever happens."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command(data, out), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(data, out), **pipes, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def steps_logged(out: Path) -> int:
@@ -76,10 +82,11 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # six processes that each import torch: on a busy machine they wait
 def test_killed_at_random_moments_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
-    whole = start(data, tmp_path / "whole")
-    _, progress = whole.communicate()
-    assert whole.returncode == 0, progress
+    with started(data, tmp_path / "whole") as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
     moments = random.Random(20)
     broken = tmp_path / "broken"
     stops = [
@@ -90,21 +97,21 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(data: Path, tmp_
     ]
     reached = 0
     for number, (stop, status) in enumerate(stops, start=1):
-        process = start(data, broken)
-        wanted = min(reached + moments.randint(5, 25), 28 * number)
-        wait_for(lambda wanted=wanted: steps_logged(broken) >= wanted, process)
-        time.sleep(moments.random() * 0.05)
-        process.send_signal(stop)
-        _, text = process.communicate()
+        with started(data, broken) as process:
+            wanted = min(reached + moments.randint(5, 25), 28 * number)
+            wait_for(lambda wanted=wanted: steps_logged(broken) >= wanted, process)
+            time.sleep(moments.random() * 0.05)
+            process.send_signal(stop)
+            _, text = process.communicate()
         assert process.returncode == status, text
         assert "Traceback" not in text
         if stop is not signal.SIGKILL:
             assert "the same command again resumes exactly here" in text
         reached = steps_logged(broken)
     assert reached < SETTINGS["train.max_steps"]
-    last = start(data, broken)
-    _, text = last.communicate()
-    assert last.returncode == 0, text
+    with started(data, broken) as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
     assert digest(broken) == digest(tmp_path / "whole")
     assert sorted(path.name for path in broken.iterdir()) == sorted(
         path.name for path in (tmp_path / "whole").iterdir()

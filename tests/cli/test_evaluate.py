@@ -1,0 +1,71 @@
+"""The verb `evaluate`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sacrebleu
+
+Command = Callable[..., Any]
+Refused = Callable[[Any, int], str]
+
+
+def test_what_the_run_held_out(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("evaluate", tiny_run, "--json", "--resamples", 20)
+    assert outcome.status == 0
+    shown = json.loads(outcome.out)
+    assert shown["schema"] == 1
+    (result,) = shown["tests"].values()
+    assert result["bleu"]["signature"].startswith("nrefs:1|")
+    assert "tok:zh" in result["bleu"]["signature"]
+    for score in ("bleu", "chrf", "ter"):
+        assert result[score]["low"] <= result[score]["value"] <= result[score]["high"]
+    assert 0 <= result["alignment"]["error_rate"] <= 1  # the small world knows its links
+    plain = attentio("evaluate", tiny_run, "--resamples", 0)
+    assert f"{result['chrf']['value']:.2f}" in plain.out
+    assert "AER" in plain.out
+
+
+def test_a_test_file_with_several_references(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    """Against sacreBLEU itself, with all references of a source and one translation of it."""
+    test = tmp_path / "mine.tsv"
+    test.write_text("I love you.\t我爱你。\nYes.\t是。\nI love you.\t我很爱你。\n", encoding="utf-8")
+    shown = json.loads(attentio("evaluate", tiny_run, test, "--json", "--resamples", 0).out)
+    result = shown["tests"]["mine"]
+    assert (result["sentences"], result["references"]) == (2, 3)
+    said = attentio("translate", tiny_run, stdin="I love you.\nYes.\n").lines
+    wanted = sacrebleu.CHRF().corpus_score(said, [["我爱你。", "是。"], ["我很爱你。", None]])
+    assert result["chrf"]["value"] == pytest.approx(wanted.score, abs=0.01)
+    assert "alignment" not in result
+
+
+def test_the_gate(attentio: Command, tiny_run: Path) -> None:
+    assert attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 0).status == 0
+    outcome = attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 101)
+    assert outcome.status == 7
+    assert outcome.err.startswith("error: chrF2 ")
+    assert outcome.err.endswith("is below --min-chrf 101.\n")
+    assert "BLEU" in outcome.out
+
+
+def test_the_gate_as_json_is_still_one_object(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 101, "--json")
+    assert outcome.status == 7
+    shown = json.loads(outcome.out)
+    assert shown["error"]["code"] == "E_QUALITY"
+    assert shown["tests"]
+    assert "error" not in json.loads(attentio("evaluate", tiny_run, "--resamples", 0, "--json").out)
+
+
+@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("one side\t\n\t另一边\n", "both sides")])
+def test_a_test_file_without_pairs(
+    attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "empty.tsv").write_text(text, encoding="utf-8")
+    assert words in refused(attentio("evaluate", tiny_run, tmp_path / "empty.tsv"), 3)
+
+
+def test_a_model_folder_alone_holds_no_test(attentio: Command, refused: Refused, tiny_run: Path) -> None:
+    refused(attentio("evaluate", tiny_run / "model"), 3)

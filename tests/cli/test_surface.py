@@ -1,0 +1,115 @@
+"""What people and scripts rely on: verbs and options are frozen, and help comes at once."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from attentio.cli import app
+
+SURFACE = {
+    "align": ["<gold>", "<links>", "--gold-index", "--index", "--json", "--sentences"],
+    "attention list": ["--json"],
+    "attention show": ["<name>", "--json"],
+    "config list": [],
+    "config show": ["--config", "--preset", "--set -o"],
+    "data download": ["<source>", "<pair>", "--base-url", "--json", "--out -o", "--sha256"],
+    "data report": [
+        *("<files>", "--delimiter", "--encoding", "--json", "--keep-going", "--list-dropped", "--max-length"),
+        *("--script", "--seed", "--swap", "--tgt"),
+    ],
+    "data sample": ["<corpus>", "--count -n", "--seed"],
+    "demo": ["--max-time", "--out"],
+    "doctor": ["--json"],
+    "evaluate": [
+        *("<run>", "<test>", "--beam -b", "--device", "--json", "--length-penalty", "--min-chrf", "--resamples"),
+    ],
+    "train": [
+        *("<files>", "--attention", "--config", "--delimiter", "--dev", "--device", "--dry-run", "--encoding"),
+        *("--json", "--keep-going", "--max-length", "--max-time", "--out", "--overwrite", "--preset", "--quiet -q"),
+        *("--script", "--seed", "--set -o", "--src", "--swap", "--test", "--tgt"),
+    ],
+    "translate": [
+        *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--json"),
+        *("--length-penalty", "--nbest", "--out -o"),
+    ],
+    "view": [
+        *("<run>", "<sentences>", "--beam -b", "--device", "--font", "--head", "--json", "--layer", "--numbers"),
+        *("--pieces", "--png", "--save", "--svg"),
+    ],
+}
+
+
+def verbs(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for part, below in command.commands.items():
+        yield from verbs(below, f"{name} {part}".strip())
+
+
+def shown(command: Any) -> list[str]:
+    arguments = [f"<{parameter.name}>" for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [" ".join(sorted(option.opts)) for option in command.params if option.param_type_name == "option"]
+    return arguments + sorted(options)
+
+
+def test_verbs_and_options_are_these() -> None:
+    """A change here is a change for every script: note it in CHANGELOG.md."""
+    assert {name: shown(command) for name, command in verbs(typer.main.get_command(app))} == SURFACE
+
+
+def test_every_verb_and_option_says_what_it_is() -> None:
+    for name, command in verbs(typer.main.get_command(app)):
+        assert command.help, f"{name} has no help"
+        for parameter in command.params:
+            assert parameter.help, f"{name} {parameter.name} has no help"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """torch alone takes seconds; so it must not be imported to say what a verb does, nor to list settings."""
+    program = """
+import sys
+from attentio.cli import main
+for arguments in sys.argv[1].split("|"):
+    sys.argv = ["attentio", *arguments.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, arguments
+heavy = {"torch", "numpy", "sacrebleu", "sentencepiece", "safetensors", "opencc", "matplotlib", "tomli_w"}
+found = heavy & sys.modules.keys()
+assert not found, found
+"""
+    arguments = "|".join(["--help", "--version", *(f"{name} --help" for name in SURFACE)])
+    result = subprocess.run([sys.executable, "-c", program, arguments], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_version(attentio: Callable[..., Any]) -> None:
+    from attentio import __version__
+
+    assert attentio("--version").out == f"attentio {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train", "--ouput", "x"], ["translate"], ["view", "x", "-b", "0"]])
+def test_what_cannot_be_parsed_is_status_2(attentio: Callable[..., Any], arguments: list[str]) -> None:
+    outcome = attentio(*arguments)
+    assert outcome.status == 2
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+
+
+def test_a_bug_is_one_line_and_a_file_to_report(
+    attentio: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("attentio.config.effective_config", lambda **_: 1 / 0)
+    outcome = attentio("config", "show")
+    assert outcome.status == 1
+    (log,) = tmp_path.iterdir()
+    assert outcome.err == f"error: internal: ZeroDivisionError: division by zero. Please report it with {log}\n"
+    assert "Traceback" in log.read_text(encoding="utf-8")

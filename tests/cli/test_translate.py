@@ -1,0 +1,132 @@
+"""The verb `translate`: one line in, one line out, in every form."""
+
+import json
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+Command = Callable[..., Any]
+Refused = Callable[[Any, int], str]
+TEXT = "I love you.\n\nMy sister bought two books yesterday.\n   \nWhere is the station?\n"
+
+
+def test_one_line_in_one_line_out(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("translate", tiny_run, stdin=TEXT)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert [bool(line) for line in outcome.lines] == [True, False, True, False, True]
+    again = attentio("translate", tiny_run, "--batch-tokens", 1, stdin=TEXT)
+    assert again.out == outcome.out
+
+
+def test_a_last_line_without_an_end_counts(attentio: Command, tiny_run: Path) -> None:
+    whole = attentio("translate", tiny_run, stdin=TEXT)
+    assert attentio("translate", tiny_run, stdin=TEXT.rstrip("\n")).out == whole.out
+    assert attentio("translate", tiny_run, stdin=TEXT.replace("\n", "\r\n")).out == whole.out
+    assert attentio("translate", tiny_run, stdin="\ufeff" + TEXT).out == whole.out
+    assert attentio("translate", tiny_run, stdin="").out == ""
+
+
+@given(st.lists(st.text(st.sampled_from("a I.龘\t\v\f\r\x1c\x85\u2028\u2029\u3000\ufeff"), max_size=12), max_size=5))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_only_a_line_feed_ends_a_line(attentio: Command, tiny_run: Path, lines: list[str]) -> None:
+    outcome = attentio("translate", tiny_run, stdin="".join(f"{line}\n" for line in lines))
+    assert outcome.status == 0
+    assert len(outcome.lines) == len(lines)
+
+
+def test_files_one_after_the_other(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.txt", tmp_path / "two.txt"
+    one.write_text("I love you.\n", encoding="utf-8")
+    two.write_text("\nWhere is the station?\n", encoding="utf-8")
+    together = attentio("translate", tiny_run, one, two)
+    assert together.lines == attentio("translate", tiny_run, stdin="I love you.\n\nWhere is the station?\n").lines
+
+
+def test_n_best_in_moses_form(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("translate", tiny_run, "--beam", 3, "--nbest", 2, stdin="I love you.\n\nYes.\n")
+    parts = [line.split(" ||| ") for line in outcome.lines]
+    assert [part[0] for part in parts] == ["0", "0", "1", "2", "2"]
+    assert all(len(part) == 3 for part in parts)
+    scores = [float(part[2]) for part in parts]
+    assert scores[0] >= scores[1]
+    assert scores[3] >= scores[4]
+    best = attentio("translate", tiny_run, "--beam", 3, stdin="I love you.\n\nYes.\n").lines
+    assert [parts[0][1], parts[2][1], parts[3][1]] == best
+
+
+def test_alignments_in_pharaoh_form(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("translate", tiny_run, "--alignments", stdin=TEXT)
+    texts = attentio("translate", tiny_run, stdin=TEXT).lines
+    sources = TEXT.split("\n")
+    assert len(outcome.lines) == 5
+    for source, text, line in zip(sources, texts, outcome.lines, strict=False):
+        assert re.fullmatch(r"(\d+-\d+( \d+-\d+)*)?", line)
+        links = [tuple(map(int, link.split("-"))) for link in line.split()]
+        words = re.findall(r"\w+|[^\w\s]", source)
+        assert all(i < len(words) and j < len(text) for i, j in links)
+        assert len({j for _, j in links}) == len(links), "a target word has one link"
+        assert bool(links) == bool(text.strip())
+
+
+def test_json_lines(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("translate", tiny_run, "--json", "--beam", 2, stdin=TEXT)
+    shown = [json.loads(line) for line in outcome.lines]
+    assert [each["id"] for each in shown] == [0, 1, 2, 3, 4]
+    assert [each["source"] for each in shown] == TEXT.split("\n")[:-1]
+    assert [each["text"] for each in shown] == attentio("translate", tiny_run, "--beam", 2, stdin=TEXT).lines
+    for each in shown:
+        assert each.keys() == {"id", "source", "text", "score", "nbest", "alignment", "unseen"}
+        assert each["nbest"][0] == {"text": each["text"], "score": each["score"]}
+        assert len(each["nbest"]) == (2 if each["text"] else 1)
+
+
+def test_out_is_written_whole_or_not_at_all(
+    attentio: Command, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.txt"
+    out.write_text("before", encoding="utf-8")
+    monkeypatch.setattr(import_module("attentio.cli.translate"), "LINES_AT_ONCE", 1)
+    outcome = attentio("translate", tiny_run, "-o", out, stdin=b"I love you.\n\xff\n")
+    assert outcome.status == 3
+    assert out.read_text(encoding="utf-8") == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+    outcome = attentio("translate", tiny_run, "-o", out, stdin=TEXT)
+    assert (outcome.status, outcome.out) == (0, "")
+    assert out.read_text(encoding="utf-8") == attentio("translate", tiny_run, stdin=TEXT).out
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+    other = tmp_path / "plain"
+    other.touch()
+    assert out.stat().st_mode == other.stat().st_mode
+
+
+def test_where_out_cannot_be(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "no" / "where.txt"):
+        assert "cannot be written" in refused(attentio("translate", tiny_run, "-o", place, stdin=TEXT), 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--nbest", 3], "Add --beam 3."),
+        (["--json", "--alignments"], "choose one"),
+        (["--device", "tpu"], "unknown device"),
+    ],
+)
+def test_options_that_make_no_sense(
+    attentio: Command, refused: Refused, tiny_run: Path, options: list[object], words: str
+) -> None:
+    outcome = attentio("translate", tiny_run, *options, stdin=TEXT)
+    assert words in refused(outcome, 2)
+
+
+def test_what_is_not_there(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
+    assert "no such file" in refused(attentio("translate", tiny_run, tmp_path / "x.txt"), 3)
+    assert "is a folder" in refused(attentio("translate", tiny_run, tmp_path), 3)
+    assert "no such folder" in refused(attentio("translate", tmp_path / "run", stdin=TEXT), 4)
+    assert "is not a run folder" in refused(attentio("translate", tmp_path, stdin=TEXT), 4)

@@ -1,0 +1,66 @@
+"""The verb `view`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attentio.trace import AttentionTrace
+
+Command = Callable[..., Any]
+Refused = Callable[[Any, int], str]
+
+
+def test_the_map_in_the_terminal(attentio: Command, tiny_run: Path) -> None:
+    said = attentio("translate", tiny_run, stdin="I love you.\n").lines[0]
+    outcome = attentio("view", tiny_run, "I love you.")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.lines[0] == said
+    assert "love" in outcome.out
+
+
+def test_pictures(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    png, svg = tmp_path / "map.png", tmp_path / "map.svg"
+    outcome = attentio("view", tiny_run, "I love you.", "Yes.", "--png", png, "--svg", svg)
+    assert outcome.status == 0
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in svg.read_bytes()
+    assert f"picture {png}\n" in outcome.err
+
+
+def test_json_and_a_saved_trace(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    outcome = attentio("view", tiny_run, "I love you.", "--json", "--pieces", "--save", tmp_path / "trace.npz")
+    (shown,) = json.loads(outcome.out)["translations"]
+    trace = AttentionTrace.load(tmp_path / "trace.npz")
+    np.testing.assert_allclose(shown["weights"], trace.matrix(), atol=1e-6)
+    assert shown["source_tokens"] == list(trace.source_tokens)
+    assert shown["text"] == trace.target
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a", "b", "--save", "x.npz"], "one sentence"),
+        (["Yes.", "--layer", "encoder"], "no layer 'encoder'"),
+        (["Yes.", "--head", "4"], "no head 4"),
+        ([" "], "there is no map"),
+    ],
+)
+def test_what_cannot_be_shown(attentio: Command, tiny_run: Path, arguments: list[str], words: str) -> None:
+    outcome = attentio("view", tiny_run, *arguments)
+    assert outcome.status == 2
+    assert words in outcome.err.split("\n")[-2]
+
+
+def test_without_matplotlib_it_is_said(
+    attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    monkeypatch.delitem(__import__("sys").modules, "attentio.view.heatmap", raising=False)
+    monkeypatch.delitem(__import__("sys").modules, "attentio.view.font", raising=False)
+    outcome = attentio("view", tiny_run, "Yes.", "--png", tmp_path / "x.png")
+    assert "attentio[plot]" in refused(outcome, 6)
