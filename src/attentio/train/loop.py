@@ -216,7 +216,7 @@ def train(
         progress = replace(progress, ended=over)
         if over is not None and evaluate is None:
             publish(average.model, progress)
-        if over is not None or plan.settled_at == step or progress.seconds - saved_at >= settings.save_every_seconds:
+        if over is not None or plan.revised_at == step or progress.seconds - saved_at >= settings.save_every_seconds:
             save()
             saved_at = progress.seconds
     if progress.ended is None:

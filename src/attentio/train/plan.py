@@ -4,22 +4,25 @@ from dataclasses import dataclass, replace
 
 from attentio.config import TrainConfig
 
-PLANNING_SHARE = 0.1  # of the time limit, after which the speed so far says how many updates will fit
-SAFETY = 0.97  # the rest of the time is for what the first share did not show
+PLANNING_SHARES = (0.1, 0.3, 0.5, 0.7)  # of the time limit, after which the latest speed says how many updates will fit
+SAFETY = 0.97  # the rest of the time is for what that speed did not show
 
 
 @dataclass(frozen=True)
 class StepPlan:
-    """The number of updates, and, under a time limit, when it was settled.
+    """The number of updates, and, under a time limit, how it was last settled.
 
-    A time limit is turned into a number of updates once, early in the run, and the number is kept in the checkpoints:
-    from then on the run no longer depends on the clock, so that it can be resumed exactly. The limit itself still
-    holds.
+    A time limit is turned into a number of updates a few times, from the speed since the time before, and a checkpoint
+    is saved each time: between two revisions, and after the last, the run does not depend on the clock, so that it can
+    be resumed exactly. The limit itself holds all the same.
     """
 
     total_steps: int
+    most_steps: int  # whatever the time
     max_seconds: float | None
-    settled_at: int | None  # the update after which total_steps is final; 0 = from the start
+    revisions: int = 0
+    revised_at: int = 0  # the update after which the plan was last settled
+    revised_seconds: float = 0.0
 
     @classmethod
     def of(cls, settings: TrainConfig, *, steps_per_epoch: int) -> "StepPlan":
@@ -27,19 +30,24 @@ class StepPlan:
         total = settings.epochs * steps_per_epoch
         if settings.max_steps is not None:
             total = min(total, settings.max_steps)
-        return cls(total, settings.max_seconds, 0 if settings.max_seconds is None else None)
+        return cls(total, total, settings.max_seconds)
 
     def after(self, step: int, seconds: float) -> "StepPlan":
         """The plan after update number `step` (from 1), `seconds` into the run."""
-        if self.settled_at is not None or self.max_seconds is None or seconds < PLANNING_SHARE * self.max_seconds:
+        if self.max_seconds is None:
             return self
-        fitting = step + int((self.max_seconds - seconds) * SAFETY * step / seconds)
-        return replace(self, total_steps=min(self.total_steps, max(fitting, step)), settled_at=step)
+        due = sum(seconds >= share * self.max_seconds for share in PLANNING_SHARES)
+        if due <= self.revisions:
+            return self
+        speed = (step - self.revised_at) / (seconds - self.revised_seconds)
+        fitting = step + int((self.max_seconds - seconds) * SAFETY * speed)
+        total = min(self.most_steps, max(fitting, step))
+        return replace(self, total_steps=total, revisions=due, revised_at=step, revised_seconds=seconds)
 
     def why_over(self, step: int, seconds: float) -> str | None:
         """Why the run ends after update number `step`, or None."""
         if self.max_seconds is not None and seconds >= self.max_seconds:
             return "time limit"
         if step >= self.total_steps:
-            return "all steps done" if self.max_seconds is None else "planned steps done"
+            return "all steps done" if self.total_steps == self.most_steps else "planned steps done"
         return None
