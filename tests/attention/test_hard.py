@@ -169,6 +169,8 @@ def test_leaving_one_out_keeps_the_mean_and_lowers_the_variance():
     torch.testing.assert_close(mean["leave one out"], toy.exact_gradient()[0].flatten())
     torch.testing.assert_close(mean["none"], mean["leave one out"])
     assert squares["leave one out"].sum() < squares["none"].sum()
+    three = torch.tensor([[[1.0, 5.0]], [[2.0, 7.0]], [[6.0, 0.0]]])
+    torch.testing.assert_close(leave_one_out(three), torch.tensor([[[4.0, 3.5]], [[3.5, 2.5]], [[1.5, 6.0]]]))
     with pytest.raises(ValueError, match="at least two samples"):
         leave_one_out(torch.zeros(1, 2, 3))
 

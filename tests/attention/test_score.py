@@ -242,3 +242,25 @@ def test_no_projection_bias_or_tanh_comes_along_unsaid(name):
     attention = Attention(8, 8, score=name)
     assert sum(p.numel() for p in attention.parameters()) == parameters[name]
     assert not any(isinstance(module, nn.Linear) for module in attention.modules())
+
+
+@pytest.mark.parametrize(
+    ("parameter", "bound"),
+    [
+        (lambda: Additive(100, 25).query.weight, 0.1),
+        (lambda: Additive(100, 25).key.weight, 0.2),
+        (lambda: Additive(9, 9, hidden_size=100).v, 0.1),
+        (lambda: NormedAdditive(100, 25).key.bias, 0.2),
+        (lambda: SCORES["location_aware"](9, 9, 1).past.filters, 1 / math.sqrt(15)),
+    ],
+)
+def test_parameters_start_evenly_within_one_over_the_root_of_what_they_sum(parameter, bound):
+    torch.manual_seed(0)
+    values = parameter()
+    assert values.abs().max() <= bound
+    assert values.max() > 0.9 * bound
+    assert values.min() < -0.9 * bound
+
+
+def test_the_length_of_v_starts_at_one_over_its_root():
+    assert NormedAdditive(9, 9, hidden_size=16).g.tolist() == [[0.25]]

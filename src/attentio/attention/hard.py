@@ -23,7 +23,7 @@ class HardReinforce(Normalizer):
 
     def forward(self, scores: Tensor, mask: Tensor | None, past: Tensor | None = None) -> Normalized:
         log_weights = hide(at_least_float32(scores), mask).log_softmax(-1)
-        best = log_weights.detach()
+        best = log_weights
         if self.training:
             best = best + _gumbel(best)  # the highest of the sums is a draw from the distribution
         return Normalized(blank(_one_hot(best), mask), log_weights)

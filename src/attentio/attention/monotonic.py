@@ -70,7 +70,7 @@ class MonotonicChunkwise(Normalizer):
 
 def before_the_first_query(memory: Memory) -> Tensor:
     """alpha_0, (B, H, S): stopped at the first key."""
-    past = at_least_float32(torch.zeros_like(memory.values[..., 0]))
+    past = at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
     past[:, :, :1] = 1
     return past
 

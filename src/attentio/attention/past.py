@@ -20,7 +20,7 @@ class Past(nn.Module, ABC):
 
     def start(self, memory: Memory) -> Tensor:
         """(B, H, S) zeros, in at least float32, in which the sums are kept."""
-        return at_least_float32(torch.zeros_like(memory.values[..., 0]))
+        return at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
 
     @abstractmethod
     def forward(self, keys: Tensor, past: Tensor) -> Tensor:
