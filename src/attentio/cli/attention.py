@@ -37,7 +37,7 @@ def list_kinds(as_json: AsJson = False) -> None:
         for group in dict.fromkeys(kind.group for kind in kinds):
             console.print(f"{group.english} {group.chinese}", style="italic")
             table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-            for width in (22, 30, None):
+            for width in (26, 30, None):  # the first two hold the longest name, indented, and the padding
                 table.add_column(width=width, overflow="fold")
             for kind in kinds:
                 if kind.group == group:

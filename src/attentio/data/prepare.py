@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from attentio.data import small_world
 from attentio.data.clean import Cleaner
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import HeldOut, LinkedPair, write_links, write_pairs
@@ -32,7 +33,6 @@ from attentio.data.passes import (
 )
 from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
-from attentio.data.small_world import known_links, sampled
 from attentio.data.source import Origin
 from attentio.data.store import CleanStore
 from attentio.data.tokenizer import Tokenizer, fingerprint, load_tokenizer
@@ -138,7 +138,7 @@ def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         tokenizer.save(folder / f"{side}.tokenizer")
     if any(_is_small_world(origin) for origin in parts.origins[: parts.training]):
-        links = known_links(EncodedCorpus.open(folder / "train"), *tokenizers, config.small_world_pairs)
+        links = small_world.known_links(EncodedCorpus.open(folder / "train"), *tokenizers, config.small_world_pairs)
         links.save(folder / TRAIN_LINKS)
     tests = _write_held_out(folder, config, parts, kept, sides)
     report = DataReport(
@@ -205,7 +205,7 @@ def _is_small_world(origin: Origin) -> bool:
 
 def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[SideRules]) -> list[LinkedPair]:
     """The grammar's words and links of test pairs, in this run's direction, spelt as in the cleaned text."""
-    world = sampled(config.small_world_pairs)
+    world = small_world.sampled(config.small_world_pairs)
     found: list[LinkedPair] = []
     for line, source, target in held:
         pair = world[line - 1]
