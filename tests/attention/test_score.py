@@ -179,6 +179,8 @@ def test_location_looks_at_positions_only():
     given = scores(score, query, keys)
     torch.testing.assert_close(given, torch.einsum("bhtq,hsq->bhts", query, score.position.weight[:, :S]))
     torch.testing.assert_close(scores(score, query, keys.flip(2)), given)
+    assert score.prepare(keys).shape == (B, H, S, 0)  # how many keys there are is all it needs
+    assert scores(made(Location, max_length=7), query, keys).shape == (B, H, T, 7)
     with pytest.raises(ValueError, match="reaches 6 keys, not 7"):
         scores(made(Location, max_length=6), query, keys)
 

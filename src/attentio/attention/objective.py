@@ -32,7 +32,7 @@ def leave_one_out(costs: Tensor) -> Tensor:
     samples = costs.size(0)
     if samples < 2:
         raise ValueError("a leave-one-out baseline needs at least two samples of each sentence")
-    return (costs.sum(0, keepdim=True) - costs) / (samples - 1)
+    return (costs.sum(0) - costs) / (samples - 1)
 
 
 def moving_average(baseline: Tensor, costs: Tensor, mask: Tensor, *, decay: float = 0.9) -> Tensor:

@@ -50,7 +50,7 @@ class InnerProductScore(Score):
         """(B, H, T, Q) -> (B, H, T, D)."""
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        return self.project(query) @ keys.transpose(-2, -1)
+        return self.project(query) @ keys.mT
 
 
 class AdditiveScore(Score):
@@ -155,7 +155,7 @@ class LinearConcat(Score):
         return self.key(keys)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        return self.query(query) + keys.transpose(-2, -1)  # (B, H, T, 1) + (B, H, 1, S)
+        return self.query(query) + keys.mT  # (B, H, T, 1) + (B, H, 1, S)
 
 
 class Location(Score):
