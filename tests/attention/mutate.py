@@ -30,7 +30,7 @@ SECONDS = 120
 OWN_TESTS = {
     "mask.py": ["test_mask.py", "test_window.py"],
     "heads.py": ["test_score.py", "test_attention.py"],
-    "memory.py": ["test_attention.py", "test_window.py"],
+    "memory.py": ["test_memory.py"],
     "precision.py": ["test_attention.py", "test_score.py"],
     "score.py": ["test_score.py", "test_past.py"],
     "past.py": ["test_past.py"],

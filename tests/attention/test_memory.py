@@ -1,0 +1,42 @@
+"""Memory: lengths, rows by index, and growing, with and without masks."""
+
+import torch
+
+from attentio.attention import Memory
+
+B, H, S, D, V = 2, 3, 5, 4, 7
+
+
+def memory(mask=None, num_keys=S):
+    torch.manual_seed(num_keys)
+    return Memory(torch.randn(B, H, num_keys, D), torch.randn(B, H, num_keys, V), mask)
+
+
+def test_lengths_are_true_lengths():
+    mask = torch.arange(S) < torch.tensor([[5], [2]])
+    assert memory(mask).lengths().tolist() == [5, 2]
+    assert memory().lengths().tolist() == [5, 5]
+    assert memory().num_keys == S
+
+
+def test_rows_by_index():
+    mask = torch.arange(S) < torch.tensor([[5], [2]])
+    picked = memory(mask).select(torch.tensor([1, 1, 0]))
+    assert picked.keys.equal(memory().keys[[1, 1, 0]])
+    assert picked.values.equal(memory().values[[1, 1, 0]])
+    assert picked.lengths().tolist() == [2, 2, 5]
+    assert memory().select(torch.tensor([0])).mask is None
+
+
+def test_growing_keeps_what_is_real():
+    here, later = memory(), memory(num_keys=3)
+    grown = here.extend(later)
+    assert grown.mask is None
+    assert grown.keys.equal(torch.cat([here.keys, later.keys], 2))
+    assert grown.values.equal(torch.cat([here.values, later.values], 2))
+    half = torch.tensor([[True] * 3, [True, False, False]])
+    assert here.extend(later._replace(mask=half)).mask.tolist() == [[True] * 8, [True] * 6 + [False] * 2]
+    assert later._replace(mask=half).extend(here).mask.tolist() == [
+        [True] * 8,
+        [True, False, False, True, True, True, True, True],
+    ]
