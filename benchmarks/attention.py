@@ -126,7 +126,7 @@ def main() -> None:
     report = [f"# Attention: time and memory, {today}", "", describe_machine(), "", *table(figures), ""]
     print("\n".join(report))
     if arguments.write:
-        (RESULTS / f"attention-{today}.md").write_text("\n".join(report), encoding="utf-8")
+        (RESULTS / f"{today}-attention.md").write_text("\n".join(report), encoding="utf-8")
 
 
 if __name__ == "__main__":
