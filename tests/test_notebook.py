@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention import Attended
-from attentio.config import AttentionConfig, ModelConfig, RunConfig
+from attentio.config import RunConfig
 from attentio.data.batch import Batch, BatchSampler, collate
 from attentio.data.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.search.batched import SearchConfig, padded, search
 from attentio.train.loop import LENGTH_MULTIPLE
 from attentio.train.objective import cross_entropy
@@ -81,7 +82,7 @@ def notebook() -> Notebook:
 @pytest.fixture(params=["current", "previous"])
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
     torch.manual_seed(0)
-    settings = ModelConfig(embedding_size=10, hidden_size=10, dropout=0.0, query=request.param)
+    settings = RNNConfig(embedding_size=10, hidden_size=10, dropout=0.0, query=request.param)
     return build_model(settings, AttentionConfig(score="dot"), SOURCE_VOCAB, TARGET_VOCAB).eval()
 
 

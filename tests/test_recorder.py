@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.recorder import AttentionRecorder
 from attentio.search.batched import padded
 from attentio.search.beam import beam_search
@@ -23,7 +23,7 @@ LIMITS = [5, 7, 4]
 @pytest.fixture(params=["current", "previous"])
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
     torch.manual_seed(11)
-    settings = ModelConfig(embedding_size=5, hidden_size=6, dropout=0.0, query=request.param)
+    settings = RNNConfig(embedding_size=5, hidden_size=6, dropout=0.0, query=request.param)
     model = build_model(settings, AttentionConfig(num_heads=3), 9, 7).eval()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,65 +1,29 @@
 """One frozen, strict description of a run: every setting is declared here once, with its meaning, and saved as TOML.
 
-Sections are `data` (declared beside the data pipeline), `model`, `attention` and `train`. Presets are plain nested
-dictionaries laid under the user's own file and `-o section.key=value` overrides. Only `cli` and the loaders of a
-run read TOML; everything else is handed its section.
+Sections are `data` (declared beside the data pipeline), `model`, `attention`, `self_attention` (all three declared
+beside the models) and `train`. Presets are plain nested dictionaries laid under the user's own file and
+`-o section.key=value` overrides. Only `cli` and the loaders of a run read TOML; everything else is handed its section.
 """
 
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attentio.data.settings import DataConfig
 from attentio.errors import DataError, UsageError
+from attentio.model.settings import (
+    AttentionConfig,
+    ModelConfig,
+    RNNConfig,
+    SelfAttentionConfig,
+)
 
 Settings = Mapping[str, object]
-
-
-class ModelConfig(BaseModel):
-    """The encoder–decoder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    family: Annotated[Literal["rnn"], Field(description="kind of encoder and decoder")] = "rnn"
-    cell: Annotated[Literal["lstm", "gru"], Field(description="recurrent cell")] = "lstm"
-    query: Annotated[
-        Literal["current", "previous"],
-        Field(
-            description="decoder state that asks the attention: 'previous' (Bahdanau: the context enters the cell) or "
-            "'current' (Luong: the context joins after the cell)"
-        ),
-    ] = "current"
-    input_feeding: Annotated[
-        bool, Field(description="with query = 'current': feed the last attentional state into the cell (slower)")
-    ] = False
-    embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings")] = 512
-    hidden_size: Annotated[int, Field(ge=2, description="width of encoder output and decoder state")] = 512
-    encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 1
-    decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
-    lexical_memory: Annotated[
-        bool, Field(description="add the source embeddings to the encoder states that attention looks at")
-    ] = True
-    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
-        True
-    )
-
-
-class AttentionConfig(BaseModel):
-    """The attention: score, normaliser, window and heads are independent choices."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    score: Annotated[str, Field(description="how a query and a key are compared")] = "bilinear"
-    normalize: Annotated[str, Field(description="how scores become weights")] = "softmax"
-    window: Annotated[str, Field(description="which source positions a query may see")] = "full"
-    num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0
 
 
 class TrainConfig(BaseModel):
@@ -112,12 +76,25 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: Annotated[ModelConfig, Field(discriminator="family")] = RNNConfig()
     attention: AttentionConfig = AttentionConfig()
+    self_attention: SelfAttentionConfig = SelfAttentionConfig()
     train: TrainConfig = TrainConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_family(cls, settings: Any) -> Any:
+        """Settings of the model without a family belong to the default one."""
+        if isinstance(settings, dict) and isinstance(model := settings.get("model"), dict):
+            return settings | {"model": {"family": DEFAULT_FAMILY} | model}
+        return settings
 
-PRESETS: dict[str, Settings] = {
+
+FAMILIES: dict[str, type[BaseModel]] = {kind.model_fields["family"].default: kind for kind in get_args(ModelConfig)}
+DEFAULT_FAMILY = "rnn"
+
+
+_PRESETS: dict[str, Settings] = {
     "notebook": {
         "data": {"source_tokenizer": "word", "target_tokenizer": "char", "script": "keep", "dev": 0, "test": 0},
         "model": {
@@ -141,15 +118,48 @@ PRESETS: dict[str, Settings] = {
             "learning_rate": 5e-3,
         },
     },
-    "tiny": {
-        "model": {"embedding_size": 128, "hidden_size": 128, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.1}
+    "rnn-tiny": {"model": {"family": "rnn", "embedding_size": 128, "hidden_size": 128, "dropout": 0.1}},
+    "rnn-small": {"model": {"family": "rnn", "embedding_size": 256, "hidden_size": 256, "dropout": 0.2}},
+    "rnn-base": {"model": {"family": "rnn"}},
+    "cnn-tiny": {
+        "model": {
+            "family": "cnn",
+            "embedding_size": 128,
+            "hidden_size": 128,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "dropout": 0.1,
+        },
+        "attention": {"score": "dot"},
     },
-    "small": {
-        "model": {"embedding_size": 256, "hidden_size": 256, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.2}
+    "cnn-small": {"model": {"family": "cnn"}, "attention": {"score": "dot"}},
+    "cnn-base": {
+        "model": {"family": "cnn", "embedding_size": 256, "hidden_size": 512},
+        "attention": {"score": "dot"},
     },
-    "base": {},
+    "transformer-tiny": {
+        "model": {
+            "family": "transformer",
+            "hidden_size": 128,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "feed_forward_size": 512,
+        },
+        "attention": {"score": "scaled_dot", "num_heads": 4},
+    },
+    "transformer-small": {
+        "model": {"family": "transformer"},
+        "attention": {"score": "scaled_dot", "num_heads": 4},
+    },
+    "transformer-base": {
+        "model": {"family": "transformer", "hidden_size": 512, "feed_forward_size": 2048},
+        "attention": {"score": "scaled_dot", "num_heads": 8},
+        "self_attention": {"num_heads": 8},
+    },
     "demo": {"data": {"train": ["demo"]}},
 }
+SIZES = ("tiny", "small", "base")
+PRESETS = _PRESETS | {size: _PRESETS[f"{DEFAULT_FAMILY}-{size}"] for size in SIZES}
 
 
 def effective_config(
@@ -157,18 +167,17 @@ def effective_config(
 ) -> RunConfig:
     """Lays preset, TOML file, command-line settings and `section.key=value` overrides over the defaults, in that order.
 
+    A size alone (tiny, small, base) is that of the family which the other layers name, else of the default family.
     Raises UsageError naming every unknown or ill-typed key, with a suggestion.
     """
     if preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, list(PRESETS)))
-    layers: list[Settings] = [PRESETS[preset]]
-    if file is not None:
-        layers.append(_read_toml(file))
-    layers.append(settings or {})
-    layers.extend(_parse_override(text) for text in overrides)
-    merged: dict[str, object] = {}
-    for layer in layers:
-        merged = _merge(merged, layer)
+    over: dict[str, object] = {} if file is None else dict(_read_toml(file))
+    for layer in (settings or {}, *map(_parse_override, overrides)):
+        over = _merge(over, layer)
+    family = _family(over)
+    under = PRESETS[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
+    merged = _merge(under, over)
     return parse_config(merged, where="settings" if file is None else str(file))
 
 
@@ -189,6 +198,11 @@ def dump_config(config: RunConfig) -> str:
 def load_config(path: Path) -> RunConfig:
     """Reads a configuration written by `dump_config`."""
     return parse_config(_read_toml(path), where=str(path))
+
+
+def _family(settings: Settings) -> object:
+    model = settings.get("model")
+    return model.get("family") if isinstance(model, Mapping) else None
 
 
 def _read_toml(path: Path) -> Settings:
@@ -225,12 +239,19 @@ def _merge(base: Settings, over: Settings) -> dict[str, object]:
 
 def _describe(fault: dict[str, object]) -> str:
     location = [str(part) for part in cast(tuple[object, ...], fault["loc"])]
+    section: type[BaseModel] = RunConfig
+    if len(location) > 1:
+        section = FAMILIES[location.pop(1)] if location[0] == "model" else type(getattr(RunConfig(), location[0]))
     name = ".".join(location)
+    if fault["type"] == "union_tag_invalid":
+        given = cast(dict[str, object], fault["input"])["family"]
+        return f"model.family: {given!r} is unknown. {_suggestion(str(given), list(FAMILIES))}"
     if fault["type"] == "extra_forbidden":
-        known: Mapping[str, object] = RunConfig.model_fields
-        if len(location) > 1:
-            known = type(getattr(RunConfig(), location[0])).model_fields
-        return f"unknown setting {name}. {_suggestion(location[-1], list(known))}"
+        others = [family for family, kind in FAMILIES.items() if location[-1] in kind.model_fields]
+        if location[0] == "model" and others:
+            own = section.model_fields["family"].default
+            return f"{name} is a setting of model.family = {' or '.join(map(repr, others))}, and this is {own!r}."
+        return f"unknown setting {name}. {_suggestion(location[-1], list(section.model_fields))}"
     return f"{name}: {str(fault['msg']).lower()} (got {fault['input']!r})"
 
 

@@ -1,4 +1,4 @@
-"""Watching attention while it is used: a forward hook on every `Attention` of a model, and nothing else.
+"""Watching attention while it is used: a forward hook on every layer that looks at the source, and nothing else.
 
 The model computes the same with and without a recorder; what is kept are the very weights it multiplied with.
 """
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from attentio.attention import Attended, Attention
+from attentio.attention import Attended
+from attentio.model.decoder import Decoder
 from attentio.search.hypothesis import Hypothesis
 
 
@@ -22,8 +23,8 @@ class AttentionRecorder:
     `steps[layer][t]` is (B, H, 1, S), B the rows that were in the batch at step t.
     """
 
-    def __init__(self, decoder: nn.Module) -> None:
-        self.layers = {name: module for name, module in decoder.named_modules() if isinstance(module, Attention)}
+    def __init__(self, decoder: Decoder[Any]) -> None:
+        self.layers = decoder.cross_attention()
         self.steps: dict[str, list[Tensor]] = {name: [] for name in self.layers}
         self._handles: list[RemovableHandle] = []
 

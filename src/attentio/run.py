@@ -105,7 +105,7 @@ def open_model(path: Path, device: torch.device) -> TrainedModel:
         raise ModelError(f"{error.message}", hint="Was it written by another version?", file=folder) from None
     tokenizers = {side: load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")}
     sizes = tokenizers["source"].vocab_size, tokenizers["target"].vocab_size
-    model = build_model(config.model, config.attention, *sizes).to(device)
+    model = build_model(config.model, config.attention, *sizes, self_attention=config.self_attention).to(device)
     model.load_own_tensors(tensors["model"])
     return TrainedModel(
         config=config,

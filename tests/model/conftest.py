@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 
 SOURCE_VOCAB, TARGET_VOCAB = 11, 13
 
@@ -20,7 +20,7 @@ def build() -> Build:
     def make(*, heads: int = 1, score: str = "bilinear", **settings: object) -> Seq2Seq:
         torch.manual_seed(3)
         sizes: dict[str, object] = {"embedding_size": 5, "hidden_size": 6, "dropout": 0.0}
-        model = ModelConfig.model_validate(sizes | settings)
+        model = RNNConfig.model_validate(sizes | settings)
         attention = AttentionConfig(score=score, num_heads=heads)
         return build_model(model, attention, SOURCE_VOCAB, TARGET_VOCAB).eval()
 

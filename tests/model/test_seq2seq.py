@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.errors import ModelError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 
 Build = Callable[..., Seq2Seq]
 SOURCE, LENGTHS, TARGET_IN = torch.tensor([[5, 9, 2]]), torch.tensor([3]), torch.tensor([[1, 7]])
@@ -76,7 +76,7 @@ def test_what_does_not_fit_together_is_said_with_the_reason(
     model: dict[str, object], attention: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        build_model(ModelConfig.model_validate(model), AttentionConfig.model_validate(attention), 11, 13)
+        build_model(RNNConfig.model_validate(model), AttentionConfig.model_validate(attention), 11, 13)
     assert reason in str(caught.value)
 
 

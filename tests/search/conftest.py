@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 
 SOURCE_VOCAB, TARGET_VOCAB = 9, 6  # of the target's six, padding and bos are never said: eos and three words remain
 
 Oracle = Callable[[Sequence[int], Sequence[Sequence[int]]], list[list[float]]]
 
 
-def _opinionated(seed: int, settings: ModelConfig) -> Seq2Seq:
+def _opinionated(seed: int, settings: RNNConfig) -> Seq2Seq:
     torch.manual_seed(seed)
     model = build_model(settings, AttentionConfig(), SOURCE_VOCAB, TARGET_VOCAB).eval()
     with torch.no_grad():
@@ -28,14 +28,14 @@ def tiny_model(request: pytest.FixtureRequest) -> Seq2Seq:
     """Random weights, large enough that words differ much in probability."""
     query = "current" if request.param == "feeding" else request.param
     feeding = request.param == "feeding"
-    settings = ModelConfig(embedding_size=5, hidden_size=6, dropout=0.0, query=query, input_feeding=feeding)
+    settings = RNNConfig(embedding_size=5, hidden_size=6, dropout=0.0, query=query, input_feeding=feeding)
     return _opinionated(7, settings)
 
 
 @pytest.fixture
 def make_model() -> Callable[[int], Seq2Seq]:
     """Another such model for every seed."""
-    return lambda seed: _opinionated(seed, ModelConfig(embedding_size=5, hidden_size=6, dropout=0.0))
+    return lambda seed: _opinionated(seed, RNNConfig(embedding_size=5, hidden_size=6, dropout=0.0))
 
 
 @pytest.fixture

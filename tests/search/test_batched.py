@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.search.batched import SearchConfig, batches_of, max_target_length, padded, search, search_batches
 
 sources_of_any_kind = st.lists(st.lists(st.integers(3, 8), max_size=7), min_size=1, max_size=9)
@@ -17,7 +17,7 @@ sources_of_any_kind = st.lists(st.lists(st.integers(3, 8), max_size=7), min_size
 @pytest.fixture(scope="module")
 def model() -> Seq2Seq:
     torch.manual_seed(11)
-    model = build_model(ModelConfig(embedding_size=5, hidden_size=6, dropout=0.0), AttentionConfig(), 9, 6).eval()
+    model = build_model(RNNConfig(embedding_size=5, hidden_size=6, dropout=0.0), AttentionConfig(), 9, 6).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2.5)

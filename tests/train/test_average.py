@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train.average import RunningAverage
 
 
 @pytest.fixture
 def model() -> Seq2Seq:
-    return build_model(ModelConfig(embedding_size=3, hidden_size=2), AttentionConfig(), 5, 7)
+    return build_model(RNNConfig(embedding_size=3, hidden_size=2), AttentionConfig(), 5, 7)
 
 
 def set_all(model: Seq2Seq, value: float) -> None:

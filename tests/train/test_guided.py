@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.data.batch import Batch
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.recorder import AttentionRecorder
 from attentio.train.objective import cross_entropy, guided_cross_entropy
 
@@ -20,7 +20,7 @@ def batch(links: torch.Tensor | None) -> Batch:
 
 def build(query: str = "current", heads: int = 2) -> Seq2Seq:
     torch.manual_seed(5)
-    config = ModelConfig.model_validate({"query": query, "embedding_size": 6, "hidden_size": 6, "dropout": 0.0})
+    config = RNNConfig.model_validate({"query": query, "embedding_size": 6, "hidden_size": 6, "dropout": 0.0})
     return build_model(config, AttentionConfig(num_heads=heads), 11, 13, backend="eager")
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.data.batch import Batch
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train import objective
 from attentio.train.objective import cross_entropy
 
@@ -19,7 +19,7 @@ B, S, T, V = 11, 5, 19, 13  # B * T is more than is handled at once
 @pytest.fixture
 def model() -> Seq2Seq:
     torch.manual_seed(3)
-    settings = ModelConfig(embedding_size=5, hidden_size=6, dropout=0.0)
+    settings = RNNConfig(embedding_size=5, hidden_size=6, dropout=0.0)
     return build_model(settings, AttentionConfig(), 7, V).double()
 
 

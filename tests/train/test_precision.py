@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.data.batch import Batch
 from attentio.model.seq2seq import build_model
+from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train.objective import cross_entropy
 from attentio.train.precision import arithmetic, has_fast_bf16, resolve_precision
 
@@ -31,7 +31,7 @@ def test_bf16_casts_products_and_leaves_weights() -> None:
 def loss_curve(precision: str, query: str, cell: str) -> list[float]:
     """Losses while learning to copy a word backwards."""
     torch.manual_seed(0)
-    settings = ModelConfig.model_validate(
+    settings = RNNConfig.model_validate(
         {"embedding_size": 24, "hidden_size": 24, "dropout": 0.1, "query": query, "cell": cell}
     )
     model = build_model(settings, AttentionConfig(), 9, 9).train()

@@ -14,17 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from attentio.attention import Attention, AttentionState, Memory, merge_heads
+from attentio.errors import UsageError
+from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.dropout import Dropout
 from attentio.model.embedding import TokenEmbedding
 from attentio.model.recurrence import CELLS, Bidirectional, CellState, RecurrentLayer, mirror_indices
-
-
-class Encoded(NamedTuple):
-    """A batch of encoded sources: `states` (B, S, H), `mask` (B, S) True at real tokens, `summary` (B, H)."""
-
-    states: Tensor
-    mask: Tensor
-    summary: Tensor
+from attentio.model.settings import AttentionConfig, RNNConfig
 
 
 class RNNState(NamedTuple):
@@ -94,10 +89,10 @@ class RNNEncoder(nn.Module):
         ends = states[torch.arange(source.shape[0], device=source.device), lengths - 1]  # last token, read forwards
         half = ends.shape[-1] // 2
         summary = torch.cat([ends[:, :half], states[:, 0, half:]], dim=-1)  # first token, read backwards
-        return Encoded(states, mask, summary)
+        return Encoded(states, mask, summary=summary)
 
 
-class RNNDecoder(nn.Module, ABC):
+class RNNDecoder(Decoder[RNNState], ABC):
     """What both decoders share: embedding, cells, first state and output layer. They say how a step goes."""
 
     def __init__(
@@ -110,19 +105,21 @@ class RNNDecoder(nn.Module, ABC):
         dropout: float,
         tie_embeddings: bool,
     ) -> None:
-        super().__init__()
-        self.embedding = embedding
+        super().__init__(embedding, tie_embeddings=tie_embeddings)
         self.cells = nn.ModuleList(cells)
         self.attention = attention
         self.dropout = Dropout(dropout)
-        hidden_size, (vocab_size, width) = cells[0].hidden_size, embedding.table.shape
+        hidden_size = cells[0].hidden_size
         self.first_state = nn.Linear(summary_size, sum(cell.num_states for cell in cells) * hidden_size)
-        self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.output = embedding.table if tie_embeddings else nn.Parameter(torch.randn(vocab_size, width) * width**-0.5)
+
+    def cross_attention(self) -> dict[str, Attention]:
+        """The one attention."""
+        return {"attention": self.attention}
 
     def start(self, encoded: Encoded) -> RNNState:
         """The state before the first token; the keys are projected here, once per sentence."""
-        memory = self.attention.prepare(encoded.states, mask=encoded.mask)
+        assert encoded.summary is not None
+        memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
         layers = cast(Sequence[RecurrentLayer], self.cells)
         first = torch.tanh(self.first_state(encoded.summary)).split(layers[0].hidden_size, dim=-1)
         count = layers[0].num_states
@@ -134,25 +131,12 @@ class RNNDecoder(nn.Module, ABC):
         """What the cell is fed beside the first token, if anything."""
 
     @abstractmethod
-    def features_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
         """embedded (B, E) -> features (B, E) for the output layer, and the next state."""
 
-    @abstractmethod
-    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
-
-    def step(self, tokens: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
-        """tokens (B,) -> logits (B, V) of the next token, and the next state."""
-        features, state = self.features_step(self.embedding(tokens), state)
-        return self.project(features), state
-
-    def forward(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """Teacher forcing: tokens (B, T), starting with bos -> logits (B, T, V)."""
-        return self.project(self.features(tokens, encoded))
-
-    def project(self, features: Tensor) -> Tensor:
-        """features (..., E) -> logits (..., V)."""
-        return nn.functional.linear(features, self.output, self.bias)
+    def features_step(self, tokens: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+        """tokens (B,) -> features (B, E) for the output layer, and the next state."""
+        return self.embedded_step(self.embedding(tokens), state)
 
     def run_cells(self, inputs: Tensor, cells: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
         """inputs (T, B, I) through all layers -> outputs (T, B, H) of the top one and the new states."""
@@ -169,7 +153,7 @@ def features_by_steps(decoder: RNNDecoder, tokens: Tensor, encoded: Encoded) -> 
     state = decoder.start(encoded)
     features: list[Tensor] = []
     for embedded in decoder.embedding(tokens).unbind(1):
-        step, state = decoder.features_step(embedded, state)
+        step, state = decoder.embedded_step(embedded, state)
         features.append(step)
     return torch.stack(features, dim=1)
 
@@ -192,7 +176,7 @@ class LuongDecoder(RNNDecoder):
         super().__init__(
             embedding, cells, attention, summary_size=memory_size, dropout=dropout, tie_embeddings=tie_embeddings
         )
-        self.input_feeding = input_feeding
+        self.input_feeding = self.feeds_back = input_feeding
         self.combine = nn.Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
@@ -201,7 +185,7 @@ class LuongDecoder(RNNDecoder):
             return None
         return encoded.states.new_zeros(encoded.states.shape[0], self.combine.out_features)
 
-    def features_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
         """embedded (B, E) -> attentional features (B, E), and the next state."""
         inputs = embedded if state.feed is None else torch.cat([embedded, state.feed], dim=-1)
         hidden, cells = self.run_cells(inputs[None], state.cells)
@@ -226,6 +210,8 @@ class LuongDecoder(RNNDecoder):
 class BahdanauDecoder(RNNDecoder):
     """c_t = attend(s_{t-1}); s_t = cell([y_{t-1}; c_t], s_{t-1}); p(y_t) = g(y_{t-1}, s_t, c_t) (Bahdanau 2015)."""
 
+    feeds_back = True
+
     def __init__(
         self,
         embedding: TokenEmbedding,
@@ -246,7 +232,7 @@ class BahdanauDecoder(RNNDecoder):
         """Nothing: what enters the cell beside the token is this step's own context."""
         return None
 
-    def features_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
         """embedded (B, E) -> readout features (B, E), and the next state."""
         query = state.cells[-1].hidden[:, None]
         attended, attention = self.attention.step(query, state.memory, state.attention)
@@ -264,3 +250,43 @@ class BahdanauDecoder(RNNDecoder):
 def build_cells(cell: str, input_size: int, hidden_size: int, num_layers: int) -> list[RecurrentLayer]:
     """The decoder's layers; only the lowest one reads `input_size`."""
     return [CELLS[cell](input_size if n == 0 else hidden_size, hidden_size) for n in range(num_layers)]
+
+
+def build_rnn(
+    model: RNNConfig, attention: AttentionConfig, source: TokenEmbedding, target: TokenEmbedding, *, backend: str
+) -> tuple[RNNEncoder, RNNDecoder]:
+    """The encoder and decoder that a configuration describes; raises UsageError where its parts do not go together."""
+    hidden = model.hidden_size
+    if hidden % 2 or hidden % attention.num_heads:
+        raise UsageError(
+            f"model.hidden_size = {hidden} must be even and divisible by attention.num_heads = {attention.num_heads}."
+        )
+    encoder = RNNEncoder(
+        source,
+        cell=model.cell,
+        hidden_size=hidden,
+        num_layers=model.encoder_layers,
+        dropout=model.dropout,
+        lexical=model.lexical_memory,
+    )
+    cross = build_attention(attention, hidden, hidden, backend=backend)
+    width = model.embedding_size
+    if model.query == "previous":
+        if model.input_feeding:
+            raise UsageError(
+                "model.input_feeding needs model.query = 'current': with 'previous' the context enters the cell anyway."
+            )
+        cells = build_cells(model.cell, width + hidden, hidden, model.decoder_layers)
+        return encoder, BahdanauDecoder(
+            target, cells, cross, memory_size=hidden, dropout=model.dropout, tie_embeddings=model.tie_embeddings
+        )
+    cells = build_cells(model.cell, 2 * width if model.input_feeding else width, hidden, model.decoder_layers)
+    return encoder, LuongDecoder(
+        target,
+        cells,
+        cross,
+        memory_size=hidden,
+        dropout=model.dropout,
+        tie_embeddings=model.tie_embeddings,
+        input_feeding=model.input_feeding,
+    )

@@ -1,20 +1,30 @@
 """The whole translator: an encoder, a decoder and the attention between them, built from a configuration."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
-from attentio.attention import Attention
-from attentio.config import AttentionConfig, ModelConfig
 from attentio.errors import ModelError, UsageError
+from attentio.model.cnn import build_cnn
+from attentio.model.decoder import Decoder, Encoded
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.rnn import BahdanauDecoder, Encoded, LuongDecoder, RNNDecoder, RNNEncoder, build_cells
+from attentio.model.rnn import build_rnn
+from attentio.model.settings import (
+    AttentionConfig,
+    CNNConfig,
+    ModelConfig,
+    RNNConfig,
+    SelfAttentionConfig,
+    TransformerConfig,
+)
+from attentio.model.transformer import build_transformer
 
 
 class Seq2Seq(nn.Module):
     """An encoder and a decoder that looks at what the encoder made of the source."""
 
-    def __init__(self, encoder: RNNEncoder, decoder: RNNDecoder) -> None:
+    def __init__(self, encoder: nn.Module, decoder: Decoder[Any]) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
@@ -57,7 +67,13 @@ NEEDS_OWN_OBJECTIVE = ("hard_reinforce", "hard_marginal")  # cross-entropy alone
 
 
 def build_model(
-    model: ModelConfig, attention: AttentionConfig, source_vocab: int, target_vocab: int, *, backend: str = "auto"
+    model: ModelConfig,
+    attention: AttentionConfig,
+    source_vocab: int,
+    target_vocab: int,
+    *,
+    self_attention: SelfAttentionConfig | None = None,
+    backend: str = "auto",
 ) -> Seq2Seq:
     """Builds the model a configuration describes, with fresh random weights from torch's generator.
 
@@ -68,58 +84,16 @@ def build_model(
             f"attention.normalize = {attention.normalize!r} needs an objective that training does not offer yet.",
             hint="Take hard_straight_through, or use attentio.attention.objective in a training loop of your own.",
         )
-    hidden = model.hidden_size
-    if hidden % 2 or hidden % attention.num_heads:
-        raise UsageError(
-            f"model.hidden_size = {hidden} must be even and divisible by attention.num_heads = {attention.num_heads}."
-        )
-    source_embedding = TokenEmbedding(source_vocab, model.embedding_size, model.dropout)
-    target_embedding = TokenEmbedding(target_vocab, model.embedding_size, model.dropout)
-    encoder = RNNEncoder(
-        source_embedding,
-        cell=model.cell,
-        hidden_size=hidden,
-        num_layers=model.encoder_layers,
-        dropout=model.dropout,
-        lexical=model.lexical_memory,
-    )
-    try:
-        cross = Attention(
-            hidden,
-            hidden,
-            score=attention.score,
-            normalize=attention.normalize,
-            window=attention.window,
-            num_heads=attention.num_heads,
-            dropout=attention.dropout,
-            backend=backend,
-        )
-    except ValueError as error:
-        raise UsageError(f"attention: {error}") from None
-    width = model.embedding_size
-    if model.query == "previous":
-        if model.input_feeding:
-            raise UsageError(
-                "model.input_feeding needs model.query = 'current': with 'previous' the context enters the cell anyway."
-            )
-        cells = build_cells(model.cell, width + hidden, hidden, model.decoder_layers)
-        decoder: RNNDecoder = BahdanauDecoder(
-            target_embedding,
-            cells,
-            cross,
-            memory_size=hidden,
-            dropout=model.dropout,
-            tie_embeddings=model.tie_embeddings,
-        )
-    else:
-        cells = build_cells(model.cell, 2 * width if model.input_feeding else width, hidden, model.decoder_layers)
-        decoder = LuongDecoder(
-            target_embedding,
-            cells,
-            cross,
-            memory_size=hidden,
-            dropout=model.dropout,
-            tie_embeddings=model.tie_embeddings,
-            input_feeding=model.input_feeding,
-        )
-    return Seq2Seq(encoder, decoder)
+    self_attention = self_attention or SelfAttentionConfig()
+    if not isinstance(model, TransformerConfig) and self_attention != SelfAttentionConfig():
+        raise UsageError(f"self_attention is a part of model.family = 'transformer', and this is {model.family!r}.")
+    width = model.hidden_size if isinstance(model, TransformerConfig) else model.embedding_size
+    source = TokenEmbedding(source_vocab, width, model.dropout)
+    target = TokenEmbedding(target_vocab, width, model.dropout)
+    match model:
+        case RNNConfig():
+            return Seq2Seq(*build_rnn(model, attention, source, target, backend=backend))
+        case CNNConfig():
+            return Seq2Seq(*build_cnn(model, attention, source, target, backend=backend))
+        case TransformerConfig():
+            return Seq2Seq(*build_transformer(model, attention, self_attention, source, target, backend=backend))

@@ -9,6 +9,7 @@ import torch
 from attentio.config import RunConfig
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import build_model
+from attentio.model.settings import RNNConfig
 from attentio.train.loop import resolve_device
 from attentio.train.precision import resolve_precision
 
@@ -19,7 +20,9 @@ CHECKPOINTS_AT_ONCE = 3
 def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[int, int]:
     """The number of parameters, and a rough estimate of the memory of training in bytes (within a factor of two)."""
     with torch.device("meta"):  # shapes without numbers
-        parameters = build_model(config.model, config.attention, source_vocab, target_vocab).num_parameters()
+        parameters = build_model(
+            config.model, config.attention, source_vocab, target_vocab, self_attention=config.self_attention
+        ).num_parameters()
     model = config.model
     layers = model.encoder_layers + model.decoder_layers
     # per token: about ten vectors kept by each recurrent layer, six elsewhere, two rows of logits for half the tokens
@@ -34,9 +37,12 @@ def describe(config: RunConfig, source_vocab: int, target_vocab: int) -> str:
     precision = resolve_precision(config.train.precision, device)
     model, attention = config.model, config.attention
     heads = f", {attention.num_heads} heads" if attention.num_heads > 1 else ""
+    kind, query = model.family, ""
+    if isinstance(model, RNNConfig):
+        kind, query = f"{model.family} {model.cell}", f", query = {model.query}"
     return (
-        f"model  {model.family} {model.cell} {model.encoder_layers}+{model.decoder_layers} x {model.hidden_size}, "
-        f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}, query = {model.query}, "
+        f"model  {kind} {model.encoder_layers}+{model.decoder_layers} x {model.hidden_size}, "
+        f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}{query}, "
         f"{parameters:,} parameters, about {memory / 1e9:.1f} GB, {device} {precision}"
     )
 

@@ -87,7 +87,9 @@ def train(
     torch.manual_seed(settings.seed)
     guided = links is not None and settings.guided_alignment > 0  # needs weights, which fast kernels do not give
     backend = "eager" if guided else "auto"
-    model = build_model(config.model, config.attention, *vocab_sizes, backend=backend).to(device)
+    model = build_model(
+        config.model, config.attention, *vocab_sizes, self_attention=config.self_attention, backend=backend
+    ).to(device)
     average = RunningAverage(model, settings.average_decay)
     optimizer = _optimizer(model, settings)
     sampler = BatchSampler(

@@ -1,0 +1,113 @@
+"""The settings of models and their attention, declared once: defaults, bounds, meanings. Imports only pydantic.
+
+Each family of models has its own settings; `family` says which ones apply.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RNNConfig(BaseModel):
+    """A recurrent encoder and decoder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    family: Annotated[Literal["rnn"], Field(description="recurrent encoder and decoder")] = "rnn"
+    cell: Annotated[Literal["lstm", "gru"], Field(description="recurrent cell")] = "lstm"
+    query: Annotated[
+        Literal["current", "previous"],
+        Field(
+            description="decoder state that asks the attention: 'previous' (Bahdanau: the context enters the cell) or "
+            "'current' (Luong: the context joins after the cell)"
+        ),
+    ] = "current"
+    input_feeding: Annotated[
+        bool, Field(description="with query = 'current': feed the last attentional state into the cell (slower)")
+    ] = False
+    embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings")] = 512
+    hidden_size: Annotated[int, Field(ge=2, description="width of encoder output and decoder state")] = 512
+    encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 1
+    decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
+    lexical_memory: Annotated[
+        bool, Field(description="add the source embeddings to the encoder states that attention looks at")
+    ] = True
+    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
+        True
+    )
+
+
+class CNNConfig(BaseModel):
+    """A convolutional encoder and decoder (Gehring 2017)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    family: Annotated[Literal["cnn"], Field(description="convolutional encoder and decoder")] = "cnn"
+    embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings, attended to")] = 256
+    hidden_size: Annotated[int, Field(ge=1, description="width of the convolutional layers")] = 256
+    encoder_layers: Annotated[int, Field(ge=1, description="convolutional encoder layers")] = 4
+    decoder_layers: Annotated[int, Field(ge=1, description="convolutional decoder layers, each with attention")] = 3
+    kernel_size: Annotated[int, Field(ge=1, description="positions that one convolution sees; odd")] = 3
+    max_positions: Annotated[int, Field(ge=1, description="positions that have an embedding of their own")] = 512
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and before convolutions")] = 0.2
+    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
+        True
+    )
+
+
+class TransformerConfig(BaseModel):
+    """A Transformer (Vaswani 2017)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    family: Annotated[Literal["transformer"], Field(description="self-attentive encoder and decoder")] = "transformer"
+    hidden_size: Annotated[int, Field(ge=1, description="width of embeddings and layers")] = 256
+    encoder_layers: Annotated[int, Field(ge=1, description="encoder layers")] = 3
+    decoder_layers: Annotated[int, Field(ge=1, description="decoder layers, each with self- and cross-attention")] = 3
+    feed_forward_size: Annotated[int, Field(ge=1, description="inner width of the feed-forward layers")] = 1024
+    activation: Annotated[
+        Literal["relu", "gelu", "silu", "swiglu"],
+        Field(description="of the feed-forward layers; swiglu is gated (Shazeer 2020)"),
+    ] = "gelu"
+    norm: Annotated[
+        Literal["pre", "post"], Field(description="layer normalisation before each part, or after it (Vaswani 2017)")
+    ] = "pre"
+    positions: Annotated[
+        Literal["sinusoidal", "learned", "rotary"],
+        Field(description="how a token's place is told: added to its embedding, or by rotating queries and keys"),
+    ] = "sinusoidal"
+    max_positions: Annotated[
+        int, Field(ge=1, description="positions = 'learned': positions that have an embedding of their own")
+    ] = 512
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and on what each part adds")] = 0.1
+    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
+        True
+    )
+
+
+ModelConfig = RNNConfig | CNNConfig | TransformerConfig
+
+
+class AttentionConfig(BaseModel):
+    """The attention of the decoder to the source: score, normaliser, window and heads are independent choices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    score: Annotated[str, Field(description="how a query and a key are compared")] = "bilinear"
+    normalize: Annotated[str, Field(description="how scores become weights")] = "softmax"
+    window: Annotated[str, Field(description="which source positions a query may see")] = "full"
+    num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0
+
+
+class SelfAttentionConfig(BaseModel):
+    """The attention of a sentence to itself, in a Transformer's encoder and, causal, in its decoder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    score: Annotated[str, Field(description="how a query and a key are compared")] = "scaled_dot"
+    normalize: Annotated[str, Field(description="how scores become weights")] = "softmax"
+    window: Annotated[str, Field(description="which positions of its own sentence a token may see")] = "full"
+    num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 4
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0
