@@ -1,13 +1,265 @@
-"""Transformer: self-attentive encoder and decoder (Vaswani 2017), with any attention in place of the scaled dot."""
+"""Transformer: self-attentive encoder and decoder (Vaswani 2017), with any attention in place of the scaled dot.
 
-from typing import Any
+A layer is a chain of parts (self-attention, in the decoder cross-attention, feed-forward), each with a residual
+connection and a layer normalisation before it (pre-norm) or after the sum (post-norm). The same code runs over a whole
+target and over one token: a step is a target of length one whose self-attention remembers the tokens before it.
+"""
 
-from torch import nn
+import math
+from collections.abc import Callable
+from typing import NamedTuple, cast, final
 
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attentio.attention import WINDOWS, Attention, AttentionState, Memory, Window, merge_heads, together
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder
+from attentio.model.decoder import Decoder, Encoded, build_attention
+from attentio.model.dropout import Dropout
 from attentio.model.embedding import TokenEmbedding
+from attentio.model.position import POSITIONS, Positions, Rotary
 from attentio.model.settings import AttentionConfig, SelfAttentionConfig, TransformerConfig
+
+
+class LayerState(NamedTuple):
+    """What one decoder layer carries: keys and values of the target so far and of the source, and where it attends."""
+
+    own: Memory
+    source: Memory
+    own_attention: AttentionState
+    source_attention: AttentionState
+
+    def select(self, indices: Tensor) -> "LayerState":
+        """The rows `indices`."""
+        return self._replace(source=self.source.select(indices)).reorder(indices)
+
+    def reorder(self, indices: Tensor) -> "LayerState":
+        """The rows `indices` where every row keeps its sentence."""
+        return self._replace(
+            own=self.own.select(indices),
+            own_attention=self.own_attention.select(indices),
+            source_attention=self.source_attention.select(indices),
+        )
+
+
+class TransformerState(NamedTuple):
+    """What a Transformer's decoder carries from step to step: `position` tokens are behind it."""
+
+    position: int
+    layers: tuple[LayerState, ...]
+
+    def select(self, indices: Tensor) -> "TransformerState":
+        """The rows `indices`: repeats them for a beam, drops finished sentences."""
+        return TransformerState(self.position, tuple(layer.select(indices) for layer in self.layers))
+
+    def reorder(self, indices: Tensor) -> "TransformerState":
+        """The rows `indices` where every row keeps its sentence (a beam's hypotheses): its memory stays as it is."""
+        return TransformerState(self.position, tuple(layer.reorder(indices) for layer in self.layers))
+
+
+class SelfAttention(nn.Module):
+    """Attention of a sentence to itself between learned projections (Vaswani 2017, section 3.2.2)."""
+
+    def __init__(self, attention: Attention, size: int, rotary: Rotary | None) -> None:
+        super().__init__()
+        self.attention = attention
+        self.rotary = rotary
+        self.query_key_value = _linear(size, size, size, size)
+        self.output = _linear(size, size)
+
+    def start(self, like: Tensor) -> Memory:
+        """A memory of no positions for states like `like` (B, T, H)."""
+        nothing = like[:, :0]
+        return self.attention.prepare(nothing, nothing)
+
+    def forward(
+        self, states: Tensor, before: Memory | None, position: int, mask: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
+        """states (B, T, H), the first at `position` after what `before` holds -> (B, T, H) and the memory of all."""
+        query, key, value = self.query_key_value(states).chunk(3, dim=-1)
+        if self.rotary is not None:
+            query, key = self.rotary(query, position), self.rotary(key, position)
+        memory = self.attention.prepare(key, value, mask)
+        if before is not None and position:
+            memory = before.extend(memory)
+        attended = self.attention(query, memory, state=AttentionState(position))
+        return self.output(merge_heads(attended.context).to(states.dtype)), memory
+
+
+class CrossAttention(nn.Module):
+    """Attention of the target to the source between learned projections (Vaswani 2017, section 3.2.3)."""
+
+    def __init__(self, attention: Attention, size: int) -> None:
+        super().__init__()
+        self.attention = attention
+        self.query = _linear(size, size)
+        self.key_value = _linear(size, size, size)
+        self.output = _linear(size, size)
+
+    def prepare(self, encoded: Encoded) -> Memory:
+        """The memory of the source, projected once per sentence."""
+        key, value = self.key_value(encoded.states).chunk(2, dim=-1)
+        return self.attention.prepare(key, value, encoded.mask)
+
+    def forward(self, states: Tensor, memory: Memory, state: AttentionState) -> tuple[Tensor, AttentionState]:
+        """states (B, T, H) -> (B, T, H), and the state after the last of them."""
+        attended = self.attention(self.query(states), memory, state=state)
+        return self.output(merge_heads(attended.context).to(states.dtype)), attended.state
+
+
+class FeedForward(nn.Module):
+    """W2 f(W1 x + b1) + b2 (Vaswani 2017, eq. 2), or gated: W2 (silu(W x) * V x) (Shazeer 2020, eq. 6)."""
+
+    def __init__(self, size: int, inner: int, activation: str, dropout: float) -> None:
+        super().__init__()
+        self.gated = activation == "swiglu"
+        self.activation: Callable[[Tensor], Tensor] = ACTIVATIONS[activation]
+        self.inner = _linear(size, *[inner] * (2 if self.gated else 1))
+        self.output = _linear(inner, size)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """states (B, T, H) -> (B, T, H)."""
+        hidden = self.inner(states)
+        if self.gated:
+            gate, hidden = hidden.chunk(2, dim=-1)
+            return self.output(self.dropout(self.activation(gate) * hidden))
+        return self.output(self.dropout(self.activation(hidden)))
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu, "swiglu": F.silu}
+
+
+class Residual(nn.Module):
+    """x + part(norm(x)), pre-norm, or norm(x + part(x)), post-norm; dropout on what the part adds."""
+
+    def __init__(self, size: int, dropout: float, *, pre: bool) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(size)
+        self.dropout = Dropout(dropout)
+        self.pre = pre
+
+    def before(self, states: Tensor) -> Tensor:
+        """What the part is given."""
+        return self.norm(states) if self.pre else states
+
+    def after(self, states: Tensor, added: Tensor) -> Tensor:
+        """What comes out, for what the part `added`."""
+        states = states + self.dropout(added)
+        return states if self.pre else self.norm(states)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward."""
+
+    def __init__(self, own: SelfAttention, feed_forward: FeedForward, residuals: list[Residual]) -> None:
+        super().__init__()
+        self.own, self.feed_forward = own, feed_forward
+        self.own_residual, self.feed_forward_residual = residuals
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """states (B, S, H), mask (B, S) -> (B, S, H)."""
+        added, _ = self.own(self.own_residual.before(states), None, 0, mask)
+        states = self.own_residual.after(states, added)
+        added = self.feed_forward(self.feed_forward_residual.before(states))
+        return self.feed_forward_residual.after(states, added)
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, cross-attention, then feed-forward."""
+
+    def __init__(
+        self, own: SelfAttention, cross: CrossAttention, feed_forward: FeedForward, residuals: list[Residual]
+    ) -> None:
+        super().__init__()
+        self.own, self.cross, self.feed_forward = own, cross, feed_forward
+        self.own_residual, self.cross_residual, self.feed_forward_residual = residuals
+
+    def start(self, encoded: Encoded) -> LayerState:
+        """The state before the first token."""
+        source = self.cross.prepare(encoded)
+        own = self.own.start(encoded.states)
+        return LayerState(own, source, AttentionState(0), self.cross.attention.start(source))
+
+    def forward(self, states: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """states (B, T, H) of the next T tokens -> (B, T, H), and the state after them."""
+        position = state.own_attention.position
+        added, own = self.own(self.own_residual.before(states), state.own, position)
+        states = self.own_residual.after(states, added)
+        added, source_attention = self.cross(self.cross_residual.before(states), state.source, state.source_attention)
+        states = self.cross_residual.after(states, added)
+        added = self.feed_forward(self.feed_forward_residual.before(states))
+        states = self.feed_forward_residual.after(states, added)
+        return states, LayerState(own, state.source, AttentionState(position + states.shape[1]), source_attention)
+
+
+class TransformerEncoder(nn.Module):
+    """Embeddings with positions through a stack of layers; pre-norm ends with one more normalisation."""
+
+    def __init__(
+        self, embedding: TokenEmbedding, positions: Positions | None, layers: list[EncoderLayer], norm: nn.Module
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.positions = positions
+        self.layers = nn.ModuleList(layers)
+        self.norm = norm
+
+    def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
+        """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
+        mask = torch.arange(source.shape[1], device=source.device) < lengths[:, None]
+        states = _embed(self.embedding, self.positions, source, 0)
+        for layer in self.layers:
+            states = layer(states, mask)
+        return Encoded(self.norm(states), mask)
+
+
+@final
+class TransformerDecoder(Decoder[TransformerState]):
+    """A stack of layers that look back at the target and across at the source."""
+
+    def __init__(
+        self,
+        embedding: TokenEmbedding,
+        positions: Positions | None,
+        layers: list[DecoderLayer],
+        norm: nn.Module,
+        *,
+        tie_embeddings: bool,
+    ) -> None:
+        super().__init__(embedding, tie_embeddings=tie_embeddings)
+        self.positions = positions
+        self.layers = nn.ModuleList(layers)
+        self.norm = norm
+        # The context of a layer reaches later tokens by the self-attention of the layer above it.
+        self.feeds_back = len(layers) > 1
+
+    def cross_attention(self) -> dict[str, Attention]:
+        """The attention to the source of each layer, lowest first."""
+        layers = cast("list[DecoderLayer]", self.layers)
+        return {f"layer {n}": layer.cross.attention for n, layer in enumerate(layers, 1)}
+
+    def start(self, encoded: Encoded) -> TransformerState:
+        """The state before the first token; keys and values of the source are projected here, once per sentence."""
+        return TransformerState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
+
+    def features_step(self, tokens: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
+        """tokens (B,) -> features (B, H) for the output layer, and the next state."""
+        features, state = self._run(tokens[:, None], state)
+        return features[:, 0], state
+
+    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, H)."""
+        return self._run(tokens, self.start(encoded))[0]
+
+    def _run(self, tokens: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
+        states = _embed(self.embedding, self.positions, tokens, state.position)
+        after: list[LayerState] = []
+        for layer, layer_state in zip(self.layers, state.layers, strict=True):
+            states, layer_state = layer(states, layer_state)
+            after.append(layer_state)
+        return self.norm(states), TransformerState(state.position + tokens.shape[1], tuple(after))
 
 
 def build_transformer(
@@ -18,6 +270,95 @@ def build_transformer(
     target: TokenEmbedding,
     *,
     backend: str,
-) -> tuple[nn.Module, Decoder[Any]]:
+) -> tuple[TransformerEncoder, TransformerDecoder]:
     """The encoder and decoder that a configuration describes; raises UsageError where its parts do not go together."""
-    raise UsageError("model.family = 'transformer' is not there yet.")
+    size, pre = model.hidden_size, model.norm == "pre"
+    for section, heads in (("attention", attention.num_heads), ("self_attention", self_attention.num_heads)):
+        if size % heads:
+            raise UsageError(f"model.hidden_size = {size} must be divisible by {section}.num_heads = {heads}.")
+    rotary = None
+    if model.positions == "rotary":
+        if size // self_attention.num_heads % 2:
+            raise UsageError(
+                "model.positions = 'rotary' turns pairs of numbers: heads of self_attention must be even."
+            )
+        rotary = Rotary(self_attention.num_heads)
+
+    def own(*, causal: bool) -> SelfAttention:
+        window = _causal(self_attention.window) if causal else self_attention.window
+        return SelfAttention(_self_attention(self_attention, size, window), size, rotary)
+
+    def feed_forward() -> FeedForward:
+        return FeedForward(size, model.feed_forward_size, model.activation, model.dropout)
+
+    def residuals(count: int) -> list[Residual]:
+        return [Residual(size, model.dropout, pre=pre) for _ in range(count)]
+
+    def cross() -> CrossAttention:
+        return CrossAttention(build_attention(attention, size, size, backend=backend), size)
+
+    def positions() -> Positions | None:
+        return None if rotary is not None else POSITIONS[model.positions](size, model.max_positions)
+
+    def norm() -> nn.Module:
+        return nn.LayerNorm(size) if pre else nn.Identity()
+
+    encoder_layers = [
+        EncoderLayer(own(causal=False), feed_forward(), residuals(2)) for _ in range(model.encoder_layers)
+    ]
+    decoder_layers = [
+        DecoderLayer(own(causal=True), cross(), feed_forward(), residuals(3)) for _ in range(model.decoder_layers)
+    ]
+    return (
+        TransformerEncoder(source, positions(), encoder_layers, norm()),
+        TransformerDecoder(target, positions(), decoder_layers, norm(), tie_embeddings=model.tie_embeddings),
+    )
+
+
+def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Callable[[int, int], Window]) -> Attention:
+    try:
+        attention = Attention(
+            size,
+            size,
+            score=settings.score,
+            normalize=settings.normalize,
+            window=window,
+            num_heads=settings.num_heads,
+            dropout=settings.dropout,
+        )
+    except ValueError as error:
+        raise UsageError(f"self_attention: {error}") from None
+    if attention.score.past is not None or attention.normalize.walks:
+        raise UsageError(
+            f"self_attention: {settings.score}, {settings.normalize} goes along a source that stands still; the "
+            "sentence a decoder writes grows as it looks.",
+            hint="Take it as `attention`, the one that looks at the source.",
+        )
+    if attention.normalize.chooses and not attention.normalize.biased:
+        raise UsageError(
+            f"self_attention: {settings.normalize} has its objective for the attention to the source only.",
+            hint="hard_straight_through needs none.",
+        )
+    return attention
+
+
+def _causal(name: str) -> str | Callable[[int, int], Window]:
+    """The window of that name, looking back only."""
+    if name in ("full", "causal") or name not in WINDOWS:
+        return "causal" if name in WINDOWS else name
+    return together(WINDOWS["causal"], WINDOWS[name])
+
+
+def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tensor, start: int) -> Tensor:
+    """tokens (B, T), the first at `start` -> (B, T, H) of unit variance (Vaswani 2017, section 3.4), with positions."""
+    states = embedding(tokens) * math.sqrt(embedding.table.shape[1])
+    return states if positions is None else states + positions(start, tokens.shape[1])
+
+
+def _linear(in_size: int, *out_sizes: int) -> nn.Linear:
+    """One linear map to several outputs side by side, each initialised for itself (Glorot 2010)."""
+    linear = nn.Linear(in_size, sum(out_sizes))
+    for weight in linear.weight.split(out_sizes):
+        nn.init.xavier_uniform_(weight)
+    nn.init.zeros_(linear.bias)
+    return linear
