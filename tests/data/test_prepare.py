@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from attentio.data import passes, small_world, source
 from attentio.data.clean import split_keys
 from attentio.data.heldout import HeldOut, LinkedPair, read_links, read_tsv, write_links
-from attentio.data.prepare import PreparedData, prepare
+from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.report import DataReport
 from attentio.data.settings import DataConfig
 from attentio.errors import DataError, ResourceError
@@ -340,6 +340,16 @@ def test_anything_that_matters_makes_it_anew(make: Callable[..., PreparedData], 
         assert data.report.test == 33
     else:
         assert data.tests["test"].sources != first.tests["test"].sources
+
+
+def test_a_split_seed_holds_the_split_still(make: Callable[..., PreparedData], tmp_path: Path) -> None:
+    """Whatever the seed of the training; and it is the same split that this seed alone would draw."""
+    held = make(seed=5).tests["test"].sources
+    config = DataConfig(train=[put(tmp_path, "data.tsv", made())], split_seed=5)
+    assert is_prepared(config, tmp_path / "prepared", seed=1)
+    assert prepare(config, tmp_path / "other", seed=1).tests["test"].sources == held
+    assert prepare(config, tmp_path / "other", seed=2).tests["test"].sources == held
+    assert make(seed=1, split_seed=6).tests["test"].sources != held
 
 
 def test_two_preparations_are_the_same_bytes(tmp_path: Path) -> None:

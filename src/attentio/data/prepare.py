@@ -97,8 +97,10 @@ class PreparedData:
 def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress | None = None) -> PreparedData:
     """Prepare the data that `config` names in `folder`, or open it if this very preparation is there already.
 
-    The folder appears whole or not at all. `progress` is told the stage and how many pairs have passed it.
+    `seed` draws the split, unless `config.split_seed` does. The folder appears whole or not at all. `progress` is told
+    the stage and how many pairs have passed it.
     """
+    seed = _split_seed(config, seed)
     parts = Parts.of(config)
     key = _fingerprint(config, parts, seed)
     held = _manifest(folder)
@@ -124,7 +126,11 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
 def is_prepared(config: DataConfig, folder: Path, *, seed: int) -> bool:
     """Whether `prepare` with these settings, files and seed would open what is in `folder` rather than make it anew."""
     held = _manifest(folder)
-    return held is not None and held["fingerprint"] == _fingerprint(config, Parts.of(config), seed)
+    return held is not None and held["fingerprint"] == _fingerprint(config, Parts.of(config), _split_seed(config, seed))
+
+
+def _split_seed(config: DataConfig, seed: int) -> int:
+    return seed if config.split_seed is None else config.split_seed
 
 
 def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed: int, progress: Progress) -> None:
@@ -260,7 +266,8 @@ def _fingerprint(config: DataConfig, parts: Parts, seed: int) -> str:
     for origin in parts.origins:
         files = [path for path in (origin.path, origin.target) if path is not None]
         inputs.append((origin.name, [_sha256(path) for path in files] or [_built_in_version(origin.name)]))
-    held = {"format": _FORMAT, "config": config.model_dump(mode="json"), "seed": seed, "inputs": inputs}
+    settings = config.model_dump(mode="json", exclude={"split_seed"})  # it is the seed already
+    held = {"format": _FORMAT, "config": settings, "seed": seed, "inputs": inputs}
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 

@@ -63,6 +63,7 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
         if self.target and len(self.target) != len(self.train):
+    split_seed: Annotated[int | None, Field(ge=0, description="seed of what is held out; default: train.seed")] = None
             raise ValueError(f"{len(self.train)} source files but {len(self.target)} target files")
         for name in ("dev", "test"):
             held = getattr(self, name)
