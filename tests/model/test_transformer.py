@@ -1,0 +1,349 @@
+"""Transformer: the laws of every decoder, torch's own layers as the oracle, positions against their formulas."""
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attentio.attention import SCORES, WINDOWS
+from attentio.errors import UsageError
+from attentio.model.position import Learned, Rotary, Sinusoidal
+from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.settings import AttentionConfig, RNNConfig, SelfAttentionConfig, TransformerConfig
+from attentio.model.transformer import DecoderLayer, EncoderLayer, TransformerDecoder
+
+Build = Callable[..., Seq2Seq]
+
+SOURCE = torch.tensor([[5, 9, 4, 7, 2], [3, 8, 10, 2, 0], [7, 2, 0, 0, 0]])
+LENGTHS = torch.tensor([5, 4, 2])
+TARGET_IN = torch.tensor([[1, 7, 5, 12, 4, 6], [1, 4, 9, 3, 0, 0], [1, 11, 3, 0, 0, 0]])
+SIZES: dict[str, Any] = {
+    "hidden_size": 12,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "feed_forward_size": 10,
+    "dropout": 0.0,
+}
+
+
+@pytest.fixture
+def build() -> Build:
+    """Builds a model in evaluation mode; `cross` and `own` are settings of the two attentions."""
+
+    def make(cross: dict[str, Any] | None = None, own: dict[str, Any] | None = None, **settings: Any) -> Seq2Seq:
+        torch.manual_seed(3)
+        model = TransformerConfig.model_validate(SIZES | settings)
+        attention = AttentionConfig.model_validate({"score": "scaled_dot", "num_heads": 2} | (cross or {}))
+        self_attention = SelfAttentionConfig.model_validate({"num_heads": 3} | (own or {}))
+        return build_model(model, attention, 11, 13, self_attention=self_attention).eval()
+
+    return make
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"norm": "post", "positions": "learned", "activation": "relu"},
+    {"positions": "rotary", "activation": "swiglu"},
+    {"positions": "rotary", "norm": "post", "own": {"score": "additive"}},
+    {"encoder_layers": 1, "decoder_layers": 3, "activation": "silu", "tie_embeddings": False},
+    {"positions": "learned", "max_positions": 3},
+    {"cross": {"window": "local-p"}},
+    {"cross": {"score": "coverage"}, "own": {"window": "sliding"}},
+    {"cross": {"normalize": "monotonic", "num_heads": 1}, "positions": "rotary"},
+    {"cross": {"score": "location_aware", "normalize": "entmax15"}, "own": {"normalize": "sparsemax"}},
+    {"own": {"score": "cosine", "window": "relative"}},
+    {"own": {"score": "bilinear", "window": "local-m", "num_heads": 1}},
+    {"own": {"normalize": "hard_straight_through"}, "cross": {"normalize": "hard_straight_through"}},
+    *({"cross": {"score": score}} for score in SCORES if score not in ("scaled_dot", "coverage", "location_aware")),
+]
+EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=str)
+
+
+@EVERY_VARIANT
+def test_step_by_step_equals_all_at_once(build: Build, variant: dict[str, Any]) -> None:
+    model = build(**variant)
+    together = model(SOURCE, LENGTHS, TARGET_IN)
+    assert together.shape == (3, 6, 13)
+    state = model.decoder.start(model.encode(SOURCE, LENGTHS))
+    for t in range(TARGET_IN.shape[1]):
+        logits, state = model.decoder.step(TARGET_IN[:, t], state)
+        torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
+
+
+@EVERY_VARIANT
+def test_padding_changes_nothing(build: Build, variant: dict[str, Any]) -> None:
+    model = build(**variant)
+    together = model(SOURCE, LENGTHS, TARGET_IN)
+    littered = torch.where(torch.arange(5) < LENGTHS[:, None], SOURCE, 7)
+    torch.testing.assert_close(model(littered, LENGTHS, TARGET_IN), together)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone = model(SOURCE[row : row + 1, :length], LENGTHS[row : row + 1], TARGET_IN[row : row + 1])
+        torch.testing.assert_close(alone[0], together[row], rtol=1e-5, atol=1e-5)
+
+
+@EVERY_VARIANT
+def test_the_past_alone_decides(build: Build, variant: dict[str, Any]) -> None:
+    model = build(**variant)
+    changed = TARGET_IN.clone()
+    changed[:, 3:] = 9
+    before, after = model(SOURCE, LENGTHS, TARGET_IN), model(SOURCE, LENGTHS, changed)
+    torch.testing.assert_close(before[:, :3], after[:, :3], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(before[:, 3:], after[:, 3:])
+
+
+@EVERY_VARIANT
+def test_selecting_rows_and_stepping_commute(build: Build, variant: dict[str, Any]) -> None:
+    model = build(**variant)
+    state = model.decoder.start(model.encode(SOURCE, LENGTHS))
+    for t in range(2):
+        _, state = model.decoder.step(TARGET_IN[:, t], state)
+    rows = torch.tensor([2, 0, 2, 1])
+    wanted, after = model.decoder.step(TARGET_IN[:, 2], state)
+    found, after_selection = model.decoder.step(TARGET_IN[rows, 2], state.select(rows))
+    torch.testing.assert_close(found, wanted[rows], rtol=1e-5, atol=1e-6)
+    again, _ = model.decoder.step(TARGET_IN[rows, 3], after_selection)
+    wanted, _ = model.decoder.step(TARGET_IN[:, 3], after)
+    torch.testing.assert_close(again, wanted[rows], rtol=1e-5, atol=1e-6)
+
+
+def test_reordering_keeps_the_source_and_moves_the_rest(build: Build) -> None:
+    model = build()
+    encoded = model.encode(SOURCE[:1], LENGTHS[:1]).select(torch.tensor([0, 0, 0]))  # one sentence, three hypotheses
+    state = model.decoder.start(encoded)
+    for t in range(2):
+        _, state = model.decoder.step(TARGET_IN[:, t], state)
+    rows = torch.tensor([1, 2, 0])
+    reordered = state.reorder(rows)
+    for before, after in zip(state.layers, reordered.layers, strict=True):
+        assert after.source is before.source
+        assert torch.equal(after.own.keys, before.own.keys[rows])
+        assert torch.equal(after.own.values, before.own.values[rows])
+    wanted, _ = model.decoder.step(TARGET_IN[:, 2], state)
+    found, _ = model.decoder.step(TARGET_IN[rows, 2], reordered)
+    torch.testing.assert_close(found, wanted[rows])
+
+
+@EVERY_VARIANT
+def test_every_parameter_is_used(build: Build, variant: dict[str, Any]) -> None:
+    model = build(**variant).train()
+    model(SOURCE, LENGTHS, TARGET_IN).square().sum().backward()
+    unused = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    # A sentence's cosine, or a location score, may leave some alone by construction; a whole weight never.
+    assert unused == []
+
+
+def _take(target: nn.Linear, *sources: tuple[Tensor, Tensor]) -> None:
+    target.weight.copy_(torch.cat([weight for weight, _ in sources]))
+    target.bias.copy_(torch.cat([bias for _, bias in sources]))
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@torch.no_grad()
+def test_layers_are_those_of_torch(build: Build, norm: str, activation: str) -> None:
+    """nn.TransformerEncoderLayer and nn.TransformerDecoderLayer with our weights put in."""
+    model = build(cross={"num_heads": 3}, norm=norm, activation=activation)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn(parameter.shape) / 3)
+    kinds = {"dropout": 0.0, "activation": activation, "batch_first": True, "norm_first": norm == "pre"}
+    encoder = nn.TransformerEncoderLayer(12, 3, 10, **kinds).eval()  # type: ignore[arg-type]
+    decoder = nn.TransformerDecoderLayer(12, 3, 10, **kinds).eval()  # type: ignore[arg-type]
+    ours = cast(EncoderLayer, model.encoder.layers[0])
+    theirs: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer = encoder
+    own_decoder = cast(DecoderLayer, model.decoder.layers[1])
+    for layer, theirs in ((ours, encoder), (own_decoder, decoder)):
+        theirs.self_attn.in_proj_weight.copy_(layer.own.query_key_value.weight)
+        theirs.self_attn.in_proj_bias.copy_(layer.own.query_key_value.bias)
+        theirs.self_attn.out_proj.load_state_dict(layer.own.output.state_dict())
+        theirs.linear1.load_state_dict(layer.feed_forward.inner.state_dict())
+        theirs.linear2.load_state_dict(layer.feed_forward.output.state_dict())
+        theirs.norm1.load_state_dict(layer.own_residual.norm.state_dict())
+    encoder.norm2.load_state_dict(ours.feed_forward_residual.norm.state_dict())
+    decoder.norm2.load_state_dict(own_decoder.cross_residual.norm.state_dict())
+    decoder.norm3.load_state_dict(own_decoder.feed_forward_residual.norm.state_dict())
+    cross = own_decoder.cross
+    decoder.multihead_attn.in_proj_weight.copy_(torch.cat([cross.query.weight, cross.key_value.weight]))
+    decoder.multihead_attn.in_proj_bias.copy_(torch.cat([cross.query.bias, cross.key_value.bias]))
+    decoder.multihead_attn.out_proj.load_state_dict(cross.output.state_dict())
+
+    mask = torch.arange(5) < LENGTHS[:, None]
+    states, target = torch.randn(3, 5, 12), torch.randn(3, 6, 12)
+    wanted = encoder(states, src_key_padding_mask=~mask)
+    found = ours(states, mask)
+    torch.testing.assert_close(found[mask], wanted[mask], rtol=1e-4, atol=1e-5)
+
+    encoded = model.encode(SOURCE, LENGTHS)._replace(states=states)
+    found, _ = own_decoder(target, own_decoder.start(encoded))
+    ahead = nn.Transformer.generate_square_subsequent_mask(6)
+    wanted = decoder(target, states, tgt_mask=ahead, tgt_is_causal=True, memory_key_padding_mask=~mask)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_stack_is_embedding_positions_layers_norm(build: Build) -> None:
+    model = build()
+    encoder = model.encoder
+    states = encoder.embedding.table[SOURCE] * math.sqrt(12) + encoder.positions(0, 5)
+    mask = torch.arange(5) < LENGTHS[:, None]
+    for layer in encoder.layers:
+        states = layer(states, mask)
+    wanted = nn.functional.layer_norm(states, (12,), encoder.norm.weight, encoder.norm.bias)
+    found = model.encode(SOURCE, LENGTHS)
+    torch.testing.assert_close(found.states, wanted)
+    assert torch.equal(found.mask, mask)
+
+
+def test_sinusoids_are_those_of_the_paper() -> None:
+    positions = Sinusoidal(6, max_positions=4)
+    found = positions(2, 5)  # beyond the table
+    for row, place in enumerate(range(2, 7)):
+        for i in range(3):
+            angle = place / 10_000 ** (2 * i / 6)
+            assert found[row, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-5)
+            assert found[row, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-5)
+
+
+def test_learned_positions_beyond_the_last_share_its_vector() -> None:
+    positions = Learned(4, 3)
+    found = positions(1, 4)
+    assert torch.equal(found, positions.table[[1, 2, 2, 2]])
+    assert torch.equal(positions(0, 2), positions.table[:2])
+
+
+def test_rotary_products_depend_on_distance_alone() -> None:
+    rotary = Rotary(2)
+    torch.manual_seed(0)
+    query, key = torch.randn(1, 1, 12, dtype=torch.float64), torch.randn(1, 1, 12, dtype=torch.float64)
+
+    def products(place: int, other: int) -> Tensor:
+        a, b = rotary(query, place).view(2, 6), rotary(key, other).view(2, 6)
+        return (a * b).sum(-1)
+
+    torch.testing.assert_close(products(7, 4), products(23, 20), rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(products(7, 4), products(7, 5))
+    torch.testing.assert_close(rotary(query, 0), query)
+    # A pair is (i, i + D/2), turned by place * 10000^(-2i/D).
+    angle = 5 * 10_000 ** (-2 / 6)
+    x, y = query[0, 0, 1], query[0, 0, 4]
+    turned = rotary(query, 5)[0, 0]
+    assert turned[1].item() == pytest.approx((x * math.cos(angle) - y * math.sin(angle)).item(), abs=1e-5)
+    assert turned[4].item() == pytest.approx((y * math.cos(angle) + x * math.sin(angle)).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary"])
+def test_order_matters_to_every_kind_of_positions(build: Build, positions: str) -> None:
+    model = build(positions=positions, encoder_layers=1)
+    swapped = SOURCE[:1, [1, 0, 2, 3, 4]]
+    assert not torch.allclose(model(SOURCE[:1], LENGTHS[:1], TARGET_IN[:1]), model(swapped, LENGTHS[:1], TARGET_IN[:1]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"cross": {"num_heads": 5}}, "divisible by attention.num_heads = 5"),
+        ({"own": {"num_heads": 5}}, "divisible by self_attention.num_heads = 5"),
+        ({"own": {"num_heads": 4}, "positions": "rotary"}, "heads of self_attention must be even"),
+        ({"own": {"score": "coverage"}}, "goes along a source that stands still"),
+        ({"own": {"normalize": "monotonic"}}, "goes along a source that stands still"),
+        ({"own": {"normalize": "hard_reinforce"}}, "has its objective for the attention to the source only"),
+        ({"own": {"score": "adaptive"}}, "self_attention: score 'adaptive' is unknown"),
+        ({"own": {"window": "wide"}}, "self_attention: window 'wide' is unknown"),
+    ],
+)
+def test_what_does_not_fit_together_is_said_with_the_reason(
+    build: Build, settings: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(**settings)
+    assert reason in str(caught.value)
+
+
+def test_self_attention_belongs_to_the_transformer() -> None:
+    with pytest.raises(UsageError, match="self_attention is a part of model"):
+        build_model(RNNConfig(), AttentionConfig(), 5, 5, self_attention=SelfAttentionConfig(num_heads=2))
+
+
+def test_contexts_reach_later_tokens_through_a_layer_above(build: Build) -> None:
+    """What `feeds_back` says, seen: a change of one step's context alone changes later features, or does not."""
+    for layers in (1, 2):
+        model = build(decoder_layers=layers)
+        assert isinstance(model.decoder, TransformerDecoder)
+        encoded = model.encode(SOURCE[:1], LENGTHS[:1])
+        cross = cast(DecoderLayer, model.decoder.layers[0]).cross
+
+        def push(_module: nn.Module, _inputs: Any, output: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
+            pushed = output[0].clone()
+            pushed[:, 1] += torch.linspace(0, 1, 12)  # not a constant, which layer normalisation takes away
+            return pushed, output[1]
+
+        before = model.decoder.features(TARGET_IN[:1], encoded)
+        handle = cross.register_forward_hook(push)
+        after = model.decoder.features(TARGET_IN[:1], encoded)
+        handle.remove()
+        assert not torch.allclose(before[:, 1], after[:, 1])
+        assert torch.allclose(before[:, 2:], after[:, 2:], atol=1e-6) is not model.decoder.feeds_back
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "hidden_size": {"hidden_size": 24},
+    "encoder_layers": {"encoder_layers": 1},
+    "decoder_layers": {"decoder_layers": 1},
+    "feed_forward_size": {"feed_forward_size": 20},
+    "activation": {"activation": "silu"},
+    "norm": {"norm": "post"},
+    "positions": {"positions": "rotary"},
+    "max_positions": {"positions": "learned", "max_positions": 3},
+    "dropout": {"dropout": 0.5},
+    "tie_embeddings": {"tie_embeddings": False},
+}
+
+
+def test_all_settings_are_tried() -> None:
+    assert CHANGES.keys() == TransformerConfig.model_fields.keys() - {"family"}
+
+
+def _outcome(model: Seq2Seq) -> tuple[int, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / 3)
+    torch.manual_seed(2)
+    return model.num_parameters(), model.train()(SOURCE, LENGTHS, TARGET_IN).detach()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_setting_acts(build: Build, name: str) -> None:
+    base = {"positions": "learned"} if name == "max_positions" else {}
+    (count, logits), (other_count, other) = _outcome(build(**base)), _outcome(build(**CHANGES[name]))
+    assert count != other_count or not torch.allclose(logits, other, atol=1e-5)
+
+
+LONG = torch.cat([torch.arange(24) % 8 + 3, torch.tensor([2])])[None]  # longer than the windows are wide
+OWN_CHANGES: list[dict[str, Any]] = [
+    {"score": "additive"},
+    {"normalize": "entmax15"},
+    *({"window": window} for window in sorted(WINDOWS.keys() - {"full"})),
+    {"num_heads": 2},
+    {"dropout": 0.5},
+]
+
+
+@pytest.mark.parametrize("own", OWN_CHANGES, ids=str)
+def test_settings_of_self_attention_act(build: Build, own: dict[str, Any]) -> None:
+    base, changed = build(), build(own=own)
+    for model in (base, changed):
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / 3)
+        torch.manual_seed(2)
+        model.train()
+    logits, other = (model(LONG, torch.tensor([25]), LONG) for model in (base, changed))
+    assert not torch.allclose(logits, other, atol=1e-5)
+
+
+def test_all_settings_of_self_attention_are_tried() -> None:
+    assert {name for change in OWN_CHANGES for name in change} == SelfAttentionConfig.model_fields.keys()
