@@ -1,0 +1,64 @@
+"""Every preset of every family: steps equal teacher forcing, one beam equals greedy, a batch changes nothing."""
+
+import pytest
+import torch
+
+from attentio.config import PRESETS, effective_config
+from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.search.batched import SearchConfig, search
+from attentio.search.beam import beam_search
+from attentio.search.greedy import greedy_search
+
+SOURCE_VOCAB, TARGET_VOCAB = 37, 41
+SOURCES = [[5, 9, 4, 7, 30, 12], [3, 8, 10], [36], [4, 4, 5, 20, 21, 22, 23, 24, 25]]
+MODELS = [name for name in PRESETS if name != "demo"]  # another corpus, no model of its own
+
+
+@pytest.fixture(params=MODELS, scope="module")
+def model(request: pytest.FixtureRequest) -> Seq2Seq:
+    """The preset's model with random weights large enough that words differ in probability."""
+    config = effective_config(preset=request.param)
+    torch.manual_seed(5)
+    model = build_model(
+        config.model, config.attention, SOURCE_VOCAB, TARGET_VOCAB, self_attention=config.self_attention
+    ).eval()
+    with torch.no_grad():
+        model.decoder.bias.uniform_(-2, 2)
+    return model
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    lengths = torch.tensor([len(source) + 1 for source in SOURCES])
+    source = torch.zeros(len(SOURCES), int(lengths.max()), dtype=torch.int64)
+    for row, tokens in zip(source, SOURCES, strict=True):
+        row[: len(tokens) + 1] = torch.tensor([*tokens, 2])
+    return source, lengths
+
+
+@torch.inference_mode()
+def test_steps_equal_teacher_forcing(model: Seq2Seq) -> None:
+    target = torch.randint(3, TARGET_VOCAB, (len(SOURCES), 7), generator=torch.Generator().manual_seed(1))
+    target[:, 0] = 1
+    wanted = model(*batch(), target)
+    state = model.decoder.start(model.encode(*batch()))
+    for t in range(target.shape[1]):
+        logits, state = model.decoder.step(target[:, t], state)
+        torch.testing.assert_close(logits, wanted[:, t], rtol=1e-5, atol=1e-5)
+
+
+def test_one_beam_is_greedy(model: Seq2Seq) -> None:
+    limits = [9] * len(SOURCES)
+    greedy = greedy_search(model, *batch(), limits)
+    for alone, (best,) in zip(greedy, beam_search(model, *batch(), limits, beam_size=1), strict=True):
+        assert best.tokens == alone.tokens
+        assert best.score == pytest.approx(alone.score, abs=1e-5)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_batch_changes_nothing(model: Seq2Seq, beam: int) -> None:
+    together = search(model, SOURCES, SearchConfig(beam, max_tokens=10_000))
+    for source, found in zip(SOURCES, together, strict=True):
+        (alone,) = search(model, [source], SearchConfig(beam))
+        assert [hypothesis.tokens for hypothesis in alone] == [hypothesis.tokens for hypothesis in found]
+        for one, other in zip(alone, found, strict=True):
+            assert one.score == pytest.approx(other.score, abs=1e-5)
