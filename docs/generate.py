@@ -15,7 +15,7 @@ import typer
 
 from attentio import errors
 from attentio.cli import app
-from attentio.config import PRESETS, RunConfig
+from attentio.config import PRESETS, sections
 
 DOCS = Path(__file__).resolve().parent
 _PART = re.compile(
@@ -41,12 +41,15 @@ def options(verb: str) -> Iterator[str]:
         yield f"| {_code(name)} | {_cell(text)}{'' if text.endswith('.') or not default else '.'}{default} |"
 
 
-def settings(section: str) -> Iterator[str]:
-    """The settings of a section with defaults and meanings, as `attentio config list` shows them."""
+def settings(name: str) -> Iterator[str]:
+    """The settings of a section, or of a family of models, with defaults and meanings, as `config list` shows them."""
     yield "| setting | default | meaning |"
     yield "|---|---|---|"
-    for name, field in type(getattr(RunConfig(), section)).model_fields.items():
-        yield f"| `{section}.{name}` | {_code(repr(field.default))} | {_cell(field.description or '')} |"
+    (found,) = ((section, kind) for section, family, kind in sections() if name == (family or section))
+    section, kind = found
+    for key, field in kind.model_fields.items():
+        if key != "family":
+            yield f"| `{section}.{key}` | {_code(repr(field.default))} | {_cell(field.description or '')} |"
 
 
 def presets() -> Iterator[str]:

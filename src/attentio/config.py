@@ -7,7 +7,7 @@ beside the models) and `train`. Presets are plain nested dictionaries laid under
 
 import difflib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -51,6 +51,18 @@ class TrainConfig(BaseModel):
             ge=0, description="weight of a loss that draws attention to known word links; only the small world has them"
         ),
     ] = 0.2
+    coverage_loss: Annotated[
+        float, Field(ge=0, description="weight of a loss for attending again to what was attended to (See 2017)")
+    ] = 0.0
+    reinforce_samples: Annotated[
+        int, Field(ge=2, description="normalize = 'hard_reinforce': paths drawn for each sentence")
+    ] = 4
+    entropy_bonus: Annotated[
+        float, Field(ge=0, description="normalize = 'hard_reinforce': weight of a reward for keeping the choice open")
+    ] = 0.02
+    marginal_top_k: Annotated[
+        int, Field(ge=0, description="normalize = 'hard_marginal': keys summed over, the best ones; 0: all")
+    ] = 6
     clip_norm: Annotated[float, Field(gt=0, description="largest gradient norm")] = 1.0
     average_decay: Annotated[
         float, Field(ge=0, lt=1, description="decay of the running average of the weights; 0 keeps the last weights")
@@ -92,6 +104,15 @@ class RunConfig(BaseModel):
 
 FAMILIES: dict[str, type[BaseModel]] = {kind.model_fields["family"].default: kind for kind in get_args(ModelConfig)}
 DEFAULT_FAMILY = "rnn"
+
+
+def sections() -> Iterator[tuple[str, str | None, type[BaseModel]]]:
+    """Each section with its settings; `model` once for each family, whose name comes second."""
+    for name, section in RunConfig():
+        if name == "model":
+            yield from ((name, family, kind) for family, kind in FAMILIES.items())
+        else:
+            yield name, None, type(section)
 
 
 _PRESETS: dict[str, Settings] = {

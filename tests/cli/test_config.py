@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attentio.config import RunConfig, parse_config
+from attentio.config import PRESETS, effective_config, parse_config, sections
+from attentio.model.seq2seq import build_model
 
 Command = Callable[..., Any]
 
@@ -21,10 +22,21 @@ def test_show_prints_what_a_run_would_use(attentio: Command, tmp_path: Path) -> 
 
 def test_list_says_every_setting(attentio: Command) -> None:
     shown = attentio("config", "list").out
-    for section, model in RunConfig():
-        assert f"[{section}]" in shown
-        for name, field in type(model).model_fields.items():
-            assert f"  {name} = {field.default!r}  {field.description}\n" in shown
+    for section, family, settings in sections():
+        title = f"[{section}]\n" if family is None else f"[{section}] family = {family!r}\n"
+        _, _, part = shown.partition(title)
+        for name, field in settings.model_fields.items():
+            line = f"  {name} = {field.default!r}  {field.description}\n"
+            assert (line in part.partition("\n[")[0] + "\n") is (name != "family")
+
+
+def test_presets_are_listed_with_their_size(attentio: Command) -> None:
+    shown = attentio("config", "presets", "--vocab", 100).out.splitlines()
+    assert [line.split()[0] for line in shown] == list(PRESETS)
+    config = effective_config(preset="transformer-tiny")
+    model = build_model(config.model, config.attention, 100, 100, self_attention=config.self_attention)
+    (line,) = (line for line in shown if line.startswith("transformer-tiny"))
+    assert f"{model.num_parameters() / 1e6:.1f} M  transformer 2+2 x 128, attention = scaled_dot, softmax" in line
 
 
 def test_doctor(attentio: Command) -> None:

@@ -15,6 +15,7 @@ SURFACE = {
     "attention list": ["--json"],
     "attention show": ["<name>", "--json"],
     "config list": [],
+    "config presets": ["--vocab"],
     "config show": ["--config", "--preset", "--set -o"],
     "data download": ["<source>", "<pair>", "--base-url", "--json", "--out -o", "--sha256"],
     "data report": [

@@ -24,10 +24,26 @@ def show(
 
 @app.command("list")
 def list_settings() -> None:
-    """List every setting with its default and its meaning."""
-    from attentio.config import RunConfig
+    """List every setting with its default and its meaning; those of models for each family."""
+    from attentio.config import sections
 
-    for section, model in RunConfig():
-        typer.echo(f"[{section}]")
-        for name, field in type(model).model_fields.items():
-            typer.echo(f"  {name} = {field.default!r}  {field.description}")
+    for section, family, settings in sections():
+        typer.echo(f"[{section}]" if family is None else f"[{section}] family = {family!r}")
+        for name, field in settings.model_fields.items():
+            if name != "family":
+                typer.echo(f"  {name} = {field.default!r}  {field.description}")
+
+
+@app.command("presets")
+def list_presets(
+    vocab: Annotated[int, typer.Option(min=5, help="Pieces on each side, for the number of parameters.")] = 8000,
+) -> None:
+    """List the presets: model, attention, and how many parameters they have."""
+    from attentio.config import PRESETS, effective_config
+    from attentio.train.footprint import describe_model, footprint
+
+    width = max(map(len, PRESETS))
+    for preset in PRESETS:
+        config = effective_config(preset=preset)
+        parameters, _ = footprint(config, vocab, vocab)
+        typer.echo(f"{preset:{width}}  {parameters / 1e6:5.1f} M  {describe_model(config)}")

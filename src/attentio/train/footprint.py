@@ -31,19 +31,25 @@ def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[
 
 
 def describe(config: RunConfig, source_vocab: int, target_vocab: int) -> str:
-    """The model in one line."""
+    """The model and what it needs, in one line."""
     parameters, memory = footprint(config, source_vocab, target_vocab)
     device = resolve_device(config.train.device)
     precision = resolve_precision(config.train.precision, device)
+    return (
+        f"model  {describe_model(config)}, {parameters:,} parameters, about {memory / 1e9:.1f} GB, {device} {precision}"
+    )
+
+
+def describe_model(config: RunConfig) -> str:
+    """Family, layers, width and attention, in a few words."""
     model, attention = config.model, config.attention
     heads = f", {attention.num_heads} heads" if attention.num_heads > 1 else ""
     kind, query = model.family, ""
     if isinstance(model, RNNConfig):
         kind, query = f"{model.family} {model.cell}", f", query = {model.query}"
     return (
-        f"model  {kind} {model.encoder_layers}+{model.decoder_layers} x {model.hidden_size}, "
-        f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}{query}, "
-        f"{parameters:,} parameters, about {memory / 1e9:.1f} GB, {device} {precision}"
+        f"{kind} {model.encoder_layers}+{model.decoder_layers} x {model.hidden_size}, "
+        f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}{query}"
     )
 
 
