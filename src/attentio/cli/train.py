@@ -62,25 +62,24 @@ def train(
     """Train a translator. Ctrl-C at any time; the same command again resumes exactly where it stopped."""
     from attentio.config import effective_config
 
-    if files and src:
-        raise UsageError("give DATA or --src, not both.")
     settings = {
-        "data": {
-            "train": files or src,
-            "target": tgt,
-            "dev": _held_out(dev),
-            "test": _held_out(test),
-            "max_length": max_length,
-            "script": script,
-            "encoding": encoding,
-            "delimiter": None if delimiter is None else delimiter.replace("\\t", "\t"),
-            "swap": swap or None,
-            "keep_going": keep_going or None,
-        },
+        "data": corpus_settings(
+            files=files,
+            src=src,
+            tgt=tgt,
+            dev=dev,
+            test=test,
+            max_length=max_length,
+            script=script,
+            encoding=encoding,
+            delimiter=delimiter,
+            swap=swap,
+            keep_going=keep_going,
+        ),
         "attention": {"score": attention},
         "train": {"seed": seed, "device": device, "max_seconds": None if max_time is None else seconds_of(max_time)},
     }
-    config = effective_config(preset=preset, file=config_file, settings=_given(settings), overrides=override or ())
+    config = effective_config(preset=preset, file=config_file, settings=given(settings), overrides=override or ())
     if not config.data.train:
         raise UsageError(
             "no data to train on.", hint="Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
@@ -90,6 +89,37 @@ def train(
         typer.echo(json.dumps({"schema": 1, **summary}, ensure_ascii=False))
     if summary.get("interrupted_by"):
         raise typer.Exit(128 + int(summary["interrupted_by"]))
+
+
+def corpus_settings(
+    *,
+    files: list[str] | None,
+    src: list[str] | None,
+    tgt: list[str] | None,
+    dev: str | None,
+    test: str | None,
+    max_length: int | None,
+    script: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+    swap: bool,
+    keep_going: bool,
+) -> dict[str, object]:
+    """The settings of `data` from what the command line says of it; None where it says nothing."""
+    if files and src:
+        raise UsageError("give DATA or --src, not both.")
+    return {
+        "train": files or src,
+        "target": tgt,
+        "dev": _held_out(dev),
+        "test": _held_out(test),
+        "max_length": max_length,
+        "script": script,
+        "encoding": encoding,
+        "delimiter": None if delimiter is None else delimiter.replace("\\t", "\t"),
+        "swap": swap or None,
+        "keep_going": keep_going or None,
+    }
 
 
 def run_training(
@@ -154,7 +184,7 @@ def _train(run: "Run", config: "RunConfig", data: "PreparedData", say: Any, *, q
     dev = None
     if data.dev is not None:
         dev = DevSet(data.dev, data.source_tokenizer, data.target_tokenizer, limit=config.train.evaluate_pairs)
-    stop = _StopRequest()
+    stop = StopRequest()
     with TrainingReporter(run.log, quiet=quiet, epochs=config.train.epochs) as reporter, stop:
         progress = train_loop(
             config,
@@ -206,7 +236,7 @@ def _claim(run: "Run", config: "RunConfig") -> None:
     from attentio.config import dump_config, load_config
 
     if run.config.exists() and (run.checkpoints.exists() or run.model.exists()):
-        if changed := _differences(load_config(run.config).model_dump(), config.model_dump()):
+        if changed := differences(load_config(run.config).model_dump(), config.model_dump()):
             raise UsageError(
                 f"{run.folder} holds a run with other settings ({'; '.join(changed)}).",
                 hint="Choose another --out, or --overwrite it.",
@@ -238,13 +268,13 @@ def _dry_run(config: "RunConfig", out: Path, say: Any) -> dict[str, Any]:
         return {"dry_run": True, "parameters": parameters, "memory_bytes": memory, "train_pairs": data.report.train}
 
 
-class _StopRequest:
+class StopRequest:
     """While active, SIGINT and SIGTERM ask for a halt at the next update; a second SIGINT is not caught."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
-    def __enter__(self) -> "_StopRequest":
+    def __enter__(self) -> "StopRequest":
         self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
@@ -277,7 +307,7 @@ def _held_out(text: str | None) -> int | float | str | None:
     return text
 
 
-def _given(settings: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+def given(settings: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
     """Only what was given on the command line."""
     return {
         section: {key: value for key, value in values.items() if value is not None}
@@ -285,12 +315,13 @@ def _given(settings: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, 
     }
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In words, the settings that are not the same; where families differ, only what both of them have."""
     return [
         f"{section}.{key} was {value!r}, now {now[section][key]!r}"
         for section, values in before.items()
         for key, value in values.items()
-        if value != now[section][key]
+        if key in now[section] and value != now[section][key]
     ]
 
 
