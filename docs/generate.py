@@ -56,10 +56,10 @@ def presets() -> Iterator[str]:
     """What each preset changes."""
     yield "| preset | settings that differ from the defaults |"
     yield "|---|---|"
-    for preset, sections in PRESETS.items():
+    for preset, settings_of in PRESETS.items():
         changed = [
             f"`{section}.{name} = {value!r}`"
-            for section, values in sections.items()
+            for section, values in settings_of.items()
             for name, value in values.items()  # type: ignore[attr-defined]
         ]
         yield f"| {preset} | {', '.join(changed) or 'none'} |"
