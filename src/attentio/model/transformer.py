@@ -350,9 +350,15 @@ def _causal(name: str) -> str | Callable[[int, int], Window]:
 
 
 def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tensor, start: int) -> Tensor:
-    """tokens (B, T), the first at `start` -> (B, T, H) of unit variance (Vaswani 2017, section 3.4), with positions."""
+    """tokens (B, T), the first at `start` -> (B, T, H) of unit variance (Vaswani 2017, section 3.4), with positions.
+
+    Under autocast in its half precision: the sums of all layers follow from there, and nothing is copied to and fro.
+    """
     states = embedding(tokens) * math.sqrt(embedding.table.shape[1])
-    return states if positions is None else states + positions(start, tokens.shape[1])
+    if positions is not None:
+        states = states + positions(start, tokens.shape[1])
+    kind = states.device.type
+    return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
 
 
 def _linear(in_size: int, *out_sizes: int) -> nn.Linear:
