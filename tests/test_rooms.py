@@ -137,14 +137,22 @@ def acts(model: dict[str, Any], attention: dict[str, Any], than: dict[str, Any] 
 MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
     "cell": [{"cell": "gru"}],
     "query": [{"query": "previous"}],
+    "attention_layer": [{"attention_layer": "bottom"}],
     "input_feeding": [{"input_feeding": True}],
     "embedding_size": [{"embedding_size": 4}],
     "hidden_size": [{"hidden_size": 8}],
     "encoder_layers": [{"encoder_layers": 2}],
     "decoder_layers": [{"decoder_layers": 2}],
+    "residual": [{"residual": True}],
+    "layer_norm": [{"layer_norm": True}],
     "dropout": [{"dropout": 0.0}, {"dropout": 0.5}],
     "lexical_memory": [{"lexical_memory": False}],
     "tie_embeddings": [{"tie_embeddings": False}],
+}
+# Settings that act only beside another.
+BESIDE: dict[str, dict[str, Any]] = {
+    "residual": {"encoder_layers": 2},
+    "attention_layer": {"decoder_layers": 2},
 }
 ATTENTION_CHANGES: dict[str, list[dict[str, Any]]] = {
     "score": [{"score": name} for name in SCORES if name != AttentionConfig().score],
@@ -169,9 +177,12 @@ def test_all_settings_are_tried() -> None:
     assert settings_of(TrainConfig) == TRAIN_CHANGES.keys() | ELSEWHERE.keys()
 
 
-@pytest.mark.parametrize("change", [change for changes in MODEL_CHANGES.values() for change in changes], ids=str)
-def test_model_settings_act(change: dict[str, Any]) -> None:
-    assert acts(change, {})
+@pytest.mark.parametrize(
+    ("name", "change"), [(name, change) for name, changes in MODEL_CHANGES.items() for change in changes], ids=str
+)
+def test_model_settings_act(name: str, change: dict[str, Any]) -> None:
+    beside = BESIDE.get(name, {})
+    assert acts(beside | change, {}, than=beside)
 
 
 @pytest.mark.parametrize("change", [change for changes in ATTENTION_CHANGES.values() for change in changes], ids=str)

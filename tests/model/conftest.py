@@ -15,13 +15,14 @@ Build = Callable[..., Seq2Seq]
 
 @pytest.fixture
 def build() -> Build:
-    """Builds a model in evaluation mode; keyword arguments are settings of the model, but for `heads` and `score`."""
+    """Builds a model in evaluation mode; keyword arguments are settings of the model, or of the attention."""
 
-    def make(*, heads: int = 1, score: str = "bilinear", **settings: object) -> Seq2Seq:
+    def make(*, heads: int = 1, **settings: object) -> Seq2Seq:
         torch.manual_seed(3)
         sizes: dict[str, object] = {"embedding_size": 5, "hidden_size": 6, "dropout": 0.0}
+        kind = {name: settings.pop(name) for name in ("score", "normalize", "window") if name in settings}
         model = RNNConfig.model_validate(sizes | settings)
-        attention = AttentionConfig(score=score, num_heads=heads)
+        attention = AttentionConfig.model_validate({"num_heads": heads} | kind)
         return build_model(model, attention, SOURCE_VOCAB, TARGET_VOCAB).eval()
 
     return make

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attentio.attention import Attended, Memory
+from attentio.errors import UsageError
 from attentio.model.rnn import RNNDecoder
 from attentio.model.seq2seq import Seq2Seq
 
@@ -23,6 +24,13 @@ VARIANTS = [
     for cell in ("lstm", "gru")
     for query in QUERIES
     for layers, heads in ((1, 1), (2, 3))
+] + [
+    {"encoder_layers": 3, "decoder_layers": 2, "residual": True, "layer_norm": True},
+    {"encoder_layers": 2, "decoder_layers": 3, "residual": True, "query": "previous"},
+    {"layer_norm": True, "input_feeding": True, "cell": "gru"},
+    {"attention_layer": "bottom", "decoder_layers": 3},
+    {"attention_layer": "bottom", "decoder_layers": 2, "input_feeding": True, "heads": 3, "cell": "gru"},
+    {"attention_layer": "bottom", "decoder_layers": 3, "query": "previous", "residual": True, "layer_norm": True},
 ]
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values())))
 
@@ -193,3 +201,128 @@ def test_the_top_layer_asks(build: Build) -> None:
         asked = state if query == "previous" else after
         assert torch.equal(queries[0][:, 0], asked.cells[-1].hidden)
         assert not torch.allclose(asked.cells[0].hidden, asked.cells[-1].hidden)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("norm", [False, True])
+def test_an_encoder_and_a_decoder_of_three_layers_from_the_formulas(build: Build, residual: bool, norm: bool) -> None:
+    """x_n = x_{n-1} + layer(norm(x_{n-1})) (Wu 2016, eqs. 5-6; Ba 2016), the top normalised, layers those of torch."""
+    settings = {"encoder_layers": 3, "decoder_layers": 3, "residual": residual, "layer_norm": norm}
+    model = build(**settings, lexical_memory=False)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.5)  # gains other than 1
+
+    def normalised(x: Tensor, norms: Any, n: int) -> Tensor:
+        if not norm:
+            return x
+        centred = x - x.mean(-1, keepdim=True)
+        return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * norms[n].weight + norms[n].bias
+
+    def climb(x: Tensor, layers: list[Callable[[Tensor], Tensor]], norms: Any) -> Tensor:
+        x = layers[0](x)
+        for n, layer in enumerate(layers[1:]):
+            x = layer(normalised(x, norms, n)) + (x if residual else 0)
+        return normalised(x, norms, -1)
+
+    def both_ways(layer: Any) -> Callable[[Tensor], Tensor]:
+        return lambda x: torch.cat([layer.forwards.layer(x)[0], layer.backwards.layer(x.flip(0))[0].flip(0)], -1)
+
+    encoder, decoder = model.encoder, model.decoder
+    source, lengths = SOURCE[1:2], LENGTHS[1:2]  # without padding
+    encoded = model.encode(source, lengths)
+    states = climb(
+        encoder.embedding(source.t()), [both_ways(layer) for layer in encoder.layers], encoder.stacking.norms
+    )
+    torch.testing.assert_close(encoded.states, states.transpose(0, 1))
+
+    first = decoder.start(encoded).cells
+    layers = [
+        lambda x, layer=cell.layer, s=state: layer(x, (s.hidden[None], s.cell[None]))[0]
+        for cell, state in zip(decoder.cells, first, strict=True)
+    ]
+    queries, _ = seen_by_attention(model)
+    decoder(TARGET_IN[1:2], encoded)
+    asked = climb(decoder.embedding(TARGET_IN[1:2].t()), layers, decoder.stacking.norms)
+    torch.testing.assert_close(queries[0], asked.transpose(0, 1))
+
+
+@pytest.mark.parametrize("query", ["current", "previous"])
+def test_two_steps_of_bottom_attention_from_the_paper(build: Build, query: str) -> None:
+    """The bottom layer asks; the context goes into the layers above it and into the output (Wu 2016, section 3.1)."""
+    model = build(query=query, attention_layer="bottom", decoder_layers=3)
+    decoder: Any = model.decoder
+    queries, answers = seen_by_attention(model)
+    encoded = model.encode(SOURCE, LENGTHS)
+    state = decoder.start(encoded)
+    carried = [
+        (hidden[None], cell[None])
+        for hidden, cell in zip(*[iter(torch.tanh(decoder.first_state(encoded.summary)).split(6, -1))] * 2, strict=True)
+    ]
+    for t in range(2):
+        logits, state = decoder.step(TARGET_IN[:, t], state)
+        before = carried[0][0]
+        _, carried[0] = decoder.cells[0].layer(decoder.embedding.table[TARGET_IN[:, t]][None], carried[0])
+        asked = before if query == "previous" else carried[0][0]
+        torch.testing.assert_close(queries[t][:, 0], asked[0])
+        context = (answers[t].weights[:, 0] @ encoded.states)[:, 0]  # type: ignore[index]
+        for n in (1, 2):
+            inputs = torch.cat([carried[n - 1][0][0], context], -1)
+            _, carried[n] = decoder.cells[n].layer(inputs[None], carried[n])
+        features = torch.tanh(decoder.combine(torch.cat([context, carried[2][0][0]], -1)))
+        torch.testing.assert_close(logits, features @ decoder.output.T + decoder.bias)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reaches"),
+    [
+        ({}, False),
+        ({"decoder_layers": 3}, False),
+        ({"input_feeding": True}, True),
+        ({"query": "previous"}, True),
+        ({"attention_layer": "bottom", "decoder_layers": 2}, True),
+        ({"attention_layer": "bottom", "decoder_layers": 2, "query": "previous"}, True),
+    ],
+    ids=str,
+)
+def test_what_was_attended_to_reaches_later_tokens_where_the_decoder_says_so(
+    build: Build, settings: dict[str, Any], reaches: bool
+) -> None:
+    model = build(**settings)
+    assert model.decoder.feeds_back is reaches
+    wanted = model(SOURCE, LENGTHS, TARGET_IN)
+    calls: list[int] = []
+
+    def disturb(_module: nn.Module, _inputs: Any, attended: Attended) -> Attended:
+        """Changes the context of the second token, whether asked for with the others or alone."""
+        calls.append(1)
+        context = attended.context.clone()
+        if context.shape[2] > 1 or len(calls) == 2:
+            context[:, :, 1 % context.shape[2]] += 1
+        return attended._replace(context=context)
+
+    model.decoder.attention.register_forward_hook(disturb)
+    moved = (model(SOURCE, LENGTHS, TARGET_IN) - wanted).abs().amax((0, 2)) > 1e-4
+    assert moved.tolist() == [False, True, reaches, reaches]
+
+
+@pytest.mark.parametrize("query", ["current", "previous"])
+def test_bottom_attention_asks_for_the_whole_target_at_once(build: Build, query: str) -> None:
+    model = build(query=query, attention_layer="bottom", decoder_layers=2)
+    queries, _ = seen_by_attention(model)
+    model(SOURCE, LENGTHS, TARGET_IN)
+    assert [tuple(asked.shape) for asked in queries] == [(3, 4, 6)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"residual": True}, "neither encoder nor decoder has a second"),
+        ({"attention_layer": "bottom"}, "with one, the bottom is the top"),
+        ({"query": "previous", "input_feeding": True}, "the context enters the cells anyway"),
+        ({"query": "previous", "input_feeding": True, "attention_layer": "bottom", "decoder_layers": 2}, "anyway"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(build: Build, settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        build(**settings)

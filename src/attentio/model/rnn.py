@@ -1,13 +1,15 @@
 """Recurrent encoder and decoders with attention.
 
-`RNNEncoder` is bidirectional. Two decoders differ in which state asks the attention:
-`BahdanauDecoder` asks with the previous state, and the context enters the cell (Bahdanau 2015);
-`LuongDecoder` asks with the current state, and the context joins after the cell (Luong 2015). Without input feeding the
-Luong decoder runs over the whole target at once; the others must go step by step, also in training.
+`RNNEncoder` is bidirectional. Three decoders differ in which state asks the attention, and where its answer goes:
+`LuongDecoder` asks with the current state of the top or the bottom layer, and the context joins after it (Luong 2015);
+`BahdanauDecoder` asks with the previous state of the top layer, and the context enters the cells (Bahdanau 2015);
+`WuDecoder` asks with the previous state of the bottom layer, and the context enters the layers above (Wu 2016).
+The first, without input feeding, and the last run over the whole target at once; the others must go step by step, also
+in training.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast, final
 
 import torch
@@ -16,10 +18,10 @@ from torch import Tensor, nn
 from attentio.attention import Attention, AttentionState, Memory, merge_heads
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
-from attentio.model.dropout import Dropout
 from attentio.model.embedding import TokenEmbedding
 from attentio.model.recurrence import CELLS, Bidirectional, CellState, RecurrentLayer, mirror_indices
 from attentio.model.settings import AttentionConfig, RNNConfig
+from attentio.model.stack import Stacking
 
 
 class RNNState(NamedTuple):
@@ -47,7 +49,7 @@ class RNNState(NamedTuple):
 
 
 class RNNEncoder(nn.Module):
-    """Bidirectional layers, each reading the concatenated outputs of the one below.
+    """Bidirectional layers, each reading the concatenated outputs of the one below, joined by `stacking`.
 
     With `lexical` a token's own embedding is added to what the top layer says of it (as in Gehring 2017, section 3.3):
     the decoder then attends to words, not only to places in a sentence.
@@ -56,15 +58,16 @@ class RNNEncoder(nn.Module):
     def __init__(
         self,
         embedding: TokenEmbedding,
+        stacking: Stacking,
         *,
         cell: str,
         hidden_size: int,
         num_layers: int,
-        dropout: float,
         lexical: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.stacking = stacking
         width = embedding.table.shape[1]
         self.lexical: nn.Module | None = None
         if lexical:
@@ -72,7 +75,6 @@ class RNNEncoder(nn.Module):
         self.layers = nn.ModuleList(
             Bidirectional(cell, width if n == 0 else hidden_size, hidden_size) for n in range(num_layers)
         )
-        self.dropout = Dropout(dropout)
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
         """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
@@ -81,8 +83,8 @@ class RNNEncoder(nn.Module):
         mirror = mirror_indices(lengths, source.shape[1])
         embedded = self.embedding(source.t())  # (S, B, E)
         states = embedded
-        for layer in self.layers:
-            states = self.dropout(layer(states, mirror))  # (S, B, H)
+        for n, layer in enumerate(self.layers):
+            states = self.stacking.above(n, states, layer(self.stacking.below(n, states), mirror))  # (S, B, H)
         if self.lexical is not None:
             states = states + self.lexical(embedded)
         states = states.transpose(0, 1)  # (B, S, H)
@@ -100,15 +102,15 @@ class RNNDecoder(Decoder[RNNState], ABC):
         embedding: TokenEmbedding,
         cells: Sequence[RecurrentLayer],
         attention: Attention,
+        stacking: Stacking,
         *,
         summary_size: int,
-        dropout: float,
         tie_embeddings: bool,
     ) -> None:
         super().__init__(embedding, tie_embeddings=tie_embeddings)
         self.cells = nn.ModuleList(cells)
         self.attention = attention
-        self.dropout = Dropout(dropout)
+        self.stacking = stacking
         hidden_size = cells[0].hidden_size
         self.first_state = nn.Linear(summary_size, sum(cell.num_states for cell in cells) * hidden_size)
 
@@ -138,12 +140,21 @@ class RNNDecoder(Decoder[RNNState], ABC):
         """tokens (B,) -> features (B, E) for the output layer, and the next state."""
         return self.embedded_step(self.embedding(tokens), state)
 
-    def run_cells(self, inputs: Tensor, cells: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
-        """inputs (T, B, I) through all layers -> outputs (T, B, H) of the top one and the new states."""
+    def run_cells(
+        self, inputs: Tensor, cells: Sequence[CellState], *, first: int = 0, context: Tensor | None = None
+    ) -> tuple[Tensor, tuple[CellState, ...]]:
+        """inputs (T, B, I) through the layers from number `first` on, one for each of `cells`.
+
+        Each of them reads `context` (T, B, V), if given, beside what the layer below gives. Returns what the last of
+        them gives, (T, B, H), and their new states.
+        """
         states: list[CellState] = []
-        for layer, cell in zip(self.cells, cells, strict=True):
-            outputs, state = layer(inputs, cell)
-            inputs = self.dropout(outputs)
+        for n, cell in enumerate(cells, first):
+            below = self.stacking.below(n, inputs)
+            if context is not None:
+                below = torch.cat([below, context.to(below.dtype)], dim=-1)
+            outputs, state = self.cells[n](below, cell)
+            inputs = self.stacking.above(n, inputs, outputs)
             states.append(state)
         return inputs, tuple(states)
 
@@ -160,23 +171,28 @@ def features_by_steps(decoder: RNNDecoder, tokens: Tensor, encoded: Encoded) -> 
 
 @final
 class LuongDecoder(RNNDecoder):
-    """s_t = cell(y_{t-1}, s_{t-1}); c_t = attend(s_t); h_t = tanh(W_c [c_t; s_t]) (Luong 2015, eq. 5)."""
+    """s_t = cells(y_{t-1}, s_{t-1}); c_t = attend(s_t); h_t = tanh(W_c [c_t; s_t]) (Luong 2015, eq. 5).
+
+    The lowest `asking` layers come before the attention; those above read the context beside the layer below them, and
+    s_t in the last formula is the top one's (Wu 2016, section 3.1, where `asking` is 1).
+    """
 
     def __init__(
         self,
         embedding: TokenEmbedding,
         cells: list[RecurrentLayer],
         attention: Attention,
+        stacking: Stacking,
         *,
+        asking: int,
         memory_size: int,
-        dropout: float,
         tie_embeddings: bool,
         input_feeding: bool,
     ) -> None:
-        super().__init__(
-            embedding, cells, attention, summary_size=memory_size, dropout=dropout, tie_embeddings=tie_embeddings
-        )
-        self.input_feeding = self.feeds_back = input_feeding
+        super().__init__(embedding, cells, attention, stacking, summary_size=memory_size, tie_embeddings=tie_embeddings)
+        self.asking = asking
+        self.input_feeding = input_feeding
+        self.feeds_back = input_feeding or asking < len(cells)
         self.combine = nn.Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
@@ -188,22 +204,41 @@ class LuongDecoder(RNNDecoder):
     def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
         """embedded (B, E) -> attentional features (B, E), and the next state."""
         inputs = embedded if state.feed is None else torch.cat([embedded, state.feed], dim=-1)
-        hidden, cells = self.run_cells(inputs[None], state.cells)
+        hidden, asking = self.run_cells(inputs[None], state.cells[: self.asking])  # (1, B, H)
         attended, attention = self.attention.step(hidden.transpose(0, 1), state.memory, state.attention)
-        features = self._combine(merge_heads(attended.context), hidden.transpose(0, 1))[:, 0]
-        return features, RNNState(state.memory, attention, cells, None if state.feed is None else features)
+        context = merge_heads(attended.context).transpose(0, 1)
+        top, above = self.run_cells(hidden, state.cells[self.asking :], first=self.asking, context=context)
+        features = self.stacking.dropout(attentional(self.combine, context[0], top[0]))
+        feed = None if state.feed is None else features
+        return features, RNNState(state.memory, attention, asking + above, feed)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
         if self.input_feeding:
             return features_by_steps(self, tokens, encoded)
         state = self.start(encoded)
-        hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells)  # (T, B, H)
+        hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells[: self.asking])  # (T, B, H)
         attended = self.attention(hidden.transpose(0, 1), state.memory, state=state.attention)
-        return self._combine(merge_heads(attended.context), hidden.transpose(0, 1))
+        context = merge_heads(attended.context)  # (B, T, V)
+        above = state.cells[self.asking :]
+        top, _ = self.run_cells(hidden, above, first=self.asking, context=context.transpose(0, 1))
+        return self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1)))
 
-    def _combine(self, context: Tensor, hidden: Tensor) -> Tensor:
-        return self.dropout(torch.tanh(self.combine(torch.cat([context.to(hidden.dtype), hidden], dim=-1))))
+    def features_by_key(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+        """Teacher forcing that leaves open which key is looked at; for a hard normalizer, one head, no feeding back.
+
+        tokens (B, T) -> log-weights (B, 1, T, S); what the value of each key adds to the features, (B, 1, S, E); and
+        the function from (B, T, K, E), what K keys add, to the features (B, T, K, E) that each of them would give.
+        """
+        state = self.start(encoded)
+        hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells)  # (T, B, H)
+        hidden = hidden.transpose(0, 1)
+        log_weights = self.attention(hidden, state.memory, state=state.attention).log_weights
+        values = state.memory.values  # (B, 1, S, V)
+        of_value, of_hidden = self.combine.weight.split([values.shape[-1], hidden.shape[-1]], dim=1)
+        given = nn.functional.linear(hidden, of_hidden)[:, :, None]  # (B, T, 1, E)
+        added = nn.functional.linear(values.to(hidden.dtype), of_value)
+        return log_weights, added, lambda some: self.stacking.dropout(torch.tanh(given + some))
 
 
 @final
@@ -217,14 +252,12 @@ class BahdanauDecoder(RNNDecoder):
         embedding: TokenEmbedding,
         cells: list[RecurrentLayer],
         attention: Attention,
+        stacking: Stacking,
         *,
         memory_size: int,
-        dropout: float,
         tie_embeddings: bool,
     ) -> None:
-        super().__init__(
-            embedding, cells, attention, summary_size=memory_size, dropout=dropout, tie_embeddings=tie_embeddings
-        )
+        super().__init__(embedding, cells, attention, stacking, summary_size=memory_size, tie_embeddings=tie_embeddings)
         width = embedding.table.shape[1]
         self.readout = nn.Linear(width + cells[0].hidden_size + memory_size, width)
 
@@ -239,7 +272,7 @@ class BahdanauDecoder(RNNDecoder):
         context = merge_heads(attended.context)[:, 0].to(embedded.dtype)
         hidden, cells = self.run_cells(torch.cat([embedded, context], dim=-1)[None], state.cells)
         read = torch.cat([embedded, hidden[0].to(embedded.dtype), context], dim=-1)
-        features = self.dropout(torch.tanh(self.readout(read)))
+        features = self.stacking.dropout(torch.tanh(self.readout(read)))
         return features, RNNState(state.memory, attention, cells, None)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
@@ -247,9 +280,64 @@ class BahdanauDecoder(RNNDecoder):
         return features_by_steps(self, tokens, encoded)
 
 
-def build_cells(cell: str, input_size: int, hidden_size: int, num_layers: int) -> list[RecurrentLayer]:
-    """The decoder's layers; only the lowest one reads `input_size`."""
-    return [CELLS[cell](input_size if n == 0 else hidden_size, hidden_size) for n in range(num_layers)]
+@final
+class WuDecoder(RNNDecoder):
+    """c_t = attend(s^1_{t-1}); s^1_t = cell(y_{t-1}, s^1_{t-1}); s^n_t = cell([s^{n-1}_t; c_t], s^n_{t-1}) (Wu 2016).
+
+    The bottom layer asks with its previous state (eq. 4) and never sees the answer, which goes into the layers above it
+    and into h_t = tanh(W_c [c_t; s_t]): the whole target still runs at once.
+    """
+
+    feeds_back = True
+
+    def __init__(
+        self,
+        embedding: TokenEmbedding,
+        cells: list[RecurrentLayer],
+        attention: Attention,
+        stacking: Stacking,
+        *,
+        memory_size: int,
+        tie_embeddings: bool,
+    ) -> None:
+        super().__init__(embedding, cells, attention, stacking, summary_size=memory_size, tie_embeddings=tie_embeddings)
+        self.combine = nn.Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
+
+    def first_feed(self, encoded: Encoded) -> Tensor | None:
+        """Nothing: the bottom layer reads the token alone."""
+        return None
+
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
+        """embedded (B, E) -> attentional features (B, E), and the next state."""
+        attended, attention = self.attention.step(state.cells[0].hidden[:, None], state.memory, state.attention)
+        context = merge_heads(attended.context).transpose(0, 1)  # (1, B, V)
+        hidden, bottom = self.run_cells(embedded[None], state.cells[:1])
+        top, above = self.run_cells(hidden, state.cells[1:], first=1, context=context)
+        features = self.stacking.dropout(attentional(self.combine, context[0], top[0]))
+        return features, RNNState(state.memory, attention, bottom + above, None)
+
+    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
+        state = self.start(encoded)
+        embedded = self.embedding(tokens.t())  # (T, B, E)
+        outputs, _ = self.cells[0](embedded, state.cells[0])
+        query = torch.cat([state.cells[0].hidden[None].to(outputs.dtype), outputs[:-1]])
+        attended = self.attention(query.transpose(0, 1), state.memory, state=state.attention)
+        context = merge_heads(attended.context)  # (B, T, V)
+        hidden = self.stacking.above(0, embedded, outputs)
+        top, _ = self.run_cells(hidden, state.cells[1:], first=1, context=context.transpose(0, 1))
+        return self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1)))
+
+
+def attentional(combine: nn.Linear, context: Tensor, hidden: Tensor) -> Tensor:
+    """tanh(W_c [c; s]) for context (..., V) and hidden (..., H) -> (..., E) (Luong 2015, eq. 5)."""
+    return torch.tanh(combine(torch.cat([context.to(hidden.dtype), hidden], dim=-1)))
+
+
+def build_cells(model: RNNConfig, input_size: int, beside: int) -> list[RecurrentLayer]:
+    """The decoder's layers: the lowest one reads `input_size`, the others the one below and `beside` numbers more."""
+    hidden, make = model.hidden_size, CELLS[model.cell]
+    return [make(input_size, hidden), *(make(hidden + beside, hidden) for _ in range(model.decoder_layers - 1))]
 
 
 def build_rnn(
@@ -261,32 +349,53 @@ def build_rnn(
         raise UsageError(
             f"model.hidden_size = {hidden} must be even and divisible by attention.num_heads = {attention.num_heads}."
         )
+    if model.residual and max(model.encoder_layers, model.decoder_layers) < 2:
+        raise UsageError(
+            "model.residual joins layers above the first, and neither encoder nor decoder has a second: "
+            "raise model.encoder_layers or model.decoder_layers."
+        )
+
+    def stacking(num_layers: int) -> Stacking:
+        return Stacking(num_layers, hidden, dropout=model.dropout, residual=model.residual, layer_norm=model.layer_norm)
+
     encoder = RNNEncoder(
         source,
+        stacking(model.encoder_layers),
         cell=model.cell,
         hidden_size=hidden,
         num_layers=model.encoder_layers,
-        dropout=model.dropout,
         lexical=model.lexical_memory,
     )
     cross = build_attention(attention, hidden, hidden, backend=backend)
-    width = model.embedding_size
-    if model.query == "previous":
-        if model.input_feeding:
-            raise UsageError(
-                "model.input_feeding needs model.query = 'current': with 'previous' the context enters the cell anyway."
-            )
-        cells = build_cells(model.cell, width + hidden, hidden, model.decoder_layers)
-        return encoder, BahdanauDecoder(
-            target, cells, cross, memory_size=hidden, dropout=model.dropout, tie_embeddings=model.tie_embeddings
+    return encoder, _build_decoder(model, target, cross, stacking(model.decoder_layers))
+
+
+def _build_decoder(model: RNNConfig, target: TokenEmbedding, cross: Attention, stacking: Stacking) -> RNNDecoder:
+    width, hidden = model.embedding_size, model.hidden_size
+    bottom = model.attention_layer == "bottom"
+    beside = hidden if bottom else 0
+    if bottom and model.decoder_layers == 1:
+        raise UsageError(
+            "model.attention_layer = 'bottom' needs model.decoder_layers of 2 or more: with one, the bottom is the top."
         )
-    cells = build_cells(model.cell, 2 * width if model.input_feeding else width, hidden, model.decoder_layers)
-    return encoder, LuongDecoder(
-        target,
-        cells,
-        cross,
-        memory_size=hidden,
-        dropout=model.dropout,
-        tie_embeddings=model.tie_embeddings,
-        input_feeding=model.input_feeding,
-    )
+    if model.query == "current":
+        cells = build_cells(model, 2 * width if model.input_feeding else width, beside)
+        return LuongDecoder(
+            target,
+            cells,
+            cross,
+            stacking,
+            asking=1 if bottom else model.decoder_layers,
+            memory_size=hidden,
+            tie_embeddings=model.tie_embeddings,
+            input_feeding=model.input_feeding,
+        )
+    if model.input_feeding:
+        raise UsageError(
+            "model.input_feeding needs model.query = 'current': with 'previous' the context enters the cells anyway."
+        )
+    if bottom:
+        cells = build_cells(model, width, beside)
+        return WuDecoder(target, cells, cross, stacking, memory_size=hidden, tie_embeddings=model.tie_embeddings)
+    cells = build_cells(model, width + hidden, 0)
+    return BahdanauDecoder(target, cells, cross, stacking, memory_size=hidden, tie_embeddings=model.tie_embeddings)

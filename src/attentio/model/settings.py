@@ -22,6 +22,13 @@ class RNNConfig(BaseModel):
             "'current' (Luong: the context joins after the cell)"
         ),
     ] = "current"
+    attention_layer: Annotated[
+        Literal["top", "bottom"],
+        Field(
+            description="decoder layer whose state asks; 'bottom' (Wu 2016): the context enters every layer above it, "
+            "and there must be one"
+        ),
+    ] = "top"
     input_feeding: Annotated[
         bool, Field(description="with query = 'current': feed the last attentional state into the cell (slower)")
     ] = False
@@ -29,6 +36,12 @@ class RNNConfig(BaseModel):
     hidden_size: Annotated[int, Field(ge=2, description="width of encoder output and decoder state")] = 512
     encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 1
     decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 1
+    residual: Annotated[
+        bool, Field(description="add to what a layer above the first gives what it was given (Wu 2016)")
+    ] = False
+    layer_norm: Annotated[
+        bool, Field(description="layer normalisation between layers and on the top one's output (Ba 2016)")
+    ] = False
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
     lexical_memory: Annotated[
         bool, Field(description="add the source embeddings to the encoder states that attention looks at")
