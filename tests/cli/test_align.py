@@ -55,7 +55,15 @@ def test_links_out_of_range_are_refused_with_the_line(files: tuple[Path, Path], 
     assert "0-0, out of range when counted from 1" in str(result.exception)
     (tmp_path / "text").write_text("a b ||| c d e\n", encoding="utf-8")
     result = run(*files, "--gold-index", 1, "--index", 0, "--sentences", tmp_path / "text")
-    assert "links word 3 with word 2" in str(result.exception)
+    assert "links line 1 has the link 2-1, out of range when counted from 0" in str(result.exception)
+
+
+def test_files_of_different_lengths_are_named(files: tuple[Path, Path]) -> None:
+    gold, links = files
+    links.write_text("0-0\n\n1-1\n", encoding="utf-8")
+    result = run(gold, links, "--gold-index", 1, "--index", 0)
+    assert isinstance(result.exception, DataError)
+    assert result.exception.message == f"{links} has 3 lines, {gold} has 1."
 
 
 def test_nothing_linked_is_undefined_not_zero(tmp_path: Path) -> None:

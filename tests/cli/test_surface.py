@@ -26,12 +26,13 @@ SURFACE = {
     "demo": ["--max-time", "--out"],
     "doctor": ["--json"],
     "evaluate": [
-        *("<run>", "<test>", "--beam -b", "--device", "--json", "--length-penalty", "--min-chrf", "--resamples"),
+        *("<run>", "<test>", "--alignments", "--beam -b", "--device", "--gold-index", "--head", "--json", "--layer"),
+        *("--length-penalty", "--links", "--min-chrf", "--resamples", "--reverse", "--swap", "--threshold"),
     ],
     "train": [
         *("<files>", "--attention", "--config", "--delimiter", "--dev", "--device", "--dry-run", "--encoding"),
-        *("--json", "--keep-going", "--max-length", "--max-time", "--out", "--overwrite", "--preset", "--quiet -q"),
-        *("--script", "--seed", "--set -o", "--src", "--swap", "--test", "--tgt"),
+        *("--json", "--keep-going", "--links", "--max-length", "--max-time", "--out", "--overwrite", "--preset"),
+        *("--quiet -q", "--script", "--seed", "--set -o", "--src", "--swap", "--test", "--tgt"),
     ],
     "translate": [
         *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--json"),

@@ -1,35 +1,150 @@
-"""Known word links on their way from the grammar to a batch."""
+"""Known word links on their way from words to the pieces of a batch."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attentio.data.batch import collate
+from attentio.data.clean import Cleaner
 from attentio.data.corpus import EncodedCorpus
-from attentio.data.links import TokenLinks, token_links
-from attentio.data.small_world import known_links, sampled
+from attentio.data.links import LinkStore, TokenLinks, place_words, span_links, token_links
+from attentio.data.small_world import linked_pairs, sampled
 from attentio.data.tokenizer import Tokenizer, train_tokenizer
+from attentio.errors import ResourceError
 
 
 def test_words_become_all_their_pieces() -> None:
     # "the cats" read as the | cat | s, written as three pieces; word 1 is linked to words 0 and 1 of the target
-    links = token_links(
-        [(1, 0), (1, 1)], [(0, 3), (4, 8)], [(0, 2), (2, 3)], [(0, 3), (3, 7), (7, 8)], [(0, 1), (1, 2), (2, 3)]
+    links = span_links([(1, 0), (1, 1)], [(0, 3), (4, 8)], [(0, 2), (2, 3)])
+    assert links.tolist() == [[4, 8, 0, 2], [4, 8, 2, 3]]
+    found = token_links(links, [(0, 3), (3, 7), (7, 8)], [(0, 1), (1, 2), (2, 3)])
+    assert found == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+
+
+def test_a_piece_of_two_words_is_linked_once() -> None:
+    """Twice would count its weight twice."""
+    links = span_links([(0, 0), (1, 0)], [(0, 1), (1, 2)], [(0, 2)])
+    assert token_links(links, [(0, 2)], [(0, 2)]) == [(0, 0)]
+
+
+def test_what_has_no_characters_has_no_pieces() -> None:
+    links = span_links([(0, 0), (1, 0)], [(3, 3), (4, 6)], [(0, 1)])
+    assert token_links(links, [(0, 3), (3, 3), (3, 4), (4, 6)], [(0, 1)]) == [(3, 0)]
+    assert token_links(span_links([], [], []), [(0, 3)], [(0, 1)]) == []
+
+
+@st.composite
+def cut(draw: st.DrawFn, most: int = 12) -> list[tuple[int, int]]:
+    """Spans in order that may leave characters out and repeat a place, as pieces of an unknown character do."""
+    edges = sorted(draw(st.lists(st.integers(0, most), min_size=2, max_size=12)))
+    spans = list(zip(edges[::2], edges[1::2], strict=False))
+    return sorted(spans + spans[: draw(st.integers(0, 1))])
+
+
+@given(cut(), cut(), cut(), cut())
+def test_pieces_are_those_that_share_a_character(
+    source_words: list[tuple[int, int]],
+    target_words: list[tuple[int, int]],
+    source: list[tuple[int, int]],
+    target: list[tuple[int, int]],
+) -> None:
+    word_links = [(0, len(target_words) - 1), (len(source_words) - 1, 0)]
+    expected = {
+        (s, t)
+        for i, j in word_links
+        for s, piece in enumerate(source)
+        for t, other in enumerate(target)
+        if set(range(*piece)) & set(range(*source_words[i])) and set(range(*other)) & set(range(*target_words[j]))
+    }
+    found = token_links(span_links(word_links, source_words, target_words), source, target)
+    full = {(s, t) for s, t in found if source[s][0] < source[s][1] and target[t][0] < target[t][1]}
+    assert full == expected
+    assert len(found) == len(set(found))
+
+
+class TestPlacing:
+    """Words as they are given, found again in the cleaned text."""
+
+    @pytest.mark.parametrize(
+        ("line", "cleaner", "shown"),
+        [
+            ("the  cat\u00a0sat .", Cleaner(), ["the", "cat", "sat", "."]),
+            (" I don\u2019t\u3000know ", Cleaner(), ["I", "don't", "know"]),
+            ("cafe\u0301 no\u0308 ?", Cleaner(), ["café", "nö", "?"]),
+            ("so\u00adft \x07 bell", Cleaner(), ["soft", "", "bell"]),
+            ("科学家 一直 猜想 , 2000 年 .", Cleaner(han=True), ["科学家", "一直", "猜想", "，", "2000", "年", "。"]),
+            ("頭髮 發展 了 ?", Cleaner(han=True, script="simplified"), ["头发", "发展", "了", "？"]),
+            ("", Cleaner(), []),
+        ],
     )
-    assert set(links) == {(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)}
+    def test_words_are_found_as_they_are_spelt(self, line: str, cleaner: Cleaner, shown: list[str]) -> None:
+        text = cleaner(line)
+        (spans,) = place_words([line.split()], [text], cleaner)
+        assert spans is not None
+        assert [text[start:end] for start, end in spans] == shown
+
+    @given(
+        st.lists(
+            st.lists(
+                st.text(alphabet="ab'\u2019.,?!\u200b\u0301é猫頭发。「」あー1", min_size=1, max_size=4), max_size=5
+            ),
+            max_size=3,
+        ),
+        st.sampled_from([Cleaner(), Cleaner(han=True, script="simplified"), Cleaner(han=True, script="traditional")]),
+    )
+    def test_words_follow_one_another_and_leave_nothing_out(self, words: list[list[str]], cleaner: Cleaner) -> None:
+        texts = cleaner.lines([" ".join(line) for line in words])
+        for spans, text, line in zip(place_words(words, texts, cleaner), texts, words, strict=True):
+            assert spans is not None
+            assert len(spans) == len(line)
+            assert "".join(text[start:end] for start, end in spans).replace(" ", "") == text.replace(" ", "")
+            assert all(a[1] <= b[0] for a, b in pairwise(spans))
+
+    def test_a_word_too_many_is_noticed(self) -> None:
+        assert place_words([["a", "b"], ["a", "c"]], ["a b", "a b c"], Cleaner()) == [[(0, 1), (2, 3)], None]
+
+
+def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    first = [span_links([(0, 0)], [(0, 3)], [(1, 2)]), span_links([], [], [])]
+    second = [span_links([(0, 0), (1, 0)], [(0, 3), (4, 70_000)], [(1, 2)])]
+    store = LinkStore(tmp_path / "links")
+    for chunk in (first, [], second, [span_links([], [], [])]):
+        store.add(chunk)
+    for _ in range(2):
+        chunks = [[pair.tolist() for pair in chunk] for chunk in store.chunks()]
+        assert chunks == [[[[0, 3, 1, 2]], []], [[[0, 3, 1, 2], [4, 70_000, 1, 2]]], [[]]]
+    store.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    store = LinkStore(tmp_path / "links")
+    with pytest.raises(ResourceError, match=r"cannot write .*links: No space left"):
+        store.add([span_links([], [], [])])
+    store.close()
 
 
 def test_a_batch_has_the_links_of_its_pairs(tmp_path: Path) -> None:
     links = TokenLinks.of_pairs([[(0, 1)], [], [(3, 2), (1, 0)]])
     links.save(tmp_path / "links.npz")
-    for held in (links, TokenLinks.load(tmp_path / "links.npz")):
+    joined = TokenLinks.joined([TokenLinks.of_pairs(part) for part in ([[(0, 1)], []], [], [[(3, 2), (1, 0)]])])
+    for held in (links, TokenLinks.load(tmp_path / "links.npz"), joined):
         assert held.batch(np.array([2, 1, 0])).tolist() == [[0, 0, 1], [0, 2, 3], [2, 1, 0]]
         assert held.batch(np.array([1])).shape == (0, 3)
+    assert len(TokenLinks.joined([]).offsets) == 1
 
 
 @pytest.fixture(scope="module")
 def world() -> tuple[EncodedCorpus, Tokenizer, Tokenizer, TokenLinks]:
+    """Sixty pairs of the small world and one without links."""
     pairs = sampled(60)
     english = train_tokenizer("sentencepiece", [pair.source for pair in pairs], 400)
     chinese = train_tokenizer("char", [pair.target for pair in pairs])
@@ -37,7 +152,15 @@ def world() -> tuple[EncodedCorpus, Tokenizer, Tokenizer, TokenLinks]:
         [*(english.encode(pair.source) for pair in pairs), english.encode("Not there.")],
         [*(chinese.encode(pair.target) for pair in pairs), chinese.encode("我。")],
     )
-    return corpus, english, chinese, known_links(corpus, english, chinese, 60)
+    found = [
+        token_links(
+            span_links(pair.links, pair.source_spans, pair.target_spans),
+            english.spans(pair.source),
+            chinese.spans(pair.target),
+        )
+        for pair in pairs
+    ]
+    return corpus, english, chinese, TokenLinks.of_pairs([*found, []])
 
 
 def test_linked_pieces_belong_to_linked_words(world: tuple[EncodedCorpus, Tokenizer, Tokenizer, TokenLinks]) -> None:
@@ -56,22 +179,16 @@ def test_linked_pieces_belong_to_linked_words(world: tuple[EncodedCorpus, Tokeni
     assert found == pair.links
 
 
-def test_other_pairs_have_no_links(world: tuple[EncodedCorpus, Tokenizer, Tokenizer, TokenLinks]) -> None:
-    corpus, _, _, links = world
-    assert (np.diff(links.offsets)[:-1] > 0).all()
-    assert links.offsets[-1] == links.offsets[-2]
-    assert len(corpus) == len(links.offsets) - 1
-
-
-def test_the_other_direction_has_them_turned_round(
-    world: tuple[EncodedCorpus, Tokenizer, Tokenizer, TokenLinks],
-) -> None:
-    corpus, english, chinese, links = world
-    turned = known_links(EncodedCorpus(corpus.target, corpus.source), chinese, english, 60)
-    for number in range(len(corpus)):
-        there = links.batch(np.array([number]))[:, 1:].tolist()
-        back = turned.batch(np.array([number]))[:, 1:].tolist()
-        assert sorted(there) == sorted([s, t] for t, s in back)
+def test_words_of_the_small_world_are_spelt_as_in_its_text_in_either_direction() -> None:
+    pair = sampled(60)[7]
+    (there,) = linked_pairs([8], [pair.source], 60)
+    (back,) = linked_pairs([8], [pair.target], 60)
+    assert there.source_words[0][0].isupper()
+    assert "".join(there.source_words) == pair.source.replace(" ", "")
+    assert "".join(there.target_words) == pair.target
+    assert there.links == pair.links
+    assert back == there.turned()
+    assert back.links == {(j, i) for i, j in pair.links} != pair.links
 
 
 def test_halves_of_a_batch_keep_their_links(world: tuple[EncodedCorpus, Tokenizer, Tokenizer, TokenLinks]) -> None:

@@ -7,21 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attentio.data.pharaoh import GoldLinks, read_gold, read_lengths, read_links
 from attentio.errors import DataError, UsageError
 from attentio.evaluate.alignment import (
-    GoldLinks,
     alignment_error_rate,
     argmax_links,
     diagonal_links,
     flipped,
-    format_links,
     linker,
     mutual_links,
-    parse_gold,
-    parse_links,
-    read_gold,
-    read_lengths,
-    read_links,
     threshold_links,
 )
 
@@ -119,68 +113,3 @@ class TestDrawing:
             linker("threshold", 0.0)
         with pytest.raises(ValueError, match="every other"):
             threshold_links(self.WEIGHTS, 0.0)
-
-
-class TestReading:
-    def test_gold_counted_from_one(self) -> None:
-        gold = parse_gold("1-1 2p3  3-2  ", index=1)
-        assert gold.sure == {(0, 0), (2, 1)}
-        assert gold.possible == {(0, 0), (2, 1), (1, 2)}
-
-    @given(links_of_a_sentence, st.sampled_from([0, 1]))
-    def test_what_is_written_is_read(self, links: frozenset, index: int) -> None:
-        assert parse_links(format_links(links, index=index), index=index) == links
-
-    @pytest.mark.parametrize("text", ["1", "1-", "a-b", "1-2-3", "1−2", "-1-2", "1-2:0.5", "1P2", "١-٢"])
-    def test_what_is_no_link_is_refused(self, text: str) -> None:
-        with pytest.raises(ValueError, match="not a link"):
-            parse_gold(text, index=0)
-
-    def test_a_system_is_sure(self) -> None:
-        with pytest.raises(ValueError, match="possible link"):
-            parse_links("1-1 2p2", index=0)
-
-    def test_an_index_other_than_0_or_1_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="from 0 or 1"):
-            parse_links("1-1", index=2)
-
-    def test_below_the_index_is_refused_with_the_line(self, tmp_path: Path) -> None:
-        path = tmp_path / "links"
-        path.write_text("1-1\n\n0-2 1-1\n", encoding="utf-8")
-        with pytest.raises(DataError, match=r"line 3 has the link 0-2, out of range when counted from 1") as caught:
-            read_links(path, index=1)
-        assert caught.value.line == 3
-
-    def test_beyond_the_sentence_is_refused_with_the_line(self, tmp_path: Path) -> None:
-        path = tmp_path / "gold"
-        path.write_text("1-2\n2p2\n", encoding="utf-8")
-        assert len(read_gold(path, index=1, lengths=[(1, 2), (2, 2)])) == 2
-        with pytest.raises(
-            DataError, match=r"line 2 links word 2 with word 2 .*out of range .*1 words against 2"
-        ) as caught:
-            read_gold(path, index=1, lengths=[(1, 2), (1, 2)])
-        assert caught.value.line == 2
-        with pytest.raises(DataError, match="has 2 lines, and there are 1 sentences"):
-            read_gold(path, index=1, lengths=[(1, 2)])
-
-    def test_windows_lines_a_byte_order_mark_and_no_last_newline(self, tmp_path: Path) -> None:
-        path = tmp_path / "links"
-        path.write_bytes("\ufeff0-0 1-1\r\n\r\n2-2".encode())
-        assert read_links(path, index=0) == [{(0, 0), (1, 1)}, frozenset(), {(2, 2)}]
-
-    def test_sentences_count_words_on_both_sides(self, tmp_path: Path) -> None:
-        path = tmp_path / "text"
-        path.write_text("a b c ||| d e  \n||| x\u2028y\n", encoding="utf-8")
-        assert read_lengths(path) == [(3, 2), (0, 2)]
-        path.write_text("a ||| b\nc d\n", encoding="utf-8")
-        with pytest.raises(DataError, match=r"line 2"):
-            read_lengths(path)
-
-    def test_files_that_cannot_be_read(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="no such file"):
-            read_links(tmp_path / "absent", index=0)
-        with pytest.raises(DataError, match="cannot be read"):
-            read_links(tmp_path, index=0)
-        (tmp_path / "bytes").write_bytes(b"0-0\n\xb0")
-        with pytest.raises(DataError, match="not UTF-8 at byte 4"):
-            read_links(tmp_path / "bytes", index=0)

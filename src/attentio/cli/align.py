@@ -19,21 +19,24 @@ def align(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score word links: alignment error rate, precision and recall, in percent."""
-    from attentio.evaluate.alignment import alignment_error_rate, read_gold, read_lengths, read_links
+    from attentio.data.pharaoh import check_line_counts, read_gold, read_lengths, read_links
+    from attentio.evaluate.alignment import alignment_error_rate
 
     lengths = read_lengths(sentences) if sentences is not None else None
-    score = alignment_error_rate(
-        read_links(links, index=index, lengths=lengths), read_gold(gold, index=gold_index, lengths=lengths)
-    )
+    wanted = read_gold(gold, index=gold_index, lengths=lengths)
+    found = read_links(links, index=index, lengths=lengths)
+    check_line_counts(links, len(found), gold, len(wanted))
+    score = alignment_error_rate(found, wanted)
     if as_json:
         typer.echo(json.dumps({"schema": 1, **score.as_dict()}))
         return
     typer.echo(
-        f"AER {_percent(score.error_rate)}   precision {_percent(score.precision)}   recall {_percent(score.recall)}   "
+        f"AER {percent(score.error_rate)}   precision {percent(score.precision)}   recall {percent(score.recall)}   "
         f"{score.links:,} links, {score.sure:,} sure and {score.possible - score.sure:,} only possible gold links, "
         f"{score.sentences:,} sentences"
     )
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """A share for people; what is not defined is said, not 0."""
     return "undefined" if share is None else f"{100 * share:.2f}"

@@ -2,17 +2,18 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attentio.errors import DataError, QualityGate
+from attentio.cli.align import percent
+from attentio.errors import DataError, QualityGate, UsageError
 
 if TYPE_CHECKING:
+    from attentio.cli.links import LinkScorer
     from attentio.data.heldout import HeldOut
-    from attentio.evaluate.alignment import AlignmentScore
+    from attentio.data.settings import DataConfig
     from attentio.translator import Translator
 
 
@@ -25,20 +26,68 @@ def evaluate(
     length_penalty: Annotated[float, typer.Option(min=0, help="Scores are log-probability / length ** this.")] = 1.0,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")] = 1000,
     min_chrf: Annotated[float | None, typer.Option(help="Fail with status 7 when chrF2 is below this.")] = None,
+    alignments: Annotated[
+        Path | None,
+        typer.Option(
+            "--alignments",
+            help="Gold links of TEST, `1-1 2p3` a line: score attention against them, translate nothing.",
+        ),
+    ] = None,
+    gold_index: Annotated[
+        int | None, typer.Option("--gold-index", min=0, max=1, help="Gold words are counted from 0 or 1.")
+    ] = None,
+    swap: Annotated[
+        bool | None,
+        typer.Option("--swap/--no-swap", help="TEST's second column is the source; default: as in training."),
+    ] = None,
+    links: Annotated[
+        str, typer.Option("--links", help="How attention becomes links: argmax, threshold or intersection.")
+    ] = "argmax",
+    threshold: Annotated[
+        float | None, typer.Option(help="With --links threshold: the least weight that links; default 0.2.")
+    ] = None,
+    reverse: Annotated[
+        Path | None,
+        typer.Option(
+            "--reverse", metavar="RUN2", help="Model of the other direction: count only links that both draw."
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Layer whose weights are read; default: the last that attends to the source.")
+    ] = None,
+    head: Annotated[int | None, typer.Option(min=0, help="Head, counted from 0; default: the mean over heads.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a run with BLEU, chrF and TER, each with its interval and signature; several references are all used."""
+    from attentio.cli.links import LinkScorer
+    from attentio.evaluate.alignment import LinkRule
     from attentio.translator import Translator
 
+    rule = LinkRule(links, threshold, layer, head)
+    _check_options(test, alignments, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
     translator = Translator.load(run, device=device)
-    results = score_run(translator, run, test, beam=beam, length_penalty=length_penalty, resamples=resamples)
-    worst = min(result["chrf"]["value"] for result in results.values())
+    scorer = LinkScorer(translator, rule, None if reverse is None else Translator.load(reverse, device=device))
+    shown: dict[str, Any] = {"schema": 1, "run": str(run)}
+    if test is not None and alignments is not None and gold_index is not None:
+        results = score_attention(scorer, test, alignments, gold_index=gold_index, swap=swap)
+    else:
+        results = score_run(
+            translator,
+            run,
+            test,
+            beam=beam,
+            length_penalty=length_penalty,
+            resamples=resamples,
+            swap=swap,
+            scorer=scorer,
+        )
+        shown["beam"] = beam
     failed = None
-    if min_chrf is not None and worst < min_chrf:
+    if min_chrf is not None and (worst := min(result["chrf"]["value"] for result in results.values())) < min_chrf:
         failed = QualityGate(f"chrF2 {worst:.2f} is below --min-chrf {min_chrf:g}.")
     if as_json:
-        shown: dict[str, Any] = {"schema": 1, "run": str(run), "beam": beam, "tests": results}
+        shown["tests"] = results
         if failed is not None:
             shown["error"] = failed.as_dict()
         typer.echo(json.dumps(shown, ensure_ascii=False))
@@ -58,13 +107,26 @@ def score_run(
     beam: int = 1,
     length_penalty: float = 1.0,
     resamples: int = 1000,
+    swap: bool | None = None,
+    scorer: "LinkScorer | None" = None,
 ) -> dict[str, dict[str, Any]]:
-    """Name of a test set -> its scores, as `--json` prints them; with alignment error rate where links are known."""
+    """Name of a test set -> its scores, as `--json` prints them; with alignment error rate where links are known.
+
+    scorer: how that is measured; default: links by argmax, of the last layer.
+    """
+    from attentio.cli.links import LinkScorer, held_out_sentences
+    from attentio.data.prepare import PreparedData
+    from attentio.evaluate.alignment import LinkRule
     from attentio.evaluate.quality import evaluate as score
+    from attentio.run import Run
     from attentio.search.batched import SearchConfig
 
+    sets = test_sets(run, test, translator, swap)
+    known = {} if test is not None else PreparedData.load(Run(run).data).links
+    if scorer is not None and not known and (scorer.rule != LinkRule() or scorer.reverse is not None):
+        raise _no_gold("what the run held out has no known word links")
     results: dict[str, dict[str, Any]] = {}
-    for name, held_out in _test_sets(run, test, translator).items():
+    for name, held_out in sets.items():
         found = translator.translate(held_out.sources, SearchConfig(beam, length_penalty))
         quality = score(
             [translation.text for translation in found],
@@ -73,73 +135,82 @@ def score_run(
             resamples=resamples,
         )
         results[name] = {**quality.as_dict(), "references": held_out.pairs}
-    if test is None:
-        for name, alignment in _alignments(translator, run).items():
-            results[name]["alignment"] = alignment.as_dict()
+        if name in known:
+            results[name]["alignment"] = (scorer or LinkScorer(translator)).score(held_out_sentences(known[name]))
     return results
 
 
-def _alignments(translator: "Translator", run: Path) -> "dict[str, AlignmentScore]":
-    """Where the run holds out pairs with known word links, how well attention agrees with them.
+def score_attention(
+    scorer: "LinkScorer", test: Path, gold: Path, *, gold_index: int, swap: bool | None = None
+) -> dict[str, dict[str, Any]]:
+    """Name of the test file -> how the links that attention draws agree with gold links."""
+    from attentio.cli.links import gold_sentences
 
-    The model is made to produce each reference; every target word is linked to the source word it attends to most.
-    """
-    from attentio.data.heldout import read_links, read_tsv
-    from attentio.data.prepare import PreparedData
-    from attentio.evaluate.alignment import GoldLinks, alignment_error_rate, argmax_links
-    from attentio.run import Run
-
-    scores: dict[str, AlignmentScore] = {}
-    for name, stem in PreparedData.load(Run(run).data).links.items():
-        gold = list(read_links(stem))
-        pairs = read_tsv(stem.with_name(f"{stem.name}.tsv"))
-        traces = translator.align([source for source, _ in pairs], [target for _, target in pairs])
-        found = [
-            argmax_links(
-                trace.merged(place(pair.source_words, trace.source), place(pair.target_words, trace.target)).matrix()
-            )
-            for trace, pair in zip(traces, gold, strict=True)
-        ]
-        scores[name] = alignment_error_rate(found, [GoldLinks(pair.links, pair.links) for pair in gold])
-    return scores
+    config = _data_config(scorer.translator, swap)
+    sentences = gold_sentences(test, gold, index=gold_index, config=config)
+    _check_direction(test, scorer.translator, [(sentence.source, sentence.target) for sentence in sentences])
+    return {test.stem: {"alignment": scorer.score(sentences)}}
 
 
-def place(words: Sequence[str], text: str) -> list[tuple[int, int]]:
-    """Where the words stand in `text`, in order, as (start, end); capitals do not count."""
-    spans: list[tuple[int, int]] = []
-    folded, end = text.lower(), 0
-    for word in words:
-        start = folded.index(word.lower(), end)
-        end = start + len(word)
-        spans.append((start, end))
-    return spans
+def _check_options(
+    test: Path | None, alignments: Path | None, gold_index: int | None, min_chrf: float | None, *, needs_gold: bool
+) -> None:
+    """Refuses options that would do nothing, or whose meaning is not said."""
+    if alignments is None:
+        if gold_index is not None:
+            raise UsageError("--gold-index belongs to --alignments.", hint="Give both.")
+        if test is not None and needs_gold:
+            raise _no_gold(f"{test} has no known word links")
+        return
+    if test is None:
+        raise UsageError(
+            "--alignments needs the sentences it links.", hint="attentio evaluate RUN TEST --alignments GOLD"
+        )
+    if gold_index is None:
+        raise UsageError(f"are the words of {alignments} counted from 0 or from 1?", hint="--gold-index 0 or 1")
+    if min_chrf is not None:
+        raise UsageError("--min-chrf scores translations, and --alignments makes none.", hint="Leave one out.")
+
+
+def _no_gold(what: str) -> UsageError:
+    return UsageError(
+        f"{what}; --links, --threshold, --layer, --head and --reverse need them.",
+        hint="attentio evaluate RUN TEST --alignments GOLD --gold-index 1",
+    )
 
 
 def describe(results: dict[str, dict[str, Any]]) -> list[str]:
     """The results for people."""
     lines: list[str] = []
     for name, result in results.items():
-        lines.append(f"{name}: {result['sentences']:,} sentences, {result['references']:,} references")
+        if "references" in result:
+            lines.append(f"{name}: {result['sentences']:,} sentences, {result['references']:,} references")
+        else:
+            lines.append(f"{name}: {result['alignment']['sentences']:,} sentences")
         for key in ("bleu", "chrf", "chrf_plus_plus", "ter"):
-            score = result[key]
-            interval = "" if score["low"] is None else f"  [{score['low']:.2f}, {score['high']:.2f}]"
-            lines.append(f"  {score['metric']:<8}{score['value']:7.2f}{interval}  {score['signature']}")
+            if key in result:
+                score = result[key]
+                interval = "" if score["low"] is None else f"  [{score['low']:.2f}, {score['high']:.2f}]"
+                lines.append(f"  {score['metric']:<8}{score['value']:7.2f}{interval}  {score['signature']}")
         if "alignment" in result:
             found = result["alignment"]
             lines.append(
-                f"  {'AER':<8}{100 * found['error_rate']:7.2f}  attention against {found['sure']:,} known word links, "
-                f"precision {100 * found['precision']:.2f}, recall {100 * found['recall']:.2f}"
+                f"  {'AER':<8}{percent(found['error_rate']):>7}  attention against {found['sure']:,} sure and "
+                f"{found['possible'] - found['sure']:,} only possible links, precision {percent(found['precision'])}, "
+                f"recall {percent(found['recall'])} ({found['method']})"
             )
     return lines
 
 
-def _test_sets(run: Path, test: Path | None, translator: "Translator") -> "dict[str, HeldOut]":
+def test_sets(run: Path, test: Path | None, translator: "Translator", swap: bool | None) -> "dict[str, HeldOut]":
     from attentio.data.heldout import HeldOut
     from attentio.data.prepare import PreparedData
     from attentio.data.source import read_pairs
     from attentio.run import Run
 
     if test is None:
+        if swap is not None:
+            raise UsageError("--swap is about TEST, and none is given.")
         sets = PreparedData.load(Run(run).data).tests
         if not sets:
             raise DataError(
@@ -147,12 +218,35 @@ def _test_sets(run: Path, test: Path | None, translator: "Translator") -> "dict[
             )
         return sets
     trained = translator.trained
-    pairs = list(read_pairs(test, trained.config.data))
+    pairs = list(read_pairs(test, _data_config(translator, swap)))
     if not pairs:
         raise DataError(f"{test} has no sentence pairs.", file=test)
+    _check_direction(test, translator, [(pair.source, pair.target) for pair in pairs])
     sources = trained.source_cleaner.lines([pair.source for pair in pairs])
     targets = trained.target_cleaner.lines([pair.target for pair in pairs])
     kept = [(source, target) for source, target in zip(sources, targets, strict=True) if source and target]
     if not kept:
         raise DataError(f"{test} has no pair with text on both sides.", file=test)
     return {test.stem: HeldOut.from_pairs(test.stem, kept)}
+
+
+def _data_config(translator: "Translator", swap: bool | None) -> "DataConfig":
+    """How the run read its own files, and so how it reads a test file."""
+    config = translator.trained.config.data
+    return config if swap is None else config.model_copy(update={"swap": swap})
+
+
+def _check_direction(test: Path, translator: "Translator", pairs: "list[tuple[str, str]]") -> None:
+    """A file whose columns are clearly the other way round would be scored without sense."""
+    from attentio.data.script import base_language, guess_language
+
+    wanted = (base_language(translator.source_language), base_language(translator.target_language))
+    found = (guess_language(source for source, _ in pairs), guess_language(target for _, target in pairs))
+    if None not in found and found == wanted[::-1] and found[0] != found[1]:
+        raise DataError(
+            f"{test} holds {found[0]} on the source and {found[1]} on the target side, but the model translates "
+            f"{wanted[0]} to {wanted[1]}.",
+            hint="Swapped columns? --swap, or --no-swap where the run was trained with it.",
+            code="E_DATA_SWAPPED",
+            file=test,
+        )

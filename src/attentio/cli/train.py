@@ -35,6 +35,9 @@ def train(
     tgt: Annotated[
         list[str] | None, typer.Option("--tgt", help="Target-side file, line by line as DATA or --src.")
     ] = None,
+    links: Annotated[
+        list[str] | None, typer.Option("--links", help="Known word links of DATA to guide attention, `0-0 1-2` a line.")
+    ] = None,
     dev: Annotated[str | None, typer.Option(help="Held out for choosing: pairs, a share, or a file.")] = None,
     test: Annotated[str | None, typer.Option(help="Held out for testing: pairs, a share, or a file.")] = None,
     attention: Annotated[str | None, typer.Option(help="Attention score: additive, dot, bilinear, …")] = None,
@@ -67,6 +70,7 @@ def train(
             files=files,
             src=src,
             tgt=tgt,
+            links=links,
             dev=dev,
             test=test,
             max_length=max_length,
@@ -96,6 +100,7 @@ def corpus_settings(
     files: list[str] | None,
     src: list[str] | None,
     tgt: list[str] | None,
+    links: list[str] | None = None,
     dev: str | None,
     test: str | None,
     max_length: int | None,
@@ -111,6 +116,7 @@ def corpus_settings(
     return {
         "train": files or src,
         "target": tgt,
+        "links": links,
         "dev": _held_out(dev),
         "test": _held_out(test),
         "max_length": max_length,

@@ -90,7 +90,8 @@ def _render(
 
 def _links(translation: "Translation") -> str:
     """Each target word linked to the source word it attended to most; words as `AttentionTrace.words` finds them."""
-    from attentio.evaluate.alignment import argmax_links, format_links
+    from attentio.data.pharaoh import format_links
+    from attentio.evaluate.alignment import argmax_links
 
     if translation.trace is None:
         return ""

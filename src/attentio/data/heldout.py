@@ -44,6 +44,10 @@ class LinkedPair(NamedTuple):
     target_words: tuple[str, ...]
     links: frozenset[tuple[int, int]]
 
+    def turned(self) -> "LinkedPair":
+        """The same pair in the other direction."""
+        return LinkedPair(self.target_words, self.source_words, frozenset((j, i) for i, j in self.links))
+
 
 def write_pairs(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
     """Cleaned pairs, which hold no tab and no line end, as TSV."""

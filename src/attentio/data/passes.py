@@ -7,7 +7,7 @@ passes together and says what came out.
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from attentio.data.clean import Cleaner, Filter, script_mix, split_keys
 from attentio.data.corpus import CorpusWriter
+from attentio.data.guidance import Linked, follow, is_small_world, link_files, linked_reader
+from attentio.data.links import LinkStore, SpanLinks, TokenLinks, span_links, token_links
 from attentio.data.report import DropLog, Leak
 from attentio.data.script import base_language, guess_language
 from attentio.data.settings import DataConfig
@@ -42,17 +44,24 @@ class Parts:
     training: int  # how many are for training
     dev: int | None  # place of the dev file in `origins`
     test: int | None
+    links: list[Path | None]  # files of word links, one place for each origin
+
+    @property
+    def linked(self) -> bool:
+        """Whether word links of any training pair are known."""
+        return any(self.links) or any(map(is_small_world, self.origins[: self.training]))
 
     @classmethod
     def of(cls, config: DataConfig) -> Self:
         found = origins(config)
         training = len(found)
+        links = link_files(found, config)
         places: dict[str, int | None] = {"dev": None, "test": None}
         for name, value in (("dev", config.dev), ("test", config.test)):
             if isinstance(value, str):
                 places[name] = len(found)
                 found.append(held_out_origin(value))
-        return cls(found, training, places["dev"], places["test"])
+        return cls(found, training, places["dev"], places["test"], links + [None] * (len(found) - training))
 
 
 class SideRules(NamedTuple):
@@ -67,6 +76,7 @@ class Cleaned:
     """All cleaned pairs: their text in `store`, and a row each in the arrays."""
 
     store: CleanStore
+    links: LinkStore  # known word links of all pairs, or nothing where no part has any
     part: npt.NDArray[np.int16]
     line: npt.NDArray[np.int64]
     source: npt.NDArray[np.int64]  # hashes of keys
@@ -96,6 +106,8 @@ class Kept:
     test: list[HeldPair]
     tokens: list[int]  # pieces in training, source and target
     longest: list[int]
+    links: list[TokenLinks]  # known links of training pairs, chunk by chunk; nothing where no part has any
+    linked: list[list[int]]  # by part: training pairs that have links, and how many links between words
 
 
 def look(config: DataConfig, parts: Parts, log: DropLog) -> list[SideRules]:
@@ -126,9 +138,15 @@ def look(config: DataConfig, parts: Parts, log: DropLog) -> list[SideRules]:
 
 
 def clean(
-    store: CleanStore, config: DataConfig, parts: Parts, sides: Sequence[SideRules], log: DropLog, progress: Progress
+    store: CleanStore,
+    links: LinkStore,
+    config: DataConfig,
+    parts: Parts,
+    sides: Sequence[SideRules],
+    log: DropLog,
+    progress: Progress,
 ) -> Cleaned:
-    """First pass: every pair read, mended and filtered; survivors go to the store."""
+    """First pass: every pair read, mended and filtered; survivors go to the store, their known links to `links`."""
     columns: list[list[npt.NDArray[Any]]] = [[], [], [], [], []]
     read: list[int] = []
     mixes = [_MixSample(), _MixSample()]
@@ -136,6 +154,8 @@ def clean(
     passed = 0
     for part, origin in enumerate(parts.origins):
         count = 0
+        reader = linked_reader(origin, parts.links[part], config) if part < parts.training else None
+        lost: list[int] = []
         for chunk in read_chunks(origin, config, log):
             count += len(chunk.sources)
             raw = (chunk.sources, chunk.targets)
@@ -143,8 +163,12 @@ def clean(
             for mix, side, lines in zip(mixes, sides, raw, strict=True):
                 if side.cleaner.han:
                     mix.add(lines)
-            sources, targets, lines = _filtered(origin.name, rules, both, chunk.lines, log)
+            known = _known_links(reader, chunk, both, sides, lost)
+            sources, targets, kept = _filtered(origin.name, rules, both, chunk.lines, log)
+            lines = chunk.lines[kept]
             store.add(sources, targets)
+            if parts.linked:
+                links.add([known[i] for i in kept])
             keys = [split_keys(t, han=s.cleaner.han) for t, s in zip((sources, targets), sides, strict=True)]
             size = len(sources)
             new = (
@@ -158,13 +182,18 @@ def clean(
                 column.append(array)
             passed += len(chunk.sources)
             progress("clean", passed)
+        if lost:
+            log.note(
+                f"{parts.links[part] or origin.name}: links of {len(lost):,} pairs are left out, their words cannot be "
+                f"found after cleaning (first: line {lost[0]:,})"
+            )
         # Lines that were no pair were dropped while reading, so the chunks do not hold them.
         read.append(count + sum(log.counts[origin.name][reason] for reason in ("one column", "language missing")))
         _check_worth(origin, read[-1], config, log)
     if not len(store):
         raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
     part_of, line, source, target, pair = (np.concatenate(column) for column in columns)
-    return Cleaned(store, part_of, line, source, target, pair, read, [mix.shares() for mix in mixes])
+    return Cleaned(store, links, part_of, line, source, target, pair, read, [mix.shares() for mix in mixes])
 
 
 def assign(cleaned: Cleaned, config: DataConfig, parts: Parts, seed: int, log: DropLog) -> Split:
@@ -225,10 +254,11 @@ def encode(
     progress: Progress,
 ) -> Kept:
     """Third pass: training pairs to the corpora, held-out pairs to lists; the too long ones are dropped here."""
-    kept = Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0])
+    kept = Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0], [], [[0, 0] for _ in parts.origins])
+    linked = cleaned.links.chunks() if parts.linked else repeat(None)
     sizes = [tokenizer.vocab_size for tokenizer in tokenizers]
     with CorpusWriter(folder / "train", *sizes) as train, CorpusWriter(folder / "dev", *sizes) as dev:
-        for start, sources, targets in cleaned.store.pairs():
+        for (start, sources, targets), known in zip(cleaned.store.pairs(), linked, strict=False):
             rows = slice(start, start + len(sources))
             names, part, line = split.assigned[rows], cleaned.part[rows], cleaned.line[rows]
             encoded = [t.encode_lines(side) for t, side in zip(tokenizers, (sources, targets), strict=True)]
@@ -246,10 +276,15 @@ def encode(
                 writer.add(selected[0], selected[1])
                 if name == TRAIN:
                     _count(kept, selected, part[chosen])
+                    if known is not None:
+                        _link(kept, known, (sources, targets), np.flatnonzero(chosen).tolist(), part, tokenizers)
             for held, name in ((kept.dev, DEV), (kept.test, TEST)):
                 for i in np.flatnonzero((names == name) & ~long).tolist():
                     held.append((int(part[i]), int(line[i]), sources[i], targets[i]))
             progress("encode", start + len(sources))
+    for path, train, (pairs, links) in zip(parts.links, kept.train, kept.linked, strict=True):
+        if path is not None:
+            log.note(f"{path}: {links:,} word links on {pairs:,} of {train:,} training pairs")
     if not kept.dev:
         shutil.rmtree(folder / "dev")
     return kept
@@ -271,17 +306,49 @@ def _count(
         kept.train[i] += count
 
 
+def _known_links(
+    reader: Linked | None, chunk: Chunk, texts: list[list[str]], sides: Sequence[SideRules], lost: list[int]
+) -> list[SpanLinks]:
+    """Links of each pair of a chunk in its cleaned texts; lines whose links could not be followed go to `lost`."""
+    none = span_links((), (), ())
+    if reader is None:
+        return [none] * len(chunk.sources)
+    found = follow(reader(chunk), (texts[0], texts[1]), (sides[0].cleaner, sides[1].cleaner))
+    lost.extend(int(line) for line, links in zip(chunk.lines, found, strict=True) if links is None)
+    return [none if links is None else links for links in found]
+
+
+def _link(
+    kept: Kept,
+    known: list[SpanLinks],
+    texts: tuple[list[str], list[str]],
+    rows: list[int],
+    part: npt.NDArray[np.int16],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+) -> None:
+    """The links of the training pairs in `rows` as links between pieces."""
+    found: list[list[tuple[int, int]]] = [[] for _ in rows]
+    for place, i in enumerate(rows):
+        if len(known[i]):
+            source, target = (tokenizer.spans(side[i]) for tokenizer, side in zip(tokenizers, texts, strict=True))
+            found[place] = token_links(known[i], source, target)
+            kept.linked[part[i]][0] += 1
+            kept.linked[part[i]][1] += len(known[i])
+    kept.links.append(TokenLinks.of_pairs(found))
+
+
 def _filtered(
     name: str, rules: Filter, both: list[list[str]], lines: npt.NDArray[np.int64], log: DropLog
-) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
+) -> tuple[list[str], list[str], list[int]]:
+    """Both sides of the pairs that stay, and their places in the chunk."""
     sources, targets = both
     reasons = rules.reasons(sources, targets)
     if not reasons:
-        return sources, targets, lines
+        return sources, targets, list(range(len(sources)))
     for i in sorted(reasons):
         log.drop(name, reasons[i], int(lines[i]), sources[i], targets[i])
     kept = [i for i in range(len(sources)) if i not in reasons]
-    return [sources[i] for i in kept], [targets[i] for i in kept], lines[kept]
+    return [sources[i] for i in kept], [targets[i] for i in kept], kept
 
 
 def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) -> None:

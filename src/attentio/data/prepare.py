@@ -17,8 +17,9 @@ from typing import Any, Self
 from attentio.data import small_world
 from attentio.data.clean import Cleaner
 from attentio.data.corpus import EncodedCorpus
+from attentio.data.guidance import is_small_world
 from attentio.data.heldout import HeldOut, LinkedPair, write_links, write_pairs
-from attentio.data.links import TokenLinks
+from attentio.data.links import LinkStore, TokenLinks
 from attentio.data.passes import (
     Cleaned,
     Kept,
@@ -135,17 +136,20 @@ def _split_seed(config: DataConfig, seed: int) -> int:
 
 def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed: int, progress: Progress) -> None:
     started = time.monotonic()
-    with closing(DropLog(folder / "dropped.tsv")) as log, closing(CleanStore(folder / "clean.text")) as store:
+    with (
+        closing(DropLog(folder / "dropped.tsv")) as log,
+        closing(CleanStore(folder / "clean.text")) as store,
+        closing(LinkStore(folder / "clean.links")) as links,
+    ):
         sides = look(config, parts, log)
-        cleaned = clean(store, config, parts, sides, log, progress)
+        cleaned = clean(store, links, config, parts, sides, log, progress)
         split = assign(cleaned, config, parts, seed, log)
         tokenizers = learn_tokenizers(cleaned, split, config, progress)
         kept = encode(folder, cleaned, split, tokenizers, config, parts, log, progress)
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         tokenizer.save(folder / f"{side}.tokenizer")
-    if any(_is_small_world(origin) for origin in parts.origins[: parts.training]):
-        links = small_world.known_links(EncodedCorpus.open(folder / "train"), *tokenizers, config.small_world_pairs)
-        links.save(folder / TRAIN_LINKS)
+    if parts.linked:
+        TokenLinks.joined(kept.links).save(folder / TRAIN_LINKS)
     tests = _write_held_out(folder, config, parts, kept, sides)
     report = DataReport(
         parts=[_part_report(i, origin, cleaned, kept, log) for i, origin in enumerate(parts.origins)],
@@ -200,13 +204,9 @@ def _write_held_out(
         name, path = (origin.name, Path("test") / f"{origin.name}.tsv") if several else ("test", Path("test.tsv"))
         tests[name] = path
         write_pairs(folder / path, [(source, target) for _, source, target in held])
-        if _is_small_world(origin):
+        if is_small_world(origin):
             write_links((folder / path).with_suffix(""), _known_links(held, config, sides))
     return tests
-
-
-def _is_small_world(origin: Origin) -> bool:
-    return origin.path is None and origin.name.startswith("small-world")
 
 
 def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[SideRules]) -> list[LinkedPair]:
@@ -263,8 +263,8 @@ def _side_report(
 def _fingerprint(config: DataConfig, parts: Parts, seed: int) -> str:
     """SHA-256 over all that the outcome depends on: settings, seed, and the content of every file."""
     inputs: list[tuple[str, list[str]]] = []
-    for origin in parts.origins:
-        files = [path for path in (origin.path, origin.target) if path is not None]
+    for origin, links in zip(parts.origins, parts.links, strict=True):
+        files = [path for path in (origin.path, origin.target, links) if path is not None]
         inputs.append((origin.name, [_sha256(path) for path in files] or [_built_in_version(origin.name)]))
     settings = config.model_dump(mode="json", exclude={"split_seed"})  # it is the seed already
     held = {"format": _FORMAT, "config": settings, "seed": seed, "inputs": inputs}

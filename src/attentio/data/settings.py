@@ -21,6 +21,14 @@ class DataConfig(BaseModel):
         list[str],
         Field(description="target-side files: then `train` names the source sides, line by line"),
     ] = []
+    links: Annotated[
+        list[str],
+        Field(
+            description="known word links to guide attention, `0-0 1-2` a line: one file for each parallel file, line "
+            "by line; words are what white space separates there"
+        ),
+    ] = []
+    links_index: Annotated[Literal[0, 1], Field(description="the words of `links` are counted from 0 or 1")] = 0
     delimiter: Annotated[str, Field(min_length=1, description="what separates the columns")] = "\t"
     encoding: Annotated[
         str | None,
@@ -55,6 +63,7 @@ class DataConfig(BaseModel):
         int | float | str | None,
         Field(description="held out for testing: pairs, a share below 1, or a file; default: 5 %, at most 2,000"),
     ] = None
+    split_seed: Annotated[int | None, Field(ge=0, description="seed of what is held out; default: train.seed")] = None
     small_world_pairs: Annotated[
         int, Field(ge=1, description="pairs sampled from the built-in grammar, where it is asked for")
     ] = 15_000
@@ -63,7 +72,6 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
         if self.target and len(self.target) != len(self.train):
-    split_seed: Annotated[int | None, Field(ge=0, description="seed of what is held out; default: train.seed")] = None
             raise ValueError(f"{len(self.train)} source files but {len(self.target)} target files")
         for name in ("dev", "test"):
             held = getattr(self, name)

@@ -1,39 +1,23 @@
-"""Word links: reading them, drawing them from attention, and scoring them against links that people made.
+"""Word links drawn from attention, and scored against links that people made.
 
-A link (i, j) joins source word i to target word j, both counted from 0 inside the program. Files may count from 0 or
-from 1; which of the two is always said by the caller, never guessed. Weight matrices are (T, S) as in a trace, so a
-matrix that should be compared with links is one of words, not of sub-words (`AttentionTrace.merged`).
+Links and their files are those of `data.pharaoh`. Weight matrices are (T, S) as in a trace, so a matrix that should be
+compared with links is one of words, not of sub-words (`AttentionTrace.merged`).
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attentio.data.pharaoh import GoldLinks, Links
 from attentio.errors import DataError, UsageError
+from attentio.trace import AttentionTrace, Span
 
-Link: TypeAlias = tuple[int, int]
-Links: TypeAlias = frozenset[Link]
-Lengths: TypeAlias = tuple[int, int]
 Weights: TypeAlias = NDArray[np.floating]
-
-_LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
-
-
-@dataclass(frozen=True)
-class GoldLinks:
-    """The links of one sentence as people made them: `possible` includes `sure`."""
-
-    sure: Links
-    possible: Links
-
-
-_Row = TypeVar("_Row", Links, GoldLinks)
+DEFAULT_THRESHOLD = 0.2
 
 
 @dataclass(frozen=True)
@@ -118,7 +102,7 @@ def diagonal_links(source_length: int, target_length: int) -> Links:
     )
 
 
-def linker(name: str, threshold: float = 0.2) -> Callable[[Weights], Links]:
+def linker(name: str, threshold: float = DEFAULT_THRESHOLD) -> Callable[[Weights], Links]:
     """The way to draw links from (T, S) weights that has this name: argmax, threshold or intersection.
 
     Raises UsageError for another name or a threshold that is not above 0.
@@ -135,111 +119,37 @@ def linker(name: str, threshold: float = 0.2) -> Callable[[Weights], Links]:
     return linkers[name]
 
 
-def parse_links(text: str, *, index: int) -> Links:
-    """The links of one sentence in Pharaoh form, `0-0 1-2`, counted from `index` (0 or 1).
+@dataclass(frozen=True)
+class LinkRule:
+    """How word links are drawn from a trace: whose weights are read, and which of them become links.
 
-    Raises ValueError on anything else, a possible link (`0p1`) included: a system says what it links.
+    links: argmax, threshold or intersection, as `linker` knows them. threshold: of that rule alone, 0.2 by default.
+    layer: None for the last one that looks at the source. head: counted from 0; None for the mean over heads.
+    Raises UsageError for another name, or a threshold that does nothing.
     """
-    gold = parse_gold(text, index=index)
-    if gold.possible != gold.sure:
-        raise ValueError("has a possible link (p), and only gold links may be unsure")
-    return gold.sure
 
+    links: str = "argmax"
+    threshold: float | None = None
+    layer: str | None = None
+    head: int | None = None
 
-def parse_gold(text: str, *, index: int) -> GoldLinks:
-    """The gold links of one sentence, `1-1 2p3`: `-` sure, `p` possible only, counted from `index` (0 or 1).
+    def __post_init__(self) -> None:
+        self._linker()
+        if self.threshold is not None and self.links != "threshold":
+            raise UsageError(f"a threshold does nothing to {self.links} links.", hint="Choose threshold links.")
 
-    Raises ValueError on anything else, on a position below `index` included.
-    """
-    if index not in (0, 1):
-        raise ValueError(f"links are counted from 0 or 1, not from {index}")
-    sure: set[Link] = set()
-    possible: set[Link] = set()
-    for word in text.split():
-        match = _LINK.fullmatch(word)
-        if match is None:
-            raise ValueError(f"has {word!r}, which is not a link such as 0-1 or 0p1")
-        link = (int(match[1]) - index, int(match[3]) - index)
-        if min(link) < 0:
-            raise ValueError(f"has the link {word}, out of range when counted from {index}")
-        possible.add(link)
-        if match[2] == "-":
-            sure.add(link)
-    return GoldLinks(frozenset(sure), frozenset(possible))
+    def __call__(self, trace: AttentionTrace, source_words: Sequence[Span], target_words: Sequence[Span]) -> Links:
+        """The links between words, which are given as (start, end) characters in the trace's texts.
 
+        Raises UsageError when the trace has no such layer or head.
+        """
+        layer = self.layer if self.layer is not None else trace.layers[-1]
+        return self._linker()(trace.merged(source_words, target_words).matrix(layer, self.head))
 
-def format_links(links: Links, *, index: int = 0) -> str:
-    """Links in Pharaoh form, sorted, counted from `index`."""
-    return " ".join(f"{i + index}-{j + index}" for i, j in sorted(links))
+    @property
+    def name(self) -> str:
+        """The rule with its threshold, where it has one."""
+        return self.links if self.links != "threshold" else f"threshold {self.threshold or DEFAULT_THRESHOLD:g}"
 
-
-def read_links(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None = None) -> list[Links]:
-    """The links of a file, one line for each sentence, an empty line for none.
-
-    lengths: (source words, target words) of each sentence; a link beyond them is refused.
-    Raises DataError with the line when a link is malformed or out of range.
-    """
-    return _read(path, partial(parse_links, index=index), lambda links: links, lengths)
-
-
-def read_gold(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None = None) -> list[GoldLinks]:
-    """The gold links of a file, as `read_links` reads links."""
-    return _read(path, partial(parse_gold, index=index), lambda gold: gold.possible, lengths)
-
-
-def read_lengths(path: str | Path) -> list[Lengths]:
-    """The numbers of words of each sentence of a file of `source words ||| target words`.
-
-    Raises DataError with the line when a line has not exactly two sides.
-    """
-    lengths: list[Lengths] = []
-    for number, line in enumerate(_lines(path), 1):
-        sides = line.split("|||")
-        if len(sides) != 2:
-            raise DataError(f"{path} line {number:,} is not `source words ||| target words`.", file=path, line=number)
-        lengths.append((len(sides[0].split()), len(sides[1].split())))
-    return lengths
-
-
-def _read(
-    path: str | Path,
-    parse: Callable[[str], _Row],
-    links_of: Callable[[_Row], Links],
-    lengths: Sequence[Lengths] | None,
-) -> list[_Row]:
-    lines = _lines(path)
-    if lengths is not None and len(lengths) != len(lines):
-        raise DataError(f"{path} has {len(lines):,} lines, and there are {len(lengths):,} sentences.", file=path)
-    rows: list[_Row] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(parse(line))
-            if lengths is not None:
-                _check_range(links_of(rows[-1]), lengths[number - 1])
-        except ValueError as error:
-            raise DataError(f"{path} line {number:,} {error}.", file=path, line=number) from None
-    return rows
-
-
-def _check_range(links: Links, lengths: Lengths) -> None:
-    outside = [(i, j) for i, j in links if i >= lengths[0] or j >= lengths[1]]
-    if outside:
-        i, j = min(outside)
-        raise ValueError(
-            f"links word {i + 1} with word {j + 1} (counted from 1), out of range in a sentence of "
-            f"{lengths[0]} words against {lengths[1]}"
-        )
-
-
-def _lines(path: str | Path) -> list[str]:
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file.", file=path) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).", file=path) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start:,}.", file=path) from None
-    # Not splitlines(): it also breaks at characters that may stand inside a sentence.
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+    def _linker(self) -> Callable[[Weights], Links]:
+        return linker(self.links, DEFAULT_THRESHOLD if self.threshold is None else self.threshold)
