@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attentio.attention import Attention, chunked
-from attentio.attention.backend import FEW, FEW_WITH_GRADIENT, Traits, choose
+from attentio.attention.backend import FEW, FEW_PAIRS, FEW_PAIRS_IN_HALF, FEW_WITH_GRADIENT, Traits, choose
 from attentio.attention.score import additive
 
 B, H, T, S = 2, 3, 5, 7
@@ -16,12 +16,16 @@ DOT = Traits(
     family="inner product",
     softmax=True,
     scales=False,
-    show_weights=False,
+    need_weights=False,
+    training=True,
     gradient=True,
     tracing=False,
     cuda=False,
     triton=False,
+    interpreted=False,
     hidden_units=10**9,
+    pairs=10**6,
+    half=False,
 )
 ADDITIVE = replace(DOT, family="additive", softmax=False)
 
@@ -31,11 +35,17 @@ ADDITIVE = replace(DOT, family="additive", softmax=False)
     [
         (DOT, "sdpa", "an inner product and softmax, in training"),
         (replace(DOT, cuda=True, triton=True), "sdpa", "an inner product"),
-        (replace(DOT, show_weights=True), "eager", "weights are to be seen"),
+        (replace(DOT, pairs=FEW_PAIRS), "sdpa", "an inner product"),
+        (replace(DOT, pairs=FEW_PAIRS - 1), "eager", "short sentences"),
+        (replace(DOT, pairs=FEW_PAIRS_IN_HALF, half=True), "sdpa", "an inner product"),
+        (replace(DOT, pairs=FEW_PAIRS_IN_HALF - 1, half=True), "eager", "short sentences"),
+        (replace(DOT, pairs=1, cuda=True), "sdpa", "an inner product"),
+        (replace(DOT, need_weights=True), "eager", "weights are to be seen"),
+        (replace(DOT, training=False), "eager", "weights are to be seen"),
         (replace(DOT, softmax=False), "eager", "the normalizer is not softmax"),
         (replace(DOT, scales=True), "eager", "the window multiplies the weights"),
         (ADDITIVE, "chunked", "would fill the memory"),
-        (replace(ADDITIVE, show_weights=True), "chunked", "would fill the memory"),
+        (replace(ADDITIVE, need_weights=True, training=False), "chunked", "would fill the memory"),
         (replace(ADDITIVE, hidden_units=FEW_WITH_GRADIENT), "chunked", "would fill the memory"),
         (replace(ADDITIVE, hidden_units=FEW_WITH_GRADIENT - 1), "eager", "so few or short"),
         (replace(ADDITIVE, hidden_units=FEW, gradient=False), "chunked", "would fill the memory"),
@@ -43,6 +53,7 @@ ADDITIVE = replace(DOT, family="additive", softmax=False)
         (replace(ADDITIVE, cuda=True, triton=True), "triton", "an additive score on a GPU"),
         (replace(ADDITIVE, cuda=True), "chunked", "would fill the memory"),
         (replace(ADDITIVE, triton=True), "chunked", "would fill the memory"),
+        (replace(ADDITIVE, triton=True, interpreted=True), "chunked", "would fill the memory"),
         (replace(ADDITIVE, tracing=True, cuda=True, triton=True), "eager", "a compiler or exporter"),
         (replace(DOT, family="other"), "eager", "no faster form"),
     ],
@@ -61,7 +72,9 @@ def test_the_best_backend_is_a_matter_of_traits(traits, backend, reason):
         ("sdpa", replace(DOT, scales=True), "the window multiplies the weights"),
         ("chunked", DOT, "the score is not additive"),
         ("triton", DOT, "the score is not additive"),
+        ("sdpa", replace(DOT, need_weights=True), "its kernel shows no weights, and they are asked for"),
         ("triton", replace(ADDITIVE, cuda=True), "triton is not installed"),
+        ("triton", replace(ADDITIVE, interpreted=True), "triton is not installed"),
         ("triton", replace(ADDITIVE, triton=True), "not on a CUDA device"),
     ],
 )
@@ -74,8 +87,9 @@ def test_a_backend_asked_for_by_name_is_taken():
     assert choose("eager", DOT).backend == "eager"
     assert choose("chunked", replace(ADDITIVE, hidden_units=1)).backend == "chunked"
     assert choose("triton", replace(ADDITIVE, cuda=True, triton=True)).backend == "triton"
-    assert choose("sdpa", DOT).backend == "sdpa"
-    assert choose("sdpa", replace(DOT, show_weights=True)).backend == "eager"
+    assert choose("triton", replace(ADDITIVE, interpreted=True, triton=True)).backend == "triton"
+    assert choose("sdpa", replace(DOT, pairs=1)).backend == "sdpa"
+    assert choose("sdpa", replace(DOT, training=False)).backend == "sdpa"
 
 
 def operands():
@@ -107,6 +121,20 @@ def test_sdpa_equals_eager(score, window):
     torch.testing.assert_close(fast.context, plain.context)
     torch.testing.assert_close(fast_gradients, gradients)
     assert fast.state == plain.state
+
+
+def test_sdpa_asked_for_by_name_runs_in_use_too_and_never_in_the_place_of_weights():
+    query, keys, mask, _ = operands()
+    attention = Attention(12, 12, score="dot", backend="sdpa").double().eval()
+    memory = attention.prepare(keys, None, mask)
+    attended = attention(query, memory)
+    assert attended.weights is None
+    attention.backend = "eager"
+    torch.testing.assert_close(attended.context, attention(query, memory).context)
+    attention.backend = "sdpa"
+    for call in (attention, attention.explain):
+        with pytest.raises(ValueError, match=r"^backend 'sdpa' cannot run: .* use 'auto' or 'eager'$"):
+            call(query, memory, need_weights=True)
 
 
 def test_sdpa_has_the_dropout_of_the_module():
@@ -154,6 +182,10 @@ def test_chunks_of_any_size_give_the_plain_scores(shape, chunk, monkeypatch):
     )
     with torch.no_grad():
         torch.testing.assert_close(chunked.additive(*operands), expected)
+
+
+def test_chunks_and_finite_differences():
+    assert torch.autograd.gradcheck(chunked.additive, additive_operands((2, 2, 3, 2, 3)))
 
 
 def test_chunks_in_float32_and_bfloat16_stay_near_float64():
@@ -228,9 +260,11 @@ def test_explain_says_what_runs_and_why():
         return attention.explain(query, attention.prepare(keys, None, mask))
 
     assert explained(score="dot") == (
-        "Dot · Full · Softmax · heads: 1\nbackend: sdpa, because an inner product and softmax, in training\n"
+        "Dot · Full · Softmax · heads: 1\n"
+        "backend: eager, because on a CPU the plain products of short sentences are faster\n"
         "order: all queries at once"
     )
+    assert "backend: sdpa, because it was asked for" in explained(score="dot", backend="sdpa")
     assert "one query after the other: the score depends" in explained(score="coverage")
     assert "each goes on where the last stopped" in explained(normalize="monotonic")
     assert "backend: eager, because it was asked for" in explained(backend="eager")
@@ -239,9 +273,11 @@ def test_explain_says_what_runs_and_why():
 
 
 def test_weights_may_be_asked_for_in_training():
-    query, keys, mask, _ = operands()
+    query, keys = torch.randn(B, 128, 12, dtype=torch.float64), torch.randn(B, 128, 12, dtype=torch.float64)
     attention = Attention(12, 12, score="dot").double()
-    memory = attention.prepare(keys, None, mask)
+    memory = attention.prepare(keys, None, torch.arange(128) < torch.tensor([[128], [60]]))
+    assert "backend: sdpa, because an inner product and softmax, in training" in attention.explain(query, memory)
+    assert "backend: eager, because weights" in attention.explain(query, memory, need_weights=True)
     assert attention(query, memory).weights is None
     seen = attention(query, memory, need_weights=True)
     torch.testing.assert_close(seen.context, attention(query, memory).context)

@@ -135,6 +135,34 @@ def test_a_wide_window_is_full():
     assert Full()(query, memory, 0) == (None, None, None)
 
 
+def test_a_gaussian_wide_as_the_world_is_not_there():
+    query, memory = operands()
+    span = LocalPredictive(Q, H, radius=10**6).double()(query, memory, 0)
+    assert span.mask.all()
+    torch.testing.assert_close(span.factor, torch.ones_like(span.factor))
+
+
+def test_masking_outside_the_window_is_gathering_what_is_inside():
+    attention, query, keys = local_p()
+    attended = attention(query, attention.prepare(keys))
+    share = attention.window.centre(attention.window.hidden(query.unsqueeze(1)).tanh()).sigmoid().flatten()
+    for t in range(T):
+        p = min(S * share[t].item(), S - 1)
+        inside = [s for s in range(S) if abs(s - p) <= 2]
+        align = (keys[0, inside] @ query[0, t]).softmax(-1)
+        gaussian = torch.tensor([math.exp(-((s - p) ** 2) / 2) for s in inside]).double()  # sigma = 1
+        torch.testing.assert_close(attended.context[0, 0, t], (align * gaussian) @ keys[0, inside])
+
+
+def test_the_predicted_centre_knows_nothing_of_the_padding():
+    query, memory = operands()
+    window = LocalPredictive(Q, H, radius=2).double()
+    span = window(query, memory, 0)
+    shorter = memory._replace(values=memory.values[:, :, :3], keys=memory.keys[:, :, :3], mask=memory.mask[:, :3])
+    alone = window(query[1:], shorter.select(torch.tensor([1])), 0)
+    torch.testing.assert_close(span.factor[1:, ..., :3], alone.factor)
+
+
 def test_relative_bias_by_loops():
     query, memory = operands()
     window = RelativeBias(Q, H, max_distance=3)
@@ -160,6 +188,8 @@ def test_windows_together():
     assert span.factor is None
     assert together(Causal, LocalPredictive)(Q, H).scales
     assert not window.scales
+    assert window.follows
+    assert not together(Causal, RelativeBias)(Q, H).follows
     twice = together(LocalPredictive, LocalPredictive)(Q, H).double()
     first, second = (one(query, memory, 0).factor for one in twice.windows)
     torch.testing.assert_close(twice(query, memory, 0).factor, first * second)
@@ -171,3 +201,52 @@ def test_a_window_keeps_position_precision_under_half_precision():
     keys = torch.zeros(1, 1, 400, 1).bfloat16()
     factor = window(torch.randn(1, 1, T, Q).bfloat16(), Memory(keys, keys, None), 0).factor
     assert factor.dtype == torch.float32
+
+
+@pytest.mark.parametrize("position", [0, 3])
+def test_looking_back_only_local_p_shares_out_what_the_query_sees(position):
+    """S of Luong's eq. 9 is t + 1 for query t, or the sentence's length if that is less."""
+    torch.manual_seed(3)
+    query, memory = operands()
+    query = 4 * query
+    window = together(LocalPredictive, Causal)(Q, H).double()  # in either order
+    factor = window(query, memory, position).factor
+    predictor = window.windows[0]
+    for b in range(B):
+        for h in range(H):
+            for t in range(T):
+                length = min(LENGTHS[b], position + t + 1)
+                hidden = torch.tanh(predictor.hidden.weight[h] @ query[b, h, t])
+                p = min(length * torch.sigmoid(predictor.centre.weight[h, 0] @ hidden).item(), length - 1)
+                gaussian = torch.exp(-2 * ((torch.arange(S) - p) / 10) ** 2)
+                torch.testing.assert_close(factor[b, h, t], gaussian.double(), atol=1e-6, rtol=0)
+
+
+GROWING = {
+    "sliding": partial(Sliding, radius=2),
+    "local-m": partial(LocalMonotonic, radius=2),
+    "local-p": partial(LocalPredictive, radius=2),
+    "local-p-renormalized": partial(LocalPredictive, radius=2, renormalize=True),
+    "relative": partial(RelativeBias, max_distance=2),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_in_a_memory_that_grows_by_a_key_a_step_it_is_the_same(name):
+    """A decoder's self-attention, of a batch whose second sentence is padded."""
+    torch.manual_seed(0)
+    attention = Attention(6, 6, score="scaled_dot", window=together(Causal, GROWING[name]), num_heads=2).double().eval()
+    for parameter in attention.parameters():
+        torch.nn.init.normal_(parameter)
+    x, mask = torch.randn(B, S, 6, dtype=torch.float64), torch.arange(S) < torch.tensor(LENGTHS)[:, None]
+    whole = attention(x, attention.prepare(x, x, mask))
+    memory = attention.prepare(x[:, :1], None, mask[:, :1])
+    state = attention.start(memory)
+    for t in range(S):
+        if t:
+            memory = memory.extend(attention.prepare(x[:, t : t + 1], None, mask[:, t : t + 1]))
+        attended, state = attention.step(x[:, t : t + 1], memory, state)
+        torch.testing.assert_close(attended.context, whole.context[:, :, t : t + 1])
+        torch.testing.assert_close(attended.weights, whole.weights[:, :, t : t + 1, : t + 1])
+    assert (whole.weights.triu(1) == 0).all()
+    assert whole.weights[0, :, S - 1].sum(-1).min() > 0.1  # something is seen

@@ -26,7 +26,7 @@ from attentio.attention.backend import (
 from attentio.attention.combination import require_sense
 from attentio.attention.heads import split_heads
 from attentio.attention.mask import combine
-from attentio.attention.memory import Memory
+from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalizer
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.attention.score import Paired, Score
@@ -131,9 +131,10 @@ class Attention(nn.Module):
         """query (B, T, Q) and memory -> what all T queries attend to.
 
         `mask` (True = may attend) and `bias` (added to the scores) broadcast to (B, H, T, S). `state` says where the
-        first query stands and what came before it; without one, it is the first. `need_weights` forbids, in training,
-        the kernels that have none. A score that depends on earlier weights is asked for one query after the other:
-        there is no batched form of it.
+        first query stands and what came before it; without one, it is the first. `need_weights` forbids the kernels
+        that have none, which in use, unlike in training, run only if asked for by name. The memory may have grown since
+        the state was made, as that of self-attention does. A score that depends on earlier weights is asked for one
+        query after the other: there is no batched form of it.
         """
         state = self.start(memory) if state is None else state
         query = split_heads(query, self.num_heads)  # (B, H, T, Q)
@@ -160,8 +161,8 @@ class Attention(nn.Module):
         return f"{' · '.join(parts)} · heads: {self.num_heads}\nbackend: {backend}, because {reason}\norder: {order}"
 
     def _choose(self, query: Tensor, keys: Tensor, need_weights: bool) -> Choice:
-        show_weights = need_weights or not self.training
-        traits = traits_of(self.score, self.normalize, self.window, query, keys, show_weights=show_weights)
+        parts = self.score, self.normalize, self.window
+        traits = traits_of(*parts, query, keys, need_weights=need_weights, training=self.training)
         return choose(self.backend, traits)
 
     def _attend(
@@ -178,8 +179,10 @@ class Attention(nn.Module):
         mask = combine(padding, span.mask, mask)
         bias = span.bias if bias is None else bias if span.bias is None else bias + span.bias
         keys, past, position = memory.keys, self.score.past, state.position + query.size(2)
-        if past is not None and state.score_past is not None:
-            keys = past(keys, state.score_past.to(keys.dtype))
+        score_past = state.score_past
+        if past is not None and score_past is not None:
+            score_past = widen(score_past, memory.num_keys)
+            keys = past(keys, score_past.to(keys.dtype))
 
         backend = self._choose(query, keys, need_weights).backend
         dropout = self.dropout if self.training else 0.0
@@ -198,7 +201,6 @@ class Attention(nn.Module):
         dropped = F.dropout(weights, dropout) if dropout else weights
         context = dropped.to(memory.values.dtype) @ memory.values  # (B, H, T, V)
 
-        score_past = state.score_past
         if past is not None and score_past is not None:
             score_past = past.remember(memory.keys, score_past, weights.squeeze(2))
         return Attended(context, weights, AttentionState(position, score_past, normalizer_past), log_weights)

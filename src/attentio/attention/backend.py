@@ -1,13 +1,14 @@
 """Backends: which implementation of an attention runs, and why. Eager, the plain formulas, defines what all compute.
 
-    sdpa      scores, softmax and sum in one kernel of torch, without weights: inner products, in training only
+    sdpa      scores, softmax and sum in one kernel of torch, without weights: inner products
     chunked   additive scores without their (B, H, T, S, D) tensor, any normalizer: `chunked.py`
     triton    the same on a GPU, in one kernel: `triton_additive.py`
 
-`choose` looks at nothing but the traits it is given. "auto" takes what is fastest where it may; a backend asked for by
-name runs or raises.
+`choose` looks at nothing but the traits it is given. "auto" takes what is fastest where it may, and outside training
+always shows weights; a backend asked for by name runs or raises.
 """
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -27,6 +28,11 @@ FEW = 2**14
 FEW_WITH_GRADIENT = 2**18
 """Hidden units below which an additive score is cheaper at once than in chunks (measured on two cores)."""
 
+FEW_PAIRS = 2**14
+FEW_PAIRS_IN_HALF = 2**18
+"""Pairs of a query and a key, T * S, below which torch's kernel is slower on a CPU than plain products, forward and
+backward (measured on two cores, from 12 x 10 to 512 x 512; in bfloat16 up to seven times)."""
+
 
 class Choice(NamedTuple):
     """The backend that runs, and the reason as a clause."""
@@ -42,21 +48,23 @@ class Traits:
     family: str  # of the score: "inner product", "additive" or "other"
     softmax: bool  # the normalizer is softmax
     scales: bool  # the window multiplies the weights
-    show_weights: bool  # outside training always
+    need_weights: bool
+    training: bool
     gradient: bool
     tracing: bool  # torch.compile or an exporter is looking
     cuda: bool
     triton: bool  # installed
+    interpreted: bool  # Triton needs no GPU
     hidden_units: int  # B * H * T * S * D
+    pairs: int  # T * S
+    half: bool  # half precision
 
 
 def choose(backend: str, traits: Traits) -> Choice:
     """The backend for these traits; ValueError, with the reason, where the one asked for cannot run."""
     if backend == "auto":
         return _choose_best(traits)
-    _raise_if(backend, _objection_to_kind(backend, traits) or _objection_to_place(backend, traits))
-    if backend == "sdpa" and traits.show_weights:
-        return Choice("eager", "weights are to be seen, as always outside training")
+    _raise_if(backend, _objection_to_kind(backend, traits) or _objection_to_call(backend, traits))
     return Choice(backend, "it was asked for")
 
 
@@ -65,8 +73,10 @@ def _choose_best(traits: Traits) -> Choice:
         objection = _objection_to_kind("sdpa", traits)
         if objection is not None:
             return Choice("eager", objection)
-        if traits.show_weights:
+        if traits.need_weights or not traits.training:
             return Choice("eager", "weights are to be seen, as always outside training")
+        if not traits.cuda and traits.pairs < (FEW_PAIRS_IN_HALF if traits.half else FEW_PAIRS):
+            return Choice("eager", "on a CPU the plain products of short sentences are faster")
         return Choice("sdpa", "an inner product and softmax, in training")
     if traits.family == "additive":
         if traits.tracing:
@@ -92,11 +102,13 @@ def _objection_to_kind(backend: str, traits: Traits) -> str | None:
     return None
 
 
-def _objection_to_place(backend: str, traits: Traits) -> str | None:
+def _objection_to_call(backend: str, traits: Traits) -> str | None:
+    if backend == "sdpa" and traits.need_weights:
+        return "its kernel shows no weights, and they are asked for: use 'auto' or 'eager'"
     if backend == "triton" and not traits.triton:
-        return "triton is not installed"
-    if backend == "triton" and not traits.cuda:
-        return "the tensors are not on a CUDA device"
+        return "triton is not installed: install it, or use 'auto' or 'chunked'"
+    if backend == "triton" and not (traits.cuda or traits.interpreted):
+        return "the tensors are not on a CUDA device: move them there, or use 'auto' or 'chunked'"
     return None
 
 
@@ -105,7 +117,7 @@ def require_backend(backend: str, score: Score, normalizer: Normalizer, window: 
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is unknown; known are {', '.join(BACKENDS)}")
     nowhere = torch.empty(0, 0, 0, 0)
-    traits = traits_of(score, normalizer, window, nowhere, nowhere, show_weights=False)
+    traits = traits_of(score, normalizer, window, nowhere, nowhere, need_weights=False, training=True)
     _raise_if(backend, _objection_to_kind(backend, traits))
 
 
@@ -115,19 +127,30 @@ def _raise_if(backend: str, objection: str | None) -> None:
 
 
 def traits_of(
-    score: Score, normalizer: Normalizer, window: Window, query: Tensor, keys: Tensor, *, show_weights: bool
+    score: Score,
+    normalizer: Normalizer,
+    window: Window,
+    query: Tensor,
+    keys: Tensor,
+    *,
+    need_weights: bool,
+    training: bool,
 ) -> Traits:
     """The traits of a call with query (B, H, T, Q) and prepared keys (B, H, S, D)."""
     return Traits(
         family=family(score),
         softmax=isinstance(normalizer, Softmax),
         scales=window.scales,
-        show_weights=show_weights,
+        need_weights=need_weights,
+        training=training,
         gradient=torch.is_grad_enabled(),
         tracing=torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export(),
         cuda=query.is_cuda,
         triton=_HAS_TRITON,
+        interpreted=_INTERPRETED,
         hidden_units=keys.numel() * query.size(2),
+        pairs=query.size(2) * keys.size(2),
+        half=query.dtype in (torch.bfloat16, torch.float16),
     )
 
 
@@ -171,3 +194,4 @@ def attend_without_weights(
 
 
 _HAS_TRITON = find_spec("triton") is not None
+_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton itself asks once, when its kernels are defined

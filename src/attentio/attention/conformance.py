@@ -10,7 +10,7 @@ A law says nothing about what a kind computes, which its own tests must; it says
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,9 +19,9 @@ from torch.testing import assert_close
 
 from attentio.attention.attention import Attended, Attention
 from attentio.attention.normalize import Normalizer
-from attentio.attention.registry import NORMALIZERS
+from attentio.attention.registry import NORMALIZERS, WINDOWS
 from attentio.attention.score import Score
-from attentio.attention.window import Full, Window
+from attentio.attention.window import Causal, Full, Window, together
 
 # Coprime, so that no swapped axis passes by luck; D and V are sizes of one head.
 B, T, S, D, V = 2, 5, 7, 3, 11
@@ -202,6 +202,23 @@ def step_by_step_equals_all_at_once(kind: Kind) -> None:
     assert_close(rest.context, expected.context[:, :, 2:])
 
 
+def the_memory_may_grow_step_by_step(kind: Kind) -> None:
+    """Self-attention that cannot look ahead: a key more with each step equals one call with all of them."""
+    window = WINDOWS[kind.window] if isinstance(kind.window, str) else kind.window
+    attention = replace(kind, window=together(Causal, window)).make()
+    _, keys, values, mask = kind.operands()
+    query = keys
+    expected = attention(query, attention.prepare(keys, values, mask))
+    memory, state = None, None
+    for t in range(S):
+        key = attention.prepare(*(x[:, t : t + 1] for x in (keys, values, mask)))
+        memory = key if memory is None else memory.extend(key)
+        state = attention.start(memory) if state is None else state
+        attended, state = attention.step(query[:, t : t + 1], memory, state)
+        assert_close(attended.context, expected.context[:, :, t : t + 1])
+        assert_close(_weights(attended), _weights(expected)[:, :, t : t + 1, : t + 1])
+
+
 def gradients_are_right(kind: Kind) -> None:
     """The gradient of the context in training agrees with finite differences in float64."""
     attention = kind.make()
@@ -242,6 +259,7 @@ LAWS: tuple[Callable[[Kind], None], ...] = (
     heads_do_not_see_each_other,
     keys_may_be_prepared_bit_by_bit,
     step_by_step_equals_all_at_once,
+    the_memory_may_grow_step_by_step,
     gradients_are_right,
     half_precision_is_near,
 )

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Memory(NamedTuple):
@@ -41,3 +42,9 @@ class Memory(NamedTuple):
         if self.mask is not None:
             return self.mask
         return torch.ones(self.values.size(0), self.num_keys, dtype=torch.bool, device=self.values.device)
+
+
+def widen(past: Tensor, num_keys: int) -> Tensor:
+    """What is remembered of each key, (B, H, S), in a memory that has grown to `num_keys`: of new keys nothing, 0."""
+    added = num_keys - past.size(-1)
+    return F.pad(past, (0, added)) if added else past

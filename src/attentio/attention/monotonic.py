@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention.memory import Memory
+from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalized, Normalizer, hide
 from attentio.attention.precision import at_least_float32
 
@@ -37,7 +37,7 @@ class Monotonic(Normalizer):
             raise ValueError("a monotonic normalizer goes on from a past: pass what `start` gives")
         energies = at_least_float32(scores) + self.bias
         stop = stop_probabilities(energies, mask, self.noise if self.training else None)
-        weights = expected_stops(stop, past)
+        weights = expected_stops(stop, widen(past, stop.size(-1)))
         return Normalized(weights, past=weights[:, :, -1])
 
 
@@ -64,7 +64,7 @@ class MonotonicChunkwise(Normalizer):
             raise ValueError("a monotonic normalizer goes on from a past: pass what `start` gives")
         energies, chunk_scores = at_least_float32(scores)  # (2, B, H, T, S)
         stop = stop_probabilities(energies + self.bias, mask, self.noise if self.training else None)
-        stops = expected_stops(stop, past)
+        stops = expected_stops(stop, widen(past, stop.size(-1)))
         return Normalized(spread(stops, hide(chunk_scores, mask), self.width), past=stops[:, :, -1])
 
 

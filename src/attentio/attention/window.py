@@ -7,7 +7,7 @@ weights; most give only one of them. Windows are combined by `Together`.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +30,14 @@ class Window(nn.Module, ABC):
     """From positions to a mask, a bias and a factor; built as `Kind(query_size, num_heads)`, sizes of one head.
 
     `follows` says that the window moves along the source with the queries and leaves keys behind; `scales` that it
-    gives a factor, so that weights need not sum to what the normalizer made of them.
+    gives a factor, so that weights need not sum to what the normalizer made of them; `causal` that no key after a
+    query's own position is seen, by this window or by one that it stands together with: for such a query the sentence
+    ends where it stands, and a window that asks how long the sentence is must say so.
     """
 
-    follows: ClassVar[bool] = False
+    follows: bool = False
     scales: bool = False
+    causal: bool = False
 
     @abstractmethod
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
@@ -53,6 +56,8 @@ class Full(Window):
 
 class Causal(Window):
     """Query t sees the keys up to position t: self-attention that cannot look ahead (Vaswani 2017, section 3.2.3)."""
+
+    causal = True
 
     def __init__(self, query_size: int = 0, num_heads: int = 1) -> None:
         super().__init__()
@@ -86,16 +91,17 @@ class LocalMonotonic(Window):
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         queries = torch.arange(position, position + query.size(2), device=query.device)
-        centre = torch.minimum(queries, _last_position(memory))  # (B, T)
+        centre = torch.minimum(queries, (memory.lengths() - 1).clamp(min=0).unsqueeze(-1))  # (B, T)
         return Span(mask=_offsets(centre.unsqueeze(1), memory.num_keys).abs() <= self.radius)
 
 
 class LocalPredictive(Window):
     """local-p: |s - p_t| <= D with p_t = S sigmoid(v . tanh(W q)), weights times exp(-(s - p_t)^2 / 2 sigma^2).
 
-    Luong 2015, eqs. 9-10, sigma = D/2; S is the true length of the sentence. As in the paper the Gaussian comes after
-    the softmax and the weights then sum to less than 1; `renormalize` adds its logarithm to the scores instead. The
-    Gaussian is the only way by which W and v learn: the edges of the window have no gradient.
+    Luong 2015, eqs. 9-10, sigma = D/2; S is the true length of the sentence, or, together with `Causal`, of what query
+    t sees of it, t + 1 at most: the centre may not tell how long the rest will be. As in the paper the Gaussian comes
+    after the softmax and the weights then sum to less than 1; `renormalize` adds its logarithm to the scores instead.
+    The Gaussian is the only way by which W and v learn: the edges of the window have no gradient.
     """
 
     follows = True
@@ -111,7 +117,10 @@ class LocalPredictive(Window):
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         share = at_least_float32(self.centre(self.hidden(query).tanh())).squeeze(-1).sigmoid()  # (B, H, T)
         length = memory.lengths()[:, None, None]
-        centre = torch.minimum(length * share, _last_position(memory).unsqueeze(-1))
+        if self.causal:
+            seen = torch.arange(position + 1, position + query.size(2) + 1, device=query.device)
+            length = torch.minimum(length, seen)  # (B, 1, T)
+        centre = torch.minimum(length * share, (length - 1).clamp(min=0))
         away = _offsets(centre, memory.num_keys)  # (B, H, T, S)
         log_gaussian = -2 * (away / self.radius) ** 2  # sigma = D/2
         mask = away.abs() <= self.radius
@@ -138,12 +147,19 @@ class RelativeBias(Window):
 
 
 class Together(Window):
-    """Several windows at once: a key is seen where all see it, biases add up and factors multiply."""
+    """Several windows at once: a key is seen where all see it, biases add up and factors multiply.
+
+    With `Causal` among them, all are told (`Window.causal`).
+    """
 
     def __init__(self, windows: "list[Window]") -> None:
         super().__init__()
         self.windows = nn.ModuleList(windows)
+        self.follows = any(window.follows for window in windows)
         self.scales = any(window.scales for window in windows)
+        self.causal = any(window.causal for window in windows)
+        for window in windows:
+            window.causal = self.causal
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         spans: list[Span] = [window(query, memory, position) for window in self.windows]
@@ -159,11 +175,6 @@ class Together(Window):
 def together(*windows: Callable[[int, int], Window]) -> Callable[[int, int], Window]:
     """`together(Causal, RelativeBias)`: a window that is all of these."""
     return lambda query_size, num_heads: Together([window(query_size, num_heads) for window in windows])
-
-
-def _last_position(memory: Memory) -> Tensor:
-    """(B, 1): the last real position of each sentence, 0 in an empty one."""
-    return (memory.lengths() - 1).clamp(min=0).unsqueeze(-1)
 
 
 def _offsets(centre: Tensor, num_keys: int) -> Tensor:
