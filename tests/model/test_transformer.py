@@ -56,6 +56,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"cross": {"score": "location_aware", "normalize": "entmax15"}, "own": {"normalize": "sparsemax"}},
     {"own": {"score": "cosine", "window": "relative"}},
     {"own": {"score": "bilinear", "window": "local-m", "num_heads": 1}},
+    {"own": {"window": "local-p"}},
+    {"own": {"window": "local-p-renormalized", "num_heads": 2}, "positions": "rotary"},
     {"own": {"normalize": "hard_straight_through"}, "cross": {"normalize": "hard_straight_through"}},
     *({"cross": {"score": score}} for score in SCORES if score not in ("scaled_dot", "coverage", "location_aware")),
 ]
