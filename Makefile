@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-LOCKS := requirements.lock requirements-hsk.lock pyproject.toml
+LOCKS := requirements.lock requirements-hsk.lock requirements-triton.lock pyproject.toml
 STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 
 .PHONY: help venv demo test test-fast lint format docs bench clean
@@ -29,6 +29,8 @@ $(STAMP):
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-hsk.lock \
 		|| echo "note: the corpus of real sentences (hsk-sentences-audio) cannot be had here; going on without it"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-triton.lock \
+		|| echo "note: Triton cannot be had here; the tests of its kernel are left out"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -11,14 +11,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def lines(name: str) -> list[str]:
-    found = [line.strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", "")
+    found = [" ".join(line.split()) for line in text.splitlines()]
     return [line for line in found if line and not line.startswith("#")]
 
 
 def locked() -> dict[str, str]:
     pins = dict(
         line.partition(" ")[0].split("==")
-        for name in ("requirements.lock", "requirements-hsk.lock")
+        for name in ("requirements.lock", "requirements-hsk.lock", "requirements-triton.lock")
         for line in lines(name)
     )
     return {name.lower().replace("_", "-"): version for name, version in pins.items()}
@@ -43,4 +44,6 @@ def test_locks_hold_exact_versions_and_nothing_else() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line) for line in lines("requirements.lock"))
     (hsk,) = lines("requirements-hsk.lock")
     assert re.fullmatch(r"hsk-sentences-audio==1\.0\.0 --hash=sha256:[0-9a-f]{64}", hsk)
+    (triton,) = lines("requirements-triton.lock")
+    assert re.fullmatch(r'triton==3\.7\.1 ; platform_system == "Linux"( --hash=sha256:[0-9a-f]{64})+', triton)
     assert locked()["torch"] == "2.13.0"
