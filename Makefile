@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOCKS := requirements.lock requirements-hsk.lock requirements-triton.lock pyproject.toml
+BENCH_DATA = $(or $(DATA),$(VENV)/bench.tsv)
 STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 
 .PHONY: help venv demo test test-fast lint format docs bench clean
@@ -16,7 +17,7 @@ help:
 	@echo "make lint       style and types"
 	@echo "make format     mend the style"
 	@echo "make docs       fill the generated tables of the documentation"
-	@echo "make bench DATA=cmn.txt   quality by training time"
+	@echo "make bench      the speed benchmarks on next to nothing (minutes), and how to run the others"
 	@echo "make clean      remove the environment, the demo and caches"
 
 venv: $(STAMP)
@@ -56,8 +57,14 @@ docs: venv
 	$(BIN)/python docs/generate.py
 
 bench: venv
-	@test -n "$(DATA)" || { echo "error: name a parallel file: make bench DATA=cmn.txt"; exit 2; }
-	$(BIN)/python benchmarks/quality_by_time.py $(DATA)
+	@test -n "$(DATA)" || $(BIN)/attentio data sample small-world --count 6000 --seed 1 > $(VENV)/bench.tsv
+	$(BIN)/python benchmarks/training_speed.py $(BENCH_DATA) --steps 60 --skip 20 --rounds 1 --only-same
+	$(BIN)/python benchmarks/decoding_speed.py $(BENCH_DATA) --train-steps 100 --test 200 --rounds 1
+	$(BIN)/python benchmarks/cold_start.py $(BENCH_DATA) --train-steps 100 --test 200 --rounds 3
+	$(BIN)/python benchmarks/growth.py $(BENCH_DATA) --sizes 5000 50000 --steps 60 --skip 20 --lengths 16 64 --rounds 1
+	@echo "These were too short to say much. For figures leave the options out, take a quiet machine, and see"
+	@echo "docs/benchmarks.md: --peers DIR measures against other toolkits, --write keeps the result,"
+	@echo "quality_by_time.py and attention.py answer questions of their own."
 
 clean:
 	rm -rf $(VENV) demo dist .pytest_cache .ruff_cache .hypothesis
