@@ -34,8 +34,11 @@ class RNNConfig(BaseModel):
     ] = False
     embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings")] = 512
     hidden_size: Annotated[int, Field(ge=2, description="width of encoder output and decoder state")] = 512
-    encoder_layers: Annotated[int, Field(ge=1, description="bidirectional encoder layers")] = 1
-    decoder_layers: Annotated[int, Field(ge=1, description="decoder layers")] = 1
+    bidirectional: Annotated[
+        bool, Field(description="encoder layers read both ways, half of the width each; else forwards only")
+    ] = True
+    encoder_layers: Annotated[int, Field(ge=1, description="recurrent encoder layers")] = 1
+    decoder_layers: Annotated[int, Field(ge=1, description="recurrent decoder layers")] = 1
     residual: Annotated[
         bool, Field(description="add to what a layer above the first gives what it was given (Wu 2016)")
     ] = False
@@ -93,7 +96,9 @@ class TransformerConfig(BaseModel):
     max_positions: Annotated[
         int, Field(ge=1, description="positions = 'learned': positions that have an embedding of their own")
     ] = 512
-    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and on what each part adds")] = 0.1
+    dropout: Annotated[
+        float, Field(ge=0, lt=1, description="dropout on embeddings, on what each part adds, and inside feed-forward")
+    ] = 0.15
     tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
         True
     )
