@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attentio.attention import Attention, merge_heads
 
@@ -46,15 +47,51 @@ def test_one_head_of_dot_attention_worked_by_hand():
     torch.testing.assert_close(attended.context.flatten(), torch.tensor([0.25, 0.75]).double())
 
 
-@pytest.mark.parametrize("score", ["dot", "scaled_dot"])
-def test_dot_scores_agree_with_torch(score):
+@pytest.mark.parametrize("window", ["full", "causal"])
+@pytest.mark.parametrize("score", ["dot", "scaled_dot", "bilinear"])
+def test_inner_products_agree_with_torch(score, window):
+    """Padding, looking back only, and a row that may attend nowhere, for which torch too gives zeros."""
     query, keys, values, mask = operands(query_size=9)
-    attention = made(score=score, query_size=9)
-    attended = attention(query, attention.prepare(keys, values, mask))
-    split = [tensor.unflatten(-1, (H, -1)).transpose(1, 2) for tensor in (query, keys, values)]
-    scale = 1.0 if score == "dot" else None
-    expected = F.scaled_dot_product_attention(*split, attn_mask=mask[:, None, None], scale=scale)
+    attention = made(score=score, query_size=9, window=window)
+    call = torch.ones(T, S, dtype=torch.bool)
+    call[2] = False
+    attended = attention(query, attention.prepare(keys, values, mask), mask=call)
+    q, k, v = (tensor.unflatten(-1, (H, -1)).transpose(1, 2) for tensor in (query, keys, values))
+    if score == "bilinear":
+        q = torch.einsum("bhtq,hqk->bhtk", q, attention.score.key.weight)  # q . W k is q W . k
+    allowed = mask[:, None, None] & call & (torch.ones(T, S).tril() == 1 if window == "causal" else True)
+    with sdpa_kernel(SDPBackend.MATH):
+        expected = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=allowed, scale=None if score == "scaled_dot" else 1.0
+        )
     torch.testing.assert_close(attended.context, expected)
+    assert (attended.context[:, :, 2] == 0).all()
+
+
+@pytest.mark.parametrize("score", ["additive", "scaled_dot"])
+def test_a_published_example(score):
+    """Equal keys, valid lengths 2 and 6: the means of the first 2 and the first 6 values (Zhang 2023, section 11.3)."""
+    torch.manual_seed(0)
+    attention = Attention(2, 2, 4, score=score).eval()
+    values = torch.arange(40.0).reshape(1, 10, 4).repeat(2, 1, 1)
+    mask = torch.arange(10) < torch.tensor([[2], [6]])
+    attended = attention(torch.randn(2, 1, 2), attention.prepare(torch.ones(2, 10, 2), values, mask))
+    expected = torch.tensor([[[[2.0, 3.0, 4.0, 5.0]]], [[[10.0, 11.0, 12.0, 13.0]]]])
+    torch.testing.assert_close(attended.context, expected)
+
+
+@pytest.mark.parametrize("score", ["bilinear", "additive", "normed_additive", "coverage", "location_aware"])
+def test_keys_are_projected_once_per_sentence(score):
+    attention = made(score=score)
+    query, keys, values, mask = operands()
+    calls = []
+    attention.score.key.register_forward_hook(lambda *_: calls.append(1))
+    memory = attention.prepare(keys, values, mask)
+    attention(query, memory)
+    state = attention.start(memory)
+    for t in range(T):
+        _, state = attention.step(query[:, t : t + 1], memory, state)
+    assert len(calls) == 1
 
 
 def test_step_by_step_equals_all_at_once():
@@ -121,6 +158,21 @@ def test_beams_change_places():
     rows = torch.tensor([1, 1, 0])
     attended = attention(query[rows], memory.select(rows), state=attention.start(memory).select(rows))
     torch.testing.assert_close(attended.context, attention(query, memory).context[rows])
+
+
+@pytest.mark.parametrize(
+    ("score", "normalize"), [("coverage", "softmax"), ("location_aware", "sparsemax"), ("additive", "monotonic")]
+)
+def test_beams_change_places_in_the_middle(score, normalize):
+    """What was remembered goes along with its sentence."""
+    attention = made(score=score, normalize=normalize).eval()
+    query, keys, values, mask = operands()
+    rows = torch.tensor([1, 1, 0])
+    memory = attention.prepare(keys, values, mask)
+    start = attention(query[:, :2], memory)
+    moved = attention(query[rows, 2:], memory.select(rows), state=start.state.select(rows))
+    torch.testing.assert_close(moved.context, attention(query, memory).context[rows, :, 2:])
+    assert moved.state.position == T
 
 
 def test_scores_in_bfloat16_are_normalized_in_float32():

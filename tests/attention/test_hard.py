@@ -33,6 +33,14 @@ def test_in_use_the_first_of_the_highest_is_looked_at(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_in_use_it_is_softmax_at_no_temperature(kind):
+    scores = torch.randn(2, 1, 5, 7, dtype=torch.float64)
+    weights = kind.eval()(scores, None).weights
+    torch.testing.assert_close(weights, (scores / 1e-4).softmax(-1))
+    assert weights.equal(kind(scores, None).weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_log_weights_are_those_of_the_masked_softmax(kind):
     scores = torch.randn(2, 1, 5, 7)
     mask = torch.rand(2, 1, 5, 7) < 0.7

@@ -36,6 +36,13 @@ def test_the_expectation_is_the_recurrence_of_the_paper():
                 before = row
 
 
+def test_two_queries_of_two_keys_by_hand():
+    p = torch.tensor([[[[0.5, 0.4], [0.1, 0.6]]]]).double()
+    # first: 0.5, then 0.4 of the other half; second: 0.1 of 0.5, then 0.6 of the 0.45 gone on and the 0.2 already there
+    expected = torch.tensor([[[[0.5, 0.2], [0.05, 0.39]]]]).double()
+    torch.testing.assert_close(expected_stops(p, at_first(2, 1, 1)), expected)
+
+
 def test_the_expectation_is_how_often_the_process_stops():
     p = probabilities()[0, 0]
     alpha = expected_stops(p[None, None], at_first(batch=1, heads=1))[0, 0]

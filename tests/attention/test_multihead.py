@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from attentio.attention import MultiHeadAttention
+from attentio.attention import Attention, MultiHeadAttention
 
 B, T, S, E, H = 2, 5, 7, 12, 3
 
@@ -145,6 +145,19 @@ def test_nan_in_the_padding_reaches_no_gradient():
     output, _ = ours(query, key, value, key_padding_mask=padding())
     output.sum().backward()
     assert all(p.grad.isfinite().all() for p in ours.parameters())
+
+
+def test_one_head_is_attention_between_linear_maps():
+    torch.manual_seed(0)
+    module = MultiHeadAttention(E, 1, batch_first=True).double().eval()
+    inputs = operands(batch_first=True)
+    weights, biases = module.in_proj_weight.chunk(3), module.in_proj_bias.chunk(3)
+    q, k, v = (x @ w.T + b for x, w, b in zip(inputs, weights, biases, strict=True))
+    attention = Attention(E, E, score="scaled_dot").double().eval()
+    attended = attention(q, attention.prepare(k, v, ~padding()))
+    output, seen = module(*inputs, key_padding_mask=padding())
+    torch.testing.assert_close(output, module.out_proj(attended.context.squeeze(1)))
+    torch.testing.assert_close(seen, attended.weights.squeeze(1))
 
 
 def test_the_axes_of_attention_are_open_to_it():

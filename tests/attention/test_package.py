@@ -1,5 +1,7 @@
 """The package from outside: what it imports, what combinations it refuses, and that each option does something."""
 
+import inspect
+import pickle
 import subprocess
 import sys
 from functools import partial
@@ -7,10 +9,11 @@ from functools import partial
 import pytest
 import torch
 
-from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attention, MultiHeadAttention
+from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attention, MultiHeadAttention, together
 from attentio.attention.hard import HardStraightThrough
 from attentio.attention.monotonic import Monotonic, MonotonicChunkwise
 from attentio.attention.sparse import Entmax
+from attentio.attention.window import Causal, LocalMonotonic, RelativeBias
 
 
 def test_importing_it_imports_torch_and_nothing_of_the_rest():
@@ -32,6 +35,7 @@ print(sorted(new - standard))
     [
         ({"normalize": "monotonic", "window": "local-m"}, "would leave it behind"),
         ({"normalize": "mocha", "window": "sliding"}, "would leave it behind"),
+        ({"normalize": "monotonic", "window": together(Causal, LocalMonotonic)}, "would leave it behind"),
         ({"normalize": "hard_reinforce", "window": "local-p"}, "would only shrink its value"),
         ({"normalize": "hard_marginal", "num_heads": 2}, "2 heads raise to the power of 2"),
         ({"normalize": "hard_marginal", "score": "coverage"}, "later queries do not depend on"),
@@ -103,7 +107,7 @@ OPTIONS = {
         {"score": "location_aware"},
         {"score": partial(SCORES["location_aware"], channels=3)},
     ),
-    "max_fertility": (
+    "fertility_coverage max_fertility": (
         {"score": "fertility_coverage"},
         {"score": partial(SCORES["fertility_coverage"], max_fertility=4.0)},
     ),
@@ -138,7 +142,7 @@ def test_every_option_acts(option):
 
 OPTIONS_OF_TRAINING = {
     "dropout": ({}, {"dropout": 0.5}),
-    "straight-through temperature": (
+    "hard_straight_through temperature": (
         {"normalize": HardStraightThrough(1.0)},
         {"normalize": HardStraightThrough(0.3)},
     ),
@@ -153,6 +157,20 @@ OPTIONS_OF_TRAINING = {
 def test_every_option_of_training_acts_in_training(option):
     one, other = OPTIONS_OF_TRAINING[option]
     assert acts(made(training=True, **one), made(training=True, **other))
+
+
+def test_no_option_is_left_out():
+    """Every option that a kind's constructor has, beyond the sizes."""
+    kinds = SCORES | NORMALIZERS | WINDOWS
+    sizes = {"self", "query_size", "key_size", "num_heads"}
+    options = {
+        f"{name} {option}"
+        for name, kind in kinds.items()
+        if not isinstance(kind, partial)  # has the options of what it is part of
+        for option, parameter in inspect.signature(kind).parameters.items()
+        if option not in sizes and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    assert options == (OPTIONS.keys() | OPTIONS_OF_TRAINING.keys()) - {"num_heads", "dropout"}
 
 
 def test_value_size_is_that_of_the_keys_unless_said_otherwise():
@@ -171,6 +189,18 @@ def test_modules_survive_saving_and_loading(tmp_path):
         other.load_state_dict(torch.load(tmp_path / "weights.pt"))
         for one, two in zip(attention.parameters(), other.parameters(), strict=True):
             assert one.equal(two)
+
+
+def test_a_kind_is_the_same_after_pickling():
+    query, keys = torch.randn(2, 5, 8), torch.randn(2, 7, 8)
+    for axis, registry in (("score", SCORES), ("normalize", NORMALIZERS), ("window", WINDOWS)):
+        for name in registry:
+            attention = Attention(8, 8, **{axis: name}).eval()
+            copied = pickle.loads(pickle.dumps(attention))
+            expected = attention(query, attention.prepare(keys)).context
+            assert copied(query, copied.prepare(keys)).context.equal(expected)
+    combined = Attention(8, 8, window=together(Causal, RelativeBias))
+    assert len(pickle.loads(pickle.dumps(combined)).window.windows) == 2
 
 
 def test_multihead_takes_the_same_kinds():

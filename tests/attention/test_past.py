@@ -58,6 +58,14 @@ def test_fertility_divides_by_how_many_words_a_key_may_yield():
     torch.testing.assert_close(attended.state.score_past[0, 0], (expected / phi).sum(0))
 
 
+def test_where_every_word_yields_one_fertility_is_the_sum_of_weights():
+    """Phi = 2 sigmoid(0) = 1."""
+    attention, score, query, keys = setting("fertility_coverage")
+    torch.nn.init.zeros_(score.fertility.weight)
+    attended = attention(query, attention.prepare(keys))
+    torch.testing.assert_close(attended.state.score_past, attended.weights.sum(2))
+
+
 def test_location_aware_convolves_the_weights_of_the_query_before():
     attention, score, query, keys = setting("location_aware")
     filters = score.past.filters[:, 0]  # (C, 15)
@@ -94,3 +102,13 @@ def test_coverage_loss_by_hand():
     torch.testing.assert_close(loss, torch.tensor([[0.0, 0.25, 1.0]]))
     assert coverage_loss(weights, torch.tensor([[True, True, False]]))[0, 2] == 0
     torch.testing.assert_close(coverage_loss(weights.repeat(1, 3, 1, 1), torch.ones(1, 3, dtype=torch.bool)), loss)
+
+
+def test_coverage_loss_lies_between_0_and_1():
+    torch.manual_seed(0)
+    weights = (3 * torch.randn(5, 2, 11, 7)).softmax(-1)
+    loss = coverage_loss(weights, torch.ones(5, 11, dtype=torch.bool))
+    assert (loss >= 0).all()
+    assert (loss <= 1 + 1e-6).all()
+    assert (loss[:, 0] == 0).all()
+    assert loss[:, 1:].std() > 0.01

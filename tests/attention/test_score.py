@@ -2,7 +2,9 @@
 
 import math
 import os
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -82,6 +84,9 @@ def test_cosine_agrees_with_torch_up_to_the_temperature():
     temperatures = torch.tensor([3.0, 3 * math.exp(0.5), 100.0]).double()  # never above 100
     torch.testing.assert_close(scores(score, query, keys), expected * temperatures[:, None, None])
     torch.testing.assert_close(scores(score, 7 * query, 0.1 * keys), scores(score, query, keys))
+    query, keys = F.normalize(query, dim=-1), F.normalize(keys, dim=-1)
+    given = scores(made(Cosine, key_size=Q, temperature=1.0), query, keys)
+    torch.testing.assert_close(given, scores(made(Dot, key_size=Q), query, keys))
 
 
 def test_cosine_of_a_zero_vector_has_a_finite_gradient():
@@ -136,10 +141,14 @@ def test_scaled_dot_and_dot_agree_with_keras():
     import keras
 
     query, keys = operands(key_size=Q)
-    layer = keras.layers.Attention(dtype="float64")
-    _, weights = layer([query[:, 0], keys[:, 0]], return_attention_scores=True)
-    given = scores(made(Dot, key_size=Q), query, keys)[:, 0].softmax(-1)
-    torch.testing.assert_close(given.detach().float(), weights.detach().float())
+    for kind, use_scale in ((Dot, False), (ScaledDot, True)):
+        layer = keras.layers.Attention(dtype="float64", use_scale=use_scale)
+        layer.build([(B, T, Q), (B, S, Q)])
+        if use_scale:
+            layer.set_weights([np.array(1 / math.sqrt(Q))])
+        _, weights = layer([query[:, 0], keys[:, 0]], return_attention_scores=True)
+        given = scores(made(kind, key_size=Q), query, keys)[:, 0].softmax(-1)
+        torch.testing.assert_close(given.detach().float(), weights.detach().float())
 
 
 def test_additive_is_luongs_concat():
@@ -173,6 +182,13 @@ def test_additive_in_one_dimension_by_hand():
     torch.testing.assert_close(given.flatten(), torch.tensor([2 * math.tanh(1.0), 0.0]))
 
 
+def test_additive_without_v_knows_no_key_from_another():
+    query, keys = operands()
+    score = made(Additive)
+    torch.nn.init.zeros_(score.v)
+    torch.testing.assert_close(scores(score, query, keys).softmax(-1), torch.full((B, H, T, S), 1 / S).double())
+
+
 def test_location_looks_at_positions_only():
     query, keys = operands()
     score = made(Location, max_length=11)
@@ -183,6 +199,9 @@ def test_location_looks_at_positions_only():
     assert scores(made(Location, max_length=7), query, keys).shape == (B, H, T, 7)
     with pytest.raises(ValueError, match="reaches 6 keys, not 7"):
         scores(made(Location, max_length=6), query, keys)
+    attention = Attention(Q, K, score=partial(Location, max_length=11)).double().eval()
+    weights = attention(query[:, 0], attention.prepare(keys[:, 0])).weights[:, 0]
+    torch.testing.assert_close(weights, (query[:, 0] @ attention.score.position.weight[0, :S].T).softmax(-1))
 
 
 def test_a_pair_is_two_scores_with_parameters_of_their_own():

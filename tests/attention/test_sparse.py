@@ -1,8 +1,11 @@
 """Softmax and its sparse relatives against the entmax package, scipy, and each other."""
 
+import math
+
 import entmax
 import pytest
 import scipy.optimize
+import scipy.special
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +59,46 @@ def test_sparsemax_is_the_nearest_point_of_the_simplex():
         lambda p: ((p - x.numpy()) ** 2).sum(), [1 / 11] * 11, bounds=[(0, 1)] * 11, constraints=simplex, tol=1e-12
     )
     torch.testing.assert_close(Sparsemax().weigh(x, None), torch.tensor(nearest.x), atol=1e-5, rtol=0)
+
+
+def test_softmax_agrees_with_scipy():
+    x = rows(50.0)
+    torch.testing.assert_close(Softmax().weigh(x, None), torch.tensor(scipy.special.softmax(x.numpy(), -1)))
+    mask = torch.rand(11, generator=torch.Generator().manual_seed(1)) < 0.6
+    expected = torch.tensor(scipy.special.softmax(x[..., mask].numpy(), -1))
+    torch.testing.assert_close(Softmax().weigh(x, mask)[..., mask], expected)
+
+
+@pytest.mark.parametrize("t", [-3.0, -1.0, -0.4, 0.0, 0.7, 1.0, 5.0])
+def test_two_scores_by_the_closed_form(t):
+    """Martins 2016, figure 1: sparsemax of (t, 0) is (t + 1) / 2, cut at 0 and 1; softmax is the logistic curve."""
+    x = torch.tensor([t, 0.0], dtype=torch.float64)
+    share = min(1.0, max(0.0, (t + 1) / 2))
+    torch.testing.assert_close(Sparsemax().weigh(x, None), torch.tensor([share, 1 - share]).double())
+    share = 1 / (1 + math.exp(-t))
+    torch.testing.assert_close(Softmax().weigh(x, None), torch.tensor([share, 1 - share]).double())
+
+
+@pytest.mark.parametrize("alpha", [1.25, 1.5, 1.7, 2.0, 3.0])
+def test_entmax_solves_its_problem(alpha):
+    """The conditions of Karush, Kuhn and Tucker: one tau for all keys that get something, and no other above it."""
+    for row in rows(1.0).view(-1, 11):
+        weights = Entmax(alpha).weigh(row, None)
+        inside, level = weights > 0, (alpha - 1) * row - weights ** (alpha - 1)
+        tau = level[inside].mean()
+        torch.testing.assert_close(level[inside], tau.expand_as(level[inside]), atol=1e-7, rtol=0)
+        assert ((alpha - 1) * row[~inside] <= tau + 1e-7).all()
+
+
+def test_the_support_of_sparsemax_is_as_large_as_the_paper_says():
+    """The most keys k of which 1 + k z_k exceeds the sum of the k highest (Martins 2016, proposition 1)."""
+    sizes = set()
+    for row in rows(1.0).view(-1, 11):
+        ordered = row.sort(descending=True).values.tolist()
+        size = max(k for k in range(1, 12) if 1 + k * ordered[k - 1] > sum(ordered[:k]))
+        assert (Sparsemax().weigh(row, None) > 0).sum() == size
+        sizes.add(size)
+    assert len(sizes) > 2
 
 
 def test_entmax_meets_its_relatives():
