@@ -170,6 +170,13 @@ def test_given_targets_are_aligned(translator: Translator) -> None:
     np.testing.assert_allclose(again.matrix(), traces[0].matrix(), atol=1e-5)
 
 
+def test_unknown_characters_of_a_given_target_keep_their_places(translator: Translator) -> None:
+    """Decoded they would be another text, and all that follows them would stand nowhere."""
+    (trace,) = translator.align(["I love you."], ["我龘爱你。"])
+    assert translator.trained.target_tokenizer.unseen(trace.target) == ["龘"]
+    assert [trace.target[start:end] for start, end in trace.target_spans] == [*"我龘爱你。", ""]
+
+
 def test_aligning_its_own_translation_gives_its_own_trace(translator: Translator) -> None:
     translation = translator("My sister bought two books yesterday.")
     (trace,) = translator.align([translation.source], [translation.text])

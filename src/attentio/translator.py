@@ -95,7 +95,10 @@ class Translator:
             for indices, groups in forced_batches(trained.model, source_ids, target_ids):
                 for index, (hypothesis,) in zip(indices, groups, strict=True):
                     given = Translation(source_texts[index], target_texts[index], hypothesis.score)
-                    found[index] = self._trace(given, source_ids[index], hypothesis, recorder)
+                    # What is given may hold characters that the tokenizer cannot decode again, so it is not decoded.
+                    end = len(given.text)
+                    spans = [*trained.target_tokenizer.spans(given.text), (end, end)]
+                    found[index] = self._trace(given, source_ids[index], hypothesis, spans, recorder)
                 recorder.clear()
         return [trace for trace in found if trace is not None]
 
@@ -117,7 +120,8 @@ class Translator:
                 for indices, groups in search_batches(self.trained.model, sources, config):
                     for index, hypotheses in zip(indices, groups, strict=True):
                         best = self._translation(texts[index], hypotheses)
-                        seen = self._trace(best, sources[index], hypotheses[0], recorder)
+                        spans = spans_of(self.trained.target_tokenizer, hypotheses[0].tokens, best.text)
+                        seen = self._trace(best, sources[index], hypotheses[0], spans, recorder)
                         found[index] = replace(best, trace=seen)
                     recorder.clear()
         return [translation for translation in found if translation is not None]
@@ -130,11 +134,15 @@ class Translator:
         return Translation(source, nbest[0][0], nbest[0][1], nbest, unseen)
 
     def _trace(
-        self, translation: Translation, source: list[int], hypothesis: Hypothesis, recorder: AttentionRecorder
+        self,
+        translation: Translation,
+        source: list[int],
+        hypothesis: Hypothesis,
+        target_spans: list[tuple[int, int]],
+        recorder: AttentionRecorder,
     ) -> AttentionTrace:
         target_tokenizer = self.trained.target_tokenizer
         source_end, target_end = len(translation.source), len(translation.text)
-        target_spans = spans_of(target_tokenizer, hypothesis.tokens, translation.text)
         pieces = self.trained.source_tokenizer.pieces
         return AttentionTrace(
             source=translation.source,

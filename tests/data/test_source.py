@@ -95,8 +95,21 @@ def test_a_header_line_is_skipped_and_reported(tmp_path: Path, header: str) -> N
     log = DropLog()
     path = put(tmp_path, "a.tsv", header + "\r\n" + TSV)
     assert [pair[:2] for pair in read_pairs(path, log=log)] == PAIRS
-    assert len(log.notes) == 1
-    assert "line 1 is a header" in log.notes[0]
+    assert log.notes[0] == f"{path}: lines end with CRLF"
+    assert len(log.notes) == 2
+    assert "line 1 is a header" in log.notes[1]
+
+
+def test_further_columns_are_not_read_and_said(tmp_path: Path) -> None:
+    attributed = "".join(f"{line}\tCC-BY 2.0 (France) Attribution\n" for line in TSV.split("\n")[:-1])
+    log = DropLog()
+    path = put(tmp_path, "a.tsv", attributed)
+    assert [pair[:2] for pair in read_pairs(path, log=log)] == PAIRS
+    assert log.notes == [f"{path}: 3 lines have more than 2 columns; only the first 2 are read"]
+    log = DropLog()
+    path = put(tmp_path, "b.tsv", TSV + "One.\t一。\tmore\tand more\n")
+    assert len(list(read_pairs(path, log=log))) == 4
+    assert log.notes == [f"{path}: 1 line has more than 2 columns; only the first 2 are read"]
 
 
 @pytest.mark.parametrize("first", ["Hi.\t嗨。", "1\t一", "2\t1", "Source?\t来源？"])
@@ -394,9 +407,9 @@ def real(request: pytest.FixtureRequest, shared_data: Path) -> Path:
 def test_real_files(real: Path) -> None:
     log = DropLog()
     pairs = list(read_pairs(real, log=log))
-    if real.name == "deu.txt":  # a header, CRLF, an attribution column
+    if real.name == "deu.txt":  # a header and CRLF
         assert (len(pairs), pairs[0]) == (50_001, Pair("Go.", "Geh.", 2))
-        assert log.notes == [f"{real}: line 1 is a header (1 | 2); skipped"]
+        assert log.notes == [f"{real}: lines end with CRLF", f"{real}: line 1 is a header (1 | 2); skipped"]
     else:
         assert (len(pairs), log.notes) == (21_007, [])
         assert len({p.source for p in pairs}) == 20_404

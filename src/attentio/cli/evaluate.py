@@ -67,7 +67,7 @@ def evaluate(
     rule = LinkRule(links, threshold, layer, head)
     _check_options(test, alignments, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
     translator = Translator.load(run, device=device)
-    scorer = LinkScorer(translator, rule, None if reverse is None else Translator.load(reverse, device=device))
+    scorer = LinkScorer(translator, rule, None if reverse is None else _other_direction(reverse, translator, device))
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}
     if test is not None and alignments is not None and gold_index is not None:
         results = score_attention(scorer, test, alignments, gold_index=gold_index, swap=swap)
@@ -170,6 +170,19 @@ def _check_options(
         raise UsageError(f"are the words of {alignments} counted from 0 or from 1?", hint="--gold-index 0 or 1")
     if min_chrf is not None:
         raise UsageError("--min-chrf scores translations, and --alignments makes none.", hint="Leave one out.")
+
+
+def _other_direction(run: Path, translator: "Translator", device: str) -> "Translator":
+    """The model that `--reverse` names; refused where it is known to translate the same way."""
+    from attentio.data.script import base_language
+    from attentio.translator import Translator
+
+    other = Translator.load(run, device=device)
+    there = (base_language(translator.source_language), base_language(translator.target_language))
+    back = (base_language(other.source_language), base_language(other.target_language))
+    if None not in (*there, *back) and back != there[::-1]:
+        raise UsageError(f"{run} translates {back[0]} to {back[1]}, and --reverse needs {there[1]} to {there[0]}.")
+    return other
 
 
 def _no_gold(what: str) -> UsageError:

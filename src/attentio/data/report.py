@@ -16,9 +16,9 @@ _PHRASES = {
     "one column": "with one column",
     "identical": "with the same text on both sides",
     "length ratio": "with sides of very different lengths",
-    "duplicate": "that stood there before",
+    "duplicate": "met before",
     "too long": "over the longest length (--max-length)",
-    "in held-out file": "that share a side with the dev or test file",
+    "in held-out file": "sharing a side with the dev or test file",
     "language missing": "without one of the languages",
 }
 

@@ -101,6 +101,9 @@ def read_chunks(origin: Origin, config: DataConfig, log: DropLog) -> Iterator[Ch
 
     Lines that are no pair go to `log`. Raises DataError for what cannot be read: what, where, and how to mend it.
     """
+    for path in (origin.path, origin.target):
+        if path is not None and _ends_with_crlf(path):
+            log.note(f"{path}: lines end with CRLF")
     rows = _rows(origin, config, log)
     while pairs := list(islice(rows, CHUNK_LINES)):
         sources, targets, lines = zip(*pairs, strict=True)
@@ -177,6 +180,7 @@ def _delimited(
         )
     joined = _rejoined_lines(first, lines)
     numbered = _csv_rows(path, joined, delimiter) if delimiter in ",;" else _split_rows(joined, delimiter)
+    wide = 0
     for cells, number in numbered:
         if len(cells) < 2:
             # A line with nothing on it is an empty pair; one with text lacks its other side.
@@ -184,7 +188,11 @@ def _delimited(
         elif number == 1 and _is_header(cells):
             log.note(f"{path}: line 1 is a header ({' | '.join(cell.strip() for cell in cells[:3])}); skipped")
         else:
+            wide += len(cells) > 2
             yield cells[0], cells[1], number
+    if wide:
+        lines_have = "1 line has" if wide == 1 else f"{wide:,} lines have"
+        log.note(f"{path}: {lines_have} more than 2 columns; only the first 2 are read")
 
 
 def _split_rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[list[str], int]]:
@@ -351,6 +359,11 @@ def _opened(path: Path) -> IO[bytes]:
         raise
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}.", file=path) from None
+
+
+def _ends_with_crlf(path: Path) -> bool:
+    with _opened(path) as file:
+        return next(_read_blocks(path, file), b"").partition(b"\n")[0].endswith(b"\r")
 
 
 def _read_blocks(path: Path, file: IO[bytes]) -> Iterator[bytes]:

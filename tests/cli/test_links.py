@@ -1,0 +1,271 @@
+"""Attention against gold links: `evaluate RUN TEST --alignments GOLD`."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attentio.data.grammar import sample
+from attentio.data.pharaoh import format_links
+from attentio.translator import Translator
+
+Command = Callable[..., Any]
+Refused = Callable[[Any, int], str]
+Links = Sequence[set[tuple[int, int]]]
+
+PAIRS = sample(12, 9)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    """Words of small-world sentences, English and Chinese, parted by spaces."""
+    path = tmp_path / "words.src-tgt"
+    lines = (f"{' '.join(pair.source_words)} ||| {' '.join(pair.target_words)}\n" for pair in PAIRS)
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> Path:
+    path = tmp_path / "gold"
+    path.write_text("".join(f"{format_links(pair.links, index=1)}\n" for pair in PAIRS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def back_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run like `tiny_run` in the other direction."""
+    from attentio.cli.train import run_training
+    from attentio.config import effective_config
+
+    settings = {
+        "data": {"train": ["small-world"], "small_world_pairs": 300, "swap": True},
+        "train": {"max_steps": 5, "evaluate_pairs": 2, "warmup_steps": 2},
+    }
+    run = tmp_path_factory.mktemp("back") / "run"
+    run_training(effective_config(preset="tiny", settings=settings), run, quiet=True)
+    return run
+
+
+def alignment(outcome: Any) -> dict[str, Any]:
+    assert outcome.status == 0, outcome.err
+    (result,) = json.loads(outcome.out)["tests"].values()
+    return result["alignment"]
+
+
+def weights_between_words(run: Path, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[Any]:
+    """(T, S) of each pair, merged piece by piece: no piece reaches over a space, and Chinese pieces are characters."""
+    traces = Translator.load(run, device="cpu").align([" ".join(s) for s in sources], [" ".join(t) for t in targets])
+    found: list[Any] = []
+    for trace, source, target in zip(traces, sources, targets, strict=True):
+        pieces = trace.weights[trace.layers[-1]].mean(axis=0)
+        columns = owners(trace.source, trace.source_spans, source)
+        rows = owners(trace.target, trace.target_spans, target)
+        matrix = np.zeros((len(target), len(source)))
+        for j in range(len(target)):
+            of_word = [row for row, owner in enumerate(rows) if owner == j]
+            for i in range(len(source)):
+                of_other = [column for column, owner in enumerate(columns) if owner == i]
+                matrix[j, i] = pieces[np.ix_(of_word, of_other)].sum(axis=1).mean()
+        found.append(matrix)
+    return found
+
+
+def owners(text: str, spans: Sequence[tuple[int, int]], words: Sequence[str]) -> list[int]:
+    """The word of each piece, -1 for the end of the sentence."""
+    place = [n for n, word in enumerate(words) for _ in word]
+    return [-1 if start == len(text) else place[len(text[:start].replace(" ", ""))] for start, _ in spans]
+
+
+def aer(found: Links, sure: Links) -> float:
+    both = sum(len(a & b) for a, b in zip(found, sure, strict=True))
+    return 1 - 2 * both / sum(len(a) + len(b) for a, b in zip(found, sure, strict=True))
+
+
+def write(path: Path, links: Links, *, index: int = 0) -> Path:
+    path.write_text("".join(f"{format_links(frozenset(row), index=index)}\n" for row in links), encoding="utf-8")
+    return path
+
+
+def test_words_are_those_of_the_file(attentio: Command, tiny_run: Path, text: Path, gold: Path) -> None:
+    """Each rule against weights merged and links drawn here."""
+    matrices = weights_between_words(
+        tiny_run, [pair.source_words for pair in PAIRS], [pair.target_words for pair in PAIRS]
+    )
+    sure = [set(pair.links) for pair in PAIRS]
+    best = [{(int(row.argmax()), j) for j, row in enumerate(matrix)} for matrix in matrices]
+    expected = {
+        "argmax": best,
+        "threshold": [{(i, j) for j, i in np.argwhere(matrix >= 0.2)} for matrix in matrices],
+        "intersection": [
+            {(i, j) for i, j in row if matrix[:, i].argmax() == j} for row, matrix in zip(best, matrices, strict=True)
+        ],
+    }
+    arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1, "--json"]
+    for rule, links in expected.items():
+        found = alignment(attentio(*arguments, "--links", rule))
+        assert found["links"] == sum(map(len, links)), rule
+        assert found["error_rate"] == pytest.approx(aer(links, sure)), rule
+        assert found["method"].startswith(rule)
+    assert alignment(attentio(*arguments)) == alignment(attentio(*arguments, "--links", "argmax"))
+    high = alignment(attentio(*arguments, "--links", "threshold", "--threshold", 0.5))
+    assert high["links"] == sum(int((matrix >= 0.5).sum()) for matrix in matrices)
+    # What a model draws is scored as perfect.
+    own = write(text.with_name("own"), best)
+    assert (
+        alignment(attentio("evaluate", tiny_run, text, "--alignments", own, "--gold-index", 0, "--json"))["error_rate"]
+        == 0
+    )
+
+
+def test_one_line_for_people(attentio: Command, tiny_run: Path, text: Path, gold: Path) -> None:
+    with gold.open(encoding="utf-8") as file:
+        lines = file.read().split("\n")[:-1]
+    first, *rest = lines[0].split()
+    gold.write_text("\n".join([" ".join([first.replace("-", "p"), *rest]), *lines[1:]]) + "\n", encoding="utf-8")
+    outcome = attentio("evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1)
+    sure = sum(len(pair.links) for pair in PAIRS) - 1
+    head, line = outcome.lines
+    assert head == "words: 12 sentences"
+    assert line.startswith("  AER ")
+    assert f"attention against {sure:,} sure and 1 only possible links, precision " in line
+    assert line.endswith("(argmax, layer attention, mean of heads)")
+
+
+def test_forms_of_the_text(attentio: Command, tiny_run: Path, text: Path, gold: Path, tmp_path: Path) -> None:
+    """The same sentences as TSV with a header and a line that is no pair, and with the columns the other way."""
+    arguments = ["--gold-index", 1, "--json", "--alignments"]
+    wanted = alignment(attentio("evaluate", tiny_run, text, *arguments, gold))
+    rows = [line.split(" ||| ") for line in text.read_text(encoding="utf-8").split("\n")[:-1]]
+    tsv = tmp_path / "words.tsv"
+    tsv.write_text("".join(f"{a}\t{b}\n" for a, b in [("source", "target"), *rows]) + "lost\n", encoding="utf-8")
+    shifted = tmp_path / "shifted"
+    shifted.write_text("\n" + gold.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert alignment(attentio("evaluate", tiny_run, tsv, *arguments, shifted)) == wanted
+    swapped = tmp_path / "swapped"
+    swapped.write_text("".join(f"{b} ||| {a}\n" for a, b in rows), encoding="utf-8")
+    turned = write(tmp_path / "turned", [{(j, i) for i, j in pair.links} for pair in PAIRS], index=1)
+    assert alignment(attentio("evaluate", tiny_run, swapped, *arguments, turned, "--swap")) == wanted
+
+
+def test_a_sentence_without_words_has_no_links(attentio: Command, tiny_run: Path, text: Path, gold: Path) -> None:
+    arguments = ["--gold-index", 1, "--json", "--alignments", gold]
+    wanted = alignment(attentio("evaluate", tiny_run, text, *arguments))
+    for path, line in ((text, " ||| 空\n"), (gold, "\n")):
+        path.write_text(path.read_text(encoding="utf-8") + line, encoding="utf-8")
+    assert alignment(attentio("evaluate", tiny_run, text, *arguments)) == wanted | {"sentences": 13}
+
+
+def test_both_directions(
+    attentio: Command, refused: Refused, tiny_run: Path, back_run: Path, text: Path, gold: Path
+) -> None:
+    """Links of both are links of each: against either model's own links they are all right."""
+    there = weights_between_words(
+        tiny_run, [pair.source_words for pair in PAIRS], [pair.target_words for pair in PAIRS]
+    )
+    back = weights_between_words(back_run, [pair.target_words for pair in PAIRS], [pair.source_words for pair in PAIRS])
+    both = [
+        {(int(row.argmax()), j) for j, row in enumerate(a)} & {(i, int(row.argmax())) for i, row in enumerate(b)}
+        for a, b in zip(there, back, strict=True)
+    ]
+    assert sum(map(len, both)) > 3
+    arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1]
+    found = alignment(attentio(*arguments, "--reverse", back_run, "--json"))
+    assert found["links"] == sum(map(len, both))
+    assert found["error_rate"] == pytest.approx(aer(both, [set(pair.links) for pair in PAIRS]))
+    assert found["method"].endswith("intersected with the other direction")
+    line = refused(attentio(*arguments, "--reverse", tiny_run), 2)
+    assert "translates en to zh, and --reverse needs zh to en" in line
+
+
+def test_layers_and_heads(attentio: Command, refused: Refused, tiny_run: Path, text: Path, gold: Path) -> None:
+    arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1]
+    wanted = alignment(attentio(*arguments, "--json"))
+    named = alignment(attentio(*arguments, "--json", "--layer", "attention", "--head", 0))
+    assert named.pop("method") == "argmax, layer attention, head 0"
+    assert named.items() <= wanted.items(), "one layer of one head"
+    assert "Layers: attention" in refused(attentio(*arguments, "--layer", "encoder"), 2)
+    assert "Heads: 0 to 0" in refused(attentio(*arguments, "--head", 1), 2)
+
+
+def test_the_small_world_is_scored_the_same_way(attentio: Command, tiny_run: Path) -> None:
+    arguments = ["evaluate", tiny_run, "--resamples", 0, "--json"]
+    plain, mutual = alignment(attentio(*arguments)), alignment(attentio(*arguments, "--links", "intersection"))
+    assert plain["sure"] == mutual["sure"]
+    assert plain["links"] > mutual["links"]
+    assert plain["method"] == "argmax, layer attention, mean of heads"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--alignments", "GOLD"], "counted from 0 or from 1? --gold-index"),
+        (["--gold-index", 1], "--gold-index belongs to --alignments"),
+        (["--links", "threshold"], "no known word links; --links"),
+        (["--head", 0], "no known word links"),
+        (["--alignments", "GOLD", "--gold-index", 1, "--min-chrf", 3], "--alignments makes none"),
+        (["--alignments", "GOLD", "--gold-index", 1, "--threshold", 0.3], "a threshold does nothing to argmax links"),
+        (["--alignments", "GOLD", "--gold-index", 1, "--links", "threshold", "--threshold", 0], "Take one above 0"),
+        (["--alignments", "GOLD", "--gold-index", 1, "--links", "viterbi"], "Choose argmax, threshold, intersection"),
+    ],
+)
+def test_options_that_make_no_sense(
+    attentio: Command, refused: Refused, tiny_run: Path, text: Path, gold: Path, options: list[Any], words: str
+) -> None:
+    given = [gold if option == "GOLD" else option for option in options]
+    assert words in refused(attentio("evaluate", tiny_run, text, *given), 2)
+
+
+def test_options_about_a_file_that_is_not_given(
+    attentio: Command, refused: Refused, tiny_run: Path, gold: Path
+) -> None:
+    line = refused(attentio("evaluate", tiny_run, "--alignments", gold, "--gold-index", 1), 2)
+    assert "--alignments needs the sentences it links" in line
+    assert "--swap is about TEST" in refused(attentio("evaluate", tiny_run, "--swap"), 2)
+
+
+def test_gold_that_does_not_fit(
+    attentio: Command, refused: Refused, tiny_run: Path, text: Path, gold: Path, tmp_path: Path
+) -> None:
+    lines = gold.read_text(encoding="utf-8").split("\n")[:-1]
+    arguments = ["evaluate", tiny_run, text, "--gold-index", 1, "--alignments"]
+    (tmp_path / "short").write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+    assert f"{tmp_path}/short has 11 lines, {text} has 12." in refused(attentio(*arguments, tmp_path / "short"), 3)
+    (tmp_path / "far").write_text("\n".join([*lines[:4], "1-1 77p1", *lines[5:]]) + "\n", encoding="utf-8")
+    line = refused(attentio(*arguments, tmp_path / "far"), 3)
+    assert f"{tmp_path}/far line 5 has the link 77p1, out of range when counted from 1" in line
+    line = refused(attentio("evaluate", tiny_run, text, "--gold-index", 0, "--alignments", gold), 3)
+    assert "out of range when counted from 0" in line, "a gold file counted from 1 is noticed"
+    assert "no such file" in refused(attentio(*arguments, tmp_path / "none"), 3)
+
+
+def test_columns_the_wrong_way_round(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
+    swapped = tmp_path / "swapped.tsv"
+    swapped.write_text("".join(f"{pair.target}\t{pair.source}\n" for pair in PAIRS), encoding="utf-8")
+    line = refused(attentio("evaluate", tiny_run, swapped), 3)
+    assert "holds zh on the source and en on the target side, but the model translates en to zh. Swapped" in line
+    assert attentio("evaluate", tiny_run, swapped, "--swap", "--resamples", 0).status == 0
+
+
+def test_published_gold(attentio: Command, tiny_run: Path, shared_data: Path, tmp_path: Path) -> None:
+    """Newswire with words that the model has never seen; the file is Chinese first, the model English to Chinese."""
+    for name in ("zhen.src-tgt", "zhen.gold"):
+        lines = (shared_data / "align" / name).read_text(encoding="utf-8").split("\n")[:25]
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    links = [link for line in (tmp_path / "zhen.gold").read_text().split("\n") for link in line.split()]
+    found = alignment(
+        attentio(
+            *("evaluate", tiny_run, tmp_path / "zhen.src-tgt", "--swap", "--json"),
+            *("--alignments", tmp_path / "zhen.gold", "--gold-index", 1),
+        )
+    )
+    assert (found["sentences"], found["possible"]) == (25, len(links))
+    assert found["sure"] == sum("-" in link for link in links)
+    words = sum(
+        len(line.split("|||")[0].split()) for line in (tmp_path / "zhen.src-tgt").read_text("utf-8").split("\n")
+    )
+    assert found["links"] == words, "argmax links each Chinese word once"
+    assert 0.5 < found["error_rate"] < 1
