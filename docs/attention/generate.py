@@ -40,10 +40,60 @@ attended, state = attention.step(query[:, :1], memory, state)
 In a mask True means “may attend”. A query that may attend nowhere gets zeros, and finite gradients. In training
 a kernel may run that has no weights; `need_weights=True` forbids it, and `attention.explain(query, memory)` says
 what runs and why. `MultiHeadAttention` takes the place of `torch.nn.MultiheadAttention`, masks and state dict
-included. A kind of your own subclasses `Score`, `RowNormalizer` or `Window`, and is held to the laws that all
-kinds obey by `attentio.attention.conformance.conform(score=MyScore)`.
+included.
+
+In a decoder's self-attention the memory grows by a key with each step: `memory.extend(attention.prepare(key))`.
+With `window=together(Causal, …)` around any other window, step by step then equals all at once, for every kind.
 """
 AFTER = """
+## A kind of your own
+
+A score is its formula, a normalizer a function of scores and mask; heads, masks, windows and backends stay as they
+are. `conform` holds yours to the laws that all kinds obey, and says which one it breaks.
+
+```python run
+import torch
+from torch import nn
+
+from attentio.attention import Attention, RowNormalizer, Score
+from attentio.attention.conformance import conform
+
+
+class Manhattan(Score):  # how near query and key are: minus their L1 distance, scaled per head
+    def __init__(self, query_size, key_size, num_heads):  # sizes of one head
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_heads, 1, 1))
+
+    def prepare(self, keys):  # (B, H, S, K): what can be done once per sentence
+        return keys
+
+    def forward(self, query, keys):  # (B, H, T, Q), (B, H, S, K) -> (B, H, T, S)
+        return -self.scale * (query.unsqueeze(3) - keys.unsqueeze(2)).abs().sum(-1)
+
+
+class Taylor(RowNormalizer):  # softmax with 1 + e + e²/2 in the place of exp(e)
+    def weigh(self, scores, mask):  # at least float32; True in the mask = may attend
+        shares = 1 + scores + scores**2 / 2
+        shares = shares if mask is None else torch.where(mask, shares, 0.0)
+        return shares / shares.sum(-1, keepdim=True).clamp(min=1e-9)
+
+
+conform(score=Manhattan, num_heads=4)
+conform(normalize=Taylor, window="causal")
+attention = Attention(256, 256, score=Manhattan, normalize=Taylor(), num_heads=4)
+
+
+class MasksTooLate(RowNormalizer):
+    def weigh(self, scores, mask):
+        return scores.softmax(-1) * (1.0 if mask is None else mask)
+
+
+try:
+    conform(normalize=MasksTooLate)
+except AssertionError as error:
+    assert "breaks the law 'weights are shares'" in str(error)
+```
+
 ## Combinations that are refused
 
 - `monotonic` and `mocha` in a window that moves by itself (`sliding`, `local-m`, `local-p`): it would leave them

@@ -278,7 +278,7 @@ CATALOG: tuple[Entry, ...] = (
         paper="Vaswani et al. 2017, section 3.2.3",
         use="Self-attention of a decoder: query and keys come from one sequence.",
         cost="Half the pairs count; all are computed.",
-        trap="While decoding, the position is part of the state: `step` carries it.",
+        trap="While decoding, the position is part of the state: `step` carries it. Others join it by `together`.",
     ),
     Entry(
         name="sliding",
@@ -311,7 +311,8 @@ CATALOG: tuple[Entry, ...] = (
         paper="Luong, Pham and Manning 2015, eqs. 9-10, “local-p”",
         use="Soft within a region, the region chosen by the decoder.",
         cost="As full, and one small layer for each query.",
-        trap="The Gaussian comes after the softmax: rows sum to less than 1. W and v learn through it alone.",
+        trap="The Gaussian comes after the softmax: rows sum to less than 1. W and v learn through it alone. Where the "
+        "memory grows, S is what the query sees, i + 1, or the centre would tell how long the rest is.",
     ),
     Entry(
         name="local-p-renormalized",
@@ -329,7 +330,7 @@ CATALOG: tuple[Entry, ...] = (
         axis="window",
         chinese="相对位置偏置",
         group=INFORMATION,
-        formula="e_ij + b_(j-i), the same beyond `max_distance`",
+        formula="e_ij + b_(j-i), the same beyond max_distance",
         paper="Shaw, Uszkoreit and Vaswani 2018 (clipping); Raffel et al. 2020, section 2.1 (as a number per head)",
         use="Self-attention that should know distance; with any score.",
         cost="One sum.",

@@ -1,12 +1,12 @@
 """Conformance: the laws that every attention obeys, whatever its kind; for our kinds and for yours.
 
-    from functools import partial
     from attentio.attention.conformance import conform
 
     conform(score=MyScore)                                      # raises AssertionError, naming the law that is broken
     conform(normalize=MyNormalizer, window="causal", num_heads=4)
 
 A law says nothing about what a kind computes, which its own tests must; it says what may not happen in any.
+docs/attention/README.md holds a score and a normalizer to them as an example.
 """
 
 from collections.abc import Callable
