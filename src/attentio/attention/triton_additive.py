@@ -8,7 +8,7 @@ the same every time. Sums are kept in float32, or float64 where that came in.
 Without a GPU Triton can interpret the kernel, slowly: TRITON_INTERPRET=1 in the environment, before Python starts.
 """
 
-# pyright: basic, reportMissingImports=false, reportIndexIssue=false, reportUntypedFunctionDecorator=false
+# pyright: basic, reportMissingImports=false, reportIndexIssue=false, reportArgumentType=false
 
 from typing import Any
 
