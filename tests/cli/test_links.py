@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -269,3 +270,43 @@ def test_published_gold(attentio: Command, tiny_run: Path, shared_data: Path, tm
     )
     assert found["links"] == words, "argmax links each Chinese word once"
     assert 0.5 < found["error_rate"] < 1
+
+
+def test_links_of_training_pairs_guide_attention(attentio: Command, tmp_path: Path) -> None:
+    """A language that says everything backwards: its links are found in a few updates when they are told, else not."""
+    random = Random(3)
+    numbers = [[random.randrange(15) for _ in range(random.randrange(3, 7))] for _ in range(150)]
+    text, links = tmp_path / "backwards.tsv", tmp_path / "backwards.links"
+    sides = [(" ".join(f"w{n}" for n in row), " ".join(f"v{n}" for n in reversed(row))) for row in numbers]
+    text.write_text("".join(f"{source}\t{target}\n" for source, target in sides), encoding="utf-8")
+    write(links, [{(i, len(row) - 1 - i) for i in range(len(row))} for row in numbers], index=1)
+    found: dict[float, dict[str, Any]] = {}
+    for guidance in (0.0, 1.0):
+        run = tmp_path / f"run{guidance:g}"
+        trained = attentio(
+            *("train", text, "--links", links, "-o", "data.links_index=1", "--out", run, "--quiet", "--device", "cpu"),
+            *("--dev", 0, "--test", 0, "-o", "data.source_tokenizer=word", "-o", "data.target_tokenizer=word"),
+            *("-o", "model.embedding_size=32", "-o", "model.hidden_size=32", "-o", "train.max_steps=100"),
+            *("-o", "train.warmup_steps=5", "-o", "train.learning_rate=0.01", "-o", "train.average_decay=0.5"),
+            *("-o", f"train.guided_alignment={guidance}", "-o", "train.batch_tokens=400", "-o", "train.precision=fp32"),
+        )
+        assert trained.status == 0, trained.err
+        found[guidance] = alignment(attentio("evaluate", run, text, "--alignments", links, "--gold-index", 1, "--json"))
+    assert found[1.0]["error_rate"] < 0.25
+    assert found[0.0]["error_rate"] > found[1.0]["error_rate"] + 0.15
+    note = f"{links}: {sum(map(len, numbers)):,} word links on "
+    report = json.loads((tmp_path / "run1" / "data" / "report.json").read_text(encoding="utf-8"))
+    assert any(line.startswith(note) for line in report["notes"])
+
+
+def test_links_for_training_that_do_not_fit(attentio: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
+    links = tmp_path / "pairs.links"
+    links.write_text("0-0\n" * 59, encoding="utf-8")
+    arguments = ["train", pairs, "--links", links, "--out", tmp_path / "run", "--quiet"]
+    assert f"{links} has 59 lines, {pairs} has 60." in refused(attentio(*arguments), 3)
+    links.write_text("0-0\n" * 6 + "9-90\n" + "0-0\n" * 53, encoding="utf-8")
+    assert f"{links} line 7 has the link 9-90, out of range when counted from 0" in refused(attentio(*arguments), 3)
+    line = refused(attentio("train", "small-world", "--links", links, "--out", tmp_path / "other"), 2)
+    assert "0 parallel and 1 links files" in line
+    assert not (tmp_path / "other").exists()
+    assert "no such file" in refused(attentio("train", pairs, "--links", tmp_path / "x", "--out", tmp_path / "y"), 3)
