@@ -13,11 +13,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from decoding_speed import trained
 from measure import ATTENTIO, by_turns, ratios, run, spread
 from peers import PEERS, TRAINERS, Peers, first_update
 from report import Table, add_options, publish
-from workload import MODELS, Workload, new_run
+from workload import MODELS, Workload, new_run, trained
 
 TORCH = "Python with torch, nothing else"
 VERSION = "Attentio, its version"
@@ -36,14 +35,13 @@ def translations(
     numbers.write_text(
         workload.numbers("test", "source").read_text(encoding="ascii").split("\n")[0] + "\n", encoding="ascii"
     )
-    kept = folder if peers is None else peers.folder / "models"
 
     def command(*words: str, stdin: str = "") -> Wait:
         return lambda _: run(words, threads=arguments.threads, stdin=stdin).seconds
 
     found = {TORCH: command(sys.executable, "-c", "import torch"), VERSION: command(*ATTENTIO, "--version")}
     for model in models:
-        own = trained(workload, model, kept, steps=arguments.train_steps, threads=arguments.threads)
+        own = trained(workload, model, steps=arguments.train_steps, threads=arguments.threads)
         found[f"{ATTENTIO_NAME}, {model}"] = command(*ATTENTIO, "translate", str(own), stdin=f"{sentence}\n")
         if peers is None:
             continue

@@ -3,13 +3,13 @@
     python benchmarks/decoding_speed.py DATA                    # Attentio alone
     python benchmarks/decoding_speed.py DATA --peers DIR        # beside OpenNMT-py, Eole and CTranslate2
 
-Models R (recurrent) and T (Transformer), 256 wide, trained alike by each contestant and kept below DIR; CTranslate2
-translates with the T of OpenNMT-py. Each command is timed on all test sentences and, to tell what starting and loading
-take, on one sentence. Attentio reads and writes text; the peers read and write the numbers of its pieces.
+Models R (recurrent) and T (Transformer), 256 wide, trained alike by each contestant and kept below DIR, beside the
+prepared data; CTranslate2 translates with the T of OpenNMT-py. Each command is timed on all test sentences and, to tell
+what starting and loading take, on one sentence. Attentio reads and writes text; the peers read and write the numbers of
+its pieces.
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from measure import ATTENTIO, by_turns, ratios, run, spread
 from peers import CTRANSLATE2, PEERS, Peer, Peers
 from report import Table, add_options, publish
-from workload import MODELS, SAME_TRAINING, Workload, train
+from workload import MODELS, Workload, trained
 
 NOTES = """\
 {sentences:,} sentences, a file in, a file out, after {steps:,} updates of training; the peers in batches of {batch}
@@ -75,23 +75,14 @@ def decoding(translate: Translate, source: Path, folder: Path) -> Decoding:
     return Decoding(all_seconds, translate(first, folder / "translated-first"), lines)
 
 
-def trained(workload: Workload, model: str, kept: Path, *, steps: int, threads: int) -> Path:
-    """The run folder of Attentio's model, trained as the peers' are; once, where `kept` outlives this program."""
-    folder = kept / f"Attentio-{model}-seed-{workload.seed}-{steps}"
-    if not (folder / "model").exists():
-        sys.stderr.write(f"training {model} with Attentio: {steps} updates\n")
-        train(workload, folder, (*MODELS[model], *SAME_TRAINING), steps=steps, threads=threads)
-    return folder
-
-
 def measured(
-    model: str, workload: Workload, peers: Peers | None, kept: Path, folder: Path, arguments: argparse.Namespace
+    model: str, workload: Workload, peers: Peers | None, folder: Path, arguments: argparse.Namespace
 ) -> list[Table]:
     """A table for each beam."""
     text = folder / "test.txt"
     text.write_text("".join(f"{source}\n" for source, _ in workload.test), encoding="utf-8")
     numbers = workload.numbers("test", "source")
-    run_folder = trained(workload, model, kept, steps=arguments.train_steps, threads=arguments.threads)
+    run_folder = trained(workload, model, steps=arguments.train_steps, threads=arguments.threads)
     tables: list[Table] = []
     for beam in arguments.beams:
         translators: dict[str, tuple[Translate, Path]] = {
@@ -166,7 +157,6 @@ def main(words: list[str] | None = None) -> None:
     tables: list[Table] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        kept = folder if peers is None else peers.folder / "models"
         workload = Workload.of(
             arguments.data,
             folder if peers is None else peers.folder,
@@ -174,7 +164,7 @@ def main(words: list[str] | None = None) -> None:
             test=arguments.test,
         )
         for model in arguments.models:
-            tables += measured(model, workload, peers, kept, folder, arguments)
+            tables += measured(model, workload, peers, folder, arguments)
     publish("decoding-speed", tables, arguments)
 
 

@@ -80,7 +80,7 @@ PEERS = (*TRAINERS, CTRANSLATE2)
 
 
 class Peers:
-    """The peers installed below `folder`, which also keeps their trained models."""
+    """The peers installed below `folder`, run with so many threads."""
 
     def __init__(self, folder: Path, *, threads: int) -> None:
         self.folder = folder.resolve()
@@ -118,9 +118,9 @@ class Peers:
 
     def trained(self, peer: Peer, model: str, workload: Workload, *, steps: int) -> Path:
         """The peer's model after so many updates; trained once and kept. CTranslate2 gets that of OpenNMT-py."""
-        folder = self.folder / "models" / f"{peer.name}-{model}-seed-{workload.seed}-{steps}"
+        folder = workload.models / f"{peer.name}-{model}-{steps}"
         if peer is CTRANSLATE2:
-            if not folder.exists():
+            if not (folder / "model.bin").exists():
                 checkpoint = self.trained(OPENNMT, model, workload, steps=steps)
                 self._run(peer, [_script("with_ctranslate2.py"), "convert", str(checkpoint), str(folder)])
             return folder

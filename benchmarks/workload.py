@@ -4,9 +4,11 @@ Peers are given the prepared corpus as text, every piece written as its number, 
 and splits are the same for all.
 """
 
+import hashlib
 import json
 import math
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -114,7 +116,8 @@ class Workload:
     @classmethod
     def of(cls, corpus: Path, folder: Path, *, seed: int = 1, dev: int = 500, test: int = 1000) -> Self:
         """Prepares `corpus`, with so many pairs held out, below `folder`, or opens what was prepared there before."""
-        folder = folder / f"seed-{seed}"
+        content = hashlib.sha256(corpus.read_bytes()).hexdigest()[:8]
+        folder = folder / f"{corpus.stem}-{content}-{dev}-{test}-seed-{seed}"
         settings = (
             f"data.train={json.dumps([str(corpus.resolve())])}",
             f"data.dev={dev}",
@@ -125,6 +128,11 @@ class Workload:
         workload = cls(folder, settings, seed, prepare(config.data, folder / "prepared", seed=seed))
         workload._write_numbers()
         return workload
+
+    @property
+    def models(self) -> Path:
+        """The folder of models trained on it."""
+        return self.folder / "models"
 
     @property
     def test(self) -> list[tuple[str, str]]:
@@ -185,6 +193,15 @@ def train(workload: Workload, folder: Path, settings: Sequence[str], *, steps: i
     command = new_run(workload, folder, (*settings, *once))
     finished = run(command, threads=threads)
     return _outcome(workload, folder, finished)
+
+
+def trained(workload: Workload, model: str, *, steps: int, threads: int) -> Path:
+    """The run folder of a model of the same sizes and training as the peers'; trained once and kept."""
+    folder = workload.models / f"Attentio-{model}-{steps}"
+    if not Run(folder).model.exists():
+        sys.stderr.write(f"training {model} with Attentio: {steps} updates\n")
+        train(workload, folder, (*MODELS[model], *SAME_TRAINING), steps=steps, threads=threads)
+    return folder
 
 
 def _outcome(workload: Workload, folder: Path, finished: Finished) -> Training:
