@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from attentio.data.pharaoh import GoldLinks, read_gold, read_lengths, read_links
 from attentio.errors import DataError, UsageError
 from attentio.evaluate.alignment import (
+    LinkRule,
     alignment_error_rate,
     argmax_links,
     diagonal_links,
@@ -18,6 +19,7 @@ from attentio.evaluate.alignment import (
     mutual_links,
     threshold_links,
 )
+from attentio.trace import AttentionTrace
 
 links_of_a_sentence = st.frozensets(st.tuples(st.integers(0, 6), st.integers(0, 10)))
 
@@ -113,3 +115,54 @@ class TestDrawing:
             linker("threshold", 0.0)
         with pytest.raises(ValueError, match="every other"):
             threshold_links(self.WEIGHTS, 0.0)
+
+
+class TestRule:
+    """Which weights of a trace become links; two layers of two heads, words of one and two pieces."""
+
+    WORDS = ([(0, 2), (3, 4)], [(0, 1), (2, 3)])
+
+    @pytest.fixture
+    def trace(self) -> AttentionTrace:
+        # Source "ab c" in pieces a, b, c, end; target "x y" in pieces x, y, end. Rows are target pieces.
+        left, right, last = [0.3, 0.5, 0.2, 0], [0.1, 0.0, 0.9, 0], [0, 0, 0, 1]
+        weights = {
+            "first": np.array([[right, left, last], [right, left, last]], dtype=np.float32),
+            "second": np.array([[left, right, last], [right, right, last]], dtype=np.float32),
+        }
+        return AttentionTrace(
+            source="ab c",
+            target="x y",
+            source_tokens=("a", "b", "c", "</s>"),
+            target_tokens=("x", "y", "</s>"),
+            source_spans=((0, 1), (1, 2), (3, 4), (4, 4)),
+            target_spans=((0, 1), (2, 3), (3, 3)),
+            weights=weights,
+            token_log_probs=np.zeros(3, dtype=np.float32),
+        )
+
+    def test_the_last_layer_and_the_mean_over_heads_are_read(self, trace: AttentionTrace) -> None:
+        # Mean of the second layer: x gives 0.45 to ab and 0.55 to c.
+        assert LinkRule()(trace, *self.WORDS) == {(1, 0), (1, 1)}
+
+    def test_another_layer_another_head(self, trace: AttentionTrace) -> None:
+        assert LinkRule(layer="first")(trace, *self.WORDS) == {(1, 0), (0, 1)}
+        assert LinkRule(head=0)(trace, *self.WORDS) == {(0, 0), (1, 1)}
+        with pytest.raises(UsageError, match="Layers: first, second"):
+            LinkRule(layer="third")(trace, *self.WORDS)
+        with pytest.raises(UsageError, match="Heads: 0 to 1"):
+            LinkRule(head=2)(trace, *self.WORDS)
+
+    def test_thresholds(self, trace: AttentionTrace) -> None:
+        assert LinkRule("threshold", layer="first")(trace, *self.WORDS) == {(1, 0), (0, 1), (1, 1)}
+        assert LinkRule("threshold", 0.5, layer="first")(trace, *self.WORDS) == {(1, 0), (0, 1)}
+        assert LinkRule("threshold").name == "threshold 0.2"
+        assert LinkRule("threshold", 0.35).name == "threshold 0.35"
+
+    def test_rules_are_checked_when_they_are_made(self) -> None:
+        with pytest.raises(UsageError, match="argmax, threshold, intersection"):
+            LinkRule("viterbi")
+        with pytest.raises(UsageError, match="does nothing to intersection links"):
+            LinkRule("intersection", 0.3)
+        with pytest.raises(UsageError, match="every word"):
+            LinkRule("threshold", 0.0)
