@@ -59,7 +59,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a run with BLEU, chrF and TER, each with its interval and signature; several references are all used."""
+    """Score a run with BLEU, chrF and TER, each with interval and signature; or its attention against gold links."""
     from attentio.cli.links import LinkScorer
     from attentio.evaluate.alignment import LinkRule
     from attentio.translator import Translator
