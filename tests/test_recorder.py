@@ -76,7 +76,33 @@ def test_it_stops_watching_at_the_end_also_after_an_error(model: Seq2Seq) -> Non
     with pytest.raises(RuntimeError), recorder:
         raise RuntimeError
     greedy_search(model, *BATCH, LIMITS)
-    assert recorder.steps == {"attention": []}
+    assert recorder.steps == recorder.log_steps == {"attention": []}
+
+
+def test_in_training_it_sees_weights_where_a_kernel_without_them_would_have_run(model: Seq2Seq) -> None:
+    (attention,) = model.decoder.cross_attention().values()
+    attention.backend = "sdpa"
+    model.train()
+    targets = torch.tensor([[1, 5, 3], [1, 4, 0], [1, 6, 2]])
+    without = model(*BATCH, targets)
+    attention.backend = "auto"
+    with AttentionRecorder(model.decoder) as recorder:
+        torch.testing.assert_close(model(*BATCH, targets), without)
+    (weights,) = recorder.layers_weights()
+    assert weights.shape == (3, 3, 3, 6)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 3, 3))
+    assert recorder.layers_log_weights() == []
+
+
+@pytest.mark.parametrize("normalize", ["hard_reinforce", "hard_marginal", "hard_straight_through"])
+def test_of_hard_kinds_it_keeps_what_was_chosen_from(normalize: str) -> None:
+    model = build_model(RNNConfig(hidden_size=6), AttentionConfig(normalize=normalize), 9, 7).eval()
+    with AttentionRecorder(model.decoder) as recorder:
+        model(*BATCH, torch.tensor([[1, 5, 3], [1, 4, 0], [1, 6, 2]]))
+    (weights,), (log_weights,) = recorder.layers_weights(), recorder.layers_log_weights()
+    torch.testing.assert_close(log_weights.exp().sum(-1), torch.ones(3, 1, 3))
+    assert torch.equal(log_weights.argmax(-1), weights.argmax(-1))
+    assert torch.equal(weights.sum(-1), torch.ones(3, 1, 3))
 
 
 def test_cleared_it_begins_anew(model: Seq2Seq) -> None:

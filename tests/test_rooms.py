@@ -10,7 +10,7 @@ import torch
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
 from attentio.config import RunConfig, TrainConfig
-from attentio.model.seq2seq import NEEDS_OWN_OBJECTIVE, build_model
+from attentio.model.seq2seq import build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "attentio"
@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "train": {"search", "recorder", "evaluate", "model", "attention", "data", "config", "errors"},
     "run": {"train", "search", "model", "attention", "data", "config", "errors"},
     "translator": {"run", "recorder", "train", "search", "model", "attention", "trace", "data", "config", "errors"},
-    "view": {"trace", "errors"},
+    "view": {"trace", "evaluate", "errors"},
 }
 ROOMS["serve"] = ROOMS["export"] = {*ROOMS, "view"} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}
@@ -116,7 +116,7 @@ BASE: dict[str, Any] = {"embedding_size": 6, "hidden_size": 12, "dropout": 0.25}
 
 
 def outcome(model: dict[str, Any], attention: dict[str, Any]) -> tuple[dict[str, tuple[int, ...]], torch.Tensor]:
-    """Shapes of the parameters and the logits in training, from fixed weights and fixed random numbers."""
+    """Shapes of the parameters and the logits in training and in use, from fixed weights and fixed random numbers."""
     built = build_model(RNNConfig.model_validate(BASE | model), AttentionConfig.model_validate(attention), 11, 13)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -124,7 +124,8 @@ def outcome(model: dict[str, Any], attention: dict[str, Any]) -> tuple[dict[str,
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
     torch.manual_seed(2)
     source = torch.tensor([[5, 9, 4, 7, 6, 3, 8, 10, 5, 4, 9, 2], [3, 8, 10, 6, 3, 5, 7, 2, 0, 0, 0, 0]])
-    logits = built.train()(source, torch.tensor([12, 8]), torch.tensor([[1, 7, 5, 12], [1, 4, 3, 0]]))
+    given = source, torch.tensor([12, 8]), torch.tensor([[1, 7, 5, 12], [1, 4, 3, 0]])
+    logits = torch.stack([built.train()(*given), built.eval()(*given)])
     return {name: tuple(tensor.shape) for name, tensor in built.own_tensors().items()}, logits.detach()
 
 
@@ -156,9 +157,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 ATTENTION_CHANGES: dict[str, list[dict[str, Any]]] = {
     "score": [{"score": name} for name in SCORES if name != AttentionConfig().score],
-    "normalize": [
-        {"normalize": name} for name in NORMALIZERS if name not in {AttentionConfig().normalize, *NEEDS_OWN_OBJECTIVE}
-    ],
+    "normalize": [{"normalize": name} for name in NORMALIZERS if name != AttentionConfig().normalize],
     "window": [{"window": name} for name in WINDOWS if name != AttentionConfig().window],
     "num_heads": [{"num_heads": 3}],
     "dropout": [{"dropout": 0.5}],
@@ -201,6 +200,10 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "weight_decay": {"weight_decay": 0.5},
     "label_smoothing": {"label_smoothing": 0.3},
     "guided_alignment": {"guided_alignment": 0.0},
+    "coverage_loss": {"coverage_loss": 1.0},
+    "reinforce_samples": {"reinforce_samples": 3},
+    "entropy_bonus": {"entropy_bonus": 0.5},
+    "marginal_top_k": {"marginal_top_k": 2},
     "clip_norm": {"clip_norm": 0.01},
     "average_decay": {"average_decay": 0.0},
     "seed": {"seed": 9},
@@ -209,18 +212,24 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "max_seconds": {"max_seconds": 1e-9},
     "precision": {"precision": "bf16"},
 }
+# Settings that act with one kind of attention only.
+KIND: dict[str, str] = {
+    "reinforce_samples": "hard_reinforce",
+    "entropy_bonus": "hard_reinforce",
+    "marginal_top_k": "hard_marginal",
+}
 # Shown to act by a test of their own.
 ELSEWHERE = {
     "evaluate_pairs": "the dev set is cut: here",
     "save_every_seconds": "tests/train/test_loop.py: checkpoints come when due",
     "device": "tests/train/test_loop.py: devices",
 }
-TrainOutcome = Callable[[dict[str, Any]], tuple[Any, dict[str, torch.Tensor], list[int]]]
+TrainOutcome = Callable[[dict[str, Any], str], tuple[Any, dict[str, torch.Tensor], list[int]]]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
-    """Settings of training -> progress, published weights and updates after which dev was scored."""
+    """Settings of training, normalizer -> progress, published weights and updates after which dev was scored."""
     from attentio.data.prepare import prepare
     from attentio.train.loop import train
 
@@ -231,20 +240,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
     data = prepare(config.data, folder / "data", seed=1)
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
 
-    def run(change: dict[str, Any]) -> tuple[Any, dict[str, torch.Tensor], list[int]]:
+    def run(change: dict[str, Any], normalize: str) -> tuple[Any, dict[str, torch.Tensor], list[int]]:
         weights: dict[str, torch.Tensor] = {}
         scored: list[int] = []
 
         class Watch:
             def update(self, *_: object, **__: object) -> None: ...
-            def note(self, _text: str) -> None: ...
+            def note(self, text: str) -> None: ...
             def evaluated(self, progress: Any, **_: object) -> None:
                 scored.append(progress.step)
 
         def publish(model: Any, _progress: Any) -> None:
             weights.update({name: tensor.clone() for name, tensor in model.own_tensors().items()})
 
-        changed = config.model_copy(update={"train": TrainConfig.model_validate(base | change)})
+        sections = {
+            "train": TrainConfig.model_validate(base | change),
+            "attention": AttentionConfig(normalize=normalize),
+        }
+        changed = config.model_copy(update=sections)
         place = folder / f"run{len(list(folder.iterdir()))}"
         place.mkdir()
         progress = train(
@@ -265,14 +278,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
 @pytest.mark.parametrize("name", TRAIN_CHANGES)
 def test_train_settings_act(name: str, trained: TrainOutcome) -> None:
     # Published is the first evaluation's model: scored once, at the end, unless the setting says otherwise.
-    progress, weights, scored = trained({})
-    other_progress, other_weights, other_scored = trained(TRAIN_CHANGES[name])
+    normalize = KIND.get(name, "softmax")
+    progress, weights, scored = trained({}, normalize)
+    other_progress, other_weights, other_scored = trained(TRAIN_CHANGES[name], normalize)
     same = all(torch.equal(weights[key], other_weights[key]) for key in weights)
     assert not same or progress.step != other_progress.step or scored != other_scored
 
 
-def test_the_same_settings_do_the_same(trained: TrainOutcome) -> None:
-    (_, first, _), (_, second, _) = trained({}), trained({})
+@pytest.mark.parametrize("normalize", ["softmax", "hard_reinforce", "hard_marginal"])
+def test_the_same_settings_do_the_same(trained: TrainOutcome, normalize: str) -> None:
+    (_, first, _), (_, second, _) = trained({}, normalize), trained({}, normalize)
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 

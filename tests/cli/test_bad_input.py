@@ -179,14 +179,14 @@ def test_12_out_of_memory(
 ) -> None:
     from attentio.train import loop
 
-    whole, limit = loop.guided_cross_entropy, [20]
+    whole, limit = loop.training_loss, [20]
 
-    def limited(model: Any, batch: Any, **options: Any) -> Any:
+    def limited(model: Any, batch: Any, config: Any) -> Any:
         if len(batch.source) > limit[0]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
-        return whole(model, batch, **options)
+        return whole(model, batch, config)
 
-    monkeypatch.setattr(loop, "guided_cross_entropy", limited)
+    monkeypatch.setattr(loop, "training_loss", limited)
     arguments = [pairs, "-o", "train.batch_tokens=800", "--out"]
     outcome = train(*arguments, tmp_path / "halved")
     assert outcome.status == 0

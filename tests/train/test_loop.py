@@ -16,6 +16,7 @@ from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq
 from attentio.train import loop
 from attentio.train.loop import Progress, resolve_device, train
+from attentio.train.objective import Loss
 
 
 @dataclass
@@ -164,16 +165,16 @@ def test_a_time_limit_settles_the_plan_and_saves_it(run: Run, monkeypatch: pytes
 def memory_for(sentences: int, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]) -> list[int]:
     """Batches of more sentences than this do not fit from now on; gives the sizes that were tried."""
     tried: list[int] = []
-    whole = loop.guided_cross_entropy
+    whole = loop.training_loss
 
-    def limited(model: Seq2Seq, batch: Any, **options: Any) -> Tensor:
+    def limited(model: Seq2Seq, batch: Any, config: RunConfig) -> Loss:
         tried.append(len(batch.source))
         if len(batch.source) > sentences:
             torch.rand(3)  # what a failed attempt draws must not matter for resuming
             raise error()
-        return whole(model, batch, **options)
+        return whole(model, batch, config)
 
-    monkeypatch.setattr(loop, "guided_cross_entropy", limited)
+    monkeypatch.setattr(loop, "training_loss", limited)
     return tried
 
 

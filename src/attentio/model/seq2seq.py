@@ -9,7 +9,7 @@ from attentio.errors import ModelError, UsageError
 from attentio.model.cnn import build_cnn
 from attentio.model.decoder import Decoder, Encoded
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.rnn import build_rnn
+from attentio.model.rnn import LuongDecoder, build_rnn
 from attentio.model.settings import (
     AttentionConfig,
     CNNConfig,
@@ -63,9 +63,6 @@ class Seq2Seq(nn.Module):
             tensor.copy_(tensors[name])
 
 
-NEEDS_OWN_OBJECTIVE = ("hard_reinforce", "hard_marginal")  # cross-entropy alone would train these into nonsense
-
-
 def build_model(
     model: ModelConfig,
     attention: AttentionConfig,
@@ -79,11 +76,6 @@ def build_model(
 
     Raises UsageError when the pieces do not fit together, with the reason.
     """
-    if attention.normalize in NEEDS_OWN_OBJECTIVE:
-        raise UsageError(
-            f"attention.normalize = {attention.normalize!r} needs an objective that training does not offer yet.",
-            hint="Take hard_straight_through, or use attentio.attention.objective in a training loop of your own.",
-        )
     self_attention = self_attention or SelfAttentionConfig()
     if not isinstance(model, TransformerConfig) and self_attention != SelfAttentionConfig():
         raise UsageError(f"self_attention is a part of model.family = 'transformer', and this is {model.family!r}.")
@@ -92,8 +84,16 @@ def build_model(
     target = TokenEmbedding(target_vocab, width, model.dropout)
     match model:
         case RNNConfig():
-            return Seq2Seq(*build_rnn(model, attention, source, target, backend=backend))
+            built = Seq2Seq(*build_rnn(model, attention, source, target, backend=backend))
         case CNNConfig():
-            return Seq2Seq(*build_cnn(model, attention, source, target, backend=backend))
+            built = Seq2Seq(*build_cnn(model, attention, source, target, backend=backend))
         case TransformerConfig():
-            return Seq2Seq(*build_transformer(model, attention, self_attention, source, target, backend=backend))
+            built = Seq2Seq(*build_transformer(model, attention, self_attention, source, target, backend=backend))
+    factors = isinstance(built.decoder, LuongDecoder) and not built.decoder.feeds_back
+    if attention.normalize == "hard_marginal" and not factors:
+        raise UsageError(
+            "attention.normalize = 'hard_marginal' sums over the keys of each target token by itself; here a choice "
+            "may have a say in later tokens, and the sum would be over every path.",
+            hint="Take hard_reinforce; or an 'rnn' with query = 'current', attention at the top and no input feeding.",
+        )
+    return built

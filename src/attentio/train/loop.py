@@ -23,7 +23,7 @@ from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train.average import RunningAverage
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
-from attentio.train.objective import guided_cross_entropy
+from attentio.train.objective import training_loss
 from attentio.train.plan import StepPlan
 from attentio.train.precision import arithmetic, resolve_precision
 from attentio.train.schedule import learning_rate
@@ -39,7 +39,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0  # training time, interruptions left out
     target_tokens: int = 0  # trained on so far, padding left out
-    loss: float = math.nan  # running mean of the objective, nats per target token
+    loss: float = math.nan  # running mean of the cost, nats per target token (train/objective.py)
     dev_chrf: float | None = None  # of the last evaluation
     best_chrf: float | None = None
     best_step: int = 0
@@ -85,11 +85,7 @@ def train(
     device = resolve_device(settings.device)
     precision = resolve_precision(settings.precision, device)
     torch.manual_seed(settings.seed)
-    guided = links is not None and settings.guided_alignment > 0  # needs weights, which fast kernels do not give
-    backend = "eager" if guided else "auto"
-    model = build_model(
-        config.model, config.attention, *vocab_sizes, self_attention=config.self_attention, backend=backend
-    ).to(device)
+    model = build_model(config.model, config.attention, *vocab_sizes, self_attention=config.self_attention).to(device)
     average = RunningAverage(model, settings.average_decay)
     optimizer = _optimizer(model, settings)
     sampler = BatchSampler(
@@ -117,15 +113,14 @@ def train(
     evaluate_every = settings.evaluate_every or max(50, len(sampler))
 
     def backward(model: Seq2Seq, batch: Batch, parts: int) -> float:
-        """Adds the gradient of the batch's mean loss, computed in `parts` parts; returns the loss."""
+        """Adds the gradient of the batch's mean loss, computed in `parts` parts; returns the mean cost."""
         total = 0.0
         for part in [batch] if parts == 1 else batch.halves():
             with arithmetic(precision, device):
-                loss = guided_cross_entropy(
-                    model, part, label_smoothing=settings.label_smoothing, guidance=settings.guided_alignment
-                )
-            (loss * (part.num_target_tokens / batch.num_target_tokens)).backward()
-            total += loss.item() * part.num_target_tokens / batch.num_target_tokens
+                loss, cost = training_loss(model, part, config)
+            share = part.num_target_tokens / batch.num_target_tokens
+            (loss * share).backward()
+            total += cost.item() * share
         return total
 
     def save() -> None:

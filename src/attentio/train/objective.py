@@ -1,80 +1,227 @@
-"""What training minimises."""
+"""What training minimises: the cost of the target tokens, the gradient of hard choices, and penalties on attention.
 
-from typing import Any, cast
+Which cost it is follows from `attention.normalize`; all are negative log-likelihoods in nats per target token.
+
+    hard_reinforce   mean over keys drawn, -sum_z a(z) log p(y|z): an upper bound of the next one
+    hard_marginal    -log sum_z a(z) p(y|z), over all keys or the best of them
+    all others       the cross-entropy; of hard_straight_through with keys drawn, so the same bound
+"""
+
+from contextlib import nullcontext
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
+from attentio.attention.objective import (
+    choice_entropy,
+    choice_log_probs,
+    coverage_loss,
+    leave_one_out,
+    marginal_nll,
+    reinforce,
+    rewards_to_go,
+)
+from attentio.attention.precision import at_least_float32
+from attentio.config import RunConfig
 from attentio.data.batch import Batch
+from attentio.model.decoder import Decoder, Encoded
+from attentio.model.rnn import LuongDecoder
 from attentio.model.seq2seq import Seq2Seq
 from attentio.recorder import AttentionRecorder
 
 PAD_ID = 0
 ROWS_AT_ONCE = 128  # rows of logits whose float32 copy stays in a core's cache
 ROW_MULTIPLE = 32  # few distinct shapes: a CPU's matrix library prepares itself anew for each
+KEYS_AT_ONCE = 2  # of the marginal: their logits are held, the others' are made again in the backward pass
+
+
+class Loss(NamedTuple):
+    """`total`: what is minimised. `cost`: the part that is reported, without gradient; both are means per token."""
+
+    total: Tensor
+    cost: Tensor
+
+
+def training_loss(model: Seq2Seq, batch: Batch, config: RunConfig) -> Loss:
+    """What training minimises of one batch; padding adds nothing.
+
+    To the mean cost of a target token come, where they are asked for, `guided_alignment` times what attention misses of
+    the known links, and `coverage_loss` times how much it comes back to where it was. Hard kinds are judged there by
+    the distribution that they choose from.
+    """
+    settings, normalize, decoder = config.train, config.attention.normalize, model.decoder
+    draws, guided = normalize == "hard_reinforce", settings.guided_alignment > 0 and _has_links(batch)
+    encoded = model.encode(batch.source, batch.source_lengths)
+    if draws:
+        rows = torch.arange(len(batch.source), device=batch.source.device).repeat(settings.reinforce_samples)
+        encoded, batch = encoded.select(rows), _repeated(batch, settings.reinforce_samples)
+    recorder = AttentionRecorder(decoder)
+    with recorder if draws or guided or settings.coverage_loss > 0 else nullcontext():
+        if normalize == "hard_marginal":
+            top_k = settings.marginal_top_k or None
+            costs = marginal_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing, top_k=top_k)
+        else:
+            costs = token_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing)
+    total = cost = costs.sum() / batch.num_target_tokens
+    if draws:
+        total = _reinforced(costs, decoder, recorder, batch, settings.reinforce_samples, settings.entropy_bonus)
+    if guided:
+        total = total + settings.guided_alignment * missed_links(recorder, batch)
+    if settings.coverage_loss > 0:
+        total = total + settings.coverage_loss * repeated_looks(recorder, batch)
+    return Loss(total, cost.detach())
 
 
 def cross_entropy(model: Seq2Seq, batch: Batch, *, label_smoothing: float) -> Tensor:
-    """Mean smoothed cross-entropy per real target token, in nats; padding is not scored.
+    """Mean smoothed cross-entropy per real target token, in nats; padding is not scored."""
+    encoded = model.encode(batch.source, batch.source_lengths)
+    return token_costs(model.decoder, batch, encoded, label_smoothing=label_smoothing).sum() / batch.num_target_tokens
+
+
+def token_costs(decoder: Decoder[Any], batch: Batch, encoded: Encoded, *, label_smoothing: float) -> Tensor:
+    """Smoothed cross-entropy of each target token, (B, T), in nats; 0 at padding.
 
     With label smoothing e the target distribution is (1 - e) one-hot + e uniform (Szegedy 2016, section 7).
     """
-    features = model.decoder.features(batch.target_in, model.encode(batch.source, batch.source_lengths)).flatten(0, 1)
+    features = decoder.features(batch.target_in, encoded).flatten(0, 1)
     targets = batch.target_out.flatten()
     real = (targets != PAD_ID).nonzero()[:, 0]
-    # Filled up with padding positions, which weigh nothing.
+    # Filled up with padding positions, which cost nothing.
     surplus = (targets == PAD_ID).nonzero()[: -len(real) % ROW_MULTIPLE, 0]
     rows = torch.cat([real, surplus])
-    logits = model.decoder.project(features.index_select(0, rows))  # (N, V)
-    loss = _SmoothedCrossEntropy.apply(logits, targets[rows], len(real), label_smoothing)
-    return cast(Tensor, loss)
+    logits = decoder.project(features.index_select(0, rows))  # (N, V)
+    costs = cast(Tensor, _SmoothedCrossEntropy.apply(logits, targets[rows], len(real), label_smoothing))
+    return costs.new_zeros(len(targets)).index_copy(0, rows, costs).view_as(batch.target_out)
 
 
-def guided_cross_entropy(model: Seq2Seq, batch: Batch, *, label_smoothing: float, guidance: float) -> Tensor:
-    """Cross-entropy plus `guidance` times what attention misses of the batch's known links (Chen 2016).
+def marginal_costs(
+    decoder: Decoder[Any], batch: Batch, encoded: Encoded, *, label_smoothing: float, top_k: int | None
+) -> Tensor:
+    """-log sum_j a_ij p(y_i | v_j) of each target token, (B, T), over the `top_k` best keys or all; 0 at padding.
 
-    A target token with known links adds -log of the weight it gives to all linked source tokens together, mean of the
+    Label smoothing falls on each key's own cost, so that with one key this is the smoothed cross-entropy: what is
+    summed is a_ij exp(-cost_ij).
+    """
+    assert isinstance(decoder, LuongDecoder), "`build_model` refuses the others"
+    log_weights, added, features = decoder.features_by_key(batch.target_in, encoded)
+
+    def log_prob(some: Tensor) -> Tensor:  # (B, T, K, E) -> (B, T, K)
+        logits = at_least_float32(decoder.project(features(some)))
+        targets = batch.target_out[:, :, None].expand(logits.shape[:3])
+        costs = F.cross_entropy(
+            logits.flatten(0, 2), targets.flatten(), label_smoothing=label_smoothing, reduction="none"
+        )
+        return -costs.view_as(targets)
+
+    costs = marginal_nll(log_weights, added, log_prob, top_k=top_k, chunk=KEYS_AT_ONCE)
+    return torch.where(batch.target_out != PAD_ID, costs, 0.0)
+
+
+def _reinforced(
+    costs: Tensor, decoder: Decoder[Any], recorder: AttentionRecorder, batch: Batch, samples: int, entropy_weight: float
+) -> Tensor:
+    """The loss whose mean gradient is that of the expected cost (Xu 2015), per token: costs (K * B, T) of K samples.
+
+    The baseline of a sample is the mean of the others. A choice answers for its own token only, but for all later
+    ones, too, where they see what was chosen.
+    """
+    layers = list(zip(recorder.layers_weights(), recorder.layers_log_weights(), strict=True))
+    log_probs = torch.stack([choice_log_probs(weights, log_weights) for weights, log_weights in layers]).sum(0)
+    entropy = torch.stack([choice_entropy(log_weights) for _, log_weights in layers]).sum(0)
+    costs, log_probs, entropy, mask = (
+        x.unflatten(0, (samples, -1)) for x in (costs, log_probs, entropy, batch.target_out != PAD_ID)
+    )
+    remembers = any(layer.score.past is not None for layer in recorder.layers.values())
+    returns = rewards_to_go(costs, mask) if decoder.feeds_back or remembers else costs
+    loss = reinforce(
+        costs,
+        log_probs,
+        mask,
+        baseline=leave_one_out(returns),
+        returns=returns,
+        entropy=entropy,
+        entropy_weight=entropy_weight,
+    )
+    return loss / batch.num_target_tokens
+
+
+def missed_links(recorder: AttentionRecorder, batch: Batch) -> Tensor:
+    """What the last layer misses of the batch's known links (Chen 2016; of one layer, as in Garg 2019).
+
+    A target token with known links has -log of the weight it gives to all linked source tokens together, mean of the
     heads; the sum is divided by the number of target tokens, linked or not.
     """
-    if guidance == 0 or batch.links is None or len(batch.links) == 0:
-        return cross_entropy(model, batch, label_smoothing=label_smoothing)
-    with AttentionRecorder(model.decoder) as recorder:
-        loss = cross_entropy(model, batch, label_smoothing=label_smoothing)
+    assert batch.links is not None
     row, target, source = batch.links.unbind(1)
     token = row * batch.target_in.shape[1] + target
     linked, place = token.unique(return_inverse=True)
-    for weights in recorder.layers_weights():  # (B, H, T, S)
-        mass = weights.new_zeros(len(linked)).index_add(0, place, weights.mean(dim=1)[row, target, source])
-        loss = loss - guidance * mass.clamp_min(1e-6).log().sum() / batch.num_target_tokens
-    return loss
+    weights = _distributions(recorder)[-1].mean(dim=1)  # (B, T, S)
+    mass = weights.new_zeros(len(linked)).index_add(0, place, weights[row, target, source])
+    return -mass.clamp_min(1e-6).log().sum() / batch.num_target_tokens
+
+
+def repeated_looks(recorder: AttentionRecorder, batch: Batch) -> Tensor:
+    """The coverage loss (See 2017, eq. 12) of a target token, mean of tokens, heads and layers; between 0 and 1."""
+    real = batch.target_out != PAD_ID
+    layers = [coverage_loss(weights, real).sum() for weights in _distributions(recorder)]
+    return torch.stack(layers).mean() / batch.num_target_tokens
+
+
+def _distributions(recorder: AttentionRecorder) -> list[Tensor]:
+    """(B, H, T, S) of each layer: the weights, or what a hard kind chose from, for a choice has no gradient."""
+    return [weights.exp() for weights in recorder.layers_log_weights()] or recorder.layers_weights()
+
+
+def _has_links(batch: Batch) -> bool:
+    return batch.links is not None and len(batch.links) > 0
+
+
+def _repeated(batch: Batch, times: int) -> Batch:
+    """The whole batch so many times, one after the other."""
+    source, lengths, target_in, target_out = (x.repeat(times, *[1] * (x.dim() - 1)) for x in batch[:4])
+    links = batch.links
+    if links is not None:
+        first_rows = torch.arange(times, device=links.device)[:, None] * len(batch.source)
+        row, target, from_source = (column.repeat(times) for column in links.unbind(1))
+        links = torch.stack([row + first_rows.expand(-1, len(links)).flatten(), target, from_source], dim=1)
+    return Batch(source, lengths, target_in, target_out, times * batch.num_target_tokens, links)
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):
-    """The loss and its gradient in one pass over the logits, a few rows at a time.
+    """The costs of all rows and their gradient in one pass over the logits, a few rows at a time.
 
-    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=e)`, without its three float32 copies of the
-    logits.
+    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=e, ignore_index=PAD_ID, reduction="none")`,
+    without its three float32 copies of the logits. `num_real` is how many rows are to be averaged: the gradient is kept
+    as that of the mean, so that in bfloat16 it is rounded once.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, num_real: int, smoothing: float) -> Tensor:
         vocab_size = logits.shape[-1]
         gradient = torch.empty_like(logits)
-        loss = logits.new_zeros((), dtype=torch.promote_types(logits.dtype, torch.float32))
-        for rows, goal, out in zip(
-            logits.split(ROWS_AT_ONCE), targets.split(ROWS_AT_ONCE), gradient.split(ROWS_AT_ONCE), strict=True
+        costs = logits.new_empty(len(logits), dtype=torch.promote_types(logits.dtype, torch.float32))
+        for rows, goal, out, cost in zip(
+            logits.split(ROWS_AT_ONCE),
+            targets.split(ROWS_AT_ONCE),
+            gradient.split(ROWS_AT_ONCE),
+            costs.split(ROWS_AT_ONCE),
+            strict=True,
         ):
-            scores = rows.to(torch.promote_types(rows.dtype, torch.float32), copy=True)
-            weight = (goal != PAD_ID).to(scores.dtype)[:, None] / num_real
+            scores = rows.to(costs.dtype, copy=True)
+            weight = (goal != PAD_ID).to(scores.dtype)[:, None]
             norm = scores.logsumexp(dim=-1, keepdim=True)
             fit = (1 - smoothing) * scores.gather(1, goal[:, None]) + smoothing * scores.mean(dim=-1, keepdim=True)
-            loss += ((norm - fit) * weight).sum()
+            cost.copy_(((norm - fit) * weight)[:, 0])
             wanted = torch.full_like(norm, 1 - smoothing)
             probabilities = scores.sub_(norm).exp_()
-            out.copy_(probabilities.sub_(smoothing / vocab_size).scatter_add_(1, goal[:, None], -wanted).mul_(weight))
+            difference = probabilities.sub_(smoothing / vocab_size).scatter_add_(1, goal[:, None], -wanted)
+            out.copy_(difference.mul_(weight / num_real))
+        ctx.num_real = num_real
         ctx.save_for_backward(gradient)
-        return loss
+        return costs
 
     @staticmethod
     @once_differentiable
@@ -82,4 +229,5 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor, None, None, None]:
         (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
-        return gradient * grad_outputs[0].to(gradient.dtype), None, None, None
+        factor = (grad_outputs[0] * ctx.num_real)[:, None]
+        return gradient * factor.to(gradient.dtype), None, None, None
