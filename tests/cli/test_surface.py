@@ -14,6 +14,12 @@ SURFACE = {
     "align": ["<gold>", "<links>", "--gold-index", "--index", "--json", "--sentences"],
     "attention list": ["--json"],
     "attention show": ["<name>", "--json"],
+    "compare": [
+        *("<files>", "--baseline", "--beam -b", "--budget", "--config", "--delimiter", "--dev", "--device", "--encoding"),
+        *("--json", "--keep-going", "--length-penalty", "--links", "--max-length", "--on", "--out", "--preset"),
+        *("--quiet -q", "--resamples", "--script", "--seeds", "--sentence", "--set -o", "--src", "--swap", "--test"),
+        *("--test-sentences", "--tgt", "--vary", "--wide"),
+    ],
     "config list": [],
     "config presets": ["--vocab"],
     "config show": ["--config", "--preset", "--set -o"],

@@ -15,6 +15,7 @@ import typer
 
 from attentio.cli import attention, config, data
 from attentio.cli.align import align
+from attentio.cli.compare import compare
 from attentio.cli.demo import demo
 from attentio.cli.doctor import doctor
 from attentio.cli.evaluate import evaluate
@@ -33,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train, examine and use neural machine translators whose attention you choose, measure and see.",
 )
-for verb in (train, translate, evaluate, view, align, demo, doctor):
+for verb in (train, translate, evaluate, compare, view, align, demo, doctor):
     app.command()(verb)
 app.add_typer(data.app, name="data")
 app.add_typer(attention.app, name="attention")

@@ -24,12 +24,17 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
+def display(*, quiet: bool) -> Display:
+    """Nothing, a live bar on a terminal, or plain lines elsewhere; always on standard error."""
+    return _Silent() if quiet else _Live() if sys.stderr.isatty() else _Plain()
+
+
 class TrainingReporter:
     """Tells a display and the run's log."""
 
     def __init__(self, log: Path, *, quiet: bool, epochs: int) -> None:
         self._log = log.open("a", encoding="utf-8")
-        self._display: Display = _Silent() if quiet else _Live() if sys.stderr.isatty() else _Plain()
+        self._display = display(quiet=quiet)
         self._epochs = epochs
         self._speed = 0.0
 

@@ -1,0 +1,525 @@
+"""The folder of a comparison and the processes that fill it: prepare the data once, train each run, evaluate it.
+
+bench.json       which cells and seeds are compared
+data/            the prepared data, one folder for each way to prepare it
+runs/CELL/seed-N/       run folders, as `attentio train` makes them
+results/CELL/seed-N.*   what was measured of each run; a log where a process had something to say
+compare.json, compare.csv, compare.html
+
+Every piece of work is a process of its own, one at a time: a training that runs out of memory ends alone, what is
+measured of a process is of nothing else, and this process never loads a framework. A worker ends when whoever started
+it is gone, however it went.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from threading import Thread
+from typing import Any
+
+from attentio.errors import AttentioError, DataError, ResourceError, UsageError
+
+SCHEMA = 1
+FOCUS_PAIRS = 200  # of each test set, evenly spread: their attention is measured
+POLL_SECONDS = 0.2
+WAIT_SECONDS = 120.0  # for workers of a process that was killed: they save first
+_FULL_DISK = ("E_DISK", "E_DISK_FULL")
+
+
+class Stopped(Exception):  # noqa: N818
+    """Ctrl-C or SIGTERM came, and all work has been saved."""
+
+
+class JobError(AttentioError):
+    """What a worker could not do, in its own words."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(error["message"], hint=error["hint"], code=error["code"], file=error["file"])
+        self.exit_status = error["status"]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The places in a folder of comparison."""
+
+    folder: Path
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "bench.json"
+
+    @property
+    def tests(self) -> Path:
+        return self.folder / "results" / "tests.json"
+
+    def data(self, key: str) -> Path:
+        return self.folder / "data" / key
+
+    def run(self, cell: str, seed: int) -> Path:
+        return self.folder / "runs" / cell / f"seed-{seed}"
+
+    def result(self, cell: str, seed: int, kind: str) -> Path:
+        return self.folder / "results" / cell / f"seed-{seed}.{kind}"
+
+    @contextlib.contextmanager
+    def claimed(self, say: Callable[[str], None]) -> Generator[int]:
+        """Makes the folder and holds it for this process and its workers; gives what they must inherit for that.
+
+        Waits for the workers of a process that was killed; raises UsageError while another one is at work here, or
+        when the folder holds something else, and ResourceError when it cannot be written.
+        """
+        if self.folder.exists() and not (self.folder.is_dir() and (self.plan.exists() or not self._others())):
+            raise UsageError(f"{self.folder} is not empty and holds no comparison.", hint="Choose another --out.")
+        lock = self.folder / ".lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ResourceError(f"{self.folder}: cannot be written ({error.strerror}).", file=self.folder) from None
+        try:
+            self._hold(descriptor, lock, say)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _others(self) -> bool:
+        return any(path.name not in (".lock", "results") for path in self.folder.iterdir())
+
+    def _hold(self, descriptor: int, lock: Path, say: Callable[[str], None]) -> None:
+        until = time.monotonic() + WAIT_SECONDS
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                holder = lock.read_text(encoding="ascii")
+                if _alive(holder) or time.monotonic() > until:
+                    raise UsageError(
+                        f"another comparison (process {holder}) is at work in {self.folder}.",
+                        hint="Let it end, or choose another --out.",
+                    ) from None
+                if not waiting:
+                    say(f"waiting for the last training in {self.folder} to save and end")
+                waiting = True
+                time.sleep(POLL_SECONDS)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Starts one worker at a time and waits for it; `requested` says whether Ctrl-C or SIGTERM came."""
+
+    requested: Callable[[], bool]
+    inherited: tuple[int, ...] = ()
+
+    def do(
+        self, work: str, arguments: Mapping[str, Any], answer: Path, *, watch: Callable[[], None] = lambda: None
+    ) -> Any:
+        """What the worker answered, which then stands in the file `answer`; `watch` is called now and then.
+
+        Raises JobError when the work cannot be done, ResourceError when the disk is full, Stopped when asked to stop.
+        """
+        answer.parent.mkdir(parents=True, exist_ok=True)
+        log = answer.with_suffix(".log")
+        job = json.dumps({"work": work, "arguments": arguments, "answer": str(answer)})
+        program = "from attentio.cli.bench import work; work()"
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-c", program, job],
+                stdin=subprocess.PIPE,  # which ends when this process does
+                stdout=said,
+                stderr=said,
+                start_new_session=True,  # so that Ctrl-C comes to this process alone
+                pass_fds=self.inherited,
+            )
+            try:
+                self._wait(process, watch)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+                if process.stdin is not None:
+                    process.stdin.close()
+        if self.requested():
+            raise Stopped
+        if not log.stat().st_size:
+            log.unlink()
+        return self._answered(process, answer, log)
+
+    def _wait(self, process: "subprocess.Popen[bytes]", watch: Callable[[], None]) -> None:
+        asked = False
+        while process.poll() is None:
+            if self.requested() and not asked:
+                process.send_signal(signal.SIGTERM)
+                asked = True
+            watch()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_SECONDS)
+
+    def _answered(self, process: "subprocess.Popen[bytes]", answer: Path, log: Path) -> Any:
+        status = process.returncode
+        found: dict[str, Any] = read_json(answer) or {}
+        if status != 0 or not found:
+            why = f"ended with status {status}"
+            if status < 0:
+                why = f"was ended by {signal.Signals(-status).name}"
+                why += ", as when memory runs out" if status == -signal.SIGKILL else ""
+            raise JobError(_error(f"the process {why}." + (f" See {log}." if log.exists() else ""), "E_WORKER", 1))
+        return answer_of(found)
+
+
+def answer_of(found: Mapping[str, Any]) -> Any:
+    """The answer of a worker. Raises JobError for what it could not do, ResourceError when the disk is full."""
+    error = found.get("error")
+    if error is None:
+        return found["answer"]
+    if error["code"] in _FULL_DISK:  # the next cell would fail as well
+        raise ResourceError(error["message"], hint=error["hint"], code=error["code"], file=error["file"])
+    raise JobError(error)
+
+
+def _error(message: str, code: str, status: int) -> dict[str, Any]:
+    where: dict[str, Any] = {"hint": None, "file": None, "line": None}
+    return {"code": code, "message": " ".join(message.split()), "status": status, **where}
+
+
+INTERRUPTED = _error("the training was interrupted.", "E_STOPPED", 1)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it into it. Raises ResourceError when that cannot be."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be written ({error.strerror}).", code="E_DISK", file=path) from None
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes a JSON file, all or nothing."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None when it is not there or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def digest(value: object) -> str:
+    """A short name for a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+
+
+# What follows is done by workers.
+
+
+def work() -> None:
+    """A worker: does the job that is its argument, and leaves its answer in a file."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    job = json.loads(sys.argv[1])
+    write_json(Path(job["answer"]), done(job))
+
+
+def done(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What becomes of a job: its answer, or the error that stood in its way."""
+    jobs: dict[str, Callable[..., Any]] = {
+        "check": _check,
+        "prepare": _prepare,
+        "gather": _gather,
+        "train": _train,
+        "evaluate": _evaluate,
+    }
+    try:
+        return {"answer": jobs[job["work"]](**job["arguments"])}
+    except AttentioError as error:
+        return {"error": {**error.as_dict(), "status": error.exit_status}}
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" while writing {error.filename}" if error.filename else ""
+            return {"error": _error(f"disk full{where}.", "E_DISK_FULL", ResourceError.exit_status)}
+        traceback.print_exc()
+        log = Path(job["answer"]).with_suffix(".log")
+        return {"error": _error(f"internal: {type(error).__name__}: {error} (see {log}).", "E_INTERNAL", 1)}
+
+
+def _end_with_parent() -> None:
+    """Ends this process as SIGTERM would when the pipe from its parent closes: a training saves first."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _check(axes: dict[str, list[str]], configs: list[dict[str, Any]]) -> None:
+    """Finds mistakes before anything is written: names that do not exist, missing files, a device that is not there."""
+    from attentio.cli.grid import check_names
+    from attentio.config import parse_config
+    from attentio.data.passes import Parts
+    from attentio.train.loop import resolve_device
+
+    check_names(axes)
+    for settings in configs:
+        config = parse_config(settings, where="settings")
+        Parts.of(config.data)
+        resolve_device(config.train.device)
+
+
+def _prepare(configs: dict[str, dict[str, Any]], folders: dict[str, str]) -> dict[str, Any]:
+    """Prepares the data of each of `configs` in its folder; the reason by key where that cannot be."""
+    from attentio.config import parse_config
+    from attentio.data.prepare import is_prepared, prepare
+
+    failures: dict[str, Any] = {}
+    for key, settings in configs.items():
+        config = parse_config(settings, where=key)
+        folder = Path(folders[key])
+        if folder.exists() and not is_prepared(config.data, folder, seed=config.train.seed):
+            raise DataError(
+                f"the data of {folder.parent.parent} changed since the comparison began.",
+                hint="Restore the files, or choose another --out.",
+                file=folder,
+            )
+        try:
+            prepare(config.data, folder, seed=config.train.seed)
+        except (DataError, UsageError) as error:
+            failures[key] = {**error.as_dict(), "status": error.exit_status}
+    return failures
+
+
+def _gather(folders: list[str], runs: list[str], on: str | None, tests: str) -> dict[str, Any]:
+    """Writes the test sets that all share, free of what any of them was trained on, and says what they are.
+
+    folders: of prepared data; runs: run folders, in their place. Raises DataError when the test sets differ.
+    """
+    from attentio.cli.evaluate import test_sets
+    from attentio.data.heldout import HeldOut
+    from attentio.data.prepare import PreparedData
+    from attentio.run import Run
+    from attentio.translator import Translator
+
+    names = runs or folders
+    prepared = [PreparedData.load(Run(Path(run)).data) for run in runs] or [PreparedData.load(Path(f)) for f in folders]
+    found: list[dict[str, HeldOut]] = [data.tests for data in prepared]
+    if on is not None:
+        found = [test_sets(Path(run), Path(on), Translator.load(run, device="cpu"), None) for run in runs]
+    for name, data, tests_of in zip(names, prepared, found, strict=True):
+        languages = [(one.source_language, one.target_language) for one in (prepared[0], data)]
+        if languages[0] != languages[1]:
+            first, other = (" to ".join(map(str, pair)) for pair in languages)
+            raise DataError(f"{names[0]} translates {first}, {name} {other}: they cannot be compared.")
+        if tests_of != found[0]:
+            hint = (
+                "Give the same sentences to all: --on FILE." if runs else "Vary nothing that changes what is held out."
+            )
+            what = "clean the test file differently" if on is not None else "hold out different test sentences"
+            raise DataError(f"{names[0]} and {name} {what}.", hint=hint)
+    if not found[0]:
+        raise DataError(
+            "nothing is held out for testing.",
+            hint="Give a test file: --on FILE." if runs else "Hold some out: --test 500, or --test FILE.",
+        )
+    seen = _Seen()
+    if on is not None or len({_fingerprint(data) for data in prepared}) > 1:
+        for data in prepared:
+            seen.add(data)
+    kept = {name: seen.without(held) for name, held in found[0].items()}
+    left_out = sum(len(held.sources) for held in found[0].values()) - sum(len(held.sources) for held in kept.values())
+    if not any(held.sources for held in kept.values()):
+        raise DataError("every test sentence was seen in training by one of the runs.", hint="Give another --on FILE.")
+    sets = [
+        {"name": name, "sources": held.sources, "references": held.references}
+        for name, held in kept.items()
+        if held.sources
+    ]
+    data = prepared[0]
+    write_json(Path(tests), {"tests": sets, "language": data.target_language})
+    return {
+        "left_out": left_out,
+        "source_language": data.source_language,
+        "target_language": data.target_language,
+        "train_pairs": data.report.train,
+        "data": [part.name for part in data.report.parts],
+    }
+
+
+def _fingerprint(data: Any) -> str:
+    from attentio.data.prepare import MANIFEST
+
+    return json.loads((data.folder / MANIFEST).read_text(encoding="utf-8"))["fingerprint"]
+
+
+class _Seen:
+    """The sentences that training or choosing has seen, up to case, punctuation and script."""
+
+    def __init__(self) -> None:
+        self._keys: tuple[set[str], set[str]] = (set(), set())
+        self._han = (False, False)
+        self._known: set[str] = set()
+
+    def add(self, data: Any) -> None:
+        fingerprint = _fingerprint(data)
+        if fingerprint in self._known:
+            return
+        self._known.add(fingerprint)
+        self._han = (data.source_cleaner.han, data.target_cleaner.han)
+        sides = ((data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer))
+        texts = [[tokenizer.decode(side[i].tolist()) for i in range(len(side))] for side, tokenizer in sides]
+        if data.dev is not None:
+            texts[0].extend(data.dev.sources)
+            texts[1].extend(line for lines in data.dev.references for line in lines)
+        for side, lines in enumerate(texts):
+            self._keys[side].update(self._keys_of(side, lines))
+
+    def _keys_of(self, side: int, lines: Sequence[str]) -> list[str]:
+        from attentio.data.clean import split_keys
+
+        return split_keys(lines, han=self._han[side])
+
+    def without(self, held: Any) -> Any:
+        """The held-out sentences of which neither the source nor a reference was seen."""
+        from attentio.data.heldout import HeldOut
+
+        if not self._known:
+            return held
+        sources = self._keys_of(0, held.sources)
+        kept = [
+            i
+            for i, lines in enumerate(held.references)
+            if sources[i] not in self._keys[0] and self._keys[1].isdisjoint(self._keys_of(1, lines))
+        ]
+        return HeldOut(held.name, [held.sources[i] for i in kept], [held.references[i] for i in kept])
+
+
+def _train(config: dict[str, Any], run: str, data: str, answer: str) -> dict[str, Any]:
+    """Trains as `attentio train` does, on the data that was prepared, and says how it went."""
+    from attentio.cli.train import run_training
+    from attentio.config import dump_config, parse_config
+    from attentio.run import Run
+
+    settings = parse_config(config, where=run)
+    place = Run(Path(run))
+    if not (place.checkpoints.exists() or place.model.exists()):
+        place.folder.mkdir(parents=True, exist_ok=True)
+        place.config.write_text(dump_config(settings), encoding="utf-8")
+        _share(Path(data), place.data)
+    summary = run_training(settings, place.folder, quiet=True)
+    before = (read_json(Path(answer)) or {}).get("answer", {}).get("memory_bytes", 0)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {**summary, "memory_bytes": max(before, largest)}
+
+
+def _share(data: Path, place: Path) -> None:
+    """Puts prepared data into a run folder without a second copy, where the disk allows."""
+    if place.exists():
+        return
+    partial = place.with_name(f"{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+    shutil.copytree(data, partial, copy_function=link)
+    partial.rename(place)
+
+
+def _evaluate(
+    run: str,
+    tests: str,
+    beam: int,
+    length_penalty: float,
+    sentences: list[str],
+    maps: str,
+    device: str,
+    own: bool,
+    key: str,
+) -> dict[str, Any]:
+    """Translations, alignment error, focus of attention, speed and maps of one trained model.
+
+    own: whether the test sets are those that the run itself holds out, with word links where they are known. key: what
+    this answers, which the answer repeats.
+    """
+    from attentio.cli.links import LinkScorer, held_out_sentences
+    from attentio.data.prepare import PreparedData
+    from attentio.evaluate.focus import focus
+    from attentio.run import Run
+    from attentio.search.batched import SearchConfig
+    from attentio.translator import Translator
+
+    translator = Translator.load(run, device=device)
+    sets = json.loads(Path(tests).read_text(encoding="utf-8"))["tests"]
+    sources: list[str] = [source for held in sets for source in held["sources"]]
+    greedy, per_second = _timed(translator, sources)
+    found = greedy if beam == 1 else translator.translate(sources, SearchConfig(beam, length_penalty))
+    texts = iter([translation.text for translation in found])
+    links = PreparedData.load(Run(Path(run)).data).links if own else {}
+    results: dict[str, Any] = {}
+    for held in sets:
+        every = -(-len(held["sources"]) // FOCUS_PAIRS)
+        chosen = held["sources"][::every], [lines[0] for lines in held["references"][::every]]
+        traces = translator.align(*chosen)
+        results[held["name"]] = {
+            "translations": [next(texts) for _ in held["sources"]],
+            "focus": focus(trace.words().matrix() for trace in traces).as_dict(),
+            "error_rate": None,
+        }
+        if held["name"] in links:
+            scored = LinkScorer(translator).score(held_out_sentences(links[held["name"]]))
+            results[held["name"]]["error_rate"] = scored["error_rate"]
+    shutil.rmtree(maps, ignore_errors=True)
+    Path(maps).mkdir(parents=True)
+    for number, translation in enumerate(
+        translator.translate(sentences, SearchConfig(beam, length_penalty), trace=True)
+    ):
+        if translation.trace is not None:
+            translation.trace.words().save(Path(maps) / f"{number}.json")
+    return {
+        "key": key,
+        "parameters": translator.trained.model.num_parameters(),
+        "sentences_per_second": per_second,
+        "tests": results,
+    }
+
+
+def _timed(translator: Any, sources: Sequence[str]) -> tuple[list[Any], float]:
+    """Greedy translations, and how many a second: the median of three passes, or of one that takes long enough."""
+    translator.translate(sources[:32])  # libraries prepare themselves
+    seconds: list[float] = []
+    while True:
+        started = time.perf_counter()
+        found = translator.translate(sources)
+        seconds.append(time.perf_counter() - started)
+        if len(seconds) == 3 or sum(seconds) > 5:
+            return found, len(sources) / median(seconds)

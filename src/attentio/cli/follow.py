@@ -1,0 +1,125 @@
+"""How far a comparison is: what the log of a training says, while it is written and afterwards."""
+
+import json
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from attentio.cli.progress import Display
+    from attentio.config import RunConfig
+    from attentio.evaluate.compare import Point
+
+
+class TrainingLog(NamedTuple):
+    """What the log of a run says of its training."""
+
+    steps: int | None
+    seconds: float | None
+    tokens_per_second: float | None
+    curve: "tuple[Point, ...]"
+
+
+def read_log(path: Path) -> TrainingLog:
+    """Reads a run's log.jsonl. What was done again after an interruption counts once; a broken line is passed over.
+
+    tokens_per_second: the median of the running speed of the updates, without evaluations; where there is none, target
+    tokens by all seconds.
+    """
+    from attentio.evaluate.compare import Point
+
+    events = list(_events(path.read_text(encoding="utf-8") if path.exists() else ""))
+    steps = {event["step"]: event for event in events if event["event"] == "step"}
+    points = {
+        event["step"]: Point(round(event["seconds"], 3), event["step"], event["dev_chrf"])
+        for event in events
+        if event["event"] == "evaluation"
+    }
+    last = next((event for event in reversed(events) if "step" in event), None)
+    if last is None:
+        return TrainingLog(None, None, None, ())
+    speeds = [event["tokens_per_second"] for event in steps.values()]
+    speed = float(median(speeds)) if speeds else last["target_tokens"] / last["seconds"]
+    curve = tuple(points[step] for step in sorted(points))
+    return TrainingLog(last["step"], round(last["seconds"], 3), speed, curve)
+
+
+def _events(text: str) -> "list[dict[str, Any]]":
+    found: list[dict[str, Any]] = []
+    for line in text.split("\n"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            found.append(event)
+    return found
+
+
+class Clock:
+    """How far all trainings are, and how long the rest will take."""
+
+    def __init__(self, total: int, seconds_each: float | None) -> None:
+        self.total = total
+        self._each = seconds_each
+        self._took: list[float] = []
+        self.number, self._began = 0, time.monotonic()
+
+    def next(self, number: int) -> None:
+        """Training `number` (from 0) begins."""
+        now = time.monotonic()
+        if number > 0 and now - self._began > 1.0:  # what was done before took no time, and says nothing
+            self._took.append(now - self._began)
+        self.number, self._began = number, now
+
+    def place(self, share: float) -> tuple[str, float]:
+        """What is left, in words, and the share of all that is done, when `share` of this training is."""
+        elapsed = time.monotonic() - self._began
+        each = sum(self._took) / len(self._took) if self._took else self._each
+        if each is None and share > 0.02:
+            each = elapsed / share
+        done = (self.number + share) / self.total
+        if each is None:
+            return "?", done
+        left = int(each * (self.total - self.number - 1) + max(0.0, each - elapsed))
+        hours, minutes, seconds = left // 3600, left // 60 % 60, left % 60
+        return (f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"), done
+
+
+class Watch:
+    """Follows the log of one training, and tells the display."""
+
+    def __init__(self, log: Path, config: "RunConfig", shown: "Display", clock: Clock, name: str, seed: int) -> None:
+        self._log, self._config, self._shown, self._clock = log, config, shown, clock
+        self._name, self._seed = name, seed
+        self._offset = 0
+        self._last: dict[str, Any] = {}
+
+    def __call__(self) -> None:
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._offset)
+                new = file.read()
+            whole = new[: new.rfind(b"\n") + 1]
+            self._offset += len(whole)
+            for event in _events(whole.decode("utf-8", "replace")):
+                self._last |= {key: value for key, value in event.items() if value is not None}
+        left, done = self._clock.place(self._share())
+        facts = {
+            "training": f"{self._clock.number + 1}/{self._clock.total}",
+            "cell": self._name,
+            "seed": str(self._seed),
+            "step": f"{self._last.get('step', 0):,}",
+            "dev chrF": f"{self._last['dev_chrf']:.1f}" if "dev_chrf" in self._last else "-",
+            "left in all": left,
+        }
+        self._shown.show(facts, min(1.0, done))
+
+    def _share(self) -> float:
+        settings = self._config.train
+        if settings.max_seconds is not None:
+            return min(1.0, self._last.get("seconds", 0.0) / settings.max_seconds)
+        if settings.max_steps is not None:
+            return min(1.0, self._last.get("step", 0) / settings.max_steps)
+        return min(1.0, self._last.get("epoch", 0.0) / settings.epochs)

@@ -1,0 +1,467 @@
+"""Filling a comparison: what is not there yet is prepared, trained and evaluated; then all is compared.
+
+Here is the order of things; the work itself is done by processes of their own (`bench`).
+"""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from attentio.errors import AttentioError, DataError, UsageError
+
+if TYPE_CHECKING:
+    from attentio.cli.bench import Bench, Workers
+    from attentio.cli.grid import GridCell
+    from attentio.cli.progress import Display
+    from attentio.config import RunConfig
+    from attentio.evaluate.compare import CellRuns, Comparison, Measured
+    from attentio.view.report import SentenceMaps
+
+# Ours, so that a report shows no sentence of the user's unless asked to; short, and understood at a glance.
+SENTENCES = {
+    "en": ("I love you.", "Where is my book?", "My sister bought two books yesterday."),
+    "zh": ("我爱你。", "我的书在哪里？", "我姐姐昨天买了两本书。"),
+}
+
+
+class ReportOptions(NamedTuple):
+    """What is measured of trained models, and how it is told; it may differ from one command to the next."""
+
+    baseline: str | None
+    beam: int
+    length_penalty: float
+    resamples: int
+    sentences: list[str] | None
+    test_sentences: int
+    device: str
+
+
+@dataclass
+class Outcome:
+    """A comparison with what surrounds it. status: the exit status, that of the first failure."""
+
+    comparison: "Comparison"
+    axes: Sequence[str]
+    facts: dict[str, str]
+    maps: "list[SentenceMaps]"
+    notes: list[str] = field(default_factory=list[str])
+    status: int = 0
+
+
+@contextmanager
+def _interruptible(*, quiet: bool) -> "Generator[tuple[Display, Callable[[], bool]]]":
+    """Where to tell how it goes, and whether to stop; when that was asked for, ends with the status that says so."""
+    from attentio.cli.bench import Stopped
+    from attentio.cli.progress import display
+    from attentio.cli.train import StopRequest
+
+    with StopRequest() as stop:
+        try:
+            with closing(display(quiet=quiet)) as shown:
+                yield shown, stop.requested
+        except Stopped:
+            sys.stderr.write("stopped; the same command again goes on exactly here\n")
+            raise typer.Exit(128 + int(stop.signal or 0)) from None
+
+
+@dataclass
+class _Taken:
+    """What was measured so far, by name of cell; where the maps of each seed are; and what went wrong."""
+
+    measured: "dict[str, list[Measured]]"
+    maps: dict[str, dict[int, Path]]
+    errors: list[AttentioError] = field(default_factory=list[AttentioError])
+
+    @classmethod
+    def nothing(cls, names: Sequence[str]) -> "_Taken":
+        return cls({name: [] for name in names}, {name: {} for name in names})
+
+    def failed(self, name: str, seed: int, run: Path, error: AttentioError) -> None:
+        from attentio.evaluate.compare import Measured
+
+        self.errors.append(error)
+        self.measured[name].append(Measured(seed, str(run), failure=str(error)))
+
+
+@dataclass(frozen=True)
+class _Assessor:
+    """Evaluates trained models on the shared test sets, each once."""
+
+    bench: "Bench"
+    workers: "Workers"
+    options: ReportOptions
+    sentences: list[str]
+
+    def __call__(self, run: Path, answer: Path, maps: Path, device: str, *, own: bool) -> dict[str, Any]:
+        """What is measured of a run; taken from `answer` if the same was measured of the same model before.
+
+        own: whether the test sets are the run's own, with the word links it holds out.
+        """
+        from attentio import __version__
+        from attentio.cli.bench import digest, read_json
+
+        arguments = {
+            "run": str(run),
+            "tests": str(self.bench.tests),
+            "beam": self.options.beam,
+            "length_penalty": self.options.length_penalty,
+            "sentences": self.sentences,
+            "maps": str(maps),
+            "device": device,
+            "own": own,
+        }
+        model = read_json(run / "model" / "manifest.json")
+        key = digest([arguments, __version__, model, read_json(self.bench.tests)])
+        found = (read_json(answer) or {}).get("answer")
+        if found and found["key"] == key:
+            return found
+        return self.workers.do("evaluate", {**arguments, "key": key}, answer)
+
+
+def compare_grid(
+    cells: "list[GridCell]",
+    num_seeds: int,
+    budget: str | None,
+    out: Path,
+    options: ReportOptions,
+    *,
+    quiet: bool,
+) -> Outcome:
+    """Trains and evaluates what is not done yet, and compares."""
+    from attentio.cli.bench import Bench, Workers
+    from attentio.cli.grid import flat, what_else
+    from attentio.evaluate.compare import CellRuns
+
+    names = {cell.name: [cell.folder, cell.name.replace(" ", "")] for cell in cells}
+    axes = {key: list(dict.fromkeys(cell.values[key] for cell in cells)) for key in cells[0].values}
+    baseline = _named(options.baseline, names)
+    first = cells[0].config.train.seed
+    seeds = list(range(first, first + num_seeds))
+    bench = Bench(out)
+    with _interruptible(quiet=quiet) as (shown, requested):
+        with TemporaryDirectory(prefix="attentio-") as folder:
+            check = {"axes": axes, "configs": [cell.config.model_dump(mode="json") for cell in cells]}
+            Workers(requested).do("check", check, Path(folder) / "check.json")
+        with bench.claimed(shown.line) as lock:
+            workers = Workers(requested, (lock,))
+            _claim_plan(bench, cells, seeds)
+            data, failures = _prepare(bench, workers, cells, shown)
+            usable = list(dict.fromkeys(str(data[cell.name]) for cell in cells if cell.name not in failures))
+            about = _gather(bench, workers, folders=usable)
+            assess = _Assessor(bench, workers, options, _sentences(options, about["source_language"], bench.tests))
+            taken = _Taken.nothing(list(names))
+            _fill(cells, seeds, data, failures, assess, taken, shown)
+    settings = {cell.name: flat(cell.config) for cell in cells}
+    runs = [
+        CellRuns(
+            name=cell.name,
+            settings=dict(cell.values),
+            runs=taken.measured[cell.name],
+            also_differs=what_else(settings[cell.name], settings[baseline], list(axes)),
+        )
+        for cell in cells
+    ]
+    facts = _facts(about, options) | {
+        "Budget": f"{budget} for each training" if budget else "the epochs of the settings, for each training",
+        "Seeds": f"{num_seeds} for each cell",
+    }
+    return _outcome(runs, list(axes), baseline, assess, taken, facts)
+
+
+def _fill(
+    cells: "list[GridCell]",
+    seeds: Sequence[int],
+    data: Mapping[str, Path],
+    failures: "Mapping[str, AttentioError]",
+    assess: _Assessor,
+    taken: _Taken,
+    shown: "Display",
+) -> None:
+    """Trains and evaluates all cells with the first seed, then with the next: an early look shows every cell."""
+    from attentio.cli.bench import JobError
+    from attentio.cli.follow import Clock, Watch
+
+    todo = [(cell, seed) for seed in seeds for cell in cells]
+    clock = Clock(len(todo), cells[0].config.train.max_seconds)
+    for number, (cell, seed) in enumerate(todo):
+        run = assess.bench.run(cell.folder, seed)
+        maps = taken.maps[cell.name][seed] = assess.bench.result(cell.folder, seed, "maps")
+        place = f"{number + 1}/{len(todo)}  {cell.name}, seed {seed}"
+        clock.next(number)
+        try:
+            if cell.name in failures:
+                raise failures[cell.name]
+            train = cell.config.train.model_copy(update={"seed": seed})
+            config = cell.config.model_copy(update={"train": train})
+            watch = Watch(run / "log.jsonl", config, shown, clock, cell.name, seed)
+            answer = assess.bench.result(cell.folder, seed, "training.json")
+            memory = _trained(assess.workers, config, run, data[cell.name], answer, watch)
+            answer = assess.bench.result(cell.folder, seed, "evaluation.json")
+            measured = _measured(seed, run, assess(run, answer, maps, train.device, own=True), memory)
+        except JobError as error:
+            taken.failed(cell.name, seed, run, error)
+            shown.line(f"{place} failed: {error}")
+        else:
+            taken.measured[cell.name].append(measured)
+            shown.line(f"{place}: {_in_short(measured)}")
+
+
+def compare_runs(
+    folders: list[Path], vary: Sequence[str], out: Path, on: Path | None, options: ReportOptions, *, quiet: bool
+) -> Outcome:
+    """Evaluates existing runs on the same sentences, and compares."""
+    from attentio.cli.bench import Bench, JobError, Workers, digest
+    from attentio.cli.grid import flat, grouped, varied, what_else
+    from attentio.cli.grid import shown as written
+    from attentio.evaluate.compare import CellRuns
+
+    if valued := [text for text in vary if "=" in text]:
+        hint = "Name the setting alone, as in --vary attention.score."
+        raise UsageError(f"cannot vary {valued[0]}: these runs are trained.", hint=hint)
+    if len({folder.resolve() for folder in folders}) < 2:
+        raise UsageError("one run alone is no comparison.", hint="Give two run folders or more.")
+    configs = [_config_of(folder) for folder in folders]
+    groups = grouped(configs)
+    if len(groups) < 2:
+        raise UsageError("these runs differ in nothing but their seed.", hint="Give runs with different settings.")
+    settings = [flat(configs[group[0]]) for group in groups]
+    axes = varied(settings, vary)
+    values = [", ".join(written(row.get(key)) for key in axes) for row in settings]
+    names = {
+        value if values.count(value) == 1 else f"{value} ({folders[group[0]]})": [str(folders[i]) for i in group]
+        for value, group in zip(values, groups, strict=True)
+    }
+    baseline = _named(options.baseline, names)
+    bench = Bench(out)
+    taken = _Taken.nothing(list(names))
+    with _interruptible(quiet=quiet) as (shown, requested), bench.claimed(shown.line) as lock:
+        _claim_runs(bench, folders)
+        workers = Workers(requested, (lock,))
+        about = _gather(bench, workers, runs=[str(folder) for folder in folders], on=None if on is None else str(on))
+        assess = _Assessor(bench, workers, options, _sentences(options, about["source_language"], bench.tests))
+        todo = [(name, i) for name, group in zip(names, groups, strict=True) for i in group]
+        for number, (name, i) in enumerate(todo):
+            shown.show({"evaluating": name, "run": str(folders[i])}, number / len(todo))
+            seed, place = configs[i].train.seed, f"run-{digest(str(folders[i].resolve()))}"
+            maps = taken.maps[name][seed] = bench.result(place, seed, "maps")
+            answer = bench.result(place, seed, "evaluation.json")
+            try:
+                found = assess(folders[i], answer, maps, options.device, own=on is None)
+                taken.measured[name].append(_measured(seed, folders[i], found, None))
+            except JobError as error:
+                taken.failed(name, seed, folders[i], error)
+                shown.line(f"{folders[i]} failed: {error}")
+    of_baseline = settings[list(names).index(baseline)]
+    runs = [
+        CellRuns(name, {key: row.get(key) for key in axes}, taken.measured[name], what_else(row, of_baseline, axes))
+        for name, row in zip(names, settings, strict=True)
+    ]
+    facts = _facts(about, options) | {"Runs": f"{len(folders)}, trained before"}
+    if on is not None:
+        facts["Tested on"] = on.name
+    return _outcome(runs, axes, baseline, assess, taken, facts)
+
+
+def _config_of(folder: Path) -> "RunConfig":
+    from attentio.config import load_config
+
+    if not (folder / "config.toml").exists():
+        hint = "Give the whole run folder, as `attentio train` made it."
+        raise DataError(f"{folder} has no config.toml.", hint=hint, file=folder)
+    return load_config(folder / "config.toml")
+
+
+def _named(asked: str | None, names: Mapping[str, Sequence[str]]) -> str:
+    """The name of the baseline cell: asked for by its name or another it goes by, else the first."""
+    if asked is None:
+        return next(iter(names))
+    for name, others in names.items():
+        if asked == name or asked.rstrip("/") in others:
+            return name
+    raise UsageError(f"no cell {asked!r} for a baseline.", hint=f"There are: {'; '.join(names)}.")
+
+
+def _claim_plan(bench: "Bench", cells: "list[GridCell]", seeds: list[int]) -> None:
+    """Writes down what is compared. Cells and seeds may be added to what stands there; anything else is refused.
+
+    A plan of which nothing was trained yet binds nobody.
+    """
+    from attentio import __version__
+    from attentio.cli.bench import SCHEMA, read_json, write_json
+    from attentio.cli.train import differences
+    from attentio.config import parse_config
+
+    plan = {cell.name: cell.config for cell in cells}
+    before: dict[str, Any] = read_json(bench.plan) or {}
+    if "runs" not in before and not (bench.folder / "runs").exists():
+        shutil.rmtree(bench.folder / "data", ignore_errors=True)
+        before = {"cells": {}, "seeds": []}
+    hint = "Choose another --out."
+    if "runs" in before:
+        raise UsageError(f"{bench.folder} holds a comparison of run folders.", hint=hint)
+    for name, settings in before["cells"].items():
+        if name in plan:
+            held = parse_config(settings, where=str(bench.plan))
+            if changed := differences(held.model_dump(), plan[name].model_dump()):
+                raise UsageError(f"{bench.folder} holds another grid ({'; '.join(changed)}).", hint=hint)
+    if gone := [name for name in before["cells"] if name not in plan]:
+        raise UsageError(
+            f"{bench.folder} holds another grid, with the cell {gone[0]}.",
+            hint="Vary that, too, or choose another --out.",
+        )
+    if more := sorted(set(before["seeds"]) - set(seeds)):
+        raise UsageError(
+            f"{bench.folder} holds another grid, with seed {', '.join(map(str, more))}.",
+            hint=f"Give --seeds {len(set(before['seeds']) | set(seeds))}, or choose another --out.",
+        )
+    written = {name: config.model_dump(mode="json") for name, config in plan.items()}
+    write_json(bench.plan, {"schema": SCHEMA, "version": __version__, "seeds": seeds, "cells": written})
+
+
+def _claim_runs(bench: "Bench", folders: list[Path]) -> None:
+    from attentio import __version__
+    from attentio.cli.bench import SCHEMA, read_json, write_json
+
+    if "cells" in (read_json(bench.plan) or {}):
+        raise UsageError(f"{bench.folder} holds a grid.", hint="Choose another --out.")
+    write_json(bench.plan, {"schema": SCHEMA, "version": __version__, "runs": [str(folder) for folder in folders]})
+
+
+def _prepare(
+    bench: "Bench", workers: "Workers", cells: "list[GridCell]", shown: "Display"
+) -> "tuple[dict[str, Path], dict[str, AttentioError]]":
+    """Prepares each distinct data once: its folder by cell, and why it cannot be had by cell.
+
+    Raises the first reason when none can be had.
+    """
+    from attentio.cli.bench import JobError, digest
+
+    shown.show({"preparing": "the data"}, 0.0)
+    keys = {cell.name: digest(cell.config.data.model_dump(mode="json")) for cell in cells}
+    configs = {keys[cell.name]: cell.config.model_dump(mode="json") for cell in cells}
+    folders = {key: str(bench.data(key)) for key in configs}
+    answer = bench.folder / "results" / "prepared.json"
+    errors: dict[str, Any] = workers.do("prepare", {"configs": configs, "folders": folders}, answer)
+    if len(errors) == len(configs):
+        raise JobError(next(iter(errors.values())))
+    failures: dict[str, AttentioError] = {name: JobError(errors[key]) for name, key in keys.items() if key in errors}
+    return {name: bench.data(key) for name, key in keys.items()}, failures
+
+
+def _gather(
+    bench: "Bench", workers: "Workers", *, folders: Sequence[str] = (), runs: Sequence[str] = (), on: str | None = None
+) -> dict[str, Any]:
+    """Makes the test sets that all share, and says what they are."""
+    arguments = {"folders": folders, "runs": runs, "on": on, "tests": str(bench.tests)}
+    return workers.do("gather", arguments, bench.folder / "results" / "gathered.json")
+
+
+def _sentences(options: ReportOptions, language: str | None, tests: Path) -> list[str]:
+    """Whose maps are shown: those asked for, else our own in the source language; and test sentences if asked for."""
+    from attentio.cli.bench import read_json
+    from attentio.data.script import base_language
+
+    ours = SENTENCES.get(base_language(language) or "", ())
+    wanted = list(options.sentences or (() if options.test_sentences else ours))
+    sources = [source for held in read_json(tests)["tests"] for source in held["sources"]]
+    every = max(1, len(sources) // max(1, options.test_sentences))
+    return list(dict.fromkeys([*wanted, *sources[::every][: options.test_sentences]]))
+
+
+def _trained(
+    workers: "Workers", config: "RunConfig", run: Path, data: Path, answer: Path, watch: Callable[[], None]
+) -> int:
+    """Trains one run to its end, if it is not there yet; the largest memory of its process, in bytes."""
+    from attentio.cli.bench import INTERRUPTED, JobError, read_json
+
+    done = (read_json(answer) or {}).get("answer")
+    if not (done and done["ended"] and (run / "model").exists()):
+        settings = config.model_dump(mode="json")
+        arguments = {"config": settings, "run": str(run), "data": str(data), "answer": str(answer)}
+        done = workers.do("train", arguments, answer, watch=watch)
+    if not done["ended"]:
+        raise JobError(INTERRUPTED)
+    return int(done["memory_bytes"])
+
+
+def _measured(seed: int, run: Path, found: Mapping[str, Any], memory: int | None) -> "Measured":
+    from attentio.cli.follow import read_log
+    from attentio.evaluate.compare import Measured
+    from attentio.evaluate.focus import Focus
+
+    log = read_log(run / "log.jsonl")
+    return Measured(
+        seed=seed,
+        run=str(run),
+        parameters=found["parameters"],
+        steps=log.steps,
+        training_seconds=log.seconds,
+        tokens_per_second=log.tokens_per_second,
+        sentences_per_second=found["sentences_per_second"],
+        memory_bytes=memory,
+        curve=log.curve,
+        focus={name: Focus(**result["focus"]) for name, result in found["tests"].items()},
+        error_rate={
+            name: result["error_rate"] for name, result in found["tests"].items() if result["error_rate"] is not None
+        },
+        translations={name: result["translations"] for name, result in found["tests"].items()},
+    )
+
+
+def _in_short(run: "Measured") -> str:
+    best = f"best dev chrF {max(point.chrf for point in run.curve):.1f}, " if run.curve else ""
+    return f"{best}{run.steps or 0:,} steps, {run.training_seconds or 0:.0f} s"
+
+
+def _facts(about: Mapping[str, Any], options: ReportOptions) -> dict[str, str]:
+    names = ", ".join(Path(name).name for name in about["data"])
+    languages = " to ".join(name or "?" for name in (about["source_language"], about["target_language"]))
+    left_out = about["left_out"]
+    return {
+        "Data": f"{names}: {about['train_pairs']:,} training pairs, {languages}",
+        **({"Left out": f"{left_out:,} test sentences that a run had seen in training"} if left_out else {}),
+        "Search": "greedy" if options.beam == 1 else f"beam {options.beam}, length penalty {options.length_penalty:g}",
+        "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical processors",
+    }
+
+
+def _outcome(
+    runs: "list[CellRuns]", axes: list[str], baseline: str, assess: _Assessor, taken: _Taken, facts: dict[str, str]
+) -> Outcome:
+    """The comparison of what was measured. Raises the first failure when there is nothing else."""
+    from attentio.cli.bench import read_json
+    from attentio.evaluate.compare import ReferenceSet, compare
+    from attentio.trace import AttentionTrace
+    from attentio.view.report import SentenceMaps
+
+    if not any(run.failure is None for cell in runs for run in cell.runs):
+        raise taken.errors[0]
+    tests = read_json(assess.bench.tests)
+    comparison = compare(
+        runs,
+        [ReferenceSet(held["name"], held["references"], tests["language"]) for held in tests["tests"]],
+        baseline=baseline,
+        resamples=assess.options.resamples,
+    )
+    maps: list[SentenceMaps] = []
+    for number, sentence in enumerate(assess.sentences):
+        traces: dict[str, AttentionTrace] = {}
+        for cell in comparison.cells:
+            for run in cell.measured[:1]:
+                path = taken.maps[cell.name][run.seed] / f"{number}.json"
+                if path.exists():
+                    traces[cell.name] = AttentionTrace.load(path)
+        maps.append(SentenceMaps(sentence, traces))
+    notes = [f"{cell.name}, seed {run.seed} failed: {run.failure}" for cell in runs for run in cell.runs if run.failure]
+    if not next(cell for cell in comparison.cells if cell.name == baseline).measured:
+        notes.append(f"the baseline {baseline} has no result, so nothing is tested: name another with --baseline")
+    return Outcome(comparison, axes, facts, maps, notes, taken.errors[0].exit_status if taken.errors else 0)

@@ -1,0 +1,778 @@
+"""The verb `compare`: a grid trained and compared, existing runs compared, resumed, interrupted, and refused."""
+
+import csv
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attentio.cli import bench
+from attentio.cli.follow import Clock, read_log
+from attentio.cli.grid import budget_settings, grouped, read_axes, varied, what_else
+from attentio.config import effective_config, load_config
+from attentio.data.heldout import HeldOut
+from attentio.errors import ResourceError, UsageError
+
+Command = Callable[..., Any]
+Refused = Callable[[Any, int], str]
+
+AXIS = ["--vary", "attention.score=dot,additive"]
+SMALL = [
+    *("-o", "model.embedding_size=8", "-o", "model.hidden_size=8", "-o", "train.evaluate_pairs=2"),
+    *("-o", "data.dev=6", "-o", "data.test=12", "--device", "cpu", "--resamples", "100"),
+]
+BUDGET = ["--budget", "4 steps"]
+WORLD = ["small-world", "-o", "data.small_world_pairs=200"]
+
+
+def in_this_process(
+    _self: bench.Workers,
+    work: str,
+    arguments: Mapping[str, Any],
+    answer: Path,
+    *,
+    watch: Callable[[], None] | None = None,
+) -> Any:
+    """In place of `Workers.do`: the same job without a process of its own, which takes seconds to start."""
+    job = json.loads(json.dumps({"work": work, "arguments": arguments, "answer": str(answer)}))
+    found = bench.done(job)
+    bench.write_json(answer, found)
+    if watch is not None:
+        watch()
+    return bench.answer_of(found)
+
+
+@pytest.fixture(autouse=True)
+def one_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(bench.Workers, "do", in_this_process)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two scores with two seeds each, four updates, on the small world. Not to be changed."""
+    from attentio.cli import main
+
+    folder = tmp_path_factory.mktemp("grid") / "bench"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.Workers, "do", in_this_process)
+        patch.setattr(
+            sys,
+            "argv",
+            ["attentio", "compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", "2", "--out", str(folder), "-q"],
+        )
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+    return folder
+
+
+@pytest.fixture
+def copy(grid: Path, tmp_path: Path) -> Path:
+    """The grid, to be changed."""
+    return Path(shutil.copytree(grid, tmp_path / "bench"))
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The run folders that are trained from here on."""
+    train = sys.modules["attentio.cli.train"]
+    run_training, seen = train.run_training, list[str]()
+
+    def noted(config: Any, out: Path, **options: Any) -> dict[str, Any]:
+        seen.append("/".join(out.parts[-2:]))
+        return run_training(config, out, **options)
+
+    monkeypatch.setattr(train, "run_training", noted)
+    return seen
+
+
+def compared(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+
+
+def held_out_of(run: Path) -> list[HeldOut]:
+    return [HeldOut.load(path) for path in sorted((run / "data").glob("test*.tsv"))]
+
+
+# A grid
+
+
+def test_what_a_comparison_leaves(grid: Path) -> None:
+    assert sorted(path.name for path in grid.iterdir()) == [
+        *(".lock", "bench.json", "compare.csv", "compare.html", "compare.json", "data", "results", "runs")
+    ]
+    runs = sorted(str(path.relative_to(grid)) for path in (grid / "runs").glob("*/*"))
+    assert runs == [f"runs/attention.score={score}/seed-{seed}" for score in ("additive", "dot") for seed in (1, 2)]
+    for run in runs:
+        assert sorted(path.name for path in (grid / run).iterdir()) == [
+            *("checkpoints", "config.toml", "data", "log.jsonl", "model")
+        ]
+    shown = compared(grid)
+    assert (shown["schema"], shown["baseline"], shown["axes"]) == (1, "dot", ["attention.score"])
+    assert [cell["name"] for cell in shown["cells"]] == ["dot", "additive"]
+    for cell in shown["cells"]:
+        assert [run["seed"] for run in cell["runs"]] == [1, 2]
+        assert cell["steps"]["mean"] == 4
+        assert cell["memory_bytes"]["mean"] > 50e6
+        assert cell["sentences_per_second"]["mean"] > 0
+        assert cell["tokens_per_second"]["mean"] > 0
+        (result,) = cell["tests"].values()
+        assert 0 <= result["error_rate"]["mean"] <= 1  # the small world knows its links
+        assert result["entropy"]["mean"] > 0
+        assert len(cell["runs"][0]["curve"]) == 1
+    parameters = [cell["parameters"]["mean"] for cell in shown["cells"]]
+    assert parameters[1] > parameters[0]  # additive has matrices of its own
+
+
+def test_the_scores_are_those_of_evaluate(attentio: Command, grid: Path) -> None:
+    """The same run, evaluated by the other verb."""
+    for cell in compared(grid)["cells"]:
+        for place, run in enumerate(cell["runs"]):
+            shown = json.loads(attentio("evaluate", run["run"], "--json", "--resamples", 0).out)
+            (mine,), (theirs,) = cell["tests"].values(), shown["tests"].values()
+            assert mine["scores"]["BLEU"]["by_seed"][place] == pytest.approx(theirs["bleu"]["value"])
+            assert mine["scores"]["chrF2"]["by_seed"][place] == pytest.approx(theirs["chrf"]["value"])
+
+
+def test_the_alignment_error_is_that_of_evaluate(attentio: Command, grid: Path) -> None:
+    cell = compared(grid)["cells"][1]
+    rates = [
+        json.loads(attentio("evaluate", run["run"], "--json", "--resamples", 0).out)["tests"]["test"]["alignment"]
+        for run in cell["runs"]
+    ]
+    assert cell["tests"]["test"]["error_rate"]["mean"] == pytest.approx(sum(r["error_rate"] for r in rates) / 2)
+
+
+def test_all_are_tested_on_the_same_sentences_which_none_has_seen(grid: Path) -> None:
+    from attentio.data.prepare import PreparedData
+
+    runs = sorted((grid / "runs").glob("*/*"))
+    assert [load_config(run / "config.toml").train.seed for run in runs] == [1, 2, 1, 2]
+    assert {load_config(run / "config.toml").data.split_seed for run in runs} == {1}
+    held = [held_out_of(run) for run in runs]
+    assert all(tests == held[0] for tests in held)
+    assert len(held[0][0].sources) > 8
+    data = PreparedData.load(runs[0] / "data")
+    assert data.report.leak is not None
+    assert data.report.leak.either == 0
+    assert (runs[0] / "data" / "test.tsv").samefile(next((grid / "data").iterdir()) / "test.tsv")  # no second copy
+
+
+def test_seeds_differ_in_their_weights(grid: Path) -> None:
+    weights = {(run / "model" / "model.safetensors").read_bytes() for run in (grid / "runs").glob("*/*")}
+    assert len(weights) == 4
+
+
+def test_the_same_command_again_trains_nothing_and_says_the_same(
+    attentio: Command, copy: Path, trainings: list[str]
+) -> None:
+    before = compared(copy)
+    outcome = attentio("compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "--json")
+    assert outcome.status == 0
+    assert trainings == []
+    moved = json.loads(outcome.out.replace(str(copy), "B"))
+    wanted = json.loads(json.dumps(before).replace(before["cells"][0]["runs"][0]["run"].split("/runs/")[0], "B"))
+    for cell in (*moved["cells"], *wanted["cells"]):  # measured anew, as the folder has moved
+        del cell["sentences_per_second"]
+        for run in cell["runs"]:
+            del run["sentences_per_second"]
+    assert moved == wanted
+    again = attentio("compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "--json")
+    assert again.out == outcome.out
+
+
+def test_streams(attentio: Command, copy: Path) -> None:
+    arguments = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy]
+    plain = attentio(*arguments)
+    assert "additive against dot, " in plain.out
+    assert max(map(len, plain.lines)) <= 100
+    assert "4/4  additive, seed 2: " in plain.err
+    assert f"report {copy / 'compare.html'}" in plain.err
+    quiet = attentio(*arguments, "--quiet", "--json")
+    assert quiet.err == ""
+    assert json.loads(quiet.out) == compared(copy)
+    wide = attentio(*arguments, "--wide", "--quiet")
+    assert "monotonicity" in wide.out
+    assert "monotonicity" not in plain.out
+
+
+def test_the_csv_says_what_the_json_says(grid: Path) -> None:
+    with (grid / "compare.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["attention.score"] for row in rows] == ["dot", "additive"]
+    for row, cell in zip(rows, compared(grid)["cells"], strict=True):
+        result = cell["tests"]["test"]
+        assert float(row["chrF2"]) == result["scores"]["chrF2"]["value"]
+        assert float(row["BLEU_high"]) == result["scores"]["BLEU"]["high"]
+        assert float(row["error_rate"]) == result["error_rate"]["mean"]
+        assert float(row["parameters"]) == cell["parameters"]["mean"]
+    assert rows[0]["chrF2_difference"] == ""
+    assert float(rows[1]["chrF2_difference_corrected"]) > 0
+
+
+def test_no_sentence_of_the_corpus_is_in_what_is_shown(attentio: Command, copy: Path) -> None:
+    sources = [source for source in held_out_of(next((copy / "runs").glob("*/*")))[0].sources if len(source) > 20]
+    assert len(sources) > 5
+    for name in ("compare.html", "compare.json", "compare.csv"):
+        text = (copy / name).read_text(encoding="utf-8")
+        assert not any(source in text for source in sources)
+    assert "I love you." in (copy / "compare.html").read_text(encoding="utf-8")
+    again = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q"]
+    assert attentio(*again, "--test-sentences", 3).status == 0
+    text = (copy / "compare.html").read_text(encoding="utf-8")
+    assert text.count('<h3 id="sentence-') == 3
+    assert "I love you." not in text
+    assert attentio(*again, "--sentence", "The cat is sleeping.", "--sentence", "Yes.").status == 0
+    text = (copy / "compare.html").read_text(encoding="utf-8")
+    assert text.count('<h3 id="sentence-') == 2
+    assert "The cat is sleeping." in text
+
+
+def test_another_search_or_baseline_trains_nothing(attentio: Command, copy: Path, trainings: list[str]) -> None:
+    again = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q", "--json"]
+    shown = json.loads(attentio(*again, "--beam", 3, "--baseline", "additive").out)
+    assert trainings == []
+    assert shown["baseline"] == "additive"
+    assert shown["facts"]["Search"].startswith("beam 3")
+    assert list(shown["cells"][0]["tests"]["test"]["differences"]) == ["BLEU", "chrF2"]
+    assert shown["cells"][1]["tests"]["test"]["differences"] == {}
+
+
+def test_seeds_and_cells_may_be_added(attentio: Command, copy: Path, trainings: list[str]) -> None:
+    axis = ["--vary", "attention.score=dot,additive,bilinear"]
+    outcome = attentio("compare", *WORLD, *axis, *SMALL, *BUDGET, "--seeds", 3, "--out", copy, "-q", "--json")
+    assert outcome.status == 0
+    assert sorted(trainings) == [
+        *("attention.score=additive/seed-3", "attention.score=bilinear/seed-1", "attention.score=bilinear/seed-2"),
+        *("attention.score=bilinear/seed-3", "attention.score=dot/seed-3"),
+    ]
+    assert [len(cell["runs"]) for cell in json.loads(outcome.out)["cells"]] == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--budget", "5 steps"], "train.max_steps was 4, now 5"),
+        ([*BUDGET, "-o", "model.dropout=0.5"], "model.dropout was 0.3, now 0.5"),
+        ([*BUDGET, "--seeds", "1"], "another grid, with seed 2"),
+        ([*BUDGET, "--vary", "attention.num_heads=1,2"], "another grid, with the cell dot"),
+    ],
+)
+def test_another_grid_is_refused(
+    attentio: Command, refused: Refused, copy: Path, trainings: list[str], change: list[str], words: str
+) -> None:
+    before = compared(copy)
+    line = refused(attentio("compare", *WORLD, *AXIS, *SMALL, "--seeds", 2, *change, "--out", copy, "-q"), 2)
+    assert words in line
+    assert "another --out" in line
+    assert trainings == []
+    assert compared(copy) == before
+
+
+def test_changed_data_is_noticed(attentio: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
+    arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b", "-q"]
+    assert attentio(*arguments).status == 0
+    with pairs.open("a", encoding="utf-8") as file:
+        file.write("One more.\t再来一个。\n")
+    assert "changed since the comparison began" in refused(attentio(*arguments), 3)
+
+
+def test_a_preset_and_several_axes(attentio: Command, pairs: Path, tmp_path: Path) -> None:
+    outcome = attentio(
+        *("compare", pairs, "--vary", "preset=rnn-tiny,notebook", "--vary", "attention.window=full,local-p"),
+        *(*SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b", "-q", "--json", "--baseline", "notebook,full"),
+    )
+    assert outcome.status == 0
+    shown = json.loads(outcome.out)
+    names = ["rnn-tiny, full", "rnn-tiny, local-p", "notebook, full", "notebook, local-p"]
+    assert [cell["name"] for cell in shown["cells"]] == names
+    assert shown["baseline"] == "notebook, full"
+    assert "attention.score = bilinear, not dot" in shown["cells"][0]["also_differs"]
+    assert shown["cells"][3]["also_differs"] == []
+    assert (shown["comparisons"], shown["cells"][0]["settings"]["preset"]) == (6, "rnn-tiny")
+
+
+def test_a_time_is_a_budget(attentio: Command, pairs: Path, tmp_path: Path) -> None:
+    arguments = ["--budget", "1s", "--seeds", 1, "--out", tmp_path / "b", "-q", "--json"]
+    shown = json.loads(attentio("compare", pairs, *AXIS, *SMALL, *arguments).out)
+    for cell in shown["cells"]:
+        assert cell["training_seconds"]["mean"] >= 0.5
+        config = load_config(Path(cell["runs"][0]["run"]) / "config.toml").train
+        assert (config.max_seconds, config.max_steps, config.patience) == (1.0, None, 0)
+
+
+# Failures
+
+
+def test_an_impossible_cell_fails_alone(attentio: Command, pairs: Path, tmp_path: Path) -> None:
+    arguments = ["--vary", "attention.num_heads=1,3,2", *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b"]
+    outcome = attentio("compare", pairs, *arguments, "--json")
+    assert outcome.status == 2
+    assert "3, seed 1 failed: " in outcome.err
+    assert "divisible by attention.num_heads = 3" in outcome.err
+    assert "Traceback" not in outcome.err
+    one, three, two = json.loads(outcome.out)["cells"]
+    assert one["tests"]
+    assert two["tests"]["test"]["differences"]
+    assert (three["tests"], three["parameters"]) == ({}, None)
+    assert "num_heads = 3" in three["runs"][0]["failure"]
+    assert "num_heads = 3" in (tmp_path / "b" / "compare.html").read_text(encoding="utf-8")
+    with (tmp_path / "b" / "compare.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["failed"] for row in csv.DictReader(file)] == ["0", "1", "0"]
+    outcome = attentio("compare", pairs, *arguments, "--baseline", "3", "-q")
+    assert "the baseline 3 has no result, so nothing is tested" in outcome.err
+    assert "Δ chrF2" not in outcome.out
+
+
+def injected(monkeypatch: pytest.MonkeyPatch, error: Exception, *, at: int) -> None:
+    """Training number `at` (from 1) fails with `error`."""
+    train = sys.modules["attentio.cli.train"]
+    run_training, calls = train.run_training, iter(range(1, 100))
+
+    def failing(*arguments: Any, **options: Any) -> dict[str, Any]:
+        if next(calls) == at:
+            raise error
+        return run_training(*arguments, **options)
+
+    monkeypatch.setattr(train, "run_training", failing)
+
+
+def test_out_of_memory_in_one_training(
+    attentio: Command, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One seed of a cell is lost, the other is reported; the same command again mends it."""
+    arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", tmp_path / "b", "--json"]
+    with monkeypatch.context() as patch:
+        injected(patch, ResourceError("out of memory on cpu.", hint="Try less.", code="E_OUT_OF_MEMORY"), at=2)
+        outcome = attentio(*arguments)
+    assert outcome.status == 5
+    assert "2/4  additive, seed 1 failed: out of memory on cpu. Try less." in outcome.err
+    cells = json.loads(outcome.out)["cells"]
+    assert [len(cell["tests"]["test"]["scores"]["BLEU"]["by_seed"]) for cell in cells] == [2, 1]
+    assert cells[1]["tests"]["test"]["differences"]["BLEU"]["p_value"] is None
+    outcome = attentio(*arguments)
+    assert outcome.status == 0
+    assert all(run["failure"] is None for cell in json.loads(outcome.out)["cells"] for run in cell["runs"])
+
+
+def test_a_bug_in_one_training_is_one_line(
+    attentio: Command, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    injected(monkeypatch, ZeroDivisionError("division by zero"), at=1)
+    arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b", "--json"]
+    outcome = attentio(*arguments)
+    assert outcome.status == 1
+    (failure,) = [run["failure"] for run in json.loads(outcome.out)["cells"][0]["runs"]]
+    assert failure.startswith("internal: ZeroDivisionError: division by zero (see ")
+
+
+def test_a_full_disk_ends_it(
+    attentio: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is nobody's fault among the cells, and the next one would fail, too."""
+    injected(monkeypatch, ResourceError("disk full.", hint="Free some.", code="E_DISK_FULL"), at=1)
+    arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b", "-q"]
+    assert refused(attentio(*arguments), 5) == "error: disk full. Free some."
+    assert not (tmp_path / "b" / "compare.json").exists()
+
+
+def test_nothing_could_be_trained(attentio: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
+    arguments = ["--vary", "attention.num_heads=3,5", *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b", "-q"]
+    assert "num_heads = 3" in refused(attentio("compare", pairs, *arguments), 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "nothing to compare. Say what to vary"),
+        (["--vary", "attention.score"], "cannot read the axis 'attention.score'"),
+        (["--vary", "attention.score=dot,"], "cannot read the axis"),
+        (["--vary", "attention.scor=dot,additive"], "unknown setting attention.scor. Did you mean score?"),
+        (["--vary", "attention.score=dot,aditive"], "attention.score has no 'aditive'. Did you mean additive?"),
+        (["--vary", "attention.window=full,quux"], "attention.window has no 'quux'. Known: full, "),
+        (["--vary", "model.cell=gru,lstn"], "model.cell: input should be 'lstm' or 'gru' (got 'lstn')"),
+        (["--vary", "model.dropout=0.1,9"], "model.dropout: input should be less than 1"),
+        (["--vary", "preset=tiny,smal"], "unknown preset 'smal'. Did you mean small?"),
+        (["--vary", "attention.score=dot,dot"], "attention.score has the value dot twice"),
+        (["--vary", "attention.score=dot"], "one cell alone is no comparison"),
+        ([*AXIS, *AXIS], "attention.score is varied twice"),
+        (["--vary", "train.seed=1,2"], "train.seed cannot be varied: seeds are given with --seeds"),
+        (["--vary", "data.test=5,6"], "data.test cannot be varied: all cells are tested on the same sentences"),
+        ([*AXIS, "-o", "attention.score=dot"], "attention.score is set with -o and varied"),
+        (["--vary", "preset=tiny,small", "--preset", "base"], "the preset is given and varied"),
+        (
+            [*AXIS, "--budget", "soon"],
+            "cannot read the budget 'soon'. Write a time, as 90s, 3m or 2h, or \"500 steps\".",
+        ),
+        ([*AXIS, "--budget", "0 steps"], "cannot read the budget '0 steps'"),
+        ([*AXIS, "--budget", "3m", "-o", "train.epochs=3"], "--budget and train.epochs both say when a training ends"),
+        (["--vary", "train.max_steps=1,2", "--budget", "3m"], "--budget and train.max_steps both say"),
+        ([*AXIS, "--baseline", "cosine"], "no cell 'cosine' for a baseline. There are: dot; additive."),
+        ([*AXIS, "--on", "x.tsv"], "--on is for run folders"),
+        ([*AXIS, "--preset", "smal"], "Did you mean small?"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_done(
+    attentio: Command, refused: Refused, pairs: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    assert words in refused(attentio("compare", pairs, *arguments, "--out", tmp_path / "b", "-q"), 2)
+    assert not (tmp_path / "b").exists()
+
+
+def test_no_seeds_and_no_data(attentio: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
+    outcome = attentio("compare", pairs, *AXIS, "--seeds", 0, "--out", tmp_path / "b")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "--seeds" in outcome.err
+    assert "no data to train on" in refused(attentio("compare", *AXIS, "--out", tmp_path / "b"), 2)
+    assert "no such file" in refused(attentio("compare", tmp_path / "x.tsv", *AXIS, "--out", tmp_path / "b", "-q"), 3)
+    assert "DATA or --src, not both" in refused(attentio("compare", pairs, "--src", pairs, *AXIS), 2)
+    line = refused(attentio("compare", pairs, *AXIS, *SMALL, "-o", "data.test=0", "--out", tmp_path / "b", "-q"), 3)
+    assert "nothing is held out for testing. Hold some out: --test 500" in line
+
+
+def test_a_folder_that_cannot_be_used(attentio: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
+    arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "-q", "--out"]
+    assert "holds no comparison" in refused(attentio(*arguments, pairs), 2)
+    assert "holds no comparison" in refused(attentio(*arguments, tmp_path), 2)
+    assert "cannot be written (Not a directory)" in refused(attentio(*arguments, pairs / "b"), 5)
+    assert sorted(tmp_path.iterdir()) == [pairs]
+
+
+def test_two_at_once_are_refused(attentio: Command, refused: Refused, copy: Path) -> None:
+    with (copy / ".lock").open("r+", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        line = refused(attentio("compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q"), 2)
+    assert f"another comparison (process {os.getpid()}) is at work in {copy}" in line
+
+
+# Existing runs
+
+
+@pytest.fixture
+def runs(grid: Path) -> list[Path]:
+    return sorted((grid / "runs").glob("*/*"))  # additive twice, dot twice
+
+
+def test_existing_runs_give_the_same_figures(
+    attentio: Command, grid: Path, runs: list[Path], tmp_path: Path, trainings: list[str]
+) -> None:
+    outcome = attentio(
+        "compare",
+        *runs,
+        "--baseline",
+        "dot",
+        "--out",
+        tmp_path / "b",
+        "-q",
+        "--json",
+        "--device",
+        "cpu",
+        "--resamples",
+        100,
+    )
+    assert outcome.status == 0
+    shown, before = json.loads(outcome.out), compared(grid)
+    assert shown["axes"] == ["attention.score"]
+    assert [cell["name"] for cell in shown["cells"]] == ["additive", "dot"]
+    assert shown["cells"][0]["tests"] == before["cells"][1]["tests"]
+    assert shown["cells"][1]["tests"] == before["cells"][0]["tests"]
+    assert shown["cells"][0]["steps"] == before["cells"][1]["steps"]
+    assert shown["cells"][0]["memory_bytes"] is None
+    assert trainings == []
+    named = attentio(
+        "compare", *runs, "--baseline", runs[2], "--out", tmp_path / "b", "-q", "--json", "--device", "cpu"
+    )
+    assert json.loads(named.out)["baseline"] == "dot"
+
+
+def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_path: Path) -> None:
+    """Sentences that a run was trained on are left out, up to case and punctuation; nothing else is."""
+    from attentio.data.prepare import PreparedData
+
+    data = PreparedData.load(runs[0] / "data")
+    seen = data.source_tokenizer.decode(data.train.source[3].tolist())
+    file = tmp_path / "mine.tsv"
+    file.write_text(
+        f"{seen.upper()}!!\t新的句子。\nThis is quite new, is it not?\t这是新的，不是吗？\n", encoding="utf-8"
+    )
+    shown = json.loads(attentio("compare", *runs, "--on", file, "--out", tmp_path / "b", "-q", "--json").out)
+    assert shown["sentences"] == {"mine": 1}
+    assert shown["facts"]["Left out"].startswith("1 test sentences")
+    assert shown["facts"]["Tested on"] == "mine.tsv"
+    assert shown["cells"][0]["tests"]["mine"]["error_rate"] is None
+    file.write_text(f"{seen}\t新的句子。\n", encoding="utf-8")
+    outcome = attentio("compare", *runs, "--on", file, "--out", tmp_path / "c", "-q")
+    assert outcome.status == 3
+    assert "every test sentence was seen in training" in outcome.err
+
+
+def test_runs_with_different_test_sets_are_refused(
+    attentio: Command, refused: Refused, train: Command, pairs: Path, tmp_path: Path
+) -> None:
+    for score, seed in (("dot", 1), ("additive", 2)):
+        train(pairs, "--out", tmp_path / score, "--attention", score, "--seed", seed, "-q")
+    both = [tmp_path / "dot", tmp_path / "additive"]
+    line = refused(attentio("compare", *both, "--out", tmp_path / "b", "-q"), 3)
+    assert "hold out different test sentences. Give the same sentences to all: --on FILE." in line
+    (tmp_path / "new.tsv").write_text("Quite a new sentence.\t新的句子。\n", encoding="utf-8")
+    assert attentio("compare", *both, "--on", tmp_path / "new.tsv", "--out", tmp_path / "b", "-q").status == 0
+
+
+def test_what_else_differs_is_said(attentio: Command, train: Command, pairs: Path, tmp_path: Path) -> None:
+    train(pairs, "--out", tmp_path / "dot", "--attention", "dot", "-q")
+    train(pairs, "--out", tmp_path / "wide", "--attention", "additive", "-q", "-o", "model.dropout=0.5")
+    runs = [tmp_path / "dot", tmp_path / "wide"]
+    outcome = attentio("compare", *runs, "--out", tmp_path / "b", "-q")
+    assert "additive also differs: model.dropout = 0.5, not 0.3" in outcome.out
+    assert "model.dropout = 0.5, not 0.3" in (tmp_path / "b" / "compare.html").read_text(encoding="utf-8")
+    shown = json.loads(attentio("compare", *runs, "--vary", "model.dropout", "--out", tmp_path / "b", "--json").out)
+    assert [cell["name"] for cell in shown["cells"]] == ["0.3", "0.5"]
+    assert shown["cells"][1]["also_differs"] == ["attention.score = additive, not dot"]
+
+
+def test_runs_that_cannot_be_compared(
+    attentio: Command, refused: Refused, runs: list[Path], grid: Path, pairs: Path, tmp_path: Path
+) -> None:
+    out = ["--out", tmp_path / "b", "-q"]
+    assert "one run alone is no comparison" in refused(attentio("compare", runs[0], *out), 2)
+    assert "one run alone is no comparison" in refused(attentio("compare", runs[0], runs[0], *out), 2)
+    assert "differ in nothing but their seed" in refused(attentio("compare", *runs[:2], *out), 2)
+    assert "data to train on, or run folders, not both" in refused(attentio("compare", runs[0], pairs, *out), 2)
+    assert "--seeds is about training" in refused(attentio("compare", *runs, "--seeds", 2, *out), 2)
+    assert "these runs are trained. Name the setting alone" in refused(attentio("compare", *runs, *AXIS, *out), 2)
+    line = refused(attentio("compare", *runs, "--vary", "model.dropout", *out), 2)
+    assert "the runs do not differ in model.dropout. They differ in attention.score." in line
+    line = refused(attentio("compare", *runs, "--vary", "model.dropot", *out), 2)
+    assert "unknown setting model.dropot. Did you mean model.dropout?" in line
+    line = refused(attentio("compare", runs[0], runs[2] / "model", *out), 3)
+    assert "has no config.toml. Give the whole run folder" in line
+    assert not (tmp_path / "b").exists()
+    assert "holds a grid" in refused(attentio("compare", *runs, "--out", grid, "-q"), 2)
+
+
+def test_a_damaged_run_fails_alone(attentio: Command, copy: Path, tmp_path: Path) -> None:
+    runs = sorted((copy / "runs").glob("*/*"))
+    with (runs[0] / "model" / "model.safetensors").open("r+b") as file:
+        file.truncate(100)
+    outcome = attentio("compare", *runs, "--out", tmp_path / "b", "--json", "--device", "cpu")
+    assert outcome.status == 4
+    assert "is truncated" in outcome.err
+    assert [len(cell["runs"]) for cell in json.loads(outcome.out)["cells"]] == [2, 2]
+
+
+# Parts
+
+
+def test_axes_are_read() -> None:
+    assert read_axes(["attention.score=dot, additive", "preset=tiny,small"]) == {
+        "attention.score": ["dot", "additive"],
+        "preset": ["tiny", "small"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("90s", {"max_seconds": 90}),
+        ("3m", {"max_seconds": 180}),
+        ("500 steps", {"max_steps": 500}),
+        ("1steps", {"max_steps": 1}),
+        ("20 updates", {"max_steps": 20}),
+    ],
+)
+def test_budgets(text: str, end: dict[str, Any]) -> None:
+    assert budget_settings(text) == {**end, "epochs": 1_000_000, "patience": 0}
+
+
+def test_no_budget_and_none_that_can_be_read() -> None:
+    assert budget_settings(None) == {}
+    for text in ("", "steps", "1.5 steps", "-3m", "3 weeks"):
+        with pytest.raises(UsageError, match="cannot read the budget"):
+            budget_settings(text)
+
+
+def test_runs_are_grouped_by_all_but_their_seed() -> None:
+    def config(seed: int, **attention: object) -> Any:
+        return effective_config(settings={"attention": attention, "train": {"seed": seed}})
+
+    configs = [config(1), config(1, score="dot"), config(2), config(3, score="dot"), config(1, num_heads=2)]
+    assert grouped(configs) == [[0, 2], [1, 3], [4]]
+
+
+def test_what_tells_runs_apart() -> None:
+    rows = [
+        {"attention.score": "dot", "model.family": "rnn", "model.cell": "gru", "train.epochs": 3},
+        {"attention.score": "dot", "model.family": "cnn", "train.epochs": 5},
+    ]
+    assert varied(rows, []) == ["model.family"]
+    assert varied(rows, ["train.epochs"]) == ["train.epochs"]
+    assert what_else(rows[1], rows[0], ["model.family"]) == ["train.epochs = 5, not 3"]
+
+
+def test_a_log_is_read_once_for_each_step(tmp_path: Path) -> None:
+    """After an interruption some steps are done again, and a line may be broken off."""
+    log = tmp_path / "log.jsonl"
+    first = {"event": "step", "step": 10, "seconds": 1.0, "tokens_per_second": 100, "target_tokens": 90}
+    events = [
+        first,
+        {"event": "evaluation", "step": 10, "seconds": 1.5, "dev_chrf": 5.0, "target_tokens": 90},
+        {**first, "step": 20, "seconds": 2.0, "tokens_per_second": 900},
+        {**first, "step": 20, "seconds": 2.5, "tokens_per_second": 300},
+        {"event": "evaluation", "step": 20, "seconds": 3.0, "dev_chrf": 8.0, "target_tokens": 180},
+        {"event": "note", "text": "out of memory"},
+    ]
+    lines = [json.dumps(event) for event in events]
+    log.write_text(
+        "\n".join([lines[0], lines[1], lines[2], lines[2][:20] + lines[3], *lines[3:]]) + "\n", encoding="utf-8"
+    )
+    found = read_log(log)
+    assert (found.steps, found.seconds, found.tokens_per_second) == (20, 3.0, 200.0)
+    assert [(point.step, point.seconds, point.chrf) for point in found.curve] == [(10, 1.5, 5.0), (20, 3.0, 8.0)]
+    assert read_log(tmp_path / "none").steps is None
+
+
+def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("attentio.cli.follow.time.monotonic", lambda: now[0])
+    clock = Clock(4, None)
+    clock.next(0)
+    assert clock.place(0.0) == ("?", 0.0)
+    now[0] += 30
+    assert clock.place(0.5) == ("03:30", 0.125)  # 30 s for half of one: 30 more, and three times 60
+    now[0] += 30
+    clock.next(1)
+    now[0] += 15
+    assert clock.place(0.25) == ("02:45", 0.3125)
+    assert Clock(2, 7200.0).place(0.0)[0].startswith("4:00:")
+
+
+# Processes. Each starts several that import torch.
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    program = "from attentio.cli import main; main()"
+    settings = ["-o", "train.save_every_seconds=0.05", "-o", "train.evaluate_every=30", "-o", "train.batch_tokens=300"]
+    arguments = [
+        "compare",
+        *WORLD,
+        *AXIS,
+        *SMALL,
+        *settings,
+        "--seeds",
+        "1",
+        "--budget",
+        "90 steps",
+        "--out",
+        str(folder),
+    ]
+    return [sys.executable, "-c", program, *arguments, *more]
+
+
+@contextmanager
+def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(folder, *more), **pipes, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    for _ in range(20_000):
+        if condition():
+            return
+        if process is not None and process.poll() is not None:
+            pytest.fail(f"it ended before it could be stopped: {process.communicate()[1]}")
+        time.sleep(0.02)
+    pytest.fail("it does not get on")
+
+
+def steps(folder: Path, score: str) -> int:
+    log = folder / "runs" / f"attention.score={score}" / "seed-1" / "log.jsonl"
+    return (read_log(log).steps or 0) if log.exists() else 0
+
+
+def workers_of(folder: Path) -> list[int]:
+    """The processes that work in a folder."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if any("cli.bench import work" in word for word in words) and any(str(folder) in word for word in words):
+            found.append(int(path.parent.name))
+    return found
+
+
+def quality(folder: Path) -> list[Any]:
+    return [(cell["name"], cell["tests"], cell["steps"]) for cell in compared(folder)["cells"]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
+def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> None:
+    """SIGKILL in the first training, Ctrl-C in the second: the same command goes on, to the same figures."""
+    with started(tmp_path / "whole") as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
+    broken = tmp_path / "broken"
+    with started(broken) as process:
+        wait_for(lambda: steps(broken, "dot") >= 20, process)
+        process.kill()
+        process.communicate()
+    wait_for(lambda: not workers_of(broken))  # the orphan saves and ends by itself
+    assert 0 < steps(broken, "dot") < 90
+    assert not (broken / "compare.json").exists()
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with started(broken) as process:
+            wanted = 10 if number == signal.SIGINT else 40
+            wait_for(lambda wanted=wanted: steps(broken, "additive") >= wanted, process)
+            process.send_signal(number)
+            out, text = process.communicate()
+        assert process.returncode == status, text
+        assert "stopped; the same command again goes on exactly here" in text
+        assert "Traceback" not in text
+        assert out == ""
+        assert workers_of(broken) == []
+    assert steps(broken, "additive") < 90
+    with started(broken) as process:
+        out, text = process.communicate()
+    assert process.returncode == 0, text
+    assert "additive against dot" in out
+    assert quality(broken) == quality(tmp_path / "whole")
+    for score in ("dot", "additive"):
+        name = f"runs/attention.score={score}/seed-1/model/model.safetensors"
+        assert (broken / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
+def test_a_training_that_is_killed_fails_alone(tmp_path: Path) -> None:
+    """As the system does when memory runs out."""
+    folder = tmp_path / "b"
+    with started(folder, "--json") as process:
+        wait_for(lambda: steps(folder, "dot") >= 10, process)
+        (worker,) = workers_of(folder)
+        os.kill(worker, signal.SIGKILL)
+        out, text = process.communicate()
+    assert process.returncode == 1, text
+    assert "dot, seed 1 failed: the process was ended by SIGKILL, as when memory runs out." in text
+    dot, additive = json.loads(out)["cells"]
+    assert dot["tests"] == {}
+    assert additive["tests"]["test"]["scores"]
