@@ -306,7 +306,15 @@ def test_a_winner_is_claimed_only_below_the_bound(corrected: float, said: str) -
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0004, "< 0.001"), (0.0123, "= 0.012"), (0.0499, "= 0.0499"), (0.05, "= 0.0500"), (0.456, "= 0.46"), (1.0, "= 1.00")]
+    ("p", "text"),
+    [
+        (0.0004, "< 0.001"),
+        (0.0123, "= 0.012"),
+        (0.0499, "= 0.0499"),
+        (0.05, "= 0.0500"),
+        (0.456, "= 0.46"),
+        (1.0, "= 1.00"),
+    ],
 )
 def test_p_for_people(p: float, text: str) -> None:
     assert written_p(p) == text
