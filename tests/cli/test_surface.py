@@ -16,9 +16,9 @@ SURFACE = {
     "attention show": ["<name>", "--json"],
     "compare": [
         *("<files>", "--baseline", "--beam -b", "--budget", "--config", "--delimiter", "--dev", "--device"),
-        *("--encoding", "--json", "--keep-going", "--length-penalty", "--links", "--max-length", "--on", "--out", "--preset"),
-        *("--quiet -q", "--resamples", "--script", "--seeds", "--sentence", "--set -o", "--src", "--swap", "--test"),
-        *("--test-sentences", "--tgt", "--vary", "--wide"),
+        *("--encoding", "--json", "--keep-going", "--length-penalty", "--links", "--max-length", "--on", "--out"),
+        *("--preset", "--quiet -q", "--resamples", "--script", "--seeds", "--sentence", "--set -o", "--src", "--swap"),
+        *("--test", "--test-sentences", "--tgt", "--vary", "--wide"),
     ],
     "config list": [],
     "config presets": ["--vocab"],
