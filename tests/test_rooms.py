@@ -142,6 +142,7 @@ MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
     "input_feeding": [{"input_feeding": True}],
     "embedding_size": [{"embedding_size": 4}],
     "hidden_size": [{"hidden_size": 8}],
+    "bidirectional": [{"bidirectional": False}],
     "encoder_layers": [{"encoder_layers": 2}],
     "decoder_layers": [{"decoder_layers": 2}],
     "residual": [{"residual": True}],

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attentio.model.recurrence import CELLS, GRU, LSTM, Bidirectional, mirror_indices
+from attentio.model.recurrence import CELLS, GRU, LSTM, Bidirectional, Forwards, mirror_indices
 
 T, B, E, H = 5, 2, 3, 7
 DOUBLE = torch.float64
@@ -73,6 +73,15 @@ def test_bidirectional_is_torchs_over_packed_sequences(cell: str, reference: typ
     wanted, _ = nn.utils.rnn.pad_packed_sequence(theirs(packed)[0])
     real = torch.arange(5)[:, None] < lengths
     torch.testing.assert_close(found[real], wanted[real])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_forwards_is_torchs_from_zeros(cell: str) -> None:
+    torch.manual_seed(0)
+    layer = Forwards(cell, E, H).double()
+    inputs = torch.randn(5, 3, E, dtype=DOUBLE)
+    mirror = mirror_indices(torch.tensor([3, 5, 1]), 5)
+    torch.testing.assert_close(layer(inputs, mirror), layer.forwards.layer(inputs)[0])
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -28,6 +28,7 @@ VARIANTS = [
     {"encoder_layers": 3, "decoder_layers": 2, "residual": True, "layer_norm": True},
     {"encoder_layers": 2, "decoder_layers": 3, "residual": True, "query": "previous"},
     {"layer_norm": True, "input_feeding": True, "cell": "gru"},
+    {"bidirectional": False, "encoder_layers": 2, "query": "previous"},
     {"attention_layer": "bottom", "decoder_layers": 3},
     {"attention_layer": "bottom", "decoder_layers": 2, "input_feeding": True, "heads": 3, "cell": "gru"},
     {"attention_layer": "bottom", "decoder_layers": 3, "query": "previous", "residual": True, "layer_norm": True},
@@ -125,6 +126,11 @@ def test_the_summary_is_what_each_direction_read_last(build: Build) -> None:
         assert torch.equal(encoded.summary[row, :3], encoded.states[row, length - 1, :3])
         assert torch.equal(encoded.summary[row, 3:], encoded.states[row, 0, 3:])
     assert torch.equal(encoded.mask.sum(-1), LENGTHS)
+
+
+def test_the_summary_of_an_encoder_that_reads_forwards_is_its_last_state(build: Build) -> None:
+    encoded = build(bidirectional=False, hidden_size=7).encode(SOURCE, LENGTHS)  # a width that has no half
+    assert torch.equal(encoded.summary, encoded.states[torch.arange(3), LENGTHS - 1])
 
 
 def seen_by_attention(model: Seq2Seq) -> tuple[list[Tensor], list[Attended]]:
@@ -317,6 +323,7 @@ def test_bottom_attention_asks_for_the_whole_target_at_once(build: Build, query:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
+        ({"hidden_size": 7}, "must be even, for an encoder that reads both ways"),
         ({"residual": True}, "neither encoder nor decoder has a second"),
         ({"attention_layer": "bottom"}, "with one, the bottom is the top"),
         ({"query": "previous", "input_feeding": True}, "the context enters the cells anyway"),

@@ -1,4 +1,4 @@
-"""Recurrent layers over time: an LSTM or GRU layer in one direction, and the bidirectional layer built from two.
+"""Recurrent layers over time: an LSTM or GRU layer, and how an encoder's layer reads with them, one way or both.
 
 The parameters are those of `torch.nn.LSTM` / `torch.nn.GRU`, and torch's layer is the definition. On a CPU the LSTM
 runs through `_LSTMOverTime`, the same sums with a backward pass written by hand: all input projections in one product
@@ -96,6 +96,18 @@ CELLS = {"lstm": LSTM, "gru": GRU}
 RecurrentLayer = LSTM | GRU
 
 
+class Forwards(nn.Module):
+    """One layer, reading each sentence forwards."""
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.forwards = CELLS[cell](input_size, hidden_size)
+
+    def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
+        """inputs (T, B, I), and for the sake of `Bidirectional` its `mirror` -> outputs (T, B, H)."""
+        return _from_zeros(self.forwards, inputs)
+
+
 class Bidirectional(nn.Module):
     """Two layers, one reading each sentence forwards and one backwards from its own last token."""
 
@@ -108,10 +120,14 @@ class Bidirectional(nn.Module):
 
     def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
         """inputs (T, B, I), `mirror` from `mirror_indices` -> outputs (T, B, H); padding reaches no real position."""
-        zeros = [inputs.new_zeros(inputs.shape[1], self.forwards.hidden_size)] * self.forwards.num_states
-        ahead, _ = self.forwards(inputs, self.forwards.start(*zeros))
-        back, _ = self.backwards(_take(inputs, mirror), self.backwards.start(*zeros))
-        return torch.cat([ahead, _take(back, mirror)], dim=-1)
+        back = _from_zeros(self.backwards, _take(inputs, mirror))
+        return torch.cat([_from_zeros(self.forwards, inputs), _take(back, mirror)], dim=-1)
+
+
+def _from_zeros(layer: RecurrentLayer, inputs: Tensor) -> Tensor:
+    """inputs (T, B, I) -> outputs (T, B, H), the state before the first being zeros."""
+    zeros = [inputs.new_zeros(inputs.shape[1], layer.hidden_size)] * layer.num_states
+    return layer(inputs, layer.start(*zeros))[0]
 
 
 def mirror_indices(lengths: Tensor, size: int) -> Tensor:
@@ -143,13 +159,7 @@ class _LSTMOverTime(torch.autograd.Function):
         transposed = weight.t()
         for t in range(steps):
             torch.addmm(projected[t], hiddens[t], transposed, out=gates[t])
-            i, f, g, o = gates[t].split(size, dim=-1)
-            gates[t, :, : 2 * size].sigmoid_()
-            g.tanh_()
-            o.sigmoid_()
-            torch.mul(f, cells[t], out=cells[t + 1]).addcmul_(i, g)
-            torch.tanh(cells[t + 1], out=squashed[t])
-            torch.mul(o, squashed[t], out=hiddens[t + 1])
+            lstm_step(gates[t], cells[t], cells[t + 1], squashed[t], hiddens[t + 1])
         ctx.save_for_backward(gates, hiddens, cells, squashed, weight)
         return hiddens[1:], cells[1:]
 
@@ -160,26 +170,49 @@ class _LSTMOverTime(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         d_hiddens, d_cells = grad_outputs
         gates, hiddens, cells, squashed, weight = cast(tuple[Tensor, ...], ctx.saved_tensors)
-        steps, _, width = gates.shape
-        size = width // 4
         d_gates = torch.empty_like(gates)  # before the squashing functions
         d_hidden = torch.zeros_like(hiddens[0])
         d_cell = torch.zeros_like(cells[0])
-        sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-        tanh_backward = torch.ops.aten.tanh_backward
-        for t in reversed(range(steps)):
-            i, f, g, o = gates[t].split(size, dim=-1)
-            d_i, d_f, d_g, d_o = d_gates[t].split(size, dim=-1)
+        for t in reversed(range(len(gates))):
             d_hidden = d_hidden + d_hiddens[t]
-            d_cell = d_cell + d_cells[t] + tanh_backward(d_hidden * o, squashed[t])
-            torch.mul(d_cell, g, out=d_i)
-            torch.mul(d_cell, cells[t], out=d_f)
-            torch.mul(d_hidden, squashed[t], out=d_o)
-            both, open_both = d_gates[t, :, : 2 * size], gates[t, :, : 2 * size]
-            sigmoid_backward(both, open_both, grad_input=both)
-            sigmoid_backward(d_o, o, grad_input=d_o)
-            tanh_backward.grad_input(d_cell * i, g, grad_input=d_g)
-            d_cell = d_cell * f
+            d_cell = lstm_step_backward(d_hidden, d_cell + d_cells[t], gates[t], cells[t], squashed[t], d_gates[t])
             d_hidden = d_gates[t] @ weight
         d_weight = d_gates.flatten(0, 1).t() @ hiddens[:-1].flatten(0, 1)
         return d_gates, d_hidden, d_cell, d_weight
+
+
+def lstm_step(gates: Tensor, cell: Tensor, next_cell: Tensor, squashed: Tensor, hidden: Tensor) -> None:
+    """One step from its sums, gates (B, 4H), which are squashed; fills in next_cell, tanh of it and hidden, (B, H)."""
+    size = cell.shape[-1]
+    i, f, g, o = gates.split(size, dim=-1)
+    gates[:, : 2 * size].sigmoid_()
+    g.tanh_()
+    o.sigmoid_()
+    torch.mul(f, cell, out=next_cell).addcmul_(i, g)
+    torch.tanh(next_cell, out=squashed)
+    torch.mul(o, squashed, out=hidden)
+
+
+def lstm_step_backward(
+    d_hidden: Tensor, d_cell: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor, d_gates: Tensor
+) -> Tensor:
+    """The gradient of a step's cell before it, (B, H), from those of its hidden and its cell after it.
+
+    gates, cell and squashed are what `lstm_step` was given and left; d_gates (B, 4H), that of the sums, is filled in.
+    """
+    size = cell.shape[-1]
+    i, f, g, o = gates.split(size, dim=-1)
+    d_i, d_f, d_g, d_o = d_gates.split(size, dim=-1)
+    d_cell = d_cell + _tanh_backward(d_hidden * o, squashed)
+    torch.mul(d_cell, g, out=d_i)
+    torch.mul(d_cell, cell, out=d_f)
+    torch.mul(d_hidden, squashed, out=d_o)
+    both, open_both = d_gates[:, : 2 * size], gates[:, : 2 * size]
+    _sigmoid_backward.grad_input(both, open_both, grad_input=both)
+    _sigmoid_backward.grad_input(d_o, o, grad_input=d_o)
+    _tanh_backward.grad_input(d_cell * i, g, grad_input=d_g)
+    return d_cell * f
+
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward
+_tanh_backward = torch.ops.aten.tanh_backward

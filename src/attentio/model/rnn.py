@@ -1,6 +1,6 @@
 """Recurrent encoder and decoders with attention.
 
-`RNNEncoder` is bidirectional. Three decoders differ in which state asks the attention, and where its answer goes:
+`RNNEncoder` reads both ways, or forwards only. Three decoders differ in which state asks, and where the answer goes:
 `LuongDecoder` asks with the current state of the top or the bottom layer, and the context joins after it (Luong 2015);
 `BahdanauDecoder` asks with the previous state of the top layer, and the context enters the cells (Bahdanau 2015);
 `WuDecoder` asks with the previous state of the bottom layer, and the context enters the layers above (Wu 2016).
@@ -19,7 +19,8 @@ from attentio.attention import Attention, AttentionState, Memory, merge_heads
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.recurrence import CELLS, Bidirectional, CellState, RecurrentLayer, mirror_indices
+from attentio.model.feeding import can_be_written_out, feed_over_time
+from attentio.model.recurrence import CELLS, LSTM, Bidirectional, CellState, Forwards, RecurrentLayer, mirror_indices
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.model.stack import Stacking
 
@@ -49,7 +50,7 @@ class RNNState(NamedTuple):
 
 
 class RNNEncoder(nn.Module):
-    """Bidirectional layers, each reading the concatenated outputs of the one below, joined by `stacking`.
+    """Layers that read both ways, or forwards only, one upon the other as `stacking` says.
 
     With `lexical` a token's own embedding is added to what the top layer says of it (as in Gehring 2017, section 3.3):
     the decoder then attends to words, not only to places in a sentence.
@@ -63,7 +64,8 @@ class RNNEncoder(nn.Module):
         cell: str,
         hidden_size: int,
         num_layers: int,
-        lexical: bool = False,
+        bidirectional: bool,
+        lexical: bool,
     ) -> None:
         super().__init__()
         self.embedding = embedding
@@ -72,9 +74,11 @@ class RNNEncoder(nn.Module):
         self.lexical: nn.Module | None = None
         if lexical:
             self.lexical = nn.Identity() if width == hidden_size else nn.Linear(width, hidden_size, bias=False)
+        layer = Bidirectional if bidirectional else Forwards
         self.layers = nn.ModuleList(
-            Bidirectional(cell, width if n == 0 else hidden_size, hidden_size) for n in range(num_layers)
+            layer(cell, width if n == 0 else hidden_size, hidden_size) for n in range(num_layers)
         )
+        self.width_ahead = hidden_size // 2 if bidirectional else hidden_size  # of what was read forwards
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
         """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
@@ -89,8 +93,8 @@ class RNNEncoder(nn.Module):
             states = states + self.lexical(embedded)
         states = states.transpose(0, 1)  # (B, S, H)
         ends = states[torch.arange(source.shape[0], device=source.device), lengths - 1]  # last token, read forwards
-        half = ends.shape[-1] // 2
-        summary = torch.cat([ends[:, :half], states[:, 0, half:]], dim=-1)  # first token, read backwards
+        back = states[:, 0, self.width_ahead :]  # first token, read backwards
+        summary = torch.cat([ends[:, : self.width_ahead], back], dim=-1)
         return Encoded(states, mask, summary=summary)
 
 
@@ -214,15 +218,30 @@ class LuongDecoder(RNNDecoder):
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
-        if self.input_feeding:
+        if self.input_feeding and not self._can_be_written_out(tokens):
             return features_by_steps(self, tokens, encoded)
         state = self.start(encoded)
+        if self.input_feeding:
+            return feed_over_time(
+                self.embedding(tokens.t()),
+                state.cells[0],
+                state.memory,
+                cell=cast(LSTM, self.cells[0]),
+                attention=self.attention,
+                combine=self.combine,
+                dropout=self.stacking.dropout,
+            )
         hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells[: self.asking])  # (T, B, H)
         attended = self.attention(hidden.transpose(0, 1), state.memory, state=state.attention)
         context = merge_heads(attended.context)  # (B, T, V)
         above = state.cells[self.asking :]
         top, _ = self.run_cells(hidden, above, first=self.asking, context=context.transpose(0, 1))
         return self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1)))
+
+    def _can_be_written_out(self, tokens: Tensor) -> bool:
+        cell = cast(RecurrentLayer, self.cells[0])
+        alone = len(self.cells) == 1 and not self.stacking.layer_norm
+        return alone and can_be_written_out(cell, self.attention, tokens)
 
     def features_by_key(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
         """Teacher forcing that leaves open which key is looked at; for a hard normalizer, one head, no feeding back.
@@ -345,9 +364,10 @@ def build_rnn(
 ) -> tuple[RNNEncoder, RNNDecoder]:
     """The encoder and decoder that a configuration describes; raises UsageError where its parts do not go together."""
     hidden = model.hidden_size
-    if hidden % 2 or hidden % attention.num_heads:
+    if (hidden % 2 and model.bidirectional) or hidden % attention.num_heads:
         raise UsageError(
-            f"model.hidden_size = {hidden} must be even and divisible by attention.num_heads = {attention.num_heads}."
+            f"model.hidden_size = {hidden} must be even, for an encoder that reads both ways, and divisible by "
+            f"attention.num_heads = {attention.num_heads}."
         )
     if model.residual and max(model.encoder_layers, model.decoder_layers) < 2:
         raise UsageError(
@@ -364,6 +384,7 @@ def build_rnn(
         cell=model.cell,
         hidden_size=hidden,
         num_layers=model.encoder_layers,
+        bidirectional=model.bidirectional,
         lexical=model.lexical_memory,
     )
     cross = build_attention(attention, hidden, hidden, backend=backend)

@@ -17,6 +17,7 @@ class Stacking(nn.Module):
         super().__init__()
         self.dropout = Dropout(dropout)
         self.residual = residual
+        self.layer_norm = layer_norm
         self.norms = nn.ModuleList(nn.LayerNorm(size) if layer_norm else nn.Identity() for _ in range(num_layers))
 
     def below(self, layer: int, inputs: Tensor) -> Tensor:
