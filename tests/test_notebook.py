@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention import Attended
-from attentio.config import RunConfig
+from attentio.config import RunConfig, effective_config
 from attentio.data.batch import Batch, BatchSampler, collate
 from attentio.data.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
@@ -282,6 +282,85 @@ def test_batches_are_as_wide_as_they_must_be(data: PreparedData) -> None:
             theirs.append((WIDTH, lengths))
     assert share_of_padding(ours) < 0.25
     assert share_of_padding(theirs) > 0.8
+
+
+# Its architecture, one to one.
+
+
+def lstm(inputs: int, units: int) -> int:
+    """Parameters of a Keras LSTM: four gates, each with a kernel, a recurrent kernel and a bias."""
+    return 4 * (inputs * units + units * units + units)
+
+
+def notebooks_own(embedding: int, units: int, source_vocab: int, target_vocab: int) -> int:
+    """Parameters of cells 14 to 21, where EMBEDING_SIZE = 10, LSTM_SIZE = 10 and CN_VOCAB_SIZE = 149."""
+    encoder = source_vocab * embedding + lstm(embedding, units)
+    attention = 0  # a product of the state with the encoder's outputs
+    decoder = target_vocab * embedding + lstm(units + embedding, units) + (units + 1) * target_vocab
+    return encoder + attention + decoder
+
+
+def differences(embedding: int, units: int, target_vocab: int) -> dict[str, int]:
+    """What the preset has more, or less, and why."""
+    return {
+        "source pieces: <end> and one for unknown words beside <start> and <pad>": 2 * embedding,
+        "target pieces: one for unknown characters, given and foretold": embedding + (embedding + 1),
+        "torch's LSTM adds a second bias to each gate, in the encoder": 4 * units,
+        "and in the decoder": 4 * units,
+        "the decoder's first state is learnt from the encoder's last, not handed over": (units + 1) * 2 * units,
+        "p = g(y, s, c), as the text has it: the cell sees s alone": (embedding + 2 * units + 1) * embedding,
+        "so that the output layer reads g, as wide as an embedding, and not s": (embedding - units) * target_vocab,
+    }
+
+
+SIZES = [(10, 10, 90, 149), (5, 6, 11, 13)]  # the notebook's, of which 90 is a guess; and some that share no factor
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_the_preset_is_the_notebooks_architecture(sizes: tuple[int, int, int, int]) -> None:
+    """Every parameter is one of the notebook's, or is accounted for by a difference that has a reason."""
+    embedding, units, source_vocab, target_vocab = sizes
+    overrides = [f"model.embedding_size={embedding}", f"model.hidden_size={units}"]
+    config = effective_config(preset="notebook", overrides=overrides)
+    model = build_model(config.model, config.attention, source_vocab + 2, target_vocab + 1)
+    terms = differences(embedding, units, target_vocab)
+    assert model.num_parameters() == notebooks_own(*sizes) + sum(terms.values())
+
+    groups = {
+        "encoder.embedding": (source_vocab + 2) * embedding,
+        "encoder.layers": lstm(embedding, units) + 4 * units,
+        "decoder.attention": 0,
+        "decoder.embedding": (target_vocab + 1) * embedding,
+        "decoder.cells": lstm(units + embedding, units) + 4 * units,
+        "decoder.first_state": (units + 1) * 2 * units,
+        "decoder.readout": (embedding + 2 * units + 1) * embedding,
+        "decoder.output": (target_vocab + 1) * embedding,
+        "decoder.bias": target_vocab + 1,
+    }
+    found = dict.fromkeys(groups, 0)
+    for name, parameter in model.named_parameters():
+        found[".".join(name.split(".")[:2])] += parameter.numel()
+    assert found == groups
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_the_notebooks_parameters_are_those_that_keras_counts(
+    sizes: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    import keras
+
+    embedding, units, source_vocab, target_vocab = sizes
+    layers: list[tuple[keras.Layer, tuple[int | None, ...]]] = [
+        (keras.layers.Embedding(source_vocab, embedding), (None, None)),
+        (keras.layers.LSTM(units, return_sequences=True, return_state=True), (None, None, embedding)),
+        (keras.layers.Embedding(target_vocab, embedding), (None, None)),
+        (keras.layers.LSTM(units, return_state=True), (None, None, units + embedding)),
+        (keras.layers.Dense(target_vocab, activation="softmax"), (None, units)),
+    ]
+    for layer, shape in layers:
+        layer.build(shape)
+    assert sum(layer.count_params() for layer, _ in layers) == notebooks_own(*sizes)
 
 
 # And the notebook's own task, done.

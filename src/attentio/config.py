@@ -120,6 +120,7 @@ _PRESETS: dict[str, Settings] = {
         "data": {"source_tokenizer": "word", "target_tokenizer": "char", "script": "keep", "dev": 0, "test": 0},
         "model": {
             "query": "previous",
+            "bidirectional": False,
             "embedding_size": 128,
             "hidden_size": 128,
             "encoder_layers": 1,
