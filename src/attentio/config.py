@@ -48,7 +48,7 @@ class TrainConfig(BaseModel):
     guided_alignment: Annotated[
         float,
         Field(
-            ge=0, description="weight of a loss that draws attention to known word links; only the small world has them"
+            ge=0, description="weight of a loss that draws attention to known word links: `data.links`, small world"
         ),
     ] = 0.2
     coverage_loss: Annotated[
