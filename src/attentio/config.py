@@ -47,9 +47,7 @@ class TrainConfig(BaseModel):
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="mass spread over the whole vocabulary")] = 0.1
     guided_alignment: Annotated[
         float,
-        Field(
-            ge=0, description="weight of a loss that draws attention to known word links: `data.links`, small world"
-        ),
+        Field(ge=0, description="weight of a loss that draws attention to known word links: `data.links`, small world"),
     ] = 0.2
     coverage_loss: Annotated[
         float, Field(ge=0, description="weight of a loss for attending again to what was attended to (See 2017)")
