@@ -104,15 +104,15 @@ def test_it_is_not_differentiated_twice():
 
 def outcome(backend, score, normalize, window, training):
     torch.manual_seed(0)
-    attention = Attention(12, 9, 6, score=score, normalize=normalize, window=window, num_heads=3, backend=backend)
+    attention = Attention(10, 6, 4, score=score, normalize=normalize, window=window, num_heads=2, backend=backend)
     attention = attention.double().to(DEVICE).train(training)
     query, keys, values = (
-        torch.randn(2, n, size, dtype=torch.float64, device=DEVICE) for n, size in ((5, 12), (11, 9), (11, 6))
+        torch.randn(2, n, size, dtype=torch.float64, device=DEVICE) for n, size in ((3, 10), (9, 6), (9, 4))
     )
-    mask = torch.arange(11, device=DEVICE) < torch.tensor([[11], [4]], device=DEVICE)
+    mask = torch.arange(9, device=DEVICE) < torch.tensor([[9], [4]], device=DEVICE)
     keys[~mask], values[~mask] = torch.nan, torch.nan
-    call = torch.rand(5, 11, device=DEVICE) < 0.6
-    call[2] = False
+    call = torch.rand(3, 9, device=DEVICE) < 0.6
+    call[1] = False
     inputs = [x.requires_grad_() for x in (query, keys, values)]
     torch.manual_seed(1)
     attended = attention(query, attention.prepare(keys, values, mask), mask=call)

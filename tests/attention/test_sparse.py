@@ -79,7 +79,7 @@ def test_two_scores_by_the_closed_form(t):
     torch.testing.assert_close(Softmax().weigh(x, None), torch.tensor([share, 1 - share]).double())
 
 
-@pytest.mark.parametrize("alpha", [1.25, 1.5, 1.7, 2.0, 3.0])
+@pytest.mark.parametrize("alpha", [1.25, 1.5, 1.7, 2.0, 2.5, 3.0])
 def test_entmax_solves_its_problem(alpha):
     """The conditions of Karush, Kuhn and Tucker: one tau for all keys that get something, and no other above it."""
     for row in rows(1.0).view(-1, 11):

@@ -17,7 +17,7 @@ without_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton 
 
 def run(*command, **environment):
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
 
 
 def check(**environment):

@@ -190,6 +190,7 @@ def test_windows_together():
     assert not window.scales
     assert window.follows
     assert not together(Causal, RelativeBias)(Q, H).follows
+    assert not any(one.causal for one in together(Full, LocalPredictive)(Q, H).windows)
     twice = together(LocalPredictive, LocalPredictive)(Q, H).double()
     first, second = (one(query, memory, 0).factor for one in twice.windows)
     torch.testing.assert_close(twice(query, memory, 0).factor, first * second)
@@ -209,9 +210,9 @@ def test_looking_back_only_local_p_shares_out_what_the_query_sees(position):
     torch.manual_seed(3)
     query, memory = operands()
     query = 4 * query
-    window = together(LocalPredictive, Causal)(Q, H).double()  # in either order
+    window = together(together(LocalPredictive), Causal)(Q, H).double()  # in any order and depth
     factor = window(query, memory, position).factor
-    predictor = window.windows[0]
+    predictor = window.windows[0].windows[0]
     for b in range(B):
         for h in range(H):
             for t in range(T):

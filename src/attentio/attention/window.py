@@ -158,8 +158,9 @@ class Together(Window):
         self.follows = any(window.follows for window in windows)
         self.scales = any(window.scales for window in windows)
         self.causal = any(window.causal for window in windows)
-        for window in windows:
-            window.causal = self.causal
+        for part in self.modules():
+            if isinstance(part, Window):
+                part.causal = self.causal
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         spans: list[Span] = [window(query, memory, position) for window in self.windows]
