@@ -59,10 +59,16 @@ def test_any_text(text: str, expected: str) -> None:
         ("３，０００", "３，０００"),
         ("你好\u3000世界", "你好世界"),
         ("這是漢字", "這是漢字"),
+        ("什么? ?", "什么？？"),
     ],
 )
 def test_chinese_text(text: str, expected: str) -> None:
     assert CHINESE(text) == expected
+
+
+def test_marks_with_spaces_between_them_are_one_run() -> None:
+    assert CHINESE("好? ?") == "好？？"
+    assert CHINESE("? !好") == "？！好"
 
 
 def test_latin_rules_leave_quoted_han_alone() -> None:
