@@ -33,7 +33,7 @@ _APOSTROPHE = re.compile(f"(?<=[{_LATIN}])\u2019(?=[{_LATIN}])")
 _HAN_LIKE = HAN + KANA
 _FULL = "\u3001-\u3003\u3008-\u3011\u3014-\u301b\uff01-\uff0f\uff1a-\uff20\uff3b-\uff3d\uff5b-\uff64"
 _PERIOD = re.compile(rf"(?<=[{_HAN_LIKE}]) *\.(?![\w.])")
-_MARKS = re.compile(f"(?<=[{_HAN_LIKE}{_FULL}])(?: *[,?!])+|[,?!]+ *(?=[{_HAN_LIKE}])")
+_MARKS = re.compile(f"(?<=[{_HAN_LIKE}{_FULL}])(?: *[,?!])+|[,?!](?: *[,?!])* *(?=[{_HAN_LIKE}])")
 _WIDE = {ord(","): "，", ord("?"): "？", ord("!"): "！", ord(" "): None}
 _HAN_SPACE = re.compile(f"(?<=[{_HAN_LIKE}]) +(?=[{_HAN_LIKE}])|(?<=[{_FULL}]) +| +(?=[{_FULL}])")
 _HALF_WIDTH = re.compile("[ ,.?!]")
