@@ -100,3 +100,15 @@ def test_what_is_no_font_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.ttf").write_text("not a font", encoding="utf-8")
     with pytest.raises(DataError, match="not a font file"):
         font.families("a", font=tmp_path / "text.ttf")
+
+
+def test_every_face_of_a_new_collection_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from fontTools.ttLib import TTCollection, TTFont
+
+    collection = TTCollection()
+    collection.fonts = [TTFont(DATA / "DejaVuSans.ttf"), TTFont(DATA / "DejaVuSerif.ttf")]
+    path = tmp_path / "both.ttc"
+    collection.save(path)
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(path)])
+    assert [(found.name, found.index) for found in font.installed()] == [("DejaVu Sans", 0), ("DejaVu Serif", 1)]

@@ -82,7 +82,8 @@ def installed() -> list[FontEntry]:
     files = {entry.fname for entry in known}
     for path in sorted(set(font_manager.findSystemFonts()) - files):
         try:
-            known.append(font_manager.ttfFontProperty(FT2Font(path)))
+            faces = FT2Font(path).num_faces  # a collection holds several
+            known.extend(font_manager.ttfFontProperty(FT2Font(path, face_index=index)) for index in range(faces))
         except (RuntimeError, OSError, ValueError):
             continue  # not a font that can be drawn with
     return [
