@@ -60,7 +60,7 @@ def measure(shape: tuple[int, ...], backend: str, *, runs: int, device: str, **k
     try:
         both()
     except ValueError as error:
-        return Figure(shape, name, backend, None, None, None, str(error).rpartition(": ")[2])
+        return Figure(shape, name, backend, None, None, None, str(error).split(": ")[1])
     return Figure(
         shape, name, backend, _seconds(forward, runs, device), _seconds(both, runs, device), _peak(both, device)
     )

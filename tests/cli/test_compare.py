@@ -239,6 +239,19 @@ def test_no_sentence_of_the_corpus_is_in_what_is_shown(attentio: Command, copy: 
     assert "The cat is sleeping." in text
 
 
+def test_no_sentences_of_ours_in_that_language(attentio: Command, tmp_path: Path) -> None:
+    """Nothing is shown rather than something of the user's."""
+    from attentio.data.grammar import sample
+
+    file = tmp_path / "pairs.tsv"
+    file.write_text("".join(f"{pair.target}\t{pair.source}\n" for pair in sample(80, 5)), encoding="utf-8")
+    settings = ["-o", "data.source_language=xx", *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b"]
+    outcome = attentio("compare", file, *AXIS, *settings)
+    assert outcome.status == 0
+    assert "the report has no maps: give sentences in xx with --sentence" in outcome.err
+    assert "<h3 id=" not in (tmp_path / "b" / "compare.html").read_text(encoding="utf-8")
+
+
 def test_another_search_or_baseline_trains_nothing(attentio: Command, copy: Path, trainings: list[str]) -> None:
     again = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q", "--json"]
     shown = json.loads(attentio(*again, "--beam", 3, "--baseline", "additive").out)
@@ -549,6 +562,11 @@ def test_runs_that_cannot_be_compared(
     out = ["--out", tmp_path / "b", "-q"]
     assert "one run alone is no comparison" in refused(attentio("compare", runs[0], *out), 2)
     assert "one run alone is no comparison" in refused(attentio("compare", runs[0], runs[0], *out), 2)
+    shutil.copytree(runs[0], tmp_path / "again")
+    twice = [*runs, tmp_path / "again"]
+    assert "the same settings and the same seed. Give each training once." in refused(
+        attentio("compare", *twice, *out), 2
+    )
     assert "differ in nothing but their seed" in refused(attentio("compare", *runs[:2], *out), 2)
     assert "data to train on, or run folders, not both" in refused(attentio("compare", runs[0], pairs, *out), 2)
     assert "--seeds is about training" in refused(attentio("compare", *runs, "--seeds", 2, *out), 2)
@@ -725,6 +743,7 @@ def quality(folder: Path) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
 def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> None:
     """SIGKILL in the first training, Ctrl-C in the second: the same command goes on, to the same figures."""
@@ -762,6 +781,7 @@ def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
 def test_a_training_that_is_killed_fails_alone(tmp_path: Path) -> None:
     """As the system does when memory runs out."""

@@ -267,6 +267,21 @@ EVERY_OBJECTIVE = pytest.mark.parametrize("name", OBJECTIVES)
 PENALTIES = {"coverage_loss": 0.6, "guided_alignment": 0.5, "entropy_bonus": 0.3, "label_smoothing": SMOOTHING}
 
 
+@pytest.mark.parametrize("normalize", ["hard_reinforce", "hard_marginal", "hard_straight_through"])
+def test_penalties_see_the_distribution_that_is_chosen_from(normalize: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is the softmax: of one model with the same weights, every kind has the same penalties."""
+
+    def penalty(normalize: str) -> Tensor:
+        found: list[Tensor] = []
+        for penalties in ({}, {"coverage_loss": 0.6, "guided_alignment": 0.5}):
+            config = settings(RNN, {"normalize": normalize}, **penalties)
+            monkeypatch.setattr(hard, "_gumbel", Table())
+            found.append(training_loss(build(config), ragged(), config).total)
+        return found[1] - found[0]
+
+    torch.testing.assert_close(penalty(normalize), penalty("softmax"))
+
+
 @EVERY_OBJECTIVE
 def test_padding_adds_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings(*OBJECTIVES[name], **PENALTIES)

@@ -29,9 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attentio.errors import AttentioError, DataError, ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from attentio.data.heldout import HeldOut
 
 SCHEMA = 1
 FOCUS_PAIRS = 200  # of each test set, evenly spread: their attention is measured
@@ -321,17 +324,14 @@ def _gather(folders: list[str], runs: list[str], on: str | None, tests: str) -> 
 
     folders: of prepared data; runs: run folders, in their place. Raises DataError when the test sets differ.
     """
-    from attentio.cli.evaluate import test_sets
-    from attentio.data.heldout import HeldOut
     from attentio.data.prepare import PreparedData
-    from attentio.run import Run
-    from attentio.translator import Translator
 
     names = runs or folders
-    prepared = [PreparedData.load(Run(Path(run)).data) for run in runs] or [PreparedData.load(Path(f)) for f in folders]
-    found: list[dict[str, HeldOut]] = [data.tests for data in prepared]
+    places = [_data_of(Path(run)) for run in runs] or [Path(folder) for folder in folders]
+    prepared = [PreparedData.load(place) for place in places]
+    found = [data.tests for data in prepared]
     if on is not None:
-        found = [test_sets(Path(run), Path(on), Translator.load(run, device="cpu"), None) for run in runs]
+        found = [_read_by(Path(run), Path(on)) for run in runs]
     for name, data, tests_of in zip(names, prepared, found, strict=True):
         languages = [(one.source_language, one.target_language) for one in (prepared[0], data)]
         if languages[0] != languages[1]:
@@ -362,14 +362,28 @@ def _gather(folders: list[str], runs: list[str], on: str | None, tests: str) -> 
         if held.sources
     ]
     data = prepared[0]
-    write_json(Path(tests), {"tests": sets, "language": data.target_language})
+    languages = {"source_language": data.source_language, "target_language": data.target_language}
+    write_json(Path(tests), {"tests": sets, **languages})
     return {
         "left_out": left_out,
-        "source_language": data.source_language,
-        "target_language": data.target_language,
+        **languages,
         "train_pairs": data.report.train,
         "data": [part.name for part in data.report.parts],
     }
+
+
+def _data_of(run: Path) -> Path:
+    from attentio.run import Run
+
+    return Run(run).data
+
+
+def _read_by(run: Path, test: Path) -> "dict[str, HeldOut]":
+    """A test file as the model of a run reads and cleans it."""
+    from attentio.cli.evaluate import test_sets
+    from attentio.translator import Translator
+
+    return test_sets(run, test, Translator.load(run, device="cpu"), None)
 
 
 def _fingerprint(data: Any) -> str:

@@ -80,6 +80,7 @@ class _Taken:
     measured: "dict[str, list[Measured]]"
     maps: dict[str, dict[int, Path]]
     errors: list[AttentioError] = field(default_factory=list[AttentioError])
+    notes: list[str] = field(default_factory=list[str])
 
     @classmethod
     def nothing(cls, names: Sequence[str]) -> "_Taken":
@@ -233,6 +234,7 @@ def compare_runs(
     groups = grouped(configs)
     if len(groups) < 2:
         raise UsageError("these runs differ in nothing but their seed.", hint="Give runs with different settings.")
+    _check_seeds(folders, configs, groups)
     settings = [flat(configs[group[0]]) for group in groups]
     axes = varied(settings, vary)
     values = [", ".join(written(row.get(key)) for key in axes) for row in settings]
@@ -269,6 +271,19 @@ def compare_runs(
     if on is not None:
         facts["Tested on"] = on.name
     return _outcome(runs, axes, baseline, assess, taken, facts)
+
+
+def _check_seeds(folders: list[Path], configs: "list[RunConfig]", groups: list[list[int]]) -> None:
+    """The same training twice would pass for two seeds that agree, and make luck look small."""
+    for group in groups:
+        by_seed: dict[int, Path] = {}
+        for i in group:
+            other = by_seed.setdefault(configs[i].train.seed, folders[i])
+            if other is not folders[i]:
+                raise UsageError(
+                    f"{other} and {folders[i]} have the same settings and the same seed.",
+                    hint="Give each training once.",
+                )
 
 
 def _config_of(folder: Path) -> "RunConfig":
@@ -448,7 +463,7 @@ def _outcome(
     tests = read_json(assess.bench.tests)
     comparison = compare(
         runs,
-        [ReferenceSet(held["name"], held["references"], tests["language"]) for held in tests["tests"]],
+        [ReferenceSet(held["name"], held["references"], tests["target_language"]) for held in tests["tests"]],
         baseline=baseline,
         resamples=assess.options.resamples,
     )
@@ -461,7 +476,12 @@ def _outcome(
                 if path.exists():
                     traces[cell.name] = AttentionTrace.load(path)
         maps.append(SentenceMaps(sentence, traces))
-    notes = [f"{cell.name}, seed {run.seed} failed: {run.failure}" for cell in runs for run in cell.runs if run.failure]
+    if not maps:
+        language = tests["source_language"] or "this language"
+        taken.notes.append(f"the report has no maps: give sentences in {language} with --sentence")
+    notes = taken.notes + [
+        f"{cell.name}, seed {run.seed} failed: {run.failure}" for cell in runs for run in cell.runs if run.failure
+    ]
     if not next(cell for cell in comparison.cells if cell.name == baseline).measured:
         notes.append(f"the baseline {baseline} has no result, so nothing is tested: name another with --baseline")
     return Outcome(comparison, axes, facts, maps, notes, taken.errors[0].exit_status if taken.errors else 0)

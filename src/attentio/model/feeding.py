@@ -68,17 +68,18 @@ def feed_over_time(
     if memory.mask is not None:
         bias = bias.masked_fill(~memory.mask[:, None], torch.finfo(keys.dtype).min)
     drops = _draw(attention, dropout, projected, (steps, batch), (heads * num_keys, cell.hidden_size, len(of_value)))
-    features = _FedOverTime.apply(
-        projected,
-        state.hidden.to(dtype),
-        state.cell.to(dtype),
-        torch.cat([of_feed, w_hh], dim=1).to(dtype),
-        keys,
-        at_least_float32(added),
-        of_hidden.to(dtype),
-        bias.repeat_interleave(heads, dim=0),
-        drops,
-    )
+    with torch.autocast(embedded.device.type, enabled=False):  # precisions are settled above
+        features = _FedOverTime.apply(
+            projected,
+            state.hidden.to(dtype),
+            state.cell.to(dtype),
+            torch.cat([of_feed, w_hh], dim=1).to(dtype),
+            keys,
+            at_least_float32(added),
+            of_hidden.to(dtype),
+            bias.repeat_interleave(heads, dim=0),
+            drops,
+        )
     return cast(Tensor, features)
 
 

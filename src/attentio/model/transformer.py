@@ -279,9 +279,7 @@ def build_transformer(
     rotary = None
     if model.positions == "rotary":
         if size // self_attention.num_heads % 2:
-            raise UsageError(
-                "model.positions = 'rotary' turns pairs of numbers: heads of self_attention must be even."
-            )
+            raise UsageError("model.positions = 'rotary' turns pairs of numbers: heads of self_attention must be even.")
         rotary = Rotary(self_attention.num_heads)
 
     def own(*, causal: bool) -> SelfAttention:
