@@ -46,6 +46,8 @@ In a decoder's self-attention the memory grows by a key with each step: `memory.
 With `window=together(Causal, …)` around any other window, step by step then equals all at once, for every kind.
 """
 AFTER = """
+What each comes to in a translator, on the same data with the same updates: [kinds, measured](../kinds-measured.md).
+
 ## A kind of your own
 
 A score is its formula, a normalizer a function of scores and mask; heads, masks, windows and backends stay as they
