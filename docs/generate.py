@@ -69,7 +69,8 @@ def exit_codes() -> Iterator[str]:
     """The exit statuses with the errors that they stand for."""
     yield "| status | code | meaning |"
     yield "|---|---|---|"
-    kinds = [errors.AttentioError, *errors.AttentioError.__subclasses__()]
+    known = [errors.AttentioError, *errors.AttentioError.__subclasses__()]
+    kinds = [kind for kind in known if kind.__module__ == errors.__name__]
     for kind in sorted(kinds, key=lambda kind: kind.exit_status):
         meaning = (kind.__doc__ or "").split("\n")[0]
         if kind is errors.AttentioError:

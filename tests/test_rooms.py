@@ -195,6 +195,7 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "epochs": {"epochs": 1},
     "max_steps": {"max_steps": 5},
     "batch_tokens": {"batch_tokens": 150},
+    "batch_sentences": {"batch_sentences": 5},
     "learning_rate": {"learning_rate": 1e-3},
     "warmup_steps": {"warmup_steps": 5},
     "schedule": {"schedule": "linear"},

@@ -38,6 +38,10 @@ class TrainConfig(BaseModel):
         Field(gt=0, description="stop after this long; the schedule is planned to end there (--max-time)"),
     ] = None
     batch_tokens: Annotated[int, Field(ge=1, description="source + target tokens in a batch, padding included")] = 2048
+    batch_sentences: Annotated[
+        int | None,
+        Field(ge=1, description="at most this many pairs in a batch, whatever their tokens; default: no bound"),
+    ] = None
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
     warmup_steps: Annotated[int, Field(ge=0, description="updates of linear warm-up")] = 400
     schedule: Annotated[

@@ -92,6 +92,7 @@ def train(
         corpus.source.lengths,
         corpus.target.lengths,
         max_tokens=settings.batch_tokens,
+        max_sentences=settings.batch_sentences,
         seed=settings.seed,
         length_multiple=LENGTH_MULTIPLE,
     )
