@@ -5,9 +5,10 @@
     python benchmarks/kinds.py --write                  # keeps the table in benchmarks/results, under the date
 
 Each kind is trained on the small world without guidance by its word links, from the default attention (bilinear,
-softmax, full, one head) with one axis changed. Measured on held-out pairs, in use, so hard kinds take their best key:
-accuracy of the next character under teacher forcing, end of sentence included; cross-entropy in nats per token; BLEU
-of greedy translations. What is done already is read from the JSON file in the work folder, and not done again.
+softmax, full, one head) with one axis changed; "none" is the same without attention, so that the decoder knows of the
+source what the encoder's summary says. Measured on held-out pairs, in use, so hard kinds take their best key: accuracy
+of the next character under teacher forcing, end of sentence included; cross-entropy in nats per token; BLEU of greedy
+translations. What is done already is read from the JSON file in the work folder, and not done again.
 """
 
 import argparse
@@ -21,8 +22,10 @@ from typing import Any
 
 import torch
 from machine import describe_machine
+from torch import Tensor
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
+from attentio.attention.normalize import RowNormalizer
 from attentio.config import RunConfig, effective_config
 from attentio.data.batch import collate, sequential_batches
 from attentio.data.corpus import EncodedCorpus
@@ -38,11 +41,19 @@ DEFAULT = {"score": "bilinear", "normalize": "softmax", "window": "full"}
 ENOUGH = 0.95
 
 
+class Nothing(RowNormalizer):
+    """Attends to nothing: what the translator is worth without attention."""
+
+    def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+        """All zeros."""
+        return 0.0 * scores
+
+
 def kinds() -> dict[str, dict[str, Any]]:
     """Settings of attention by name: the default, and every other kind in its place; then four heads."""
-    found: dict[str, dict[str, Any]] = {"default": {}}
+    found: dict[str, dict[str, Any]] = {"none": {"normalize": "none"}, "default": {}}
     for axis, names in (("score", SCORES), ("normalize", NORMALIZERS), ("window", WINDOWS)):
-        found |= {name: {axis: name} for name in names if name != DEFAULT[axis]}
+        found |= {name: {axis: name} for name in names if name not in (DEFAULT[axis], "none")}
     return found | {"4 heads": {"num_heads": 4}}
 
 
@@ -165,6 +176,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/kinds"), help="prepared data, checkpoints and figures")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    NORMALIZERS["none"] = Nothing
     os.nice(15)  # hours of it: whatever else the machine does goes first
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
