@@ -73,6 +73,48 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "centre = torch.minimum(length * share, _last_position(memory).unsqueeze(-1))",
         "1 -> 2",
     ): "(B, 1) becomes (B, 1, 1) either way",
+    ("memory.py", "return self.mask.sum(-1)", "USub dropped"): "a mask has two axes, of which 1 is the last",
+    (
+        "attention.py",
+        "keys = keys.masked_fill(padding, 0.0)",
+        "0.0 -> 1.0",
+    ): "what stands in the padding has no say, as long as it is finite",
+    (
+        "attention.py",
+        "values = values if values is None else values.masked_fill(padding, 0.0)",
+        "0.0 -> 1.0",
+    ): "the same, times a weight of 0",
+    (
+        "attention.py",
+        "if past is not None and score_past is not None:",
+        "And -> Or",
+    ): "a score with a past has a state, one without has none",
+    ("backend.py", "nowhere = torch.empty(0, 0, 0, 0)", "0 -> 1"): "no objection to a kind asks for sizes",
+    (
+        "backend.py",
+        "traits = traits_of(score, normalizer, window, nowhere, nowhere, need_weights=False, training=True)",
+        "False -> True",
+    ): "nor whether weights are wanted",
+    (
+        "backend.py",
+        "traits = traits_of(score, normalizer, window, nowhere, nowhere, need_weights=False, training=True)",
+        "True -> False",
+    ): "nor whether this is training",
+    (
+        "multihead.py",
+        "return (~forbidden, mask.masked_fill(forbidden, 0.0))",
+        "0.0 -> 1.0",
+    ): "what is added to a forbidden score has no say, as long as it is finite",
+    (
+        "multihead.py",
+        "return (key.masked_fill(padding, 0.0), value.masked_fill(padding, 0.0))",
+        "0.0 -> 1.0",
+    ): "what stands in the padding has no say, as long as it is finite",
+    (
+        "multihead.py",
+        "if self.bias_k is not None and self.bias_v is not None:",
+        "And -> Or",
+    ): "both are there or neither",
     (
         "chunked.py",
         "if torch.is_grad_enabled() and (query.requires_grad or keys.requires_grad or v.requires_grad):",

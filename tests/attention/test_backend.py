@@ -2,16 +2,19 @@
 
 import math
 from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attentio.attention import Attention, chunked
-from attentio.attention.backend import FEW, FEW_PAIRS, FEW_PAIRS_IN_HALF, FEW_WITH_GRADIENT, Traits, choose
+from attentio.attention import SCORES, Attention, chunked
+from attentio.attention.backend import FEW, FEW_PAIRS, FEW_PAIRS_IN_HALF, FEW_WITH_GRADIENT, Traits, choose, traits_of
 from attentio.attention.score import additive
 
 B, H, T, S = 2, 3, 5, 7
+HAS_TRITON = find_spec("triton") is not None
 DOT = Traits(
     family="inner product",
     softmax=True,
@@ -92,6 +95,25 @@ def test_a_backend_asked_for_by_name_is_taken():
     assert choose("sdpa", replace(DOT, training=False)).backend == "sdpa"
 
 
+def test_traits_are_those_of_the_call(monkeypatch):
+    attention = Attention(12, 33, score=partial(SCORES["additive"], hidden_size=11), num_heads=3)
+    query, keys = torch.zeros(2, 3, 5, 4), torch.zeros(2, 3, 7, 11)
+
+    def traits(query=query):
+        parts = attention.score, attention.normalize, attention.window
+        return traits_of(*parts, query, keys, need_weights=False, training=True)
+
+    assert traits() == replace(ADDITIVE, softmax=True, triton=HAS_TRITON, hidden_units=2 * 3 * 5 * 7 * 11, pairs=5 * 7)
+    assert traits(query.bfloat16()).half
+    assert traits(query.half()).half
+    with torch.no_grad():
+        assert not traits().gradient
+    for module, name in ((torch.compiler, "is_compiling"), (torch.onnx, "is_in_onnx_export")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, lambda: True)
+            assert traits().tracing
+
+
 def operands():
     torch.manual_seed(1)
     query, keys = torch.randn(B, T, 12, dtype=torch.float64), torch.randn(B, S, 12, dtype=torch.float64)
@@ -121,6 +143,23 @@ def test_sdpa_equals_eager(score, window):
     torch.testing.assert_close(fast.context, plain.context)
     torch.testing.assert_close(fast_gradients, gradients)
     assert fast.state == plain.state
+
+
+def test_the_backend_that_is_chosen_is_the_one_that_runs(monkeypatch):
+    """Their numbers are equal: only who is called, and a second derivative, tell them apart."""
+    calls = []
+    fast = chunked.additive
+    monkeypatch.setattr(chunked, "additive", lambda *operands: calls.append(1) or fast(*operands))
+    run("chunked", "additive")
+    assert calls
+    calls.clear()
+    run("eager", "additive")
+    assert not calls
+    query, keys, _, _ = operands()
+    attention = Attention(12, 12, backend="eager").double()
+    context = attention(query.requires_grad_(), attention.prepare(keys)).context
+    (gradient,) = torch.autograd.grad(context.sum(), query, create_graph=True)
+    assert torch.autograd.grad(gradient.sum(), query)[0].abs().max() > 0
 
 
 def test_sdpa_asked_for_by_name_runs_in_use_too_and_never_in_the_place_of_weights():

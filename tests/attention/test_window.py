@@ -63,7 +63,15 @@ def test_local_windows_of_an_empty_sentence_are_finite():
     query, memory = operands()
     memory = memory._replace(mask=torch.zeros(B, S, dtype=torch.bool))
     assert LocalMonotonic(radius=2)(query, memory, 0).mask[0, 0, 0].tolist() == [True] * 3 + [False] * 4
-    assert LocalPredictive(Q, H).double()(query, memory, 0).factor.isfinite().all()
+    assert (LocalPredictive(Q, H).double()(query, memory, 0).factor[..., 0] == 1).all()  # the centre is the first key
+
+
+def test_in_a_sentence_of_one_word_that_word_is_the_centre():
+    query, memory = operands()
+    memory = memory._replace(mask=torch.arange(S) < torch.tensor([[1], [2]]))
+    factor = LocalPredictive(Q, H).double()(query, memory, 0).factor
+    assert (factor[0, ..., 0] == 1).all()
+    assert (factor[1, ..., 0] < 1).any()
 
 
 def predicted_centres(window, query):

@@ -316,6 +316,20 @@ def test_a_preset_and_several_axes(attentio: Command, pairs: Path, tmp_path: Pat
     assert (shown["comparisons"], shown["cells"][0]["settings"]["preset"]) == (6, "rnn-tiny")
 
 
+def test_data_settings_may_vary_while_the_test_sentences_stay(attentio: Command, pairs: Path, tmp_path: Path) -> None:
+    arguments = ["compare", pairs, *SMALL, *BUDGET, "--seeds", 1, "-q", "--json"]
+    axis = ["--vary", "data.target_tokenizer=char,word"]
+    shown = json.loads(attentio(*arguments, *axis, "--out", tmp_path / "b").out)
+    assert len(list((tmp_path / "b" / "data").iterdir())) == 2
+    parameters = [cell["parameters"]["mean"] for cell in shown["cells"]]
+    assert parameters[0] != parameters[1]
+    held = [held_out_of(run) for run in sorted((tmp_path / "b" / "runs").glob("*/*"))]
+    assert held[0] == held[1]
+    outcome = attentio(*arguments, "--vary", "data.script=simplified,traditional", "--out", tmp_path / "c")
+    assert outcome.status == 3
+    assert "error: simplified and traditional hold out different test sentences." in outcome.err
+
+
 def test_a_time_is_a_budget(attentio: Command, pairs: Path, tmp_path: Path) -> None:
     arguments = ["--budget", "1s", "--seeds", 1, "--out", tmp_path / "b", "-q", "--json"]
     shown = json.loads(attentio("compare", pairs, *AXIS, *SMALL, *arguments).out)

@@ -55,21 +55,22 @@ def test_it_is_the_plain_loop(build: Build, score: str, heads: int, steps: int) 
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-13)
 
 
-def parts(*, heads: int, attention_dropout: float = 0.0, dropout: float = 0.0) -> tuple[Attention, dict[str, Any]]:
+T, B, S, E, H, F = 3, 2, 5, 3, 4, 2
+MASK = torch.tensor([[True] * 3 + [False] * 2, [True] * 5])
+
+
+def parts(*, heads: int, attention_dropout: float, dropout: float) -> tuple[Attention, dict[str, Any]]:
     torch.manual_seed(2)
-    attention = Attention(6, 6, score="bilinear", num_heads=heads, dropout=attention_dropout).double()
-    cell, combine = LSTM(4 + 5, 6).double(), nn.Linear(6 + 6, 5, bias=False).double()
+    attention = Attention(H, H, score="bilinear", num_heads=heads, dropout=attention_dropout).double()
+    cell, combine = LSTM(E + F, H).double(), nn.Linear(H + H, F, bias=False).double()
     return attention, {"cell": cell, "combine": combine, "dropout": Dropout(dropout), "attention": attention}
 
 
 def operands() -> list[Tensor]:
-    """embedded (T, B, E), hidden and cell (B, H), encoder states (B, S, K)."""
+    """embedded (T, B, E), hidden and cell (B, H), encoder states (B, S, H)."""
     torch.manual_seed(3)
-    sizes = [(4, 3, 4), (3, 6), (3, 6), (3, 5, 6)]
+    sizes = [(T, B, E), (B, H), (B, H), (B, S, H)]
     return [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
-
-
-MASK = torch.arange(5) < LENGTHS[:, None]
 
 
 @pytest.mark.parametrize("heads", [1, 2])
@@ -101,14 +102,14 @@ def test_dropout_falls_where_it_does_in_the_plain_loop(monkeypatch: pytest.Monke
     found = feed_over_time(embedded, rest["cell"].start(hidden, cell), memory, **rest)
     on_weights, on_hidden, on_features = drawn
 
-    feed = torch.zeros(3, 5, dtype=torch.float64)
-    for t in range(4):
+    feed = torch.zeros(B, F, dtype=torch.float64)
+    for t in range(T):
         inputs = torch.cat([embedded[t], feed], -1)[None]
         _, (h, c) = rest["cell"].layer(inputs, (hidden[None], cell[None]))
         hidden, cell = h[0], c[0]
         shown = hidden * on_hidden[t]
-        scores = torch.einsum("bnd,bnsd->bns", shown.view(3, 2, 3), memory.keys)
-        weights = scores.masked_fill(~MASK[:, None], -torch.inf).softmax(-1) * on_weights[t].view(3, 2, 5)
+        scores = torch.einsum("bnd,bnsd->bns", shown.view(B, 2, H // 2), memory.keys)
+        weights = scores.masked_fill(~MASK[:, None], -torch.inf).softmax(-1) * on_weights[t].view(B, 2, S)
         context = torch.einsum("bns,bnsv->bnv", weights, memory.values).flatten(1)
         feed = torch.tanh(rest["combine"](torch.cat([context, shown], -1))) * on_features[t]
         torch.testing.assert_close(found[:, t], feed)
@@ -162,7 +163,7 @@ def test_where_it_runs_it_is_the_plain_loop_and_elsewhere_the_loop_runs(
 
     monkeypatch.setattr(rnn, "feed_over_time", counted)
     _, decoder = feeding(build, **settings)
-    encoded = Encoded(torch.randn(3, 5, 6), MASK, summary=torch.randn(3, 6))
+    encoded = Encoded(torch.randn(3, 5, 6), torch.arange(5) < LENGTHS[:, None], summary=torch.randn(3, 6))
     found = decoder.features(TARGET_IN, encoded)
     assert bool(calls) is by_hand
     torch.testing.assert_close(found, features_by_steps(decoder, TARGET_IN, encoded), rtol=1e-5, atol=1e-6)

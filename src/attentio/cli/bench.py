@@ -319,15 +319,16 @@ def _prepare(configs: dict[str, dict[str, Any]], folders: dict[str, str]) -> dic
     return failures
 
 
-def _gather(folders: list[str], runs: list[str], on: str | None, tests: str) -> dict[str, Any]:
+def _gather(folders: dict[str, str], runs: list[str], on: str | None, tests: str) -> dict[str, Any]:
     """Writes the test sets that all share, free of what any of them was trained on, and says what they are.
 
-    folders: of prepared data; runs: run folders, in their place. Raises DataError when the test sets differ.
+    folders: of prepared data, by whose it is; runs: run folders, in their place. Raises DataError when the test sets
+    differ.
     """
     from attentio.data.prepare import PreparedData
 
-    names = runs or folders
-    places = [_data_of(Path(run)) for run in runs] or [Path(folder) for folder in folders]
+    names = runs or list(folders)
+    places = [_data_of(Path(run)) for run in runs] or [Path(folder) for folder in folders.values()]
     prepared = [PreparedData.load(place) for place in places]
     found = [data.tests for data in prepared]
     if on is not None:
@@ -510,7 +511,9 @@ def _evaluate(
             "error_rate": None,
         }
         if held["name"] in links:
-            scored = LinkScorer(translator).score(held_out_sentences(links[held["name"]]))
+            known = set(held["sources"])
+            gold = [sentence for sentence in held_out_sentences(links[held["name"]]) if sentence.source in known]
+            scored = LinkScorer(translator).score(gold)
             results[held["name"]]["error_rate"] = scored["error_rate"]
     shutil.rmtree(maps, ignore_errors=True)
     Path(maps).mkdir(parents=True)

@@ -156,8 +156,8 @@ def compare_grid(
             workers = Workers(requested, (lock,))
             _claim_plan(bench, cells, seeds)
             data, failures = _prepare(bench, workers, cells, shown)
-            usable = list(dict.fromkeys(str(data[cell.name]) for cell in cells if cell.name not in failures))
-            about = _gather(bench, workers, folders=usable)
+            usable = {str(data[cell.name]): cell.name for cell in reversed(cells) if cell.name not in failures}
+            about = _gather(bench, workers, folders={name: folder for folder, name in reversed(usable.items())})
             assess = _Assessor(bench, workers, options, _sentences(options, about["source_language"], bench.tests))
             taken = _Taken.nothing(list(names))
             _fill(cells, seeds, data, failures, assess, taken, shown)
@@ -373,10 +373,15 @@ def _prepare(
 
 
 def _gather(
-    bench: "Bench", workers: "Workers", *, folders: Sequence[str] = (), runs: Sequence[str] = (), on: str | None = None
+    bench: "Bench",
+    workers: "Workers",
+    *,
+    folders: Mapping[str, str] | None = None,
+    runs: Sequence[str] = (),
+    on: str | None = None,
 ) -> dict[str, Any]:
     """Makes the test sets that all share, and says what they are."""
-    arguments = {"folders": folders, "runs": runs, "on": on, "tests": str(bench.tests)}
+    arguments = {"folders": folders or {}, "runs": runs, "on": on, "tests": str(bench.tests)}
     return workers.do("gather", arguments, bench.folder / "results" / "gathered.json")
 
 
