@@ -38,6 +38,7 @@ def main() -> None:
             options = [option for override in arguments.overrides for option in ("-o", override)]
             options += ["--preset", arguments.preset, "--seed", str(seed), "--max-time", f"{60 * arguments.minutes}s"]
             trained = attentio("train", arguments.data, "--out", str(run), *options, "--json")
+            del trained["run"]  # a folder that is gone when the figures are read
             curve = [
                 (round(event["seconds"]), event["dev_chrf"])
                 for event in map(json.loads, (run / "log.jsonl").read_text(encoding="utf-8").splitlines())
@@ -59,7 +60,7 @@ def main() -> None:
         result = {
             "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
             "machine": machine,
-            "command": ["quality_by_time.py", Path(arguments.data).name, *sys.argv[2:]],
+            "command": ["quality_by_time.py", *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
             "runs": rows,
         }
         arguments.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
