@@ -16,6 +16,7 @@ import datetime
 import json
 import os
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class Silence:
         print(text, flush=True)
 
 
-def run(config: RunConfig, data: PreparedData, checkpoints: Path) -> dict[str, Any]:
+def run(config: RunConfig, data: PreparedData) -> dict[str, Any]:
     """Trains one kind and measures what came of it."""
     found: dict[str, Any] = {}
 
@@ -100,7 +101,9 @@ def run(config: RunConfig, data: PreparedData, checkpoints: Path) -> dict[str, A
         found.update(seconds=round(progress.seconds, 1), steps=progress.step, cost=round(progress.loss, 4))
 
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
-    train(config, data.train, sizes, checkpoints, links=None, evaluate=None, publish=publish, reporter=Silence())
+    with tempfile.TemporaryDirectory() as folder:
+        options: dict[str, Any] = {"links": None, "evaluate": None, "publish": publish, "reporter": Silence()}
+        train(config, data.train, sizes, Path(folder), **options)
     return found
 
 
@@ -173,7 +176,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("-o", "--set", dest="overrides", action="append", default=[])
-    parser.add_argument("--work", type=Path, default=Path("runs/kinds"), help="prepared data, checkpoints and figures")
+    parser.add_argument("--work", type=Path, default=Path("runs/kinds"), help="prepared data and figures")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     NORMALIZERS["none"] = Nothing
@@ -192,7 +195,7 @@ def main() -> None:
             began = time.perf_counter()
             config = configuration(kinds()[kind], seed, arguments.steps, arguments.overrides)
             try:
-                row = same | run(config, data, arguments.work / f"{kind} {seed}".replace(" ", "-"))
+                row = same | run(config, data)
             except AttentioError as error:
                 row = same | {"refused": error.message}
             rows.append(row)
