@@ -194,7 +194,8 @@ def test_one_seed_each_is_the_paired_test_of_two_models() -> None:
     (wanted,) = compare_systems(*outputs, REFERENCES, language="zh", only=("chrF2",), resamples=150, trials=500)
     assert (found.difference, found.low, found.high) == (wanted.difference, wanted.low, wanted.high)
     assert found.p_value == wanted.p_value
-    assert "of these two models only" in found.method
+    assert found.one_seed
+    assert verdict(replace(found, corrected=0.01)).endswith("p = 0.010, of these two models")
 
 
 def test_one_seed_against_several_is_not_tested() -> None:

@@ -68,7 +68,9 @@ def _cell(number: int, name: str, p: float | None, seeds: int, tests: Sequence[s
             scores[metric] = CellScore(metric, value, value - 1.2, value + 1.3, by_seed, f"{metric}|nrefs:1|bs:1000")
             if number:
                 gap = 1.5 * number
-                differences[metric] = CellDifference(metric, gap, gap - 1, gap + 1, p, p, "Welch's t, 5.0 degrees")
+                differences[metric] = CellDifference(
+                    metric, gap, gap - 1, gap + 1, p, p, "Welch's t, 5.0 degrees", seeds == 1
+                )
         return CellTest(scores, differences, Spread(0.2, 0.18, 0.22), Spread(1.1, 1, 1.2), Spread(0.8, 0.8, 0.8), None)
 
     runs = tuple(

@@ -155,7 +155,9 @@ def test_metrics_that_disagree(make_comparison: MakeComparison) -> None:
 
 
 def test_one_seed_is_said_to_be_one(make_comparison: MakeComparison) -> None:
-    text = Page(page(make_comparison(["a", "b"], [0.01], seeds=1), [], {}, [])).text
+    html = page(make_comparison(["a", "b"], [0.01], seeds=1), [], {}, [])
+    assert "<span class='badge'>higher, one seed</span>" in html
+    text = Page(html).text
     assert "With one seed this says which of two trained models is better, not which setting" in text
     assert "1 seed each" in text
 

@@ -97,6 +97,7 @@ class Watch:
         self._last: dict[str, Any] = {}
 
     def __call__(self) -> None:
+        """Tells what is new in the log."""
         if self._log.exists():
             with self._log.open("rb") as file:
                 file.seek(self._offset)
@@ -105,9 +106,16 @@ class Watch:
             self._offset += len(whole)
             for event in _events(whole.decode("utf-8", "replace")):
                 self._last |= {key: value for key, value in event.items() if value is not None}
-        left, done = self._clock.place(self._share())
+        self._show("training", self._share())
+
+    def evaluating(self) -> None:
+        """The training is over."""
+        self._show("evaluating", 1.0)
+
+    def _show(self, doing: str, share: float) -> None:
+        left, done = self._clock.place(share)
         facts = {
-            "training": f"{self._clock.number + 1}/{self._clock.total}",
+            doing: f"{self._clock.number + 1}/{self._clock.total}",
             "cell": self._name,
             "seed": str(self._seed),
             "step": f"{self._last.get('step', 0):,}",

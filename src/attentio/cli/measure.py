@@ -206,6 +206,7 @@ def _fill(
             watch = Watch(run / "log.jsonl", config, shown, clock, cell.name, seed)
             answer = assess.bench.result(cell.folder, seed, "training.json")
             memory = _trained(assess.workers, config, run, data[cell.name], answer, watch)
+            watch.evaluating()
             answer = assess.bench.result(cell.folder, seed, "evaluation.json")
             measured = _measured(seed, run, assess(run, answer, maps, train.device, own=True), memory)
         except JobError as error:

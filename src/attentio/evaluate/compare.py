@@ -115,7 +115,8 @@ class CellDifference:
 
     low, high: the 95 % interval of this difference alone, not corrected for the number of comparisons.
     p_value: of this comparison alone; corrected: after Holm's correction over all comparisons made; both None where no
-    test is possible. method: how p was found, in words.
+    test is possible. method: how p was found, in words. one_seed: whether this is about two models, one of each cell,
+    which another seed may turn round.
     """
 
     metric: str
@@ -125,6 +126,7 @@ class CellDifference:
     p_value: float | None
     corrected: float | None
     method: str
+    one_seed: bool = False
 
     @property
     def shown(self) -> bool:
@@ -269,7 +271,7 @@ def verdict(difference: CellDifference) -> str:
     size = f"{difference.metric} {difference.difference:+.1f}{reach}"
     if difference.corrected is None:
         return f"{size}: {difference.method}"
-    p = f"p {written_p(difference.corrected)}"
+    p = f"p {written_p(difference.corrected)}{', of these two models' if difference.one_seed else ''}"
     if not difference.shown:
         return f"no difference shown: {size}, {p}"
     return f"{'higher' if difference.difference > 0 else 'lower'}: {size}, {p}"
@@ -386,7 +388,5 @@ def _of_two_models(
     (found,) = compare_systems(
         baseline, system, test.references, language=language, only=(metric,), resamples=resamples, trials=trials
     )
-    method = (
-        f"paired approximate randomisation over sentences, {trials:,} trials; one seed, so of these two models only"
-    )
-    return CellDifference(metric, found.difference, found.low, found.high, found.p_value, None, method)
+    method = f"paired approximate randomisation over sentences, {trials:,} trials"
+    return CellDifference(metric, found.difference, found.low, found.high, found.p_value, None, method, one_seed=True)

@@ -135,6 +135,7 @@ def _verdict(cell: Cell, result: CellTest | None, baseline: str, where: str) -> 
     if len(directions) == 1:
         kind = "higher" if directions == {True} else "lower"
         badge = kind if len(shown) == len(found) else f"{kind} in {_NAMES[shown[0].metric]}"
+        badge += ", one seed" if shown[0].one_seed else ""
     elif len(directions) == 2:
         badge = "mixed"
     elif not found:
@@ -389,7 +390,7 @@ def _method(comparison: Comparison, facts: Mapping[str, str]) -> str:
         for result in cell.tests.values()
         for difference in result.differences.values()
     }
-    tested = sorted({method.partition(",")[0] for method in methods})
+    tested = sorted({method.partition(",")[0] for method in methods})  # without its degrees of freedom
     listed += "".join(f"<dt>Test</dt><dd>{_text(method)}; Holm over {comparison.comparisons}</dd>" for method in tested)
     return (
         '<section aria-labelledby="method">\n<h2 id="method">How this was measured</h2>\n'
