@@ -138,6 +138,35 @@ def test_a_mask_of_the_call_is_added_to_that_of_the_memory():
     assert ((weights > 0) == allowed).all()
 
 
+@pytest.mark.parametrize("window", ["full", "relative"])
+def test_a_bias_multiplies_the_weights_by_its_exponential(window):
+    attention = made(window=window)
+    if window == "relative":
+        torch.nn.init.normal_(attention.window.bias)
+    query, keys, values, mask = operands()
+    memory = attention.prepare(keys, values, mask)
+    bias = torch.randn(T, S, dtype=torch.float64)
+    expected = attention(query, memory).weights * bias.exp()
+    expected = expected / expected.sum(-1, keepdim=True)
+    torch.testing.assert_close(attention(query, memory, bias=bias).weights, expected)
+
+
+def test_with_a_past_each_query_has_its_row_of_the_mask_and_of_the_bias():
+    attention = made(score="coverage", normalize="hard_reinforce").eval()
+    query, keys, values, mask = operands()
+    memory = attention.prepare(keys, values, mask)
+    call, bias = torch.rand(T, S) < 0.6, torch.randn(H, T, S, dtype=torch.float64)
+    whole = attention(query, memory, mask=call, bias=bias)
+    state = attention.start(memory)
+    for t in range(T):
+        row = slice(t, t + 1)
+        step = attention(query[:, row], memory, mask=call[row], bias=bias[:, row], state=state)
+        torch.testing.assert_close(step.weights, whole.weights[:, :, row])
+        torch.testing.assert_close(step.log_weights, whole.log_weights[:, :, row])
+        state = step.state
+    assert whole.log_weights.shape == whole.weights.shape == (B, H, T, S)
+
+
 def test_a_row_that_may_attend_nowhere_gives_zeros():
     attention = made()
     query, keys, values, mask = operands()

@@ -47,6 +47,13 @@ MASKS = {
     "added to every head": {
         "attn_mask": torch.randn(B * H, T, S, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     },
+    "added to keys": {
+        "key_padding_mask": torch.randn(B, S, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    },
+    "added to pairs and to keys": {
+        "attn_mask": torch.randn(T, S, dtype=torch.float64, generator=torch.Generator().manual_seed(2)),
+        "key_padding_mask": torch.randn(B, S, dtype=torch.float64, generator=torch.Generator().manual_seed(3)),
+    },
     "added with minus infinity": {
         "attn_mask": torch.zeros(T, S).double().masked_fill(torch.eye(T, S, dtype=torch.bool), -torch.inf),
         "key_padding_mask": torch.randn(B, S, dtype=torch.float64, generator=torch.Generator().manual_seed(3)),
@@ -133,16 +140,17 @@ def test_a_query_that_may_look_nowhere_gets_zeros_not_nan():
     inputs = operands()
     for need_weights in (True, False):
         for training in (True, False):
-            ignored = torch.ones(B, S, dtype=torch.bool)
-            output, _ = ours.train(training)(*inputs, key_padding_mask=ignored, need_weights=need_weights)
-            assert (output == 0).all()
+            for nowhere in (torch.ones(B, S, dtype=torch.bool), torch.full((B, S), -torch.inf).double()):
+                output, _ = ours.train(training)(*inputs, key_padding_mask=nowhere, need_weights=need_weights)
+                assert (output == 0).all()
 
 
-def test_nan_in_the_padding_reaches_no_gradient():
+@pytest.mark.parametrize("mask", [padding(), torch.zeros(B, S).double().masked_fill(padding(), -torch.inf)])
+def test_nan_in_the_padding_reaches_no_gradient(mask):
     _, ours = pair(batch_first=True)
     query, key, value = operands(batch_first=True)
     key[padding()], value[padding()] = torch.nan, torch.inf
-    output, _ = ours(query, key, value, key_padding_mask=padding())
+    output, _ = ours(query, key, value, key_padding_mask=mask)
     output.sum().backward()
     assert all(p.grad.isfinite().all() for p in ours.parameters())
 

@@ -52,6 +52,12 @@ def test_published_values(name, expected):
     torch.testing.assert_close(weights, torch.tensor(expected), atol=5e-5, rtol=0)
 
 
+def test_a_score_exactly_at_tau_gets_exactly_nothing():
+    """alpha = 3: two equal keys get sqrt(0 + 1/4) each, and a third whose score is that 1/4 / (alpha - 1) lower, 0."""
+    weights = Entmax(3.0).weigh(torch.tensor([0.0, -0.125, 0.0], dtype=torch.float64), None)
+    assert weights.tolist() == [0.5, 0.0, 0.5]
+
+
 def test_sparsemax_is_the_nearest_point_of_the_simplex():
     x = rows()[0, 0]
     simplex = {"type": "eq", "fun": lambda p: p.sum() - 1}
@@ -150,7 +156,7 @@ def test_laws_of_a_row(name, scores, shift):
 
 
 def test_float32_keeps_its_sum_over_many_keys():
-    for kind in KINDS.values():
+    for kind in (*KINDS.values(), Entmax(1.0001)):  # near 1 the power magnifies what bisection leaves over
         weights = kind.weigh(30 * torch.randn(4, 3000), None)
         torch.testing.assert_close(weights.sum(-1), torch.ones(4))
 
