@@ -2,21 +2,24 @@
 
     python tests/attention/mutate.py                 # every mutant of the package; exit status 1 if any survives
     python tests/attention/mutate.py sparse.py window.py
+    python tests/attention/mutate.py --only "tau ="   # those whose line below has this in it
+    python tests/attention/mutate.py --jobs 2        # as many at a time
     python tests/attention/mutate.py --list          # what would be changed
 
 Each mutant runs in a fork of this process, which has imported everything slow once: first the tests of its own file,
 and, if those pass, all of them, and the laws. A mutant that computes for too long counts as found: processor time, so
 that a busy machine changes nothing. What changes nothing that a test could see is listed in `EQUIVALENT`, with the
-reason.
+reason; `test_mutate.py` sees to it that the list names nothing that is no longer there.
 """
 
 import argparse
 import ast
-import copy
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -50,30 +53,8 @@ OWN_TESTS = {
 ALL_TESTS = sorted({name for names in OWN_TESTS.values() for name in names} | {"test_package.py"})
 LAWS = ["test_conformance.py", "-k", "(additive or location_aware) and (softmax or mocha or hard_reinforce)"]
 
-# (file, line of source as unparsed, mutation) -> why no test can tell.
+# (file, statement as unparsed, mutation) -> why no test can tell.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
-    (
-        "mask.py",
-        "return torch.arange(size, device=lengths.device) < lengths.unsqueeze(-1)",
-        "USub dropped",
-    ): "lengths have one axis, after which -1 and 1 are the same place",
-    ("mask.py", "return keys - queries.unsqueeze(-1)", "USub dropped"): "queries have one axis",
-    (
-        "window.py",
-        "return (memory.lengths() - 1).clamp(min=0).unsqueeze(-1)",
-        "USub dropped",
-    ): "lengths have one axis",
-    (
-        "window.py",
-        "centre = torch.minimum(length * share, _last_position(memory).unsqueeze(-1))",
-        "USub dropped",
-    ): "(B, 1) becomes (B, 1, 1) either way",
-    (
-        "window.py",
-        "centre = torch.minimum(length * share, _last_position(memory).unsqueeze(-1))",
-        "1 -> 2",
-    ): "(B, 1) becomes (B, 1, 1) either way",
-    ("memory.py", "return self.mask.sum(-1)", "USub dropped"): "a mask has two axes, of which 1 is the last",
     (
         "attention.py",
         "keys = keys.masked_fill(padding, 0.0)",
@@ -89,17 +70,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if past is not None and score_past is not None:",
         "And -> Or",
     ): "a score with a past has a state, one without has none",
-    ("backend.py", "nowhere = torch.empty(0, 0, 0, 0)", "0 -> 1"): "no objection to a kind asks for sizes",
     (
-        "backend.py",
-        "traits = traits_of(score, normalizer, window, nowhere, nowhere, need_weights=False, training=True)",
-        "False -> True",
-    ): "nor whether weights are wanted",
-    (
-        "backend.py",
-        "traits = traits_of(score, normalizer, window, nowhere, nowhere, need_weights=False, training=True)",
-        "True -> False",
-    ): "nor whether this is training",
+        "attention.py",
+        "if past is not None and score_past is not None:",
+        "And -> Or (2)",
+    ): "the same",
     (
         "multihead.py",
         "return (~forbidden, mask.masked_fill(forbidden, 0.0))",
@@ -112,14 +87,14 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "what stands in the padding has no say, as long as it is finite",
     (
         "multihead.py",
+        "return (key.masked_fill(padding, 0.0), value.masked_fill(padding, 0.0))",
+        "0.0 -> 1.0 (2)",
+    ): "the same, times a weight of 0",
+    (
+        "multihead.py",
         "if self.bias_k is not None and self.bias_v is not None:",
         "And -> Or",
     ): "both are there or neither",
-    (
-        "chunked.py",
-        "if torch.is_grad_enabled() and (query.requires_grad or keys.requires_grad or v.requires_grad):",
-        "And -> Or",
-    ): "saves an autograd node, changes no number",
     ("monotonic.py", "while stride < add.size(-1):", "Lt -> LtE"): "one doubling more adds zeros",
     (
         "sparse.py",
@@ -135,12 +110,27 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "sparse.py",
         "support = (descending > tau).sum(-1, keepdim=True)",
         "Gt -> GtE",
-    ): "a score equal to tau gets 0 anyway",
+    ): "a score equal to tau gets 0 anyway, and leaves tau where it is",
+    (
+        "sparse.py",
+        "support = (descending > tau).sum(-1, keepdim=True)",
+        "Gt -> GtE (2)",
+    ): "the same",
     (
         "sparse.py",
         "tau = mean - ((1 - spread) / count).clamp(min=0).sqrt()",
         "clamp dropped",
     ): "beyond the support it is NaN, which is not above tau either",
+    (
+        "sparse.py",
+        "width = 1.0",
+        "1.0 -> 2.0",
+    ): "the step more tries tau = 0, at which nothing gets anything",
+    (
+        "sparse.py",
+        "while width >= torch.finfo(x.dtype).eps:",
+        "GtE -> Gt",
+    ): "one halving less: what is left over is still below the precision, and divided away",
 }
 
 FLIPS: dict[type[ast.AST], type[ast.AST]] = {
@@ -168,21 +158,36 @@ DROPPED = {"abs", "clamp", "cumsum", "detach", "exp", "flip", "log", "sigmoid", 
 class Mutant(NamedTuple):
     file: str
     line: int
-    code: str
-    change: str
-    source: str
+    code: str  # the statement, or its first line
+    change: str  # with a number where the file has the same change of the same statement more than once
+    source: Callable[[], str]  # the whole file, changed
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        return self.file, self.code, self.change
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.change}: {self.code}"
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
     """Every mutant of a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    places = list(_places(tree))
-    for number, (node, statement) in enumerate(places):
-        for change, edit in _edits(node):
-            changed = copy.deepcopy(tree)
-            edit(list(_places(changed))[number][0])
-            code = ast.unparse(statement).split("\n")[0]
-            yield Mutant(path.name, node.lineno, code, change, ast.unparse(ast.fix_missing_locations(changed)))
+    text = path.read_text(encoding="utf-8")
+    times = Counter[tuple[str, str]]()
+    for place, (node, statement) in enumerate(_places(ast.parse(text))):
+        code = ast.unparse(statement).split("\n")[0]
+        for number, (change, _) in enumerate(_edits(node)):
+            times[code, change] += 1
+            nth = "" if times[code, change] == 1 else f" ({times[code, change]})"
+            yield Mutant(path.name, node.lineno, code, change + nth, partial(_changed, text, place, number))
+
+
+def _changed(text: str, place: int, number: int) -> str:
+    tree = ast.parse(text)
+    node, _ = list(_places(tree))[place]
+    _, edit = list(_edits(node))[number]
+    edit(node)
+    return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.stmt]]:
@@ -220,14 +225,7 @@ def _edits(node: ast.expr):
                 if type(op) in table:
                     yield _named(op, table), lambda n, table=table: n.ops.__setitem__(0, table[type(n.ops[0])]())
         case ast.UnaryOp(op=ast.USub() | ast.Invert() | ast.Not()):
-            yield (
-                f"{type(node.op).__name__} dropped",
-                lambda n: (
-                    setattr(n, "op", ast.UAdd())
-                    if not isinstance(n.op, ast.Not)
-                    else _become(n, ast.Call(ast.Name("bool", ast.Load()), [n.operand], []))
-                ),
-            )
+            yield f"{type(node.op).__name__} dropped", lambda n: _become(n, n.operand)
         case ast.Constant(value=bool()):
             yield f"{node.value} -> {not node.value}", lambda n: setattr(n, "value", not n.value)
         case ast.Constant(value=int() | float()):
@@ -250,13 +248,35 @@ def _become(node: ast.expr, other: ast.expr) -> None:
     node.__dict__ = dict(other.__dict__)
 
 
-def survives(mutant: Mutant, tests: list[str], seconds: int) -> bool:
-    """Whether all the tests pass on the mutant."""
+def survivors(mutants: list[Mutant], jobs: int) -> Iterator[Mutant]:
+    """Those on which all tests pass, found with so many forks at a time."""
+    waiting = [(mutant, 0) for mutant in mutants]
+    running: dict[int, tuple[Mutant, int]] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            mutant, stage = waiting.pop(0)
+            if not stage:
+                left = f"{len(mutants) - len(waiting)} of {len(mutants)}: {mutant}"
+                print(left[:119].ljust(119), end="\r", file=sys.stderr, flush=True)
+            running[_fork(mutant, stage)] = mutant, stage
+        child, status = os.wait()
+        mutant, stage = running.pop(child)
+        if os.waitstatus_to_exitcode(status) != 0:
+            continue
+        if stage < 2:
+            waiting.insert(0, (mutant, stage + 1))
+        else:
+            yield mutant
+
+
+def _fork(mutant: Mutant, stage: int) -> int:
+    tests = (OWN_TESTS[mutant.file], ALL_TESTS, LAWS)[stage]
+    seconds = SECONDS if stage == 0 else 5 * SECONDS
     child = os.fork()
     if child == 0:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         _run(mutant, tests)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return child
 
 
 def _run(mutant: Mutant, tests: list[str]) -> None:
@@ -287,7 +307,7 @@ class _Finder(MetaPathFinder):
         if name != f"attentio.attention.{Path(self.mutant.file).stem}":
             return None
         file = str(SOURCE / self.mutant.file)
-        return spec_from_file_location(name, file, loader=_Loader(name, file, self.mutant.source))
+        return spec_from_file_location(name, file, loader=_Loader(name, file, self.mutant.source()))
 
 
 class _Loader(SourceFileLoader):
@@ -302,37 +322,25 @@ class _Loader(SourceFileLoader):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", default=list(OWN_TESTS))
+    parser.add_argument("--only", default="", metavar="TEXT", help="mutants that have this in their line of --list")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many run at a time")
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     arguments = parser.parse_args()
+    found = [mutant for name in arguments.files for mutant in mutants(SOURCE / name) if arguments.only in str(mutant)]
+    if arguments.list:
+        print(*found, sep="\n")
+        return 0
     _import_what_is_slow()
-    unchanged = Mutant("mask.py", 0, "", "", (SOURCE / "mask.py").read_text(encoding="utf-8"))
-    if not arguments.list and not survives(unchanged, ALL_TESTS, 5 * SECONDS):
+    unchanged = Mutant("mask.py", 0, "", "", partial((SOURCE / "mask.py").read_text, encoding="utf-8"))
+    if not list(survivors([unchanged], 1)):
         raise SystemExit("the tests fail without any change: mutants would prove nothing")
-    survivors, equivalent, count = [], [], 0
-    for name in arguments.files:
-        for mutant in mutants(SOURCE / name):
-            count += 1
-            print(f"{count} {_described(mutant)}"[:120].ljust(120), end="\r", file=sys.stderr, flush=True)
-            if arguments.list:
-                print(_described(mutant))
-            elif (mutant.file, mutant.code, mutant.change) in EQUIVALENT:
-                equivalent.append((mutant.file, mutant.code, mutant.change))
-            elif (
-                survives(mutant, OWN_TESTS[name], SECONDS)
-                and survives(mutant, ALL_TESTS, 5 * SECONDS)
-                and survives(mutant, LAWS, 5 * SECONDS)
-            ):
-                survivors.append(mutant)
-                print(f"survives: {_described(mutant)}", flush=True)
-    stale = [known for known in EQUIVALENT if known[0] in arguments.files and known not in equivalent]
-    for known in stale if not arguments.list else []:
-        print(f"no such mutant any more: {known}")
-    print(f"{count} mutants, {len(equivalent)} equivalent, {len(survivors)} survive")
-    return 1 if survivors or stale else 0
-
-
-def _described(mutant: Mutant) -> str:
-    return f"{mutant.file}:{mutant.line}: {mutant.change}: {mutant.code}"
+    count = 0
+    doubtful = [mutant for mutant in found if mutant.name not in EQUIVALENT]
+    for mutant in survivors(doubtful, arguments.jobs):
+        count += 1
+        print(f"survives: {mutant}", flush=True)
+    print(f"{len(found)} mutants, {len(found) - len(doubtful)} equivalent, {count} survive")
+    return 1 if count else 0
 
 
 def _import_what_is_slow() -> None:

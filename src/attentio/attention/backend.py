@@ -64,13 +64,14 @@ def choose(backend: str, traits: Traits) -> Choice:
     """The backend for these traits; ValueError, with the reason, where the one asked for cannot run."""
     if backend == "auto":
         return _choose_best(traits)
-    _raise_if(backend, _objection_to_kind(backend, traits) or _objection_to_call(backend, traits))
+    of_kind = _objection_to_kind(backend, traits.family, softmax=traits.softmax, scales=traits.scales)
+    _raise_if(backend, of_kind or _objection_to_call(backend, traits))
     return Choice(backend, "it was asked for")
 
 
 def _choose_best(traits: Traits) -> Choice:
     if traits.family == "inner product":
-        objection = _objection_to_kind("sdpa", traits)
+        objection = _objection_to_kind("sdpa", traits.family, softmax=traits.softmax, scales=traits.scales)
         if objection is not None:
             return Choice("eager", objection)
         if traits.need_weights or not traits.training:
@@ -89,15 +90,15 @@ def _choose_best(traits: Traits) -> Choice:
     return Choice("eager", "this score has no faster form")
 
 
-def _objection_to_kind(backend: str, traits: Traits) -> str | None:
+def _objection_to_kind(backend: str, family: str, *, softmax: bool, scales: bool) -> str | None:
     if backend == "sdpa":
-        if traits.family != "inner product":
+        if family != "inner product":
             return "the score is not an inner product"
-        if not traits.softmax:
+        if not softmax:
             return "the normalizer is not softmax"
-        if traits.scales:
+        if scales:
             return "the window multiplies the weights after the softmax"
-    if backend in ("chunked", "triton") and traits.family != "additive":
+    if backend in ("chunked", "triton") and family != "additive":
         return "the score is not additive"
     return None
 
@@ -116,9 +117,8 @@ def require_backend(backend: str, score: Score, normalizer: Normalizer, window: 
     """ValueError, with the reason, for a backend that can never run such an attention, wherever it is put."""
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is unknown; known are {', '.join(BACKENDS)}")
-    nowhere = torch.empty(0, 0, 0, 0)
-    traits = traits_of(score, normalizer, window, nowhere, nowhere, need_weights=False, training=True)
-    _raise_if(backend, _objection_to_kind(backend, traits))
+    softmax = isinstance(normalizer, Softmax)
+    _raise_if(backend, _objection_to_kind(backend, family(score), softmax=softmax, scales=window.scales))
 
 
 def _raise_if(backend: str, objection: str | None) -> None:

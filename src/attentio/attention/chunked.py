@@ -19,10 +19,7 @@ CHUNK = 2**18
 
 def additive(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     """v . tanh(q + k) for every pair: (B, H, T, D), (B, H, S, D), (H, D) -> (B, H, T, S), in at least float32."""
-    query, keys, v = at_least_float32(query), at_least_float32(keys), at_least_float32(v)
-    if torch.is_grad_enabled() and (query.requires_grad or keys.requires_grad or v.requires_grad):
-        return _Additive.apply(query, keys, v)
-    return _scores(query, keys, v)
+    return _Additive.apply(at_least_float32(query), at_least_float32(keys), at_least_float32(v))
 
 
 class _Additive(torch.autograd.Function):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 def padding(lengths: Tensor, size: int) -> Tensor:
     """(B,) true lengths -> (B, size): True at the real positions, which come first."""
-    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(-1)
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
 
 
 def causal(num_queries: int, num_keys: int, *, offset: int = 0, device: torch.device | None = None) -> Tensor:
@@ -23,7 +23,7 @@ def distances(num_queries: int, num_keys: int, *, offset: int = 0, device: torch
     """(T, S): position of the key minus position of the query, `j - (offset + t)`."""
     queries = torch.arange(offset, offset + num_queries, device=device)
     keys = torch.arange(num_keys, device=device)
-    return keys - queries.unsqueeze(-1)
+    return keys - queries[:, None]
 
 
 def combine(*masks: Tensor | None) -> Tensor | None:

@@ -23,7 +23,7 @@ class Memory(NamedTuple):
         """(B,) the true length of each sentence."""
         if self.mask is None:
             return torch.full((self.values.size(0),), self.num_keys, device=self.values.device)
-        return self.mask.sum(-1)
+        return self.mask.sum(1)
 
     def select(self, indices: Tensor) -> "Memory":
         """The rows `indices` of the batch: beams change places, finished sentences leave."""

@@ -77,7 +77,7 @@ class ConvolvedPast(Past):
         batch, heads, num_keys = past.shape
         width = self.filters.size(-1)
         features = nn.functional.conv1d(past, self.filters, padding=width // 2, groups=heads)  # (B, H*C, S)
-        return keys + self.term(features.view(batch, heads, -1, num_keys).transpose(-2, -1))
+        return keys + self.term(features.view(batch, heads, -1, num_keys).mT)
 
     def remember(self, keys: Tensor, past: Tensor, weights: Tensor) -> Tensor:
         return weights

@@ -218,7 +218,7 @@ class NormedAdditive(AdditiveScore):
         return self.query(query)
 
     def direction(self) -> Tensor:
-        return self.g * F.normalize(self.v, dim=-1)
+        return self.g * F.normalize(self.v, dim=1)  # of each head
 
 
 class Coverage(AdditiveScore):

@@ -6,7 +6,6 @@ alpha = 2 is sparsemax, alpha -> 1 softmax. Only finding tau differs: exactly, f
 and by bisection for any other.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -102,7 +101,7 @@ def _threshold_by_bisection(x: Tensor, alpha: float) -> Tensor:
     """Peters 2019, algorithm 1; halves until the precision of x can no longer tell the two ends apart."""
     low = torch.full_like(x[..., :1], -1.0)  # here the highest entry alone gets 1
     width = 1.0
-    for _ in range(1 - round(math.log2(torch.finfo(x.dtype).eps))):
+    while width >= torch.finfo(x.dtype).eps:
         width = width / 2
         total = ((x - low - width).clamp(min=0) ** (1 / (alpha - 1))).sum(-1, keepdim=True)
         low = torch.where(total >= 1, low + width, low)

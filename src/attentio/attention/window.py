@@ -91,7 +91,7 @@ class LocalMonotonic(Window):
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         queries = torch.arange(position, position + query.size(2), device=query.device)
-        centre = torch.minimum(queries, (memory.lengths() - 1).clamp(min=0).unsqueeze(-1))  # (B, T)
+        centre = torch.minimum(queries, (memory.lengths() - 1).clamp(min=0)[:, None])  # (B, T)
         return Span(mask=_offsets(centre.unsqueeze(1), memory.num_keys).abs() <= self.radius)
 
 
