@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from attentio.attention import Attention
 from attentio.errors import UsageError
 from attentio.model.embedding import TokenEmbedding
+from attentio.model.linear import linear
 from attentio.model.settings import AttentionConfig
 
 
@@ -91,7 +92,7 @@ class Decoder(nn.Module, ABC, Generic[State]):
 
     def project(self, features: Tensor) -> Tensor:
         """features (..., E) -> logits (..., V)."""
-        return nn.functional.linear(features, self.output, self.bias)
+        return linear(features, self.output, self.bias)
 
 
 def build_attention(

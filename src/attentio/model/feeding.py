@@ -9,7 +9,7 @@ gradients of all weights, keys and values are products after it. Tensors are tim
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
@@ -19,6 +19,7 @@ from attentio.attention.precision import at_least_float32
 from attentio.attention.score import Bilinear, Dot, ScaledDot
 from attentio.attention.window import Full
 from attentio.model.dropout import Dropout, dropout_mask
+from attentio.model.linear import Linear, linear, product, product_and
 from attentio.model.recurrence import LSTM, CellState, RecurrentLayer, lstm_step, lstm_step_backward
 
 
@@ -45,7 +46,7 @@ def feed_over_time(
     *,
     cell: LSTM,
     attention: Attention,
-    combine: nn.Linear,
+    combine: Linear,
     dropout: Dropout,
 ) -> Tensor:
     """embedded (T, B, E), the state before the first token, and the memory -> attentional features (B, T, F).
@@ -59,7 +60,7 @@ def feed_over_time(
     of_token, of_feed = w_ih.split([width, w_ih.shape[1] - width], dim=1)
     of_value, of_hidden = combine.weight.split([heads * value_size, cell.hidden_size], dim=1)
 
-    projected = F.linear(embedded, of_token, b_ih + b_hh)  # (T, B, 4H)
+    projected = linear(embedded, of_token, b_ih + b_hh)  # (T, B, 4H)
     dtype = projected.dtype
     added = torch.einsum("bnsv,fnv->bnsf", memory.values, of_value.view(-1, heads, value_size))
     scale = attention.score.scale if isinstance(attention.score, ScaledDot) else 1.0
@@ -130,7 +131,7 @@ class _FedOverTime(torch.autograd.Function):
         size, width = hidden.shape[1], combine.shape[0]
         key_size = keys.shape[-1]
         keys_of_rows, added_of_rows = keys.flatten(0, 1), added.flatten(1, 2)  # (B N, S, D), (B, N S, F)
-        gates = torch.empty_like(projected)
+        gates: list[Tensor] = []
         joined = projected.new_empty(steps + 1, batch, width + size)  # [h_t; s_t]
         cells = projected.new_empty(steps + 1, batch, size)
         squashed = projected.new_empty(steps, batch, size)  # tanh(c)
@@ -140,7 +141,7 @@ class _FedOverTime(torch.autograd.Function):
         joined[0, :, :width], joined[0, :, width:], cells[0] = 0, hidden, cell
         transposed, keys_across, combine_across = weight.t(), keys_of_rows.mT, combine.t()
         for t in range(steps):
-            torch.addmm(projected[t], joined[t], transposed, out=gates[t])
+            gates.append(product_and(projected[t], joined[t], transposed))
             feed, hidden = joined[t + 1].split([width, size], dim=-1)
             lstm_step(gates[t], cells[t], cells[t + 1], squashed[t], hidden)
             _drop(hidden, drops.hidden, t, out=shown[t])
@@ -150,9 +151,9 @@ class _FedOverTime(torch.autograd.Function):
             if drops.weights is not None:
                 dropped = dropped * drops.weights[t, :, None]
             context = torch.bmm(dropped, added_of_rows)[:, 0].to(projected.dtype)  # (B, F)
-            torch.tanh(torch.addmm(context, shown[t], combine_across), out=features[t])
+            torch.tanh(product_and(context, shown[t], combine_across), out=features[t])
             _drop(features[t], drops.features, t, out=feed)
-        ctx.save_for_backward(gates, joined, cells, squashed, shown, weights, features, weight, keys, added, combine)
+        ctx.save_for_backward(joined, cells, squashed, shown, weights, features, weight, keys, added, combine, *gates)
         ctx.drops = drops
         return joined[1:, :, :width].transpose(0, 1)
 
@@ -163,13 +164,13 @@ class _FedOverTime(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         d_features = grad_outputs[0].transpose(0, 1)
         saved = cast(tuple[Tensor, ...], ctx.saved_tensors)
-        gates, joined, cells, squashed, shown, weights, features, weight, keys, added, combine = saved
+        joined, cells, squashed, shown, weights, features, weight, keys, added, combine, *gates = saved
         drops = cast(_Drops, ctx.drops)
         steps, batch, width = features.shape
         size = cells.shape[-1]
         keys_of_rows, added_of_rows = keys.flatten(0, 1), added.flatten(1, 2)
         added_across = added_of_rows.mT
-        d_gates = torch.empty_like(gates)  # before the squashing functions, as all below
+        d_gates = cells.new_empty(steps, batch, 4 * size)  # before the squashing functions, as all below
         d_sums = torch.empty_like(features)
         d_scores = torch.empty_like(weights)
         d_feed, d_hidden = torch.zeros_like(joined[0]).split([width, size], dim=-1)
@@ -186,15 +187,15 @@ class _FedOverTime(torch.autograd.Function):
                 d_weights.view_as(weights[t]), weights[t], -1, keys.dtype, grad_input=d_scores[t]
             )
             d_query = torch.bmm(d_score, keys_of_rows).view(batch, size).to(d_sum.dtype)
-            d_shown = torch.addmm(d_query, d_sum, combine)
+            d_shown = product_and(d_query, d_sum, combine)
             if drops.hidden is not None:
                 d_shown *= drops.hidden[t]
             d_hidden = d_hidden + d_shown
             d_cell = lstm_step_backward(d_hidden, d_cell, gates[t], cells[t], squashed[t], d_gates[t])
-            d_feed, d_hidden = (d_gates[t] @ weight).split([width, size], dim=-1)
+            d_feed, d_hidden = product(d_gates[t], weight).split([width, size], dim=-1)
 
-        d_weight = d_gates.flatten(0, 1).t() @ joined[:-1].flatten(0, 1)
-        d_combine = d_sums.flatten(0, 1).t() @ shown.flatten(0, 1)
+        d_weight = product(d_gates.flatten(0, 1).t(), joined[:-1].flatten(0, 1))
+        d_combine = product(d_sums.flatten(0, 1).t(), shown.flatten(0, 1))
         queries = shown.to(keys.dtype).view(steps, -1, keys.shape[-1]).transpose(0, 1)  # (B N, T, D)
         d_keys = d_scores[:, :, 0].permute(1, 2, 0) @ queries  # (B N, S, D)
         dropped = weights.view(steps, batch, -1)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
+
+from attentio.model.linear import linear, product, product_and
 
 
 class CellState(NamedTuple):
@@ -46,7 +47,7 @@ class LSTM(nn.Module):
         if inputs.device.type != "cpu":
             outputs, (hidden, cell) = self.layer(inputs, (state.hidden[None], state.cell[None]))
             return outputs, CellState(hidden[0], cell[0])
-        projected = F.linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
+        projected = linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
         dtype = projected.dtype
         outputs, cells = cast(
             tuple[Tensor, Tensor],
@@ -76,11 +77,11 @@ class GRU(nn.Module):
             outputs, hidden = self.layer(inputs, state.hidden[None])
             return outputs, CellState(hidden[0])
         w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
-        projected = F.linear(inputs, w_ih, b_ih)  # (T, B, 3H)
+        projected = linear(inputs, w_ih, b_ih)  # (T, B, 3H)
         hidden = state.hidden.to(projected.dtype)
         steps: list[Tensor] = []
         for step in projected.unbind(0):
-            hidden = self._cell(step, F.linear(hidden, w_hh, b_hh), hidden)
+            hidden = self._cell(step, linear(hidden, w_hh, b_hh), hidden)
             steps.append(hidden)
         return torch.stack(steps), CellState(hidden)
 
@@ -151,16 +152,16 @@ class _LSTMOverTime(torch.autograd.Function):
     def forward(ctx: Any, projected: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         steps, batch, width = projected.shape
         size = width // 4
-        gates = torch.empty_like(projected)
+        gates: list[Tensor] = []
         hiddens = projected.new_empty(steps + 1, batch, size)
         cells = projected.new_empty(steps + 1, batch, size)
         squashed = projected.new_empty(steps, batch, size)  # tanh(c)
         hiddens[0], cells[0] = hidden, cell
         transposed = weight.t()
         for t in range(steps):
-            torch.addmm(projected[t], hiddens[t], transposed, out=gates[t])
+            gates.append(product_and(projected[t], hiddens[t], transposed))
             lstm_step(gates[t], cells[t], cells[t + 1], squashed[t], hiddens[t + 1])
-        ctx.save_for_backward(gates, hiddens, cells, squashed, weight)
+        ctx.save_for_backward(hiddens, cells, squashed, weight, *gates)
         return hiddens[1:], cells[1:]
 
     @staticmethod
@@ -169,15 +170,15 @@ class _LSTMOverTime(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         d_hiddens, d_cells = grad_outputs
-        gates, hiddens, cells, squashed, weight = cast(tuple[Tensor, ...], ctx.saved_tensors)
-        d_gates = torch.empty_like(gates)  # before the squashing functions
+        hiddens, cells, squashed, weight, *gates = cast(tuple[Tensor, ...], ctx.saved_tensors)
+        d_gates = hiddens.new_empty(len(gates), *gates[0].shape)  # before the squashing functions
         d_hidden = torch.zeros_like(hiddens[0])
         d_cell = torch.zeros_like(cells[0])
         for t in reversed(range(len(gates))):
             d_hidden = d_hidden + d_hiddens[t]
             d_cell = lstm_step_backward(d_hidden, d_cell + d_cells[t], gates[t], cells[t], squashed[t], d_gates[t])
-            d_hidden = d_gates[t] @ weight
-        d_weight = d_gates.flatten(0, 1).t() @ hiddens[:-1].flatten(0, 1)
+            d_hidden = product(d_gates[t], weight)
+        d_weight = product(d_gates.flatten(0, 1).t(), hiddens[:-1].flatten(0, 1))
         return d_gates, d_hidden, d_cell, d_weight
 
 

@@ -20,6 +20,7 @@ from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.embedding import TokenEmbedding
 from attentio.model.feeding import can_be_written_out, feed_over_time
+from attentio.model.linear import Linear, linear
 from attentio.model.recurrence import CELLS, LSTM, Bidirectional, CellState, Forwards, RecurrentLayer, mirror_indices
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.model.stack import Stacking
@@ -73,7 +74,7 @@ class RNNEncoder(nn.Module):
         width = embedding.table.shape[1]
         self.lexical: nn.Module | None = None
         if lexical:
-            self.lexical = nn.Identity() if width == hidden_size else nn.Linear(width, hidden_size, bias=False)
+            self.lexical = nn.Identity() if width == hidden_size else Linear(width, hidden_size, bias=False)
         layer = Bidirectional if bidirectional else Forwards
         self.layers = nn.ModuleList(
             layer(cell, width if n == 0 else hidden_size, hidden_size) for n in range(num_layers)
@@ -116,7 +117,7 @@ class RNNDecoder(Decoder[RNNState], ABC):
         self.attention = attention
         self.stacking = stacking
         hidden_size = cells[0].hidden_size
-        self.first_state = nn.Linear(summary_size, sum(cell.num_states for cell in cells) * hidden_size)
+        self.first_state = Linear(summary_size, sum(cell.num_states for cell in cells) * hidden_size)
 
     def cross_attention(self) -> dict[str, Attention]:
         """The one attention."""
@@ -197,7 +198,7 @@ class LuongDecoder(RNNDecoder):
         self.asking = asking
         self.input_feeding = input_feeding
         self.feeds_back = input_feeding or asking < len(cells)
-        self.combine = nn.Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
+        self.combine = Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
         """With input feeding, zeros (Luong 2015, section 3.3)."""
@@ -255,8 +256,8 @@ class LuongDecoder(RNNDecoder):
         log_weights = self.attention(hidden, state.memory, state=state.attention).log_weights
         values = state.memory.values  # (B, 1, S, V)
         of_value, of_hidden = self.combine.weight.split([values.shape[-1], hidden.shape[-1]], dim=1)
-        given = nn.functional.linear(hidden, of_hidden)[:, :, None]  # (B, T, 1, E)
-        added = nn.functional.linear(values.to(hidden.dtype), of_value)
+        given = linear(hidden, of_hidden)[:, :, None]  # (B, T, 1, E)
+        added = linear(values.to(hidden.dtype), of_value)
         return log_weights, added, lambda some: self.stacking.dropout(torch.tanh(given + some))
 
 
@@ -278,7 +279,7 @@ class BahdanauDecoder(RNNDecoder):
     ) -> None:
         super().__init__(embedding, cells, attention, stacking, summary_size=memory_size, tie_embeddings=tie_embeddings)
         width = embedding.table.shape[1]
-        self.readout = nn.Linear(width + cells[0].hidden_size + memory_size, width)
+        self.readout = Linear(width + cells[0].hidden_size + memory_size, width)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
         """Nothing: what enters the cell beside the token is this step's own context."""
@@ -320,7 +321,7 @@ class WuDecoder(RNNDecoder):
         tie_embeddings: bool,
     ) -> None:
         super().__init__(embedding, cells, attention, stacking, summary_size=memory_size, tie_embeddings=tie_embeddings)
-        self.combine = nn.Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
+        self.combine = Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
         """Nothing: the bottom layer reads the token alone."""
@@ -348,7 +349,7 @@ class WuDecoder(RNNDecoder):
         return self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1)))
 
 
-def attentional(combine: nn.Linear, context: Tensor, hidden: Tensor) -> Tensor:
+def attentional(combine: Linear, context: Tensor, hidden: Tensor) -> Tensor:
     """tanh(W_c [c; s]) for context (..., V) and hidden (..., H) -> (..., E) (Luong 2015, eq. 5)."""
     return torch.tanh(combine(torch.cat([context.to(hidden.dtype), hidden], dim=-1)))
 

@@ -18,6 +18,7 @@ from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.dropout import Dropout
 from attentio.model.embedding import TokenEmbedding
+from attentio.model.linear import Linear
 from attentio.model.position import POSITIONS, Positions, Rotary
 from attentio.model.settings import AttentionConfig, SelfAttentionConfig, TransformerConfig
 
@@ -359,10 +360,10 @@ def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tenso
     return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
 
 
-def _linear(in_size: int, *out_sizes: int) -> nn.Linear:
+def _linear(in_size: int, *out_sizes: int) -> Linear:
     """One linear map to several outputs side by side, each initialised for itself (Glorot 2010)."""
-    linear = nn.Linear(in_size, sum(out_sizes))
+    linear = Linear(in_size, sum(out_sizes))
     for weight in linear.weight.split(out_sizes):
         nn.init.xavier_uniform_(weight)
-    nn.init.zeros_(linear.bias)
+    nn.init.zeros_(cast(Tensor, linear.bias))
     return linear

@@ -1,0 +1,102 @@
+"""Linear maps, y = W x + b: where nearly all the time of a model goes, in the fastest form that computes the same.
+
+`torch.nn.functional.linear` is the definition. On a CPU it hands float32 to a library that, on some processors, reaches
+half of what oneDNN does with the same numbers; torch has that product, too, and here it is used, forwards and
+backwards. Everything else (half precision, other devices, a compiler looking on) is torch's own choice.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+class Linear(nn.Module):
+    """`torch.nn.Linear`, its parameters and first values included, through `linear`."""
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        bound = 1 / math.sqrt(in_features)
+        self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """inputs (..., in_features) -> (..., out_features)."""
+        return linear(inputs, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """inputs (..., I), weight (O, I), bias (O,) -> (..., O)."""
+    if not _takes_onednn(inputs, weight):
+        return F.linear(inputs, weight, bias)
+    if torch.is_grad_enabled() and (inputs.requires_grad or weight.requires_grad):
+        return cast(Tensor, _Linear.apply(inputs, weight, bias))
+    return _onednn(inputs, weight, bias)
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """left (M, K), right (K, N) -> (M, N), without a gradient: for a backward pass written by hand."""
+    return _onednn(left, right.t(), None) if _takes_onednn(left, right) else left @ right
+
+
+def product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """added (M, N) + left (M, K) right (K, N), without a gradient."""
+    if _takes_onednn(left, right):
+        return _with_sum(left, added, right.t(), None, "add")
+    return torch.addmm(added, left, right)
+
+
+class _Linear(torch.autograd.Function):
+    """`_onednn` and its gradient, three products of the same kind."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        return _onednn(inputs, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        (gradient,) = grad_outputs
+        inputs, weight = cast(tuple[Tensor, Tensor], ctx.saved_tensors)
+        of_inputs, of_weight, of_bias = cast(tuple[bool, bool, bool], ctx.needs_input_grad)
+        rows = gradient.flatten(0, -2)
+        return (
+            _onednn(gradient, weight.t(), None) if of_inputs else None,
+            product(rows.t(), inputs.flatten(0, -2)) if of_weight else None,
+            rows.sum(0) if of_bias else None,
+        )
+
+
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
+    return (
+        _ONEDNN
+        and inputs.dtype == weight.dtype == torch.float32
+        and inputs.device.type == "cpu"
+        and inputs.dim() > 1
+        and inputs.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch.onnx.is_in_onnx_export()
+    )
+
+
+def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise.default(inputs, weight, bias, "none", [], "")  # pyright: ignore[reportPrivateUsage]
+
+
+def _with_sum(inputs: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise.binary(inputs, other, weight, bias, name)  # pyright: ignore[reportPrivateUsage]

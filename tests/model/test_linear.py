@@ -1,0 +1,73 @@
+"""Linear maps against torch's own."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from attentio.model import linear as module
+from attentio.model.linear import Linear, linear, product, product_and
+
+ONEDNN = pytest.mark.skipif(not module._ONEDNN, reason="this build of torch has no oneDNN product")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(7,), (5, 7), (3, 5, 7), (0, 7), (2, 0, 7), (1, 1, 7)], ids=str)
+def test_values_and_gradients_are_torchs(shape: tuple[int, ...], bias: bool) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(*shape), torch.randn(11, 7), *([torch.randn(11)] if bias else [])]
+    for parameter in given:
+        parameter.requires_grad_()
+    found, wanted = linear(*given), F.linear(*given)
+    torch.testing.assert_close(found, wanted)
+    upstream = torch.randn_like(wanted)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, given, upstream), torch.autograd.grad(wanted, given, upstream)
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(linear(*given), wanted.detach())
+
+
+def test_strided_operands() -> None:
+    torch.manual_seed(0)
+    inputs, weight = torch.randn(5, 3, 7).transpose(0, 1), torch.randn(7, 11).t()
+    torch.testing.assert_close(linear(inputs, weight), F.linear(inputs, weight))
+    left, right, added = torch.randn(7, 5).t(), torch.randn(11, 7).t(), torch.randn(5, 13)[:, :11]
+    torch.testing.assert_close(product(left, right), left @ right)
+    torch.testing.assert_close(product_and(added, left, right), added + left @ right)
+
+
+@ONEDNN
+def test_single_precision_is_kept() -> None:
+    """As close to the sums in double precision as torch's own product: no operand is rounded to less."""
+    torch.manual_seed(0)
+    inputs, weight = torch.randn(65, 257), torch.randn(129, 257)
+    exact = F.linear(inputs.double(), weight.double())
+
+    def error(found: torch.Tensor) -> float:
+        return (found.double() - exact).abs().max().item()
+
+    assert module._takes_onednn(inputs, weight)
+    assert error(linear(inputs, weight)) < 3 * error(F.linear(inputs, weight)) + 1e-6
+    assert error(F.linear(inputs.bfloat16(), weight.bfloat16())) > 100 * error(linear(inputs, weight))
+
+
+@ONEDNN
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions_are_left_to_torch(dtype: torch.dtype) -> None:
+    inputs, weight = torch.randn(5, 7, dtype=dtype), torch.randn(11, 7, dtype=dtype)
+    assert not module._takes_onednn(inputs, weight)
+    assert linear(inputs, weight).equal(F.linear(inputs, weight))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert linear(torch.ones(2, 7), torch.ones(3, 7)).dtype == torch.bfloat16
+
+
+def test_the_module_is_torchs() -> None:
+    mine, theirs = Linear(7, 11), nn.Linear(7, 11)
+    for name, parameter in theirs.named_parameters():
+        assert mine.get_parameter(name).shape == parameter.shape
+        assert 0.2 < mine.get_parameter(name).abs().max() <= 7**-0.5
+    inputs = torch.randn(3, 7)
+    mine.load_state_dict(theirs.state_dict())
+    torch.testing.assert_close(mine(inputs), theirs(inputs))
+    assert Linear(7, 11, bias=False).bias is None
