@@ -148,6 +148,7 @@ MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
     "residual": [{"residual": True}],
     "layer_norm": [{"layer_norm": True}],
     "dropout": [{"dropout": 0.0}, {"dropout": 0.5}],
+    "word_dropout": [{"word_dropout": 0.5}],
     "lexical_memory": [{"lexical_memory": False}],
     "tie_embeddings": [{"tie_embeddings": False}],
 }
@@ -203,6 +204,7 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "label_smoothing": {"label_smoothing": 0.3},
     "guided_alignment": {"guided_alignment": 0.0},
     "coverage_loss": {"coverage_loss": 1.0},
+    "consistency": {"consistency": 1.0},
     "reinforce_samples": {"reinforce_samples": 3},
     "entropy_bonus": {"entropy_bonus": 0.5},
     "marginal_top_k": {"marginal_top_k": 2},

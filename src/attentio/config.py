@@ -53,6 +53,14 @@ class TrainConfig(BaseModel):
         float,
         Field(ge=0, description="weight of a loss that draws attention to known word links: `data.links`, small world"),
     ] = 0.2
+    consistency: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="weight of a loss that draws two passes with dropout of their own together (Liang 2021: 2.5); "
+            "each update computes every pair twice",
+        ),
+    ] = 0.0
     coverage_loss: Annotated[
         float, Field(ge=0, description="weight of a loss for attending again to what was attended to (See 2017)")
     ] = 0.0

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from attentio.config import RunConfig
 from attentio.data.batch import Batch
+from attentio.errors import UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train import objective
-from attentio.train.objective import cross_entropy
+from attentio.train.objective import cross_entropy, training_loss
 
 B, S, T, V = 11, 5, 19, 13  # B * T is more than is handled at once
 
@@ -86,3 +88,51 @@ def test_by_hand(model: Seq2Seq) -> None:
     spread = (right + 12 * wrong) / 13
     smoothed = 0.9 * (right + wrong) / 2 + 0.1 * spread
     assert cross_entropy(model, batch, label_smoothing=0.1).item() == pytest.approx(smoothed)
+
+
+def consistent(weight: float, **attention: str) -> RunConfig:
+    return RunConfig.model_validate({"attention": attention, "train": {"consistency": weight, "label_smoothing": 0.1}})
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) of each row."""
+    return F.kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
+
+
+@pytest.mark.parametrize("rows", [128, 7])
+def test_consistency_by_its_formula(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean cost of two passes, each with dropout of its own, and w (KL(p||q) + KL(q||p)) / 2 (Liang 2021)."""
+    monkeypatch.setattr(objective, "ROWS_AT_ONCE", rows)
+    torch.manual_seed(3)
+    settings = RNNConfig(embedding_size=5, hidden_size=6, dropout=0.3)
+    model = build_model(settings, AttentionConfig(), 7, V).double()
+    batch = batch_of(LENGTHS)
+    real = batch.target_out != 0
+    parameters = list(model.parameters())
+
+    torch.manual_seed(4)
+    loss = training_loss(model, batch, consistent(0.7))
+    found = torch.autograd.grad(loss.total, parameters, allow_unused=True)
+
+    torch.manual_seed(4)
+    twice = [tensor.repeat(2, *[1] * (tensor.dim() - 1)) for tensor in batch[:3]]
+    passes = [logits[real] for logits in model(*twice).chunk(2)]
+    costs = [F.cross_entropy(logits, batch.target_out[real], label_smoothing=0.1) for logits in passes]
+    p, q = (logits.log_softmax(-1) for logits in passes)
+    assert not p.isclose(q).all(), "the two passes have dropout of their own"
+    mean_cost = (costs[0] + costs[1]) / 2
+    wanted = mean_cost + 0.7 * (divergence(p, q) + divergence(q, p)).mean() / 2
+    torch.testing.assert_close((loss.total, loss.cost), (wanted, mean_cost.detach()))
+    torch.testing.assert_close(found, torch.autograd.grad(wanted, parameters, allow_unused=True))
+
+
+def test_without_dropout_two_passes_agree(model: Seq2Seq) -> None:
+    loss = training_loss(model, batch_of(LENGTHS), consistent(0.7))
+    torch.testing.assert_close(loss.total, cross_entropy(model, batch_of(LENGTHS), label_smoothing=0.1))
+
+
+@pytest.mark.parametrize("normalize", ["hard_reinforce", "hard_marginal"])
+def test_consistency_is_refused_where_a_token_has_no_one_distribution(normalize: str) -> None:
+    with pytest.raises(UsageError, match=f"train.consistency.*{normalize}"):
+        objective.check_objective(consistent(0.7, normalize=normalize))
+    objective.check_objective(consistent(0.0, normalize=normalize))

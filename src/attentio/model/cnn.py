@@ -19,6 +19,7 @@ from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.dropout import Dropout
 from attentio.model.embedding import TokenEmbedding
+from attentio.model.linear import Linear
 from attentio.model.position import Learned
 from attentio.model.settings import AttentionConfig, CNNConfig
 
@@ -268,16 +269,16 @@ def _embed(embedding: TokenEmbedding, positions: Learned, tokens: Tensor, start:
     Words have at first a standard deviation of E^(-1/4), not the 0.1 of section 3.5: the dot product of a query and a
     key then has unit variance, whatever E.
     """
-    words = F.embedding(tokens, embedding.table, padding_idx=0) * embedding.table.shape[1] ** 0.25
+    words = embedding.words(tokens) * embedding.table.shape[1] ** 0.25
     return embedding.dropout(words + positions(start, tokens.shape[1]))
 
 
-def _linear(in_size: int, out_size: int, *, retained: float = 1.0, gated: bool = False) -> nn.Linear:
+def _linear(in_size: int, out_size: int, *, retained: float = 1.0, gated: bool = False) -> Linear:
     """A weight-normalised linear map (Salimans 2016) that at first keeps the variance of its input (section 3.5).
 
     `retained` is the share of the input that dropout keeps. A gate halves what passes: `gated` gives it twice as much.
     """
-    linear = nn.Linear(in_size, out_size)
+    linear = Linear(in_size, out_size)
     nn.init.normal_(linear.weight, std=math.sqrt((4 if gated else 1) * retained / in_size))
-    nn.init.zeros_(linear.bias)
-    return cast(nn.Linear, weight_norm(linear))
+    nn.init.zeros_(cast(Tensor, linear.bias))
+    return cast(Linear, weight_norm(linear))

@@ -80,8 +80,8 @@ def build_model(
     if not isinstance(model, TransformerConfig) and self_attention != SelfAttentionConfig():
         raise UsageError(f"self_attention is a part of model.family = 'transformer', and this is {model.family!r}.")
     width = model.hidden_size if isinstance(model, TransformerConfig) else model.embedding_size
-    source = TokenEmbedding(source_vocab, width, model.dropout)
-    target = TokenEmbedding(target_vocab, width, model.dropout)
+    source = TokenEmbedding(source_vocab, width, model.dropout, model.word_dropout)
+    target = TokenEmbedding(target_vocab, width, model.dropout, model.word_dropout)
     match model:
         case RNNConfig():
             built = Seq2Seq(*build_rnn(model, attention, source, target, backend=backend))

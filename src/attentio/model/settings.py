@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+WordDropout = Annotated[
+    float, Field(ge=0, lt=1, description="share of whole tokens, source and target, left out of a training pass")
+]
+
 
 class RNNConfig(BaseModel):
     """A recurrent encoder and decoder."""
@@ -46,6 +50,7 @@ class RNNConfig(BaseModel):
         bool, Field(description="layer normalisation between layers and on the top one's output (Ba 2016)")
     ] = False
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
+    word_dropout: WordDropout = 0.0
     lexical_memory: Annotated[
         bool, Field(description="add the source embeddings to the encoder states that attention looks at")
     ] = True
@@ -67,6 +72,7 @@ class CNNConfig(BaseModel):
     kernel_size: Annotated[int, Field(ge=1, description="positions that one convolution sees; odd")] = 3
     max_positions: Annotated[int, Field(ge=1, description="positions that have an embedding of their own")] = 512
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and before convolutions")] = 0.2
+    word_dropout: WordDropout = 0.0
     tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
         True
     )
@@ -99,6 +105,7 @@ class TransformerConfig(BaseModel):
     dropout: Annotated[
         float, Field(ge=0, lt=1, description="dropout on embeddings, on what each part adds, and inside feed-forward")
     ] = 0.15
+    word_dropout: WordDropout = 0.0
     tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
         True
     )

@@ -23,7 +23,7 @@ from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train.average import RunningAverage
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
-from attentio.train.objective import training_loss
+from attentio.train.objective import check_objective, training_loss
 from attentio.train.plan import StepPlan
 from attentio.train.precision import arithmetic, resolve_precision
 from attentio.train.schedule import learning_rate
@@ -81,6 +81,7 @@ def train(
     `evaluate` gives the dev chrF of a model, and every model better than those before it is handed to `publish`;
     without `evaluate`, the last one is. When `stop()` asks for an early halt the state is saved and `ended` is None.
     """
+    check_objective(config)
     settings = config.train
     device = resolve_device(settings.device)
     precision = resolve_precision(settings.precision, device)

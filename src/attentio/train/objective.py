@@ -27,6 +27,7 @@ from attentio.attention.objective import (
 from attentio.attention.precision import at_least_float32
 from attentio.config import RunConfig
 from attentio.data.batch import Batch
+from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded
 from attentio.model.rnn import LuongDecoder
 from attentio.model.seq2seq import Seq2Seq
@@ -45,27 +46,47 @@ class Loss(NamedTuple):
     cost: Tensor
 
 
+def check_objective(config: RunConfig) -> None:
+    """Raises UsageError for penalties that the kind of attention does not allow."""
+    normalize = config.attention.normalize
+    if config.train.consistency > 0 and normalize in ("hard_reinforce", "hard_marginal"):
+        raise UsageError(
+            f"train.consistency compares what two passes predict of a token, and with attention.normalize = "
+            f"{normalize!r} a pass makes one prediction for each key that may be chosen.",
+            hint="Leave train.consistency at 0, or take hard_straight_through.",
+        )
+
+
 def training_loss(model: Seq2Seq, batch: Batch, config: RunConfig) -> Loss:
     """What training minimises of one batch; padding adds nothing.
 
-    To the mean cost of a target token come, where they are asked for, `guided_alignment` times what attention misses of
-    the known links, and `coverage_loss` times how much it comes back to where it was. Hard kinds are judged there by
-    the distribution that they choose from.
+    To the mean cost of a target token come, where they are asked for, `consistency` times how far two passes with
+    dropout of their own disagree, `guided_alignment` times what attention misses of the known links, and
+    `coverage_loss` times how much it comes back to where it was. Hard kinds are judged there by the distribution that
+    they choose from.
     """
     settings, normalize, decoder = config.train, config.attention.normalize, model.decoder
     draws, guided = normalize == "hard_reinforce", settings.guided_alignment > 0 and _has_links(batch)
+    if settings.consistency > 0:
+        batch = _repeated(batch, 2)
     encoded = model.encode(batch.source, batch.source_lengths)
     if draws:
         rows = torch.arange(len(batch.source), device=batch.source.device).repeat(settings.reinforce_samples)
         encoded, batch = encoded.select(rows), _repeated(batch, settings.reinforce_samples)
     recorder = AttentionRecorder(decoder)
+    disagreement = None
     with recorder if draws or guided or settings.coverage_loss > 0 else nullcontext():
         if normalize == "hard_marginal":
             top_k = settings.marginal_top_k or None
             costs = marginal_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing, top_k=top_k)
         else:
-            costs = token_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing)
+            predicted = predict(decoder, batch, encoded)
+            costs = token_costs(predicted, label_smoothing=settings.label_smoothing)
+            if settings.consistency > 0:
+                disagreement = predicted.disagreement()
     total = cost = costs.sum() / batch.num_target_tokens
+    if disagreement is not None:
+        total = total + settings.consistency * disagreement
     if draws:
         total = _reinforced(costs, decoder, recorder, batch, settings.reinforce_samples, settings.entropy_bonus)
     if guided:
@@ -77,24 +98,46 @@ def training_loss(model: Seq2Seq, batch: Batch, config: RunConfig) -> Loss:
 
 def cross_entropy(model: Seq2Seq, batch: Batch, *, label_smoothing: float) -> Tensor:
     """Mean smoothed cross-entropy per real target token, in nats; padding is not scored."""
-    encoded = model.encode(batch.source, batch.source_lengths)
-    return token_costs(model.decoder, batch, encoded, label_smoothing=label_smoothing).sum() / batch.num_target_tokens
+    predicted = predict(model.decoder, batch, model.encode(batch.source, batch.source_lengths))
+    return token_costs(predicted, label_smoothing=label_smoothing).sum() / batch.num_target_tokens
 
 
-def token_costs(decoder: Decoder[Any], batch: Batch, encoded: Encoded, *, label_smoothing: float) -> Tensor:
+class Predicted(NamedTuple):
+    """What a decoder makes of a batch's real target positions, in their order, and of a few of padding after them.
+
+    logits: (N, V). rows: (N,) the places in the flattened targets. targets: (B, T). num_real: how many are no padding.
+    """
+
+    logits: Tensor
+    rows: Tensor
+    targets: Tensor
+    num_real: int
+
+    def disagreement(self) -> Tensor:
+        """(KL(p || q) + KL(q || p)) / 2 for a batch that holds everything twice (Liang 2021, eq. 2), mean of tokens."""
+        pairs = self.num_real // 2
+        return cast(Tensor, _Disagreement.apply(self.logits, pairs)).sum() / pairs
+
+
+def predict(decoder: Decoder[Any], batch: Batch, encoded: Encoded) -> Predicted:
+    """The logits of a batch's target tokens; none are computed for padding, but for a few."""
+    features = decoder.features(batch.target_in, encoded).flatten(0, 1)
+    targets = batch.target_out.flatten()
+    real = (targets != PAD_ID).nonzero()[:, 0]
+    surplus = (targets == PAD_ID).nonzero()[: -len(real) % ROW_MULTIPLE, 0]
+    rows = torch.cat([real, surplus])
+    return Predicted(decoder.project(features.index_select(0, rows)), rows, batch.target_out, len(real))
+
+
+def token_costs(predicted: Predicted, *, label_smoothing: float) -> Tensor:
     """Smoothed cross-entropy of each target token, (B, T), in nats; 0 at padding.
 
     With label smoothing e the target distribution is (1 - e) one-hot + e uniform (Szegedy 2016, section 7).
     """
-    features = decoder.features(batch.target_in, encoded).flatten(0, 1)
-    targets = batch.target_out.flatten()
-    real = (targets != PAD_ID).nonzero()[:, 0]
-    # Filled up with padding positions, which cost nothing.
-    surplus = (targets == PAD_ID).nonzero()[: -len(real) % ROW_MULTIPLE, 0]
-    rows = torch.cat([real, surplus])
-    logits = decoder.project(features.index_select(0, rows))  # (N, V)
-    costs = cast(Tensor, _SmoothedCrossEntropy.apply(logits, targets[rows], len(real), label_smoothing))
-    return costs.new_zeros(len(targets)).index_copy(0, rows, costs).view_as(batch.target_out)
+    logits, rows, targets, num_real = predicted
+    goals = targets.flatten()[rows]
+    costs = cast(Tensor, _SmoothedCrossEntropy.apply(logits, goals, num_real, label_smoothing))
+    return costs.new_zeros(targets.numel()).index_copy(0, rows, costs).view_as(targets)
 
 
 def marginal_costs(
@@ -231,3 +274,42 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
         factor = (grad_outputs[0] * ctx.num_real)[:, None]
         return gradient * factor.to(gradient.dtype), None, None, None
+
+
+class _Disagreement(torch.autograd.Function):
+    """(KL(p || q) + KL(q || p)) / 2 of the softmax of rows n and `pairs` + n, (pairs,), a few rows at a time.
+
+    With r = log p - log q the gradient of the first logits is (p (r - KL(p || q)) + p - q) / 2, and that of the second
+    ones the same with p and q exchanged; rows after them have none.
+    As in `_SmoothedCrossEntropy`, what is kept is the gradient of the mean.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, pairs: int) -> Tensor:
+        gradient = torch.zeros_like(logits)
+        found = logits.new_empty(pairs, dtype=torch.promote_types(logits.dtype, torch.float32))
+        halves = logits[:pairs], logits[pairs : 2 * pairs], gradient[:pairs], gradient[pairs : 2 * pairs], found
+        for first, second, d_first, d_second, value in zip(*(half.split(ROWS_AT_ONCE) for half in halves), strict=True):
+            log_p, log_q = (rows.to(found.dtype).log_softmax(dim=-1) for rows in (first, second))
+            ratio = log_p - log_q
+            p, q = log_p.exp_(), log_q.exp_()
+            forwards = (p * ratio).sum(dim=-1, keepdim=True)
+            backwards = -(q * ratio).sum(dim=-1, keepdim=True)
+            value.copy_((forwards + backwards)[:, 0] / 2)
+            difference = p - q
+            d_first.copy_(((ratio - forwards).mul_(p).add_(difference)).div_(2 * pairs))
+            d_second.copy_(((-ratio - backwards).mul_(q).sub_(difference)).div_(2 * pairs))
+        ctx.pairs = pairs
+        ctx.save_for_backward(gradient)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None]:
+        (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
+        factor = (grad_outputs[0] * ctx.pairs).to(gradient.dtype)
+        scaled = gradient.clone()
+        scaled[: 2 * ctx.pairs] *= factor.repeat(2)[:, None]
+        return scaled, None
