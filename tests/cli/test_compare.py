@@ -22,6 +22,7 @@ from attentio.cli.grid import budget_settings, grouped, read_axes, varied, what_
 from attentio.config import effective_config, load_config
 from attentio.data.heldout import HeldOut
 from attentio.errors import ResourceError, UsageError
+from attentio.run import training
 
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
@@ -86,14 +87,13 @@ def copy(grid: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The run folders that are trained from here on."""
-    train = sys.modules["attentio.cli.train"]
-    run_training, seen = train.run_training, list[str]()
+    run_training, seen = training.run_training, list[str]()
 
     def noted(config: Any, out: Path, **options: Any) -> dict[str, Any]:
         seen.append("/".join(out.parts[-2:]))
         return run_training(config, out, **options)
 
-    monkeypatch.setattr(train, "run_training", noted)
+    monkeypatch.setattr(training, "run_training", noted)
     return seen
 
 
@@ -364,15 +364,14 @@ def test_an_impossible_cell_fails_alone(attentio: Command, pairs: Path, tmp_path
 
 def injected(monkeypatch: pytest.MonkeyPatch, error: Exception, *, at: int) -> None:
     """Training number `at` (from 1) fails with `error`."""
-    train = sys.modules["attentio.cli.train"]
-    run_training, calls = train.run_training, iter(range(1, 100))
+    run_training, calls = training.run_training, iter(range(1, 100))
 
     def failing(*arguments: Any, **options: Any) -> dict[str, Any]:
         if next(calls) == at:
             raise error
         return run_training(*arguments, **options)
 
-    monkeypatch.setattr(train, "run_training", failing)
+    monkeypatch.setattr(training, "run_training", failing)
 
 
 def test_out_of_memory_in_one_training(

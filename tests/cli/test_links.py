@@ -39,15 +39,15 @@ def gold(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def back_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run like `tiny_run` in the other direction."""
-    from attentio.cli.train import run_training
     from attentio.config import effective_config
+    from attentio.run.training import run_training
 
     settings = {
         "data": {"train": ["small-world"], "small_world_pairs": 300, "swap": True},
         "train": {"max_steps": 5, "evaluate_pairs": 2, "warmup_steps": 2},
     }
     run = tmp_path_factory.mktemp("back") / "run"
-    run_training(effective_config(preset="tiny", settings=settings), run, quiet=True)
+    run_training(effective_config(preset="tiny", settings=settings), run)
     return run
 
 

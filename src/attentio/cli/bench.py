@@ -374,7 +374,7 @@ def _gather(folders: dict[str, str], runs: list[str], on: str | None, tests: str
 
 
 def _data_of(run: Path) -> Path:
-    from attentio.run import Run
+    from attentio.run.folder import Run
 
     return Run(run).data
 
@@ -437,9 +437,9 @@ class _Seen:
 
 def _train(config: dict[str, Any], run: str, data: str, answer: str) -> dict[str, Any]:
     """Trains as `attentio train` does, on the data that was prepared, and says how it went."""
-    from attentio.cli.train import run_training
     from attentio.config import dump_config, parse_config
-    from attentio.run import Run
+    from attentio.run.folder import Run
+    from attentio.run.training import run_training
 
     settings = parse_config(config, where=run)
     place = Run(Path(run))
@@ -447,7 +447,7 @@ def _train(config: dict[str, Any], run: str, data: str, answer: str) -> dict[str
         place.folder.mkdir(parents=True, exist_ok=True)
         place.config.write_text(dump_config(settings), encoding="utf-8")
         _share(Path(data), place.data)
-    summary = run_training(settings, place.folder, quiet=True)
+    summary = run_training(settings, place.folder)
     before = (read_json(Path(answer)) or {}).get("answer", {}).get("memory_bytes", 0)
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {**summary, "memory_bytes": max(before, largest)}
@@ -489,7 +489,7 @@ def _evaluate(
     from attentio.cli.links import LinkScorer, held_out_sentences
     from attentio.data.prepare import PreparedData
     from attentio.evaluate.focus import focus
-    from attentio.run import Run
+    from attentio.run.folder import Run
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
 

@@ -118,7 +118,7 @@ def score_run(
     from attentio.data.prepare import PreparedData
     from attentio.evaluate.alignment import LinkRule
     from attentio.evaluate.quality import evaluate as score
-    from attentio.run import Run
+    from attentio.run.folder import Run
     from attentio.search.batched import SearchConfig
 
     sets = test_sets(run, test, translator, swap)
@@ -219,7 +219,7 @@ def test_sets(run: Path, test: Path | None, translator: "Translator", swap: bool
     from attentio.data.heldout import HeldOut
     from attentio.data.prepare import PreparedData
     from attentio.data.source import read_pairs
-    from attentio.run import Run
+    from attentio.run.folder import Run
 
     if test is None:
         if swap is not None:

@@ -7,9 +7,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from attentio.cli.progress import Display
     from attentio.config import RunConfig
     from attentio.evaluate.compare import Point
+    from attentio.train.reporter import Display
 
 
 class TrainingLog(NamedTuple):

@@ -21,9 +21,9 @@ from attentio.errors import AttentioError, DataError, UsageError
 if TYPE_CHECKING:
     from attentio.cli.bench import Bench, Workers
     from attentio.cli.grid import GridCell
-    from attentio.cli.progress import Display
     from attentio.config import RunConfig
     from attentio.evaluate.compare import CellRuns, Comparison, Measured
+    from attentio.train.reporter import Display
     from attentio.view.report import SentenceMaps
 
 # Ours, so that a report shows no sentence of the user's unless asked to; short, and understood at a glance.
@@ -62,7 +62,7 @@ def _interruptible(*, quiet: bool) -> "Generator[tuple[Display, Callable[[], boo
     """Where to tell how it goes, and whether to stop; when that was asked for, ends with the status that says so."""
     from attentio.cli.bench import Stopped
     from attentio.cli.progress import display
-    from attentio.cli.train import StopRequest
+    from attentio.train.stop import StopRequest
 
     with StopRequest() as stop:
         try:
@@ -313,8 +313,7 @@ def _claim_plan(bench: "Bench", cells: "list[GridCell]", seeds: list[int]) -> No
     """
     from attentio import __version__
     from attentio.cli.bench import SCHEMA, read_json, write_json
-    from attentio.cli.train import differences
-    from attentio.config import parse_config
+    from attentio.config import differences, parse_config
 
     plan = {cell.name: cell.config for cell in cells}
     before: dict[str, Any] = read_json(bench.plan) or {}
