@@ -381,7 +381,7 @@ def _data_of(run: Path) -> Path:
 
 def _read_by(run: Path, test: Path) -> "dict[str, HeldOut]":
     """A test file as the model of a run reads and cleans it."""
-    from attentio.cli.evaluate import test_sets
+    from attentio.examine.scores import test_sets
     from attentio.translator import Translator
 
     return test_sets(run, test, Translator.load(run, device="cpu"), None)
@@ -486,9 +486,9 @@ def _evaluate(
     own: whether the test sets are those that the run itself holds out, with word links where they are known. key: what
     this answers, which the answer repeats.
     """
-    from attentio.cli.links import LinkScorer, held_out_sentences
     from attentio.data.prepare import PreparedData
     from attentio.evaluate.focus import focus
+    from attentio.examine.links import LinkScorer, held_out_sentences
     from attentio.run.folder import Run
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator

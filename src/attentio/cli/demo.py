@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from attentio.cli.evaluate import describe
 from attentio.cli.progress import display, speaker
 from attentio.cli.train import seconds_of
 from attentio.errors import MissingExtra
@@ -32,12 +33,12 @@ def demo(
     max_time: Annotated[str, typer.Option(help="Longest training: 90s, 4m.")] = "4m",
 ) -> None:
     """Train on the built-in English-Chinese corpora, evaluate on held-out pairs, translate, draw attention."""
-    from attentio.cli.evaluate import describe, score_run
     from attentio.config import effective_config
 
     settings: dict[str, Any] = {"data": {"train": ["demo"]}, "train": {"max_seconds": seconds_of(max_time)}}
     config = effective_config(preset="demo", settings=settings)
 
+    from attentio.examine.scores import score_run
     from attentio.run.training import run_training
     from attentio.translator import Translator
 
