@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "view": {"trace", "evaluate", "errors"},
 }
 ROOMS["serve"] = ROOMS["export"] = {*ROOMS, "view"} - {"__init__"}
+ROOMS["compare"] = {*ROOMS} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}
 NEVER = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared"}
 
