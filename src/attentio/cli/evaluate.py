@@ -37,11 +37,11 @@ def evaluate(
         bool | None,
         typer.Option("--swap/--no-swap", help="TEST's second column is the source; default: as in training."),
     ] = None,
-    links: Annotated[
-        str, typer.Option("--links", help="How attention becomes links: argmax, threshold or intersection.")
+    link_rule: Annotated[
+        str, typer.Option("--link-rule", help="How attention becomes links: argmax, threshold or intersection.")
     ] = "argmax",
     threshold: Annotated[
-        float | None, typer.Option(help="With --links threshold: the least weight that links; default 0.2.")
+        float | None, typer.Option(help="With --link-rule threshold: the least weight that links; default 0.2.")
     ] = None,
     reverse: Annotated[
         Path | None,
@@ -59,7 +59,7 @@ def evaluate(
     """Score a run with BLEU, chrF and TER, each with interval and signature; or its attention against gold links."""
     from attentio.evaluate.alignment import LinkRule
 
-    rule = LinkRule(links, threshold, layer, head)
+    rule = LinkRule(link_rule, threshold, layer, head)
     _check_options(test, alignments, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
 
     from attentio.examine.links import LinkScorer

@@ -108,6 +108,6 @@ def _check_direction(test: Path, translator: Translator, pairs: list[tuple[str, 
 def no_gold(what: str) -> UsageError:
     """Why what is about word links cannot be done."""
     return UsageError(
-        f"{what}; --links, --threshold, --layer, --head and --reverse need them.",
+        f"{what}; --link-rule, --threshold, --layer, --head and --reverse need them.",
         hint="attentio evaluate RUN TEST --alignments GOLD --gold-index 1",
     )
