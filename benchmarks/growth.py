@@ -26,7 +26,7 @@ from workload import FAMILIES, MODELS, Training, Workload, new_run, train
 from attentio.config import dump_config, effective_config
 from attentio.data.prepare import PreparedData
 from attentio.data.tokenizer import EOS_ID, SPECIAL_PIECES
-from attentio.run import open_model
+from attentio.run.model import open_model
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
 

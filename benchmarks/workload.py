@@ -22,7 +22,8 @@ from attentio.data.heldout import read_tsv
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.tokenizer import EOS_ID, Tokenizer
 from attentio.evaluate.quality import evaluate
-from attentio.run import Run, open_model
+from attentio.run.folder import Run
+from attentio.run.model import open_model
 from attentio.train.loop import LENGTH_MULTIPLE
 from attentio.train.objective import cross_entropy
 

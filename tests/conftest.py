@@ -22,13 +22,13 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder after a few updates on 300 pairs of the small world: it translates, badly. Not to be changed."""
-    from attentio.cli.train import run_training
     from attentio.config import effective_config
+    from attentio.run.training import run_training
 
     settings = {
         "data": {"train": ["small-world"], "small_world_pairs": 300},
         "train": {"max_steps": 20, "evaluate_pairs": 5, "warmup_steps": 5},
     }
     run = tmp_path_factory.mktemp("tiny") / "run"
-    run_training(effective_config(preset="tiny", settings=settings), run, quiet=True)
+    run_training(effective_config(preset="tiny", settings=settings), run)
     return run

@@ -30,9 +30,11 @@ ROOMS: dict[str, set[str]] = {
     "train": {"search", "recorder", "evaluate", "model", "attention", "data", "config", "errors"},
     "run": {"train", "search", "model", "attention", "data", "config", "errors"},
     "translator": {"run", "recorder", "train", "search", "model", "attention", "trace", "data", "config", "errors"},
+    "examine": {"translator", "run", "recorder", "search", "evaluate", "data", "errors"},
     "view": {"trace", "evaluate", "errors"},
 }
 ROOMS["serve"] = ROOMS["export"] = {*ROOMS, "view"} - {"__init__"}
+ROOMS["compare"] = {*ROOMS} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}
 NEVER = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared"}
 

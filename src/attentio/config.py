@@ -232,6 +232,16 @@ def load_config(path: Path) -> RunConfig:
     return parse_config(_read_toml(path), where=str(path))
 
 
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In words, the settings that are not the same; where families differ, only what both of them have."""
+    return [
+        f"{section}.{key} was {value!r}, now {now[section][key]!r}"
+        for section, values in before.items()
+        for key, value in values.items()
+        if key in now[section] and value != now[section][key]
+    ]
+
+
 def _family(settings: Settings) -> object:
     model = settings.get("model")
     return model.get("family") if isinstance(model, Mapping) else None

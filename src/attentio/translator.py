@@ -15,7 +15,7 @@ import numpy as np
 
 from attentio.data.tokenizer import Tokenizer
 from attentio.recorder import AttentionRecorder
-from attentio.run import TrainedModel, open_model
+from attentio.run.model import TrainedModel, open_model
 from attentio.search.batched import SearchConfig, search_batches
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis

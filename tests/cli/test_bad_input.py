@@ -170,7 +170,7 @@ def test_11_a_full_disk_while_logging(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "log.jsonl")
 
-    monkeypatch.setattr("attentio.cli.progress.TrainingReporter._write", full)
+    monkeypatch.setattr("attentio.train.reporter.TrainingReporter._write", full)
     assert "disk full while writing log.jsonl" in refused(train(pairs, "--out", tmp_path / "out", "--quiet"), 5)
 
 

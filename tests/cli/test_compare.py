@@ -5,23 +5,21 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attentio.cli import bench
-from attentio.cli.follow import Clock, read_log
-from attentio.cli.grid import budget_settings, grouped, read_axes, varied, what_else
-from attentio.config import effective_config, load_config
+from attentio.cli.compare import budget_settings
+from attentio.compare.folder import write_json
+from attentio.compare.jobs import done
+from attentio.compare.workers import Workers, answer_of
+from attentio.config import load_config
 from attentio.data.heldout import HeldOut
 from attentio.errors import ResourceError, UsageError
+from attentio.run import training
 
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
@@ -36,7 +34,7 @@ WORLD = ["small-world", "-o", "data.small_world_pairs=200"]
 
 
 def in_this_process(
-    _self: bench.Workers,
+    _self: Workers,
     work: str,
     arguments: Mapping[str, Any],
     answer: Path,
@@ -45,17 +43,16 @@ def in_this_process(
 ) -> Any:
     """In place of `Workers.do`: the same job without a process of its own, which takes seconds to start."""
     job = json.loads(json.dumps({"work": work, "arguments": arguments, "answer": str(answer)}))
-    found = bench.done(job)
-    bench.write_json(answer, found)
+    found = done(job)
+    write_json(answer, found)
     if watch is not None:
         watch()
-    return bench.answer_of(found)
+    return answer_of(found)
 
 
 @pytest.fixture(autouse=True)
-def one_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "slow" not in request.keywords:
-        monkeypatch.setattr(bench.Workers, "do", in_this_process)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Workers, "do", in_this_process)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +62,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("grid") / "bench"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench.Workers, "do", in_this_process)
+        patch.setattr(Workers, "do", in_this_process)
         patch.setattr(
             sys,
             "argv",
@@ -86,14 +83,13 @@ def copy(grid: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The run folders that are trained from here on."""
-    train = sys.modules["attentio.cli.train"]
-    run_training, seen = train.run_training, list[str]()
+    run_training, seen = training.run_training, list[str]()
 
     def noted(config: Any, out: Path, **options: Any) -> dict[str, Any]:
         seen.append("/".join(out.parts[-2:]))
         return run_training(config, out, **options)
 
-    monkeypatch.setattr(train, "run_training", noted)
+    monkeypatch.setattr(training, "run_training", noted)
     return seen
 
 
@@ -364,15 +360,14 @@ def test_an_impossible_cell_fails_alone(attentio: Command, pairs: Path, tmp_path
 
 def injected(monkeypatch: pytest.MonkeyPatch, error: Exception, *, at: int) -> None:
     """Training number `at` (from 1) fails with `error`."""
-    train = sys.modules["attentio.cli.train"]
-    run_training, calls = train.run_training, iter(range(1, 100))
+    run_training, calls = training.run_training, iter(range(1, 100))
 
     def failing(*arguments: Any, **options: Any) -> dict[str, Any]:
         if next(calls) == at:
             raise error
         return run_training(*arguments, **options)
 
-    monkeypatch.setattr(train, "run_training", failing)
+    monkeypatch.setattr(training, "run_training", failing)
 
 
 def test_out_of_memory_in_one_training(
@@ -608,13 +603,6 @@ def test_a_damaged_run_fails_alone(attentio: Command, copy: Path, tmp_path: Path
 # Parts
 
 
-def test_axes_are_read() -> None:
-    assert read_axes(["attention.score=dot, additive", "preset=tiny,small"]) == {
-        "attention.score": ["dot", "additive"],
-        "preset": ["tiny", "small"],
-    }
-
-
 @pytest.mark.parametrize(
     ("text", "end"),
     [
@@ -634,179 +622,3 @@ def test_no_budget_and_none_that_can_be_read() -> None:
     for text in ("", "steps", "1.5 steps", "-3m", "3 weeks"):
         with pytest.raises(UsageError, match="cannot read the budget"):
             budget_settings(text)
-
-
-def test_runs_are_grouped_by_all_but_their_seed() -> None:
-    def config(seed: int, **attention: object) -> Any:
-        return effective_config(settings={"attention": attention, "train": {"seed": seed}})
-
-    configs = [config(1), config(1, score="dot"), config(2), config(3, score="dot"), config(1, num_heads=2)]
-    assert grouped(configs) == [[0, 2], [1, 3], [4]]
-
-
-def test_what_tells_runs_apart() -> None:
-    rows = [
-        {"attention.score": "dot", "model.family": "rnn", "model.cell": "gru", "train.epochs": 3},
-        {"attention.score": "dot", "model.family": "cnn", "train.epochs": 5},
-    ]
-    assert varied(rows, []) == ["model.family"]
-    assert varied(rows, ["train.epochs"]) == ["train.epochs"]
-    assert what_else(rows[1], rows[0], ["model.family"]) == ["train.epochs = 5, not 3"]
-
-
-def test_a_log_is_read_once_for_each_step(tmp_path: Path) -> None:
-    """After an interruption some steps are done again, and a line may be broken off."""
-    log = tmp_path / "log.jsonl"
-    first = {"event": "step", "step": 10, "seconds": 1.0, "tokens_per_second": 100, "target_tokens": 90}
-    events = [
-        first,
-        {"event": "evaluation", "step": 10, "seconds": 1.5, "dev_chrf": 5.0, "target_tokens": 90},
-        {**first, "step": 20, "seconds": 2.0, "tokens_per_second": 900},
-        {**first, "step": 20, "seconds": 2.5, "tokens_per_second": 300},
-        {"event": "evaluation", "step": 20, "seconds": 3.0, "dev_chrf": 8.0, "target_tokens": 180},
-        {"event": "note", "text": "out of memory"},
-    ]
-    lines = [json.dumps(event) for event in events]
-    log.write_text(
-        "\n".join([lines[0], lines[1], lines[2], lines[2][:20] + lines[3], *lines[3:]]) + "\n", encoding="utf-8"
-    )
-    found = read_log(log)
-    assert (found.steps, found.seconds, found.tokens_per_second) == (20, 3.0, 200.0)
-    assert [(point.step, point.seconds, point.chrf) for point in found.curve] == [(10, 1.5, 5.0), (20, 3.0, 8.0)]
-    assert read_log(tmp_path / "none").steps is None
-
-
-def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("attentio.cli.follow.time.monotonic", lambda: now[0])
-    clock = Clock(4, None)
-    clock.next(0)
-    assert clock.place(0.0) == ("?", 0.0)
-    now[0] += 30
-    assert clock.place(0.5) == ("03:30", 0.125)  # 30 s for half of one: 30 more, and three times 60
-    now[0] += 30
-    clock.next(1)
-    now[0] += 15
-    assert clock.place(0.25) == ("02:45", 0.3125)
-    assert Clock(2, 7200.0).place(0.0)[0].startswith("4:00:")
-
-
-# Processes. Each starts several that import torch.
-
-
-def command(folder: Path, *more: str) -> list[str]:
-    program = "from attentio.cli import main; main()"
-    settings = ["-o", "train.save_every_seconds=0.05", "-o", "train.evaluate_every=30", "-o", "train.batch_tokens=300"]
-    arguments = [
-        "compare",
-        *WORLD,
-        *AXIS,
-        *SMALL,
-        *settings,
-        "--seeds",
-        "1",
-        "--budget",
-        "90 steps",
-        "--out",
-        str(folder),
-    ]
-    return [sys.executable, "-c", program, *arguments, *more]
-
-
-@contextmanager
-def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command(folder, *more), **pipes, text=True, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    for _ in range(20_000):
-        if condition():
-            return
-        if process is not None and process.poll() is not None:
-            pytest.fail(f"it ended before it could be stopped: {process.communicate()[1]}")
-        time.sleep(0.02)
-    pytest.fail("it does not get on")
-
-
-def steps(folder: Path, score: str) -> int:
-    log = folder / "runs" / f"attention.score={score}" / "seed-1" / "log.jsonl"
-    return (read_log(log).steps or 0) if log.exists() else 0
-
-
-def workers_of(folder: Path) -> list[int]:
-    """The processes that work in a folder."""
-    found: list[int] = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if any("cli.bench import work" in word for word in words) and any(str(folder) in word for word in words):
-            found.append(int(path.parent.name))
-    return found
-
-
-def quality(folder: Path) -> list[Any]:
-    return [(cell["name"], cell["tests"], cell["steps"]) for cell in compared(folder)["cells"]]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
-def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> None:
-    """SIGKILL in the first training, Ctrl-C in the second: the same command goes on, to the same figures."""
-    with started(tmp_path / "whole") as process:
-        _, text = process.communicate()
-    assert process.returncode == 0, text
-    broken = tmp_path / "broken"
-    with started(broken) as process:
-        wait_for(lambda: steps(broken, "dot") >= 20, process)
-        process.kill()
-        process.communicate()
-    wait_for(lambda: not workers_of(broken))  # the orphan saves and ends by itself
-    assert 0 < steps(broken, "dot") < 90
-    assert not (broken / "compare.json").exists()
-    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        with started(broken) as process:
-            wanted = 10 if number == signal.SIGINT else 40
-            wait_for(lambda wanted=wanted: steps(broken, "additive") >= wanted, process)
-            process.send_signal(number)
-            out, text = process.communicate()
-        assert process.returncode == status, text
-        assert "stopped; the same command again goes on exactly here" in text
-        assert "Traceback" not in text
-        assert out == ""
-        assert workers_of(broken) == []
-    assert steps(broken, "additive") < 90
-    with started(broken) as process:
-        out, text = process.communicate()
-    assert process.returncode == 0, text
-    assert "additive against dot" in out
-    assert quality(broken) == quality(tmp_path / "whole")
-    for score in ("dot", "additive"):
-        name = f"runs/attention.score={score}/seed-1/model/model.safetensors"
-        assert (broken / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
-def test_a_training_that_is_killed_fails_alone(tmp_path: Path) -> None:
-    """As the system does when memory runs out."""
-    folder = tmp_path / "b"
-    with started(folder, "--json") as process:
-        wait_for(lambda: steps(folder, "dot") >= 10, process)
-        (worker,) = workers_of(folder)
-        os.kill(worker, signal.SIGKILL)
-        out, text = process.communicate()
-    assert process.returncode == 1, text
-    assert "dot, seed 1 failed: the process was ended by SIGKILL, as when memory runs out." in text
-    dot, additive = json.loads(out)["cells"]
-    assert dot["tests"] == {}
-    assert additive["tests"]["test"]["scores"]

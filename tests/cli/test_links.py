@@ -39,15 +39,15 @@ def gold(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def back_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run like `tiny_run` in the other direction."""
-    from attentio.cli.train import run_training
     from attentio.config import effective_config
+    from attentio.run.training import run_training
 
     settings = {
         "data": {"train": ["small-world"], "small_world_pairs": 300, "swap": True},
         "train": {"max_steps": 5, "evaluate_pairs": 2, "warmup_steps": 2},
     }
     run = tmp_path_factory.mktemp("back") / "run"
-    run_training(effective_config(preset="tiny", settings=settings), run, quiet=True)
+    run_training(effective_config(preset="tiny", settings=settings), run)
     return run
 
 
@@ -107,12 +107,12 @@ def test_words_are_those_of_the_file(attentio: Command, tiny_run: Path, text: Pa
     }
     arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1, "--json"]
     for rule, links in expected.items():
-        found = alignment(attentio(*arguments, "--links", rule))
+        found = alignment(attentio(*arguments, "--link-rule", rule))
         assert found["links"] == sum(map(len, links)), rule
         assert found["error_rate"] == pytest.approx(aer(links, sure)), rule
         assert found["method"].startswith(rule)
-    assert alignment(attentio(*arguments)) == alignment(attentio(*arguments, "--links", "argmax"))
-    high = alignment(attentio(*arguments, "--links", "threshold", "--threshold", 0.5))
+    assert alignment(attentio(*arguments)) == alignment(attentio(*arguments, "--link-rule", "argmax"))
+    high = alignment(attentio(*arguments, "--link-rule", "threshold", "--threshold", 0.5))
     assert high["links"] == sum(int((matrix >= 0.5).sum()) for matrix in matrices)
     # What a model draws is scored as perfect.
     own = write(text.with_name("own"), best)
@@ -194,7 +194,7 @@ def test_layers_and_heads(attentio: Command, refused: Refused, tiny_run: Path, t
 
 def test_the_small_world_is_scored_the_same_way(attentio: Command, tiny_run: Path) -> None:
     arguments = ["evaluate", tiny_run, "--resamples", 0, "--json"]
-    plain, mutual = alignment(attentio(*arguments)), alignment(attentio(*arguments, "--links", "intersection"))
+    plain, mutual = alignment(attentio(*arguments)), alignment(attentio(*arguments, "--link-rule", "intersection"))
     assert plain["sure"] == mutual["sure"]
     assert plain["links"] > mutual["links"]
     assert plain["method"] == "argmax, layer attention, mean of heads"
@@ -205,12 +205,15 @@ def test_the_small_world_is_scored_the_same_way(attentio: Command, tiny_run: Pat
     [
         (["--alignments", "GOLD"], "counted from 0 or from 1? --gold-index"),
         (["--gold-index", 1], "--gold-index belongs to --alignments"),
-        (["--links", "threshold"], "no known word links; --links"),
+        (["--link-rule", "threshold"], "no known word links; --link-rule"),
         (["--head", 0], "no known word links"),
         (["--alignments", "GOLD", "--gold-index", 1, "--min-chrf", 3], "--alignments makes none"),
         (["--alignments", "GOLD", "--gold-index", 1, "--threshold", 0.3], "a threshold does nothing to argmax links"),
-        (["--alignments", "GOLD", "--gold-index", 1, "--links", "threshold", "--threshold", 0], "Take one above 0"),
-        (["--alignments", "GOLD", "--gold-index", 1, "--links", "viterbi"], "Choose argmax, threshold, intersection"),
+        (["--alignments", "GOLD", "--gold-index", 1, "--link-rule", "threshold", "--threshold", 0], "Take one above 0"),
+        (
+            ["--alignments", "GOLD", "--gold-index", 1, "--link-rule", "viterbi"],
+            "Choose argmax, threshold, intersection",
+        ),
     ],
 )
 def test_options_that_make_no_sense(

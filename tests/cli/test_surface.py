@@ -33,7 +33,7 @@ SURFACE = {
     "doctor": ["--json"],
     "evaluate": [
         *("<run>", "<test>", "--alignments", "--beam -b", "--device", "--gold-index", "--head", "--json", "--layer"),
-        *("--length-penalty", "--links", "--min-chrf", "--resamples", "--reverse", "--swap", "--threshold"),
+        *("--length-penalty", "--link-rule", "--min-chrf", "--resamples", "--reverse", "--swap", "--threshold"),
     ],
     "train": [
         *("<files>", "--attention", "--config", "--delimiter", "--dev", "--device", "--dry-run", "--encoding"),

@@ -156,7 +156,7 @@ def test_settings_from_a_file(train: Command, pairs: Path, tmp_path: Path) -> No
 def test_interrupted_it_saves_and_says_how_to_go_on(
     train: Command, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
 ) -> None:
-    from attentio.cli.progress import TrainingReporter
+    from attentio.train.reporter import TrainingReporter
 
     train(pairs, "--out", tmp_path / "whole", "--quiet")
     update = TrainingReporter.update

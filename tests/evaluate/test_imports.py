@@ -1,4 +1,4 @@
-"""Traces, measurements and views are looked at without loading a framework."""
+"""Traces, measurements, views and comparisons are looked at without loading a framework."""
 
 import subprocess
 import sys
@@ -18,6 +18,7 @@ import pytest
         "attentio.view",
         "attentio.view.terminal",
         "attentio.view.heatmap",
+        "attentio.compare.measure",
     ],
 )
 def test_torch_is_not_imported(module: str) -> None:

@@ -1,24 +1,26 @@
 """`attentio compare`: which attention is better on this data, by how much, and is that more than luck."""
 
-import csv
-import io
 import json
+import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attentio.cli.measure import Outcome, ReportOptions, compare_grid, compare_runs
+from attentio.cli.progress import display
+from attentio.cli.train import corpus_settings, given, seconds_of
 from attentio.errors import UsageError
 
 if TYPE_CHECKING:
-    from attentio.cli.grid import GridCell
+    from attentio.compare.grid import GridCell
+    from attentio.compare.outcome import Outcome
     from attentio.config import RunConfig
-    from attentio.evaluate.compare import Cell
 
 DEFAULT_SEEDS = 3
+_STEPS = re.compile(r"(\d+)\s*(?:steps?|updates?)")
 
 
 def compare(
@@ -87,6 +89,9 @@ def compare(
 
     Ctrl-C at any time; the same command again goes on where it stopped.
     """
+    from attentio.compare.measure import ReportOptions, compare_grid, compare_runs
+    from attentio.compare.workers import Stopped
+
     report = ReportOptions(baseline, beam, length_penalty, resamples, sentence, test_sentences, device or "auto")
     corpus: dict[str, Any] = {
         "src": src,
@@ -116,13 +121,18 @@ def compare(
         if given_in_vain := [name for name, value in training.items() if value]:
             option = given_in_vain[0].replace("_", "-")
             raise UsageError(f"--{option} is about training, and these runs are trained.")
-        outcome = compare_runs(folders, vary or (), out, on, report, quiet=quiet)
+        measured = partial(compare_runs, folders, vary or (), out, on, report)
     else:
         if on is not None:
             raise UsageError("--on is for run folders.", hint="Hold a file out of training with --test FILE.")
         cells = _cells(vary or (), files, corpus, preset, config_file, override or (), device, budget)
-        outcome = compare_grid(cells, seeds or DEFAULT_SEEDS, budget, out, report, quiet=quiet)
-    _write(outcome, out)
+        measured = partial(compare_grid, cells, seeds or DEFAULT_SEEDS, budget, out, report)
+    try:
+        outcome = measured(display=partial(display, quiet=quiet))
+    except Stopped as stopped:
+        sys.stderr.write("stopped; the same command again goes on exactly here\n")
+        raise typer.Exit(128 + stopped.signal) from None
+    outcome.write(out)
     _print(outcome, out, wide=wide, quiet=quiet, as_json=as_json)
     if outcome.status:
         raise typer.Exit(outcome.status)
@@ -139,8 +149,7 @@ def _cells(
     budget: str | None,
 ) -> "list[GridCell]":
     """The grid that the command line asks for. Raises UsageError for what cannot be, before anything is done."""
-    from attentio.cli.grid import budget_settings, cells_of, check_axes, read_axes
-    from attentio.cli.train import corpus_settings, given
+    from attentio.compare.grid import cells_of, check_axes, read_axes
     from attentio.config import effective_config
 
     if not vary:
@@ -175,22 +184,30 @@ def _cells(
     return cells
 
 
+def budget_settings(text: str | None) -> dict[str, object]:
+    """`90s`, `3m`, `2h` or `500 steps` as settings of training; without a budget, the settings' own ends hold.
+
+    Under a budget nothing else ends a training: neither the number of epochs nor patience. Raises UsageError.
+    """
+    if text is None:
+        return {}
+    steps = _STEPS.fullmatch(text.strip())
+    try:
+        end = {"max_steps": int(steps[1])} if steps else {"max_seconds": seconds_of(text)}
+    except UsageError:
+        end = {}
+    if not end or not all(end.values()):
+        raise UsageError(f"cannot read the budget {text!r}.", hint='Write a time, as 90s, 3m or 2h, or "500 steps".')
+    return {**end, "epochs": 1_000_000, "patience": 0}
+
+
 def _is_run(path: Path) -> bool:
     return path.is_dir() and any((path / name).exists() for name in ("config.toml", "model", "manifest.json"))
 
 
-def _write(outcome: Outcome, out: Path) -> None:
-    from attentio.cli.bench import write_json, write_text
-    from attentio.view.report import page
-
-    write_json(out / "compare.json", _as_json(outcome))
-    write_text(out / "compare.csv", _as_csv(outcome))
-    write_text(out / "compare.html", page(outcome.comparison, outcome.axes, outcome.facts, outcome.maps))
-
-
-def _print(outcome: Outcome, out: Path, *, wide: bool, quiet: bool, as_json: bool) -> None:
+def _print(outcome: "Outcome", out: Path, *, wide: bool, quiet: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_as_json(outcome), ensure_ascii=False))
+        typer.echo(json.dumps(outcome.as_dict(), ensure_ascii=False))
     else:
         from attentio.view.comparison import print_comparison
 
@@ -199,45 +216,3 @@ def _print(outcome: Outcome, out: Path, *, wide: bool, quiet: bool, as_json: boo
         sys.stderr.write(f"{note}\n")
     if not quiet:
         sys.stderr.write(f"report {out / 'compare.html'}\n")
-
-
-def _as_json(outcome: Outcome) -> dict[str, Any]:
-    from attentio import __version__
-
-    facts = {"schema": 1, "version": __version__, "axes": list(outcome.axes), "facts": outcome.facts}
-    return {**facts, **outcome.comparison.as_dict()}
-
-
-def _as_csv(outcome: Outcome) -> str:
-    """A row for each cell and test set."""
-    text = io.StringIO()
-    rows = [row for cell in outcome.comparison.cells for row in _rows(cell, outcome.axes)]
-    writer = csv.DictWriter(text, list(max(rows, key=len)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _rows(cell: "Cell", axes: Sequence[str]) -> list[dict[str, object]]:
-    """All columns in every row; what was not measured is empty."""
-    rows: list[dict[str, object]] = []
-    for name, result in cell.tests.items() or {"": None}.items():
-        row: dict[str, object] = {"cell": cell.name, **{key: cell.settings[key] for key in axes}}
-        row |= {"test": name, "seeds": len(cell.measured), "failed": len(cell.runs) - len(cell.measured)}
-        for metric in ("chrF2", "BLEU"):
-            score = result.scores[metric] if result else None
-            found = result.differences.get(metric) if result else None
-            for key in ("value", "low", "high"):
-                row[metric if key == "value" else f"{metric}_{key}"] = getattr(score, key, None)
-            for key in ("difference", "low", "high", "p_value", "corrected"):
-                row[f"{metric}_{key}" if key == "difference" else f"{metric}_difference_{key}"] = getattr(
-                    found, key, None
-                )
-        for key in ("error_rate", "entropy", "coverage", "monotonicity"):
-            row[key] = getattr(getattr(result, key, None), "mean", None)
-        for key in (
-            *("parameters", "steps", "training_seconds", "tokens_per_second", "sentences_per_second", "memory_bytes"),
-        ):
-            row[key] = getattr(getattr(cell, key), "mean", None)
-        rows.append({**row, "also_differs": "; ".join(cell.also_differs)})
-    return rows

@@ -1,11 +1,15 @@
 """`attentio demo`: everything once, on the built-in corpora, in a few minutes."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from attentio.cli.evaluate import describe
+from attentio.cli.progress import display, speaker
+from attentio.cli.train import seconds_of
 from attentio.errors import MissingExtra
 
 # In neither corpus: whoever reads them here can judge the translations for themselves.
@@ -29,14 +33,16 @@ def demo(
     max_time: Annotated[str, typer.Option(help="Longest training: 90s, 4m.")] = "4m",
 ) -> None:
     """Train on the built-in English-Chinese corpora, evaluate on held-out pairs, translate, draw attention."""
-    from attentio.cli.evaluate import describe, score_run
-    from attentio.cli.train import run_training, seconds_of
     from attentio.config import effective_config
 
     settings: dict[str, Any] = {"data": {"train": ["demo"]}, "train": {"max_seconds": seconds_of(max_time)}}
-    run_training(effective_config(preset="demo", settings=settings), out)
+    config = effective_config(preset="demo", settings=settings)
 
+    from attentio.examine.scores import score_run
+    from attentio.run.training import run_training
     from attentio.translator import Translator
+
+    run_training(config, out, say=speaker(quiet=False), display=partial(display, quiet=False))
 
     translator = Translator.load(out)
     typer.echo("\nHeld-out pairs, none of them in training; each part is a score of its own:")

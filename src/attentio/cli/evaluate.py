@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attentio.cli.align import percent
-from attentio.errors import DataError, QualityGate, UsageError
+from attentio.errors import QualityGate, UsageError
 
 if TYPE_CHECKING:
-    from attentio.cli.links import LinkScorer
-    from attentio.data.heldout import HeldOut
-    from attentio.data.settings import DataConfig
     from attentio.translator import Translator
 
 
@@ -40,11 +37,11 @@ def evaluate(
         bool | None,
         typer.Option("--swap/--no-swap", help="TEST's second column is the source; default: as in training."),
     ] = None,
-    links: Annotated[
-        str, typer.Option("--links", help="How attention becomes links: argmax, threshold or intersection.")
+    link_rule: Annotated[
+        str, typer.Option("--link-rule", help="How attention becomes links: argmax, threshold or intersection.")
     ] = "argmax",
     threshold: Annotated[
-        float | None, typer.Option(help="With --links threshold: the least weight that links; default 0.2.")
+        float | None, typer.Option(help="With --link-rule threshold: the least weight that links; default 0.2.")
     ] = None,
     reverse: Annotated[
         Path | None,
@@ -60,12 +57,15 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a run with BLEU, chrF and TER, each with interval and signature; or its attention against gold links."""
-    from attentio.cli.links import LinkScorer
     from attentio.evaluate.alignment import LinkRule
+
+    rule = LinkRule(link_rule, threshold, layer, head)
+    _check_options(test, alignments, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
+
+    from attentio.examine.links import LinkScorer
+    from attentio.examine.scores import score_attention, score_run
     from attentio.translator import Translator
 
-    rule = LinkRule(links, threshold, layer, head)
-    _check_options(test, alignments, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
     translator = Translator.load(run, device=device)
     scorer = LinkScorer(translator, rule, None if reverse is None else _other_direction(reverse, translator, device))
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}
@@ -99,59 +99,6 @@ def evaluate(
         raise typer.Exit(failed.exit_status)
 
 
-def score_run(
-    translator: "Translator",
-    run: Path,
-    test: Path | None = None,
-    *,
-    beam: int = 1,
-    length_penalty: float = 1.0,
-    resamples: int = 1000,
-    swap: bool | None = None,
-    scorer: "LinkScorer | None" = None,
-) -> dict[str, dict[str, Any]]:
-    """Name of a test set -> its scores, as `--json` prints them; with alignment error rate where links are known.
-
-    scorer: how that is measured; default: links by argmax, of the last layer.
-    """
-    from attentio.cli.links import LinkScorer, held_out_sentences
-    from attentio.data.prepare import PreparedData
-    from attentio.evaluate.alignment import LinkRule
-    from attentio.evaluate.quality import evaluate as score
-    from attentio.run import Run
-    from attentio.search.batched import SearchConfig
-
-    sets = test_sets(run, test, translator, swap)
-    known = {} if test is not None else PreparedData.load(Run(run).data).links
-    if scorer is not None and not known and (scorer.rule != LinkRule() or scorer.reverse is not None):
-        raise _no_gold("what the run held out has no known word links")
-    results: dict[str, dict[str, Any]] = {}
-    for name, held_out in sets.items():
-        found = translator.translate(held_out.sources, SearchConfig(beam, length_penalty))
-        quality = score(
-            [translation.text for translation in found],
-            held_out.references,
-            language=translator.target_language,
-            resamples=resamples,
-        )
-        results[name] = {**quality.as_dict(), "references": held_out.pairs}
-        if name in known:
-            results[name]["alignment"] = (scorer or LinkScorer(translator)).score(held_out_sentences(known[name]))
-    return results
-
-
-def score_attention(
-    scorer: "LinkScorer", test: Path, gold: Path, *, gold_index: int, swap: bool | None = None
-) -> dict[str, dict[str, Any]]:
-    """Name of the test file -> how the links that attention draws agree with gold links."""
-    from attentio.cli.links import gold_sentences
-
-    config = _data_config(scorer.translator, swap)
-    sentences = gold_sentences(test, gold, index=gold_index, config=config)
-    _check_direction(test, scorer.translator, [(sentence.source, sentence.target) for sentence in sentences])
-    return {test.stem: {"alignment": scorer.score(sentences)}}
-
-
 def _check_options(
     test: Path | None, alignments: Path | None, gold_index: int | None, min_chrf: float | None, *, needs_gold: bool
 ) -> None:
@@ -160,7 +107,9 @@ def _check_options(
         if gold_index is not None:
             raise UsageError("--gold-index belongs to --alignments.", hint="Give both.")
         if test is not None and needs_gold:
-            raise _no_gold(f"{test} has no known word links")
+            from attentio.examine.scores import no_gold
+
+            raise no_gold(f"{test} has no known word links")
         return
     if test is None:
         raise UsageError(
@@ -185,13 +134,6 @@ def _other_direction(run: Path, translator: "Translator", device: str) -> "Trans
     return other
 
 
-def _no_gold(what: str) -> UsageError:
-    return UsageError(
-        f"{what}; --links, --threshold, --layer, --head and --reverse need them.",
-        hint="attentio evaluate RUN TEST --alignments GOLD --gold-index 1",
-    )
-
-
 def describe(results: dict[str, dict[str, Any]]) -> list[str]:
     """The results for people."""
     lines: list[str] = []
@@ -213,53 +155,3 @@ def describe(results: dict[str, dict[str, Any]]) -> list[str]:
                 f"recall {percent(found['recall'])} ({found['method']})"
             )
     return lines
-
-
-def test_sets(run: Path, test: Path | None, translator: "Translator", swap: bool | None) -> "dict[str, HeldOut]":
-    from attentio.data.heldout import HeldOut
-    from attentio.data.prepare import PreparedData
-    from attentio.data.source import read_pairs
-    from attentio.run import Run
-
-    if test is None:
-        if swap is not None:
-            raise UsageError("--swap is about TEST, and none is given.")
-        sets = PreparedData.load(Run(run).data).tests
-        if not sets:
-            raise DataError(
-                f"{run} held nothing out for testing.", hint="Give a test file: attentio evaluate RUN TEST."
-            )
-        return sets
-    trained = translator.trained
-    pairs = list(read_pairs(test, _data_config(translator, swap)))
-    if not pairs:
-        raise DataError(f"{test} has no sentence pairs.", file=test)
-    _check_direction(test, translator, [(pair.source, pair.target) for pair in pairs])
-    sources = trained.source_cleaner.lines([pair.source for pair in pairs])
-    targets = trained.target_cleaner.lines([pair.target for pair in pairs])
-    kept = [(source, target) for source, target in zip(sources, targets, strict=True) if source and target]
-    if not kept:
-        raise DataError(f"{test} has no pair with text on both sides.", file=test)
-    return {test.stem: HeldOut.from_pairs(test.stem, kept)}
-
-
-def _data_config(translator: "Translator", swap: bool | None) -> "DataConfig":
-    """How the run read its own files, and so how it reads a test file."""
-    config = translator.trained.config.data
-    return config if swap is None else config.model_copy(update={"swap": swap})
-
-
-def _check_direction(test: Path, translator: "Translator", pairs: "list[tuple[str, str]]") -> None:
-    """A file whose columns are clearly the other way round would be scored without sense."""
-    from attentio.data.script import base_language, guess_language
-
-    wanted = (base_language(translator.source_language), base_language(translator.target_language))
-    found = (guess_language(source for source, _ in pairs), guess_language(target for _, target in pairs))
-    if None not in found and found == wanted[::-1] and found[0] != found[1]:
-        raise DataError(
-            f"{test} holds {found[0]} on the source and {found[1]} on the target side, but the model translates "
-            f"{wanted[0]} to {wanted[1]}.",
-            hint="Swapped columns? --swap, or --no-swap where the run was trained with it.",
-            code="E_DATA_SWAPPED",
-            file=test,
-        )

@@ -1,95 +1,26 @@
-"""How training tells how it goes: a live bar on a terminal, plain lines elsewhere, JSON in the run folder always."""
+"""Where people read how a training goes: a live bar on a terminal, plain lines elsewhere."""
 
-import json
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from collections.abc import Callable, Mapping
 
-if TYPE_CHECKING:  # importing the loop at run time would import torch before it is needed
-    from attentio.train.loop import Progress
+from attentio.train.reporter import Display, Silent
 
 PLAIN_SECONDS = 10.0  # between plain lines
-LOG_EVERY = 10  # updates between lines of the log
 
 
-class Display(Protocol):
-    """Where people read of it."""
-
-    def show(self, facts: Mapping[str, str], done: float) -> None: ...
-    def line(self, text: str) -> None: ...
-    def close(self) -> None: ...
+def speaker(*, quiet: bool) -> Callable[[str], None]:
+    """Says nothing, or lines on standard error: what is to be known before and after a display is open."""
+    return Silent().line if quiet else _to_stderr
 
 
 def display(*, quiet: bool) -> Display:
     """Nothing, a live bar on a terminal, or plain lines elsewhere; always on standard error."""
-    return _Silent() if quiet else _Live() if sys.stderr.isatty() else _Plain()
+    return Silent() if quiet else _Live() if sys.stderr.isatty() else _Plain()
 
 
-class TrainingReporter:
-    """Tells a display and the run's log."""
-
-    def __init__(self, log: Path, *, quiet: bool, epochs: int) -> None:
-        self._log = log.open("a", encoding="utf-8")
-        self._display = display(quiet=quiet)
-        self._epochs = epochs
-        self._speed = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._display.close()
-        self._log.close()
-
-    def update(self, progress: "Progress", *, epoch: float, total_steps: int, tokens_per_second: float) -> None:
-        """After every training step."""
-        self._speed = tokens_per_second if progress.step == 1 else self._speed + (tokens_per_second - self._speed) / 20
-        if progress.step % LOG_EVERY == 0:
-            self.event("step", progress, epoch=epoch, tokens_per_second=round(self._speed))
-        left = progress.seconds / progress.step * max(0, total_steps - progress.step)
-        facts = {
-            "epoch": f"{min(int(epoch) + 1, self._epochs)}",
-            "step": f"{progress.step:,}/{total_steps:,}",
-            "loss": f"{progress.loss:.3f}",
-            "dev chrF": "-" if progress.dev_chrf is None else f"{progress.dev_chrf:.1f}",
-            "tok/s": f"{self._speed:,.0f}",
-            "left": f"{int(left) // 60:02d}:{int(left) % 60:02d}",
-        }
-        self._display.show(facts, min(1.0, progress.step / total_steps))
-
-    def evaluated(self, progress: "Progress", *, epoch: float) -> None:
-        """After every evaluation on dev."""
-        self.event("evaluation", progress, epoch=epoch)
-        mark = " (best)" if progress.best_step == progress.step else ""
-        self._display.line(
-            f"epoch {epoch:.1f}  step {progress.step:,}  loss {progress.loss:.3f}  "
-            f"dev chrF {progress.dev_chrf:.2f}{mark}  {self._speed:,.0f} tok/s  {progress.seconds:.0f} s"
-        )
-
-    def note(self, text: str) -> None:
-        """A plain remark, for people and for the log."""
-        self._write({"event": "note", "text": text})
-        self._display.line(text)
-
-    def event(self, name: str, progress: "Progress", **facts: object) -> None:
-        """One line of the log."""
-        self._write({"event": name, **asdict(progress), **facts})
-
-    def _write(self, event: Mapping[str, object]) -> None:
-        self._log.write(json.dumps(event, ensure_ascii=False) + "\n")
-        self._log.flush()
-
-
-class _Silent:
-    def show(self, facts: Mapping[str, str], done: float) -> None: ...
-    def line(self, text: str) -> None: ...
-    def close(self) -> None: ...
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 class _Plain:

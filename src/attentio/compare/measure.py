@@ -1,30 +1,33 @@
 """Filling a comparison: what is not there yet is prepared, trained and evaluated; then all is compared.
 
-Here is the order of things; the work itself is done by processes of their own (`bench`).
+Here is the order of things; the work itself is done by processes of their own (`workers`, `jobs`).
 """
 
 import os
 import platform
-import shutil
-import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import typer
-
+from attentio import __version__
+from attentio.compare.differing import flat, grouped, varied, what_else, written
+from attentio.compare.folder import Bench, claim_plan, claim_runs, digest, read_json
+from attentio.compare.grid import GridCell
+from attentio.compare.log import Clock, Watch, read_log
+from attentio.compare.outcome import Outcome
+from attentio.compare.workers import INTERRUPTED, JobError, Workers
+from attentio.config import RunConfig, load_config
+from attentio.data.script import base_language
 from attentio.errors import AttentioError, DataError, UsageError
-
-if TYPE_CHECKING:
-    from attentio.cli.bench import Bench, Workers
-    from attentio.cli.grid import GridCell
-    from attentio.cli.progress import Display
-    from attentio.config import RunConfig
-    from attentio.evaluate.compare import CellRuns, Comparison, Measured
-    from attentio.view.report import SentenceMaps
+from attentio.evaluate.compare import CellRuns, Measured, ReferenceSet, compare
+from attentio.evaluate.focus import Focus
+from attentio.trace import AttentionTrace
+from attentio.train.reporter import Display, Silent
+from attentio.train.stop import StopRequest
+from attentio.view.report import SentenceMaps
 
 # Ours, so that a report shows no sentence of the user's unless asked to; short, and understood at a glance.
 SENTENCES = {
@@ -46,38 +49,10 @@ class ReportOptions(NamedTuple):
 
 
 @dataclass
-class Outcome:
-    """A comparison with what surrounds it. status: the exit status, that of the first failure."""
-
-    comparison: "Comparison"
-    axes: Sequence[str]
-    facts: dict[str, str]
-    maps: "list[SentenceMaps]"
-    notes: list[str] = field(default_factory=list[str])
-    status: int = 0
-
-
-@contextmanager
-def _interruptible(*, quiet: bool) -> "Generator[tuple[Display, Callable[[], bool]]]":
-    """Where to tell how it goes, and whether to stop; when that was asked for, ends with the status that says so."""
-    from attentio.cli.bench import Stopped
-    from attentio.cli.progress import display
-    from attentio.cli.train import StopRequest
-
-    with StopRequest() as stop:
-        try:
-            with closing(display(quiet=quiet)) as shown:
-                yield shown, stop.requested
-        except Stopped:
-            sys.stderr.write("stopped; the same command again goes on exactly here\n")
-            raise typer.Exit(128 + int(stop.signal or 0)) from None
-
-
-@dataclass
 class _Taken:
     """What was measured so far, by name of cell; where the maps of each seed are; and what went wrong."""
 
-    measured: "dict[str, list[Measured]]"
+    measured: dict[str, list[Measured]]
     maps: dict[str, dict[int, Path]]
     errors: list[AttentioError] = field(default_factory=list[AttentioError])
     notes: list[str] = field(default_factory=list[str])
@@ -87,8 +62,6 @@ class _Taken:
         return cls({name: [] for name in names}, {name: {} for name in names})
 
     def failed(self, name: str, seed: int, run: Path, error: AttentioError) -> None:
-        from attentio.evaluate.compare import Measured
-
         self.errors.append(error)
         self.measured[name].append(Measured(seed, str(run), failure=str(error)))
 
@@ -97,8 +70,8 @@ class _Taken:
 class _Assessor:
     """Evaluates trained models on the shared test sets, each once."""
 
-    bench: "Bench"
-    workers: "Workers"
+    bench: Bench
+    workers: Workers
     options: ReportOptions
     sentences: list[str]
 
@@ -107,9 +80,6 @@ class _Assessor:
 
         own: whether the test sets are the run's own, with the word links it holds out.
         """
-        from attentio import __version__
-        from attentio.cli.bench import digest, read_json
-
         arguments = {
             "run": str(run),
             "tests": str(self.bench.tests),
@@ -129,32 +99,28 @@ class _Assessor:
 
 
 def compare_grid(
-    cells: "list[GridCell]",
+    cells: list[GridCell],
     num_seeds: int,
     budget: str | None,
     out: Path,
     options: ReportOptions,
     *,
-    quiet: bool,
+    display: Callable[[], Display] = Silent,
 ) -> Outcome:
-    """Trains and evaluates what is not done yet, and compares."""
-    from attentio.cli.bench import Bench, Workers
-    from attentio.cli.grid import flat, what_else
-    from attentio.evaluate.compare import CellRuns
-
+    """Trains and evaluates what is not done yet, and compares. Raises Stopped on Ctrl-C or SIGTERM."""
     names = {cell.name: [cell.folder, cell.name.replace(" ", "")] for cell in cells}
     axes = {key: list(dict.fromkeys(cell.values[key] for cell in cells)) for key in cells[0].values}
     baseline = _named(options.baseline, names)
     first = cells[0].config.train.seed
     seeds = list(range(first, first + num_seeds))
     bench = Bench(out)
-    with _interruptible(quiet=quiet) as (shown, requested):
+    with StopRequest() as stop, closing(display()) as shown:
         with TemporaryDirectory(prefix="attentio-") as folder:
             check = {"axes": axes, "configs": [cell.config.model_dump(mode="json") for cell in cells]}
-            Workers(requested).do("check", check, Path(folder) / "check.json")
+            Workers(stop).do("check", check, Path(folder) / "check.json")
         with bench.claimed(shown.line) as lock:
-            workers = Workers(requested, (lock,))
-            _claim_plan(bench, cells, seeds)
+            workers = Workers(stop, (lock,))
+            claim_plan(bench, cells, seeds)
             data, failures = _prepare(bench, workers, cells, shown)
             usable = {str(data[cell.name]): cell.name for cell in reversed(cells) if cell.name not in failures}
             about = _gather(bench, workers, folders={name: folder for folder, name in reversed(usable.items())})
@@ -179,18 +145,15 @@ def compare_grid(
 
 
 def _fill(
-    cells: "list[GridCell]",
+    cells: list[GridCell],
     seeds: Sequence[int],
     data: Mapping[str, Path],
-    failures: "Mapping[str, AttentioError]",
+    failures: Mapping[str, AttentioError],
     assess: _Assessor,
     taken: _Taken,
-    shown: "Display",
+    shown: Display,
 ) -> None:
     """Trains and evaluates all cells with the first seed, then with the next: an early look shows every cell."""
-    from attentio.cli.bench import JobError
-    from attentio.cli.follow import Clock, Watch
-
     todo = [(cell, seed) for seed in seeds for cell in cells]
     clock = Clock(len(todo), cells[0].config.train.max_seconds)
     for number, (cell, seed) in enumerate(todo):
@@ -218,14 +181,15 @@ def _fill(
 
 
 def compare_runs(
-    folders: list[Path], vary: Sequence[str], out: Path, on: Path | None, options: ReportOptions, *, quiet: bool
+    folders: list[Path],
+    vary: Sequence[str],
+    out: Path,
+    on: Path | None,
+    options: ReportOptions,
+    *,
+    display: Callable[[], Display] = Silent,
 ) -> Outcome:
-    """Evaluates existing runs on the same sentences, and compares."""
-    from attentio.cli.bench import Bench, JobError, Workers, digest
-    from attentio.cli.grid import flat, grouped, varied, what_else
-    from attentio.cli.grid import shown as written
-    from attentio.evaluate.compare import CellRuns
-
+    """Evaluates existing runs on the same sentences, and compares. Raises Stopped on Ctrl-C or SIGTERM."""
     if valued := [text for text in vary if "=" in text]:
         hint = "Name the setting alone, as in --vary attention.score."
         raise UsageError(f"cannot vary {valued[0]}: these runs are trained.", hint=hint)
@@ -246,9 +210,9 @@ def compare_runs(
     baseline = _named(options.baseline, names)
     bench = Bench(out)
     taken = _Taken.nothing(list(names))
-    with _interruptible(quiet=quiet) as (shown, requested), bench.claimed(shown.line) as lock:
-        _claim_runs(bench, folders)
-        workers = Workers(requested, (lock,))
+    with StopRequest() as stop, closing(display()) as shown, bench.claimed(shown.line) as lock:
+        claim_runs(bench, folders)
+        workers = Workers(stop, (lock,))
         about = _gather(bench, workers, runs=[str(folder) for folder in folders], on=None if on is None else str(on))
         assess = _Assessor(bench, workers, options, _sentences(options, about["source_language"], bench.tests))
         todo = [(name, i) for name, group in zip(names, groups, strict=True) for i in group]
@@ -274,7 +238,7 @@ def compare_runs(
     return _outcome(runs, axes, baseline, assess, taken, facts)
 
 
-def _check_seeds(folders: list[Path], configs: "list[RunConfig]", groups: list[list[int]]) -> None:
+def _check_seeds(folders: list[Path], configs: list[RunConfig], groups: list[list[int]]) -> None:
     """The same training twice would pass for two seeds that agree, and make luck look small."""
     for group in groups:
         by_seed: dict[int, Path] = {}
@@ -287,9 +251,7 @@ def _check_seeds(folders: list[Path], configs: "list[RunConfig]", groups: list[l
                 )
 
 
-def _config_of(folder: Path) -> "RunConfig":
-    from attentio.config import load_config
-
+def _config_of(folder: Path) -> RunConfig:
     if not (folder / "config.toml").exists():
         hint = "Give the whole run folder, as `attentio train` made it."
         raise DataError(f"{folder} has no config.toml.", hint=hint, file=folder)
@@ -306,61 +268,13 @@ def _named(asked: str | None, names: Mapping[str, Sequence[str]]) -> str:
     raise UsageError(f"no cell {asked!r} for a baseline.", hint=f"There are: {'; '.join(names)}.")
 
 
-def _claim_plan(bench: "Bench", cells: "list[GridCell]", seeds: list[int]) -> None:
-    """Writes down what is compared. Cells and seeds may be added to what stands there; anything else is refused.
-
-    A plan of which nothing was trained yet binds nobody.
-    """
-    from attentio import __version__
-    from attentio.cli.bench import SCHEMA, read_json, write_json
-    from attentio.cli.train import differences
-    from attentio.config import parse_config
-
-    plan = {cell.name: cell.config for cell in cells}
-    before: dict[str, Any] = read_json(bench.plan) or {}
-    if "runs" not in before and not (bench.folder / "runs").exists():
-        shutil.rmtree(bench.folder / "data", ignore_errors=True)
-        before = {"cells": {}, "seeds": []}
-    hint = "Choose another --out."
-    if "runs" in before:
-        raise UsageError(f"{bench.folder} holds a comparison of run folders.", hint=hint)
-    for name, settings in before["cells"].items():
-        if name in plan:
-            held = parse_config(settings, where=str(bench.plan))
-            if changed := differences(held.model_dump(), plan[name].model_dump()):
-                raise UsageError(f"{bench.folder} holds another grid ({'; '.join(changed)}).", hint=hint)
-    if gone := [name for name in before["cells"] if name not in plan]:
-        raise UsageError(
-            f"{bench.folder} holds another grid, with the cell {gone[0]}.",
-            hint="Vary that, too, or choose another --out.",
-        )
-    if more := sorted(set(before["seeds"]) - set(seeds)):
-        raise UsageError(
-            f"{bench.folder} holds another grid, with seed {', '.join(map(str, more))}.",
-            hint=f"Give --seeds {len(set(before['seeds']) | set(seeds))}, or choose another --out.",
-        )
-    written = {name: config.model_dump(mode="json") for name, config in plan.items()}
-    write_json(bench.plan, {"schema": SCHEMA, "version": __version__, "seeds": seeds, "cells": written})
-
-
-def _claim_runs(bench: "Bench", folders: list[Path]) -> None:
-    from attentio import __version__
-    from attentio.cli.bench import SCHEMA, read_json, write_json
-
-    if "cells" in (read_json(bench.plan) or {}):
-        raise UsageError(f"{bench.folder} holds a grid.", hint="Choose another --out.")
-    write_json(bench.plan, {"schema": SCHEMA, "version": __version__, "runs": [str(folder) for folder in folders]})
-
-
 def _prepare(
-    bench: "Bench", workers: "Workers", cells: "list[GridCell]", shown: "Display"
-) -> "tuple[dict[str, Path], dict[str, AttentioError]]":
+    bench: Bench, workers: Workers, cells: list[GridCell], shown: Display
+) -> tuple[dict[str, Path], dict[str, AttentioError]]:
     """Prepares each distinct data once: its folder by cell, and why it cannot be had by cell.
 
     Raises the first reason when none can be had.
     """
-    from attentio.cli.bench import JobError, digest
-
     shown.show({"preparing": "the data"}, 0.0)
     keys = {cell.name: digest(cell.config.data.model_dump(mode="json")) for cell in cells}
     configs = {keys[cell.name]: cell.config.model_dump(mode="json") for cell in cells}
@@ -374,8 +288,8 @@ def _prepare(
 
 
 def _gather(
-    bench: "Bench",
-    workers: "Workers",
+    bench: Bench,
+    workers: Workers,
     *,
     folders: Mapping[str, str] | None = None,
     runs: Sequence[str] = (),
@@ -388,9 +302,6 @@ def _gather(
 
 def _sentences(options: ReportOptions, language: str | None, tests: Path) -> list[str]:
     """Whose maps are shown: those asked for, else our own in the source language; and test sentences if asked for."""
-    from attentio.cli.bench import read_json
-    from attentio.data.script import base_language
-
     ours = SENTENCES.get(base_language(language) or "", ())
     wanted = list(options.sentences or (() if options.test_sentences else ours))
     sources = [source for held in read_json(tests)["tests"] for source in held["sources"]]
@@ -399,11 +310,9 @@ def _sentences(options: ReportOptions, language: str | None, tests: Path) -> lis
 
 
 def _trained(
-    workers: "Workers", config: "RunConfig", run: Path, data: Path, answer: Path, watch: Callable[[], None]
+    workers: Workers, config: RunConfig, run: Path, data: Path, answer: Path, watch: Callable[[], None]
 ) -> int:
     """Trains one run to its end, if it is not there yet; the largest memory of its process, in bytes."""
-    from attentio.cli.bench import INTERRUPTED, JobError, read_json
-
     done = (read_json(answer) or {}).get("answer")
     if not (done and done["ended"] and (run / "model").exists()):
         settings = config.model_dump(mode="json")
@@ -414,11 +323,7 @@ def _trained(
     return int(done["memory_bytes"])
 
 
-def _measured(seed: int, run: Path, found: Mapping[str, Any], memory: int | None) -> "Measured":
-    from attentio.cli.follow import read_log
-    from attentio.evaluate.compare import Measured
-    from attentio.evaluate.focus import Focus
-
+def _measured(seed: int, run: Path, found: Mapping[str, Any], memory: int | None) -> Measured:
     log = read_log(run / "log.jsonl")
     return Measured(
         seed=seed,
@@ -438,7 +343,7 @@ def _measured(seed: int, run: Path, found: Mapping[str, Any], memory: int | None
     )
 
 
-def _in_short(run: "Measured") -> str:
+def _in_short(run: Measured) -> str:
     best = f"best dev chrF {max(point.chrf for point in run.curve):.1f}, " if run.curve else ""
     return f"{best}{run.steps or 0:,} steps, {run.training_seconds or 0:.0f} s"
 
@@ -456,14 +361,9 @@ def _facts(about: Mapping[str, Any], options: ReportOptions) -> dict[str, str]:
 
 
 def _outcome(
-    runs: "list[CellRuns]", axes: list[str], baseline: str, assess: _Assessor, taken: _Taken, facts: dict[str, str]
+    runs: list[CellRuns], axes: list[str], baseline: str, assess: _Assessor, taken: _Taken, facts: dict[str, str]
 ) -> Outcome:
     """The comparison of what was measured. Raises the first failure when there is nothing else."""
-    from attentio.cli.bench import read_json
-    from attentio.evaluate.compare import ReferenceSet, compare
-    from attentio.trace import AttentionTrace
-    from attentio.view.report import SentenceMaps
-
     if not any(run.failure is None for cell in runs for run in cell.runs):
         raise taken.errors[0]
     tests = read_json(assess.bench.tests)

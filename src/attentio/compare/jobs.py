@@ -1,250 +1,32 @@
-"""The folder of a comparison and the processes that fill it: prepare the data once, train each run, evaluate it.
+"""What workers do, each in a process of its own: check, prepare, gather test sentences, train, evaluate.
 
-bench.json       which cells and seeds are compared
-data/            the prepared data, one folder for each way to prepare it
-runs/CELL/seed-N/       run folders, as `attentio train` makes them
-results/CELL/seed-N.*   what was measured of each run; a log where a process had something to say
-compare.json, compare.csv, compare.html
-
-Every piece of work is a process of its own, one at a time: a training that runs out of memory ends alone, what is
-measured of a process is of nothing else, and this process never loads a framework. A worker ends when whoever started
-it is gone, however it went.
+A job is a JSON object: the name of the work, its arguments, and the file for the answer. Imports stand inside the
+functions, so that no process loads what its work does not need.
 """
 
-import contextlib
 import errno
-import fcntl
-import hashlib
 import json
 import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from attentio.compare.folder import read_json, write_json
+from attentio.compare.workers import failure
 from attentio.errors import AttentioError, DataError, ResourceError, UsageError
 
 if TYPE_CHECKING:
     from attentio.data.heldout import HeldOut
 
-SCHEMA = 1
 FOCUS_PAIRS = 200  # of each test set, evenly spread: their attention is measured
-POLL_SECONDS = 0.2
-WAIT_SECONDS = 120.0  # for workers of a process that was killed: they save first
-_FULL_DISK = ("E_DISK", "E_DISK_FULL")
-
-
-class Stopped(Exception):  # noqa: N818
-    """Ctrl-C or SIGTERM came, and all work has been saved."""
-
-
-class JobError(AttentioError):
-    """What a worker could not do, in its own words."""
-
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        super().__init__(error["message"], hint=error["hint"], code=error["code"], file=error["file"])
-        self.exit_status = error["status"]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """The places in a folder of comparison."""
-
-    folder: Path
-
-    @property
-    def plan(self) -> Path:
-        return self.folder / "bench.json"
-
-    @property
-    def tests(self) -> Path:
-        return self.folder / "results" / "tests.json"
-
-    def data(self, key: str) -> Path:
-        return self.folder / "data" / key
-
-    def run(self, cell: str, seed: int) -> Path:
-        return self.folder / "runs" / cell / f"seed-{seed}"
-
-    def result(self, cell: str, seed: int, kind: str) -> Path:
-        return self.folder / "results" / cell / f"seed-{seed}.{kind}"
-
-    @contextlib.contextmanager
-    def claimed(self, say: Callable[[str], None]) -> Generator[int]:
-        """Makes the folder and holds it for this process and its workers; gives what they must inherit for that.
-
-        Waits for the workers of a process that was killed; raises UsageError while another one is at work here, or
-        when the folder holds something else, and ResourceError when it cannot be written.
-        """
-        if self.folder.exists() and not (self.folder.is_dir() and (self.plan.exists() or not self._others())):
-            raise UsageError(f"{self.folder} is not empty and holds no comparison.", hint="Choose another --out.")
-        lock = self.folder / ".lock"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise ResourceError(f"{self.folder}: cannot be written ({error.strerror}).", file=self.folder) from None
-        try:
-            self._hold(descriptor, lock, say)
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-    def _others(self) -> bool:
-        return any(path.name not in (".lock", "results") for path in self.folder.iterdir())
-
-    def _hold(self, descriptor: int, lock: Path, say: Callable[[str], None]) -> None:
-        until = time.monotonic() + WAIT_SECONDS
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                holder = lock.read_text(encoding="ascii")
-                if _alive(holder) or time.monotonic() > until:
-                    raise UsageError(
-                        f"another comparison (process {holder}) is at work in {self.folder}.",
-                        hint="Let it end, or choose another --out.",
-                    ) from None
-                if not waiting:
-                    say(f"waiting for the last training in {self.folder} to save and end")
-                waiting = True
-                time.sleep(POLL_SECONDS)
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-
-
-def _alive(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Starts one worker at a time and waits for it; `requested` says whether Ctrl-C or SIGTERM came."""
-
-    requested: Callable[[], bool]
-    inherited: tuple[int, ...] = ()
-
-    def do(
-        self, work: str, arguments: Mapping[str, Any], answer: Path, *, watch: Callable[[], None] = lambda: None
-    ) -> Any:
-        """What the worker answered, which then stands in the file `answer`; `watch` is called now and then.
-
-        Raises JobError when the work cannot be done, ResourceError when the disk is full, Stopped when asked to stop.
-        """
-        answer.parent.mkdir(parents=True, exist_ok=True)
-        log = answer.with_suffix(".log")
-        job = json.dumps({"work": work, "arguments": arguments, "answer": str(answer)})
-        program = "from attentio.cli.bench import work; work()"
-        with log.open("wb") as said:
-            process = subprocess.Popen(
-                [sys.executable, "-c", program, job],
-                stdin=subprocess.PIPE,  # which ends when this process does
-                stdout=said,
-                stderr=said,
-                start_new_session=True,  # so that Ctrl-C comes to this process alone
-                pass_fds=self.inherited,
-            )
-            try:
-                self._wait(process, watch)
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-                if process.stdin is not None:
-                    process.stdin.close()
-        if self.requested():
-            raise Stopped
-        if not log.stat().st_size:
-            log.unlink()
-        return self._answered(process, answer, log)
-
-    def _wait(self, process: "subprocess.Popen[bytes]", watch: Callable[[], None]) -> None:
-        asked = False
-        while process.poll() is None:
-            if self.requested() and not asked:
-                process.send_signal(signal.SIGTERM)
-                asked = True
-            watch()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_SECONDS)
-
-    def _answered(self, process: "subprocess.Popen[bytes]", answer: Path, log: Path) -> Any:
-        status = process.returncode
-        found: dict[str, Any] = read_json(answer) or {}
-        if status != 0 or not found:
-            why = f"ended with status {status}"
-            if status < 0:
-                why = f"was ended by {signal.Signals(-status).name}"
-                why += ", as when memory runs out" if status == -signal.SIGKILL else ""
-            raise JobError(_error(f"the process {why}." + (f" See {log}." if log.exists() else ""), "E_WORKER", 1))
-        return answer_of(found)
-
-
-def answer_of(found: Mapping[str, Any]) -> Any:
-    """The answer of a worker. Raises JobError for what it could not do, ResourceError when the disk is full."""
-    error = found.get("error")
-    if error is None:
-        return found["answer"]
-    if error["code"] in _FULL_DISK:  # the next cell would fail as well
-        raise ResourceError(error["message"], hint=error["hint"], code=error["code"], file=error["file"])
-    raise JobError(error)
-
-
-def _error(message: str, code: str, status: int) -> dict[str, Any]:
-    where: dict[str, Any] = {"hint": None, "file": None, "line": None}
-    return {"code": code, "message": " ".join(message.split()), "status": status, **where}
-
-
-INTERRUPTED = _error("the training was interrupted.", "E_STOPPED", 1)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file beside its place and renames it into it. Raises ResourceError when that cannot be."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise ResourceError(f"{path} cannot be written ({error.strerror}).", code="E_DISK", file=path) from None
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes a JSON file, all or nothing."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; None when it is not there or no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def digest(value: object) -> str:
-    """A short name for a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
-
-
-# What follows is done by workers.
 
 
 def work() -> None:
@@ -270,10 +52,10 @@ def done(job: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             where = f" while writing {error.filename}" if error.filename else ""
-            return {"error": _error(f"disk full{where}.", "E_DISK_FULL", ResourceError.exit_status)}
+            return {"error": failure(f"disk full{where}.", "E_DISK_FULL", ResourceError.exit_status)}
         traceback.print_exc()
         log = Path(job["answer"]).with_suffix(".log")
-        return {"error": _error(f"internal: {type(error).__name__}: {error} (see {log}).", "E_INTERNAL", 1)}
+        return {"error": failure(f"internal: {type(error).__name__}: {error} (see {log}).", "E_INTERNAL", 1)}
 
 
 def _end_with_parent() -> None:
@@ -285,7 +67,7 @@ def _end_with_parent() -> None:
 
 def _check(axes: dict[str, list[str]], configs: list[dict[str, Any]]) -> None:
     """Finds mistakes before anything is written: names that do not exist, missing files, a device that is not there."""
-    from attentio.cli.grid import check_names
+    from attentio.compare.grid import check_names
     from attentio.config import parse_config
     from attentio.data.passes import Parts
     from attentio.train.loop import resolve_device
@@ -374,14 +156,14 @@ def _gather(folders: dict[str, str], runs: list[str], on: str | None, tests: str
 
 
 def _data_of(run: Path) -> Path:
-    from attentio.run import Run
+    from attentio.run.folder import Run
 
     return Run(run).data
 
 
 def _read_by(run: Path, test: Path) -> "dict[str, HeldOut]":
     """A test file as the model of a run reads and cleans it."""
-    from attentio.cli.evaluate import test_sets
+    from attentio.examine.scores import test_sets
     from attentio.translator import Translator
 
     return test_sets(run, test, Translator.load(run, device="cpu"), None)
@@ -437,9 +219,9 @@ class _Seen:
 
 def _train(config: dict[str, Any], run: str, data: str, answer: str) -> dict[str, Any]:
     """Trains as `attentio train` does, on the data that was prepared, and says how it went."""
-    from attentio.cli.train import run_training
     from attentio.config import dump_config, parse_config
-    from attentio.run import Run
+    from attentio.run.folder import Run
+    from attentio.run.training import run_training
 
     settings = parse_config(config, where=run)
     place = Run(Path(run))
@@ -447,7 +229,7 @@ def _train(config: dict[str, Any], run: str, data: str, answer: str) -> dict[str
         place.folder.mkdir(parents=True, exist_ok=True)
         place.config.write_text(dump_config(settings), encoding="utf-8")
         _share(Path(data), place.data)
-    summary = run_training(settings, place.folder, quiet=True)
+    summary = run_training(settings, place.folder)
     before = (read_json(Path(answer)) or {}).get("answer", {}).get("memory_bytes", 0)
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {**summary, "memory_bytes": max(before, largest)}
@@ -486,10 +268,10 @@ def _evaluate(
     own: whether the test sets are those that the run itself holds out, with word links where they are known. key: what
     this answers, which the answer repeats.
     """
-    from attentio.cli.links import LinkScorer, held_out_sentences
     from attentio.data.prepare import PreparedData
     from attentio.evaluate.focus import focus
-    from attentio.run import Run
+    from attentio.examine.links import LinkScorer, held_out_sentences
+    from attentio.run.folder import Run
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
 

@@ -1,11 +1,4 @@
-"""A run folder: what is in it, how a finished model is put there, and how it is opened again.
-
-config.toml     the effective configuration
-data/           the prepared data: tokenizers, encoded pairs, held-out text, report
-checkpoints/    what resuming needs
-model/          the best model so far, with all that translating needs; complete in itself, to be copied or shared
-log.jsonl       one line for every event of training
-"""
+"""How a finished model is put into its run folder, and how it is opened again."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -19,6 +12,7 @@ from attentio.data.prepare import PreparedData
 from attentio.data.tokenizer import Tokenizer, load_tokenizer
 from attentio.errors import ModelError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.run.folder import Run
 from attentio.train.checkpoint import (
     MANIFEST,
     Checkpoint,
@@ -29,33 +23,6 @@ from attentio.train.checkpoint import (
     standing,
 )
 from attentio.train.loop import Progress
-
-
-@dataclass(frozen=True)
-class Run:
-    """The places in a run folder."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "config.toml"
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    @property
-    def model(self) -> Path:
-        return self.folder / "model"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.jsonl"
 
 
 @dataclass(frozen=True)

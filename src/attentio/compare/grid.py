@@ -1,19 +1,15 @@
-"""What is compared: axes read from the command line, the cells they span, and what tells existing runs apart."""
+"""What is compared: axes, and the cells that they span."""
 
 import difflib
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
+from attentio.config import RunConfig
 from attentio.errors import UsageError
 
-if TYPE_CHECKING:
-    from attentio.config import RunConfig
-
 PRESET = "preset"
-_STEPS = re.compile(r"(\d+)\s*(?:steps?|updates?)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,-]")
 _NOT_AXES = {
     "train.seed": "seeds are given with --seeds",
@@ -23,8 +19,6 @@ _NOT_AXES = {
     "data.test": "all cells are tested on the same sentences",
 }
 _BUDGET = ("train.max_seconds", "train.max_steps", "train.epochs", "train.patience")
-# Settings that say how a machine is used, not what is trained.
-INCIDENTAL = ("train.seed", "train.device", "train.save_every_seconds", "data.split_seed")
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class GridCell:
     name: str
     folder: str
     values: Mapping[str, str]
-    config: "RunConfig"
+    config: RunConfig
 
 
 def read_axes(vary: Sequence[str]) -> dict[str, list[str]]:
@@ -58,27 +52,8 @@ def read_axes(vary: Sequence[str]) -> dict[str, list[str]]:
     return axes
 
 
-def budget_settings(text: str | None) -> dict[str, object]:
-    """`90s`, `3m`, `2h` or `500 steps` as settings of training; without a budget, the settings' own ends hold.
-
-    Under a budget nothing else ends a training: neither the number of epochs nor patience. Raises UsageError.
-    """
-    if text is None:
-        return {}
-    from attentio.cli.train import seconds_of
-
-    steps = _STEPS.fullmatch(text.strip())
-    try:
-        end = {"max_steps": int(steps[1])} if steps else {"max_seconds": seconds_of(text)}
-    except UsageError:
-        end = {}
-    if not end or not all(end.values()):
-        raise UsageError(f"cannot read the budget {text!r}.", hint='Write a time, as 90s, 3m or 2h, or "500 steps".')
-    return {**end, "epochs": 1_000_000, "patience": 0}
-
-
 def cells_of(
-    axes: Mapping[str, Sequence[str]], build: Callable[[str | None, Sequence[str]], "RunConfig"]
+    axes: Mapping[str, Sequence[str]], build: Callable[[str | None, Sequence[str]], RunConfig]
 ) -> list[GridCell]:
     """The product of all axes; `build(preset, overrides)` makes the configuration of a cell.
 
@@ -123,62 +98,3 @@ def check_names(axes: Mapping[str, Sequence[str]]) -> None:
                 close = difflib.get_close_matches(value, known[key], n=1)
                 hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known[key])}."
                 raise UsageError(f"{key} has no {value!r}.", hint=hint)
-
-
-def flat(config: "RunConfig") -> dict[str, Any]:
-    """The settings of a run by `section.key`."""
-    return {
-        f"{section}.{key}": value
-        for section, values in config.model_dump(mode="json").items()
-        for key, value in values.items()
-    }
-
-
-def grouped(configs: Sequence["RunConfig"]) -> list[list[int]]:
-    """Indices of runs whose settings are the same apart from the seed, in the order of the first of each group."""
-    groups: dict[str, list[int]] = {}
-    for index, config in enumerate(configs):
-        kept = {key: value for key, value in flat(config).items() if key not in INCIDENTAL}
-        groups.setdefault(repr(sorted(kept.items())), []).append(index)
-    return list(groups.values())
-
-
-def varied(settings: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[str]:
-    """The settings by which existing runs are told apart: those asked for, or else one that differs, attention first.
-
-    Raises UsageError for an unknown one, or one that does not differ.
-    """
-    keys = list(dict.fromkeys(key for row in settings for key in row))
-    differing = [key for key in keys if key not in INCIDENTAL and len({repr(row.get(key)) for row in settings}) > 1]
-    for key in asked:
-        if key not in keys:
-            close = difflib.get_close_matches(key, keys, n=1)
-            raise UsageError(f"unknown setting {key}.", hint=f"Did you mean {close[0]}?" if close else None)
-        if key not in differing:
-            hint = f"They differ in {', '.join(differing)}." if differing else None
-            raise UsageError(f"the runs do not differ in {key}.", hint=hint)
-    if asked or not differing:
-        return list(asked)
-    order = ("attention", "self_attention", "model", "train", "data")
-    return [min(differing, key=lambda key: order.index(key.partition(".")[0]))]
-
-
-def what_else(row: Mapping[str, Any], baseline: Mapping[str, Any], axes: Sequence[str]) -> list[str]:
-    """The settings, apart from the axes, in which a run differs from the baseline, as `key = value, not value`.
-
-    Settings that only one of two families has are left out: the family says it.
-    """
-    return [
-        f"{key} = {shown(value)}, not {shown(baseline[key])}"
-        for key, value in row.items()
-        if key not in axes and key not in INCIDENTAL and key in baseline and value != baseline[key]
-    ]
-
-
-def shown(value: object) -> str:
-    """A setting's value as a person would write it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"  # pyright: ignore[reportUnknownArgumentType]
-    return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Links that a model's attention draws, scored against gold links: what `evaluate` says about alignment.
+"""Links that a model's attention draws, scored against gold links: what `attentio evaluate` says about alignment.
 
 The model is made to produce each given target (forced decoding), its weights are merged to the words of the gold links,
 and a `LinkRule` turns weights into links.

@@ -1,15 +1,14 @@
-"""How far a comparison is: what the log of a training says, while it is written and afterwards."""
+"""What the log of a training says, afterwards and while it is written: how far a comparison is."""
 
 import json
 import time
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from attentio.cli.progress import Display
-    from attentio.config import RunConfig
-    from attentio.evaluate.compare import Point
+from attentio.config import RunConfig
+from attentio.evaluate.compare import Point
+from attentio.train.reporter import Display
 
 
 class TrainingLog(NamedTuple):
@@ -18,7 +17,7 @@ class TrainingLog(NamedTuple):
     steps: int | None
     seconds: float | None
     tokens_per_second: float | None
-    curve: "tuple[Point, ...]"
+    curve: tuple[Point, ...]
 
 
 def read_log(path: Path) -> TrainingLog:
@@ -27,8 +26,6 @@ def read_log(path: Path) -> TrainingLog:
     tokens_per_second: the median of the running speed of the updates, without evaluations; where there is none, target
     tokens by all seconds.
     """
-    from attentio.evaluate.compare import Point
-
     events = list(_events(path.read_text(encoding="utf-8") if path.exists() else ""))
     steps = {event["step"]: event for event in events if event["event"] == "step"}
     points = {
@@ -45,7 +42,7 @@ def read_log(path: Path) -> TrainingLog:
     return TrainingLog(last["step"], round(last["seconds"], 3), speed, curve)
 
 
-def _events(text: str) -> "list[dict[str, Any]]":
+def _events(text: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for line in text.split("\n"):
         try:
@@ -90,7 +87,7 @@ class Clock:
 class Watch:
     """Follows the log of one training, and tells the display."""
 
-    def __init__(self, log: Path, config: "RunConfig", shown: "Display", clock: Clock, name: str, seed: int) -> None:
+    def __init__(self, log: Path, config: RunConfig, shown: Display, clock: Clock, name: str, seed: int) -> None:
         self._log, self._config, self._shown, self._clock = log, config, shown, clock
         self._name, self._seed = name, seed
         self._offset = 0

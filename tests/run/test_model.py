@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from attentio.errors import ModelError
-from attentio.run import Run, open_model
+from attentio.run.folder import Run
+from attentio.run.model import open_model
 
 CPU = torch.device("cpu")
 

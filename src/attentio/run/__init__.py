@@ -1,0 +1,1 @@
+"""A run: its folder, the model in it, and the training that fills it."""

@@ -1,0 +1,86 @@
+"""How a training tells how it goes: to a display, and in the log of its run."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:  # importing the loop at run time would import torch before it is needed
+    from attentio.train.loop import Progress
+
+LOG_EVERY = 10  # updates between lines of the log
+
+
+class Display(Protocol):
+    """Where people read of it."""
+
+    def show(self, facts: Mapping[str, str], done: float) -> None: ...
+    def line(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Silent:
+    """A display that nobody reads."""
+
+    def show(self, facts: Mapping[str, str], done: float) -> None: ...
+    def line(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class TrainingReporter:
+    """Tells a display and the run's log."""
+
+    def __init__(self, log: Path, display: Callable[[], Display], *, epochs: int) -> None:
+        self._log = log.open("a", encoding="utf-8")
+        self._display = display()
+        self._epochs = epochs
+        self._speed = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._display.close()
+        self._log.close()
+
+    def update(self, progress: "Progress", *, epoch: float, total_steps: int, tokens_per_second: float) -> None:
+        """After every training step."""
+        self._speed = tokens_per_second if progress.step == 1 else self._speed + (tokens_per_second - self._speed) / 20
+        if progress.step % LOG_EVERY == 0:
+            self.event("step", progress, epoch=epoch, tokens_per_second=round(self._speed))
+        left = progress.seconds / progress.step * max(0, total_steps - progress.step)
+        facts = {
+            "epoch": f"{min(int(epoch) + 1, self._epochs)}",
+            "step": f"{progress.step:,}/{total_steps:,}",
+            "loss": f"{progress.loss:.3f}",
+            "dev chrF": "-" if progress.dev_chrf is None else f"{progress.dev_chrf:.1f}",
+            "tok/s": f"{self._speed:,.0f}",
+            "left": f"{int(left) // 60:02d}:{int(left) % 60:02d}",
+        }
+        self._display.show(facts, min(1.0, progress.step / total_steps))
+
+    def evaluated(self, progress: "Progress", *, epoch: float) -> None:
+        """After every evaluation on dev."""
+        self.event("evaluation", progress, epoch=epoch)
+        mark = " (best)" if progress.best_step == progress.step else ""
+        self._display.line(
+            f"epoch {epoch:.1f}  step {progress.step:,}  loss {progress.loss:.3f}  "
+            f"dev chrF {progress.dev_chrf:.2f}{mark}  {self._speed:,.0f} tok/s  {progress.seconds:.0f} s"
+        )
+
+    def note(self, text: str) -> None:
+        """A plain remark, for people and for the log."""
+        self._write({"event": "note", "text": text})
+        self._display.line(text)
+
+    def event(self, name: str, progress: "Progress", **facts: object) -> None:
+        """One line of the log."""
+        self._write({"event": name, **asdict(progress), **facts})
+
+    def _write(self, event: Mapping[str, object]) -> None:
+        self._log.write(json.dumps(event, ensure_ascii=False) + "\n")
+        self._log.flush()
