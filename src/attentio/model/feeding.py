@@ -77,7 +77,7 @@ def feed_over_time(
             torch.cat([of_feed, w_hh], dim=1).to(dtype),
             keys,
             at_least_float32(added),
-            of_hidden.to(dtype),
+            of_hidden.to(dtype).contiguous(),
             bias.repeat_interleave(heads, dim=0),
             drops,
         )

@@ -50,7 +50,7 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 def product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """added (M, N) + left (M, K) right (K, N), without a gradient."""
     if _takes_onednn(left, right):
-        return _with_sum(left, added, right.t(), None, "add")
+        return _onednn_binary(left, added, _dense(right.t()), None, "add")
     return torch.addmm(added, left, right)
 
 
@@ -95,8 +95,14 @@ def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
 
 
 def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise.default(inputs, weight, bias, "none", [], "")  # pyright: ignore[reportPrivateUsage]
+    return _onednn_unary(inputs, _dense(weight), bias, "none", [], "")
 
 
-def _with_sum(inputs: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise.binary(inputs, other, weight, bias, name)  # pyright: ignore[reportPrivateUsage]
+def _dense(weight: Tensor) -> Tensor:
+    """The same without gaps between rows: for a slice of a matrix oneDNN has nothing but a loop a thousand times slower."""
+    return weight if weight.is_contiguous() or weight.t().is_contiguous() else weight.contiguous()
+
+
+if _ONEDNN:
+    _onednn_unary = torch.ops.mkldnn._linear_pointwise.default  # pyright: ignore[reportPrivateUsage]
+    _onednn_binary = torch.ops.mkldnn._linear_pointwise.binary  # pyright: ignore[reportPrivateUsage]
