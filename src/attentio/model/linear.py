@@ -99,7 +99,7 @@ def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _dense(weight: Tensor) -> Tensor:
-    """The same without gaps between rows: for a slice of a matrix oneDNN has nothing but a loop a thousand times slower."""
+    """The same without gaps between rows: for slices of a matrix oneDNN has a plain loop, a thousand times slower."""
     return weight if weight.is_contiguous() or weight.t().is_contiguous() else weight.contiguous()
 
 
