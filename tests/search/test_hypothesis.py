@@ -1,21 +1,30 @@
 """The trail that hypotheses are read off, by hand."""
 
 import pytest
+import torch
 
-from attentio.search.hypothesis import Choice, Trail, ranking_score
+from attentio.search.hypothesis import Trail, enough_have_left, ranking_score
 
 
 def test_a_trail_by_hand() -> None:
     # Step 1, one row: words 5 and 6. Step 2, two rows: row 0 came from the second choice, row 1 from the first.
     trail = Trail()
-    first, second = Choice(0, 5, -1.0), Choice(0, 6, -2.0)
-    trail.append([second, first])
-    trail.append([Choice(1, 7, -0.5), Choice(0, 8, -0.25)])
-    found = trail.read(Choice(1, 2, -0.125), total=-2.375, length_penalty=0.5)
+    trail.append(torch.tensor([0, 0]), torch.tensor([6, 5]), torch.tensor([-2.0, -1.0]))
+    trail.append(torch.tensor([1, 0]), torch.tensor([7, 8]), torch.tensor([-0.5, -0.25]))
+    found = trail.read(1, 2, -0.125, length_penalty=0.5)
     assert found.tokens == (6, 8, 2)
     assert found.log_probs == (-2.0, -0.25, -0.125)
     assert found.rows == (0, 0, 1)
     assert found.score == pytest.approx(-2.375 / 3**0.5)
+    assert trail.read(1, 2, -0.125, length_penalty=0.5, total=-3.0).score == pytest.approx(-3 / 3**0.5)
+
+
+def test_rows_leave_by_the_eighth() -> None:
+    assert enough_have_left(0, 1)
+    assert enough_have_left(7, 8)
+    assert not enough_have_left(8, 8)
+    assert not enough_have_left(57, 64)
+    assert enough_have_left(56, 64)
 
 
 def test_ranking_by_hand() -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.greedy import BOS_ID, EOS_ID, NEVER
-from attentio.search.hypothesis import Choice, Hypothesis, Trail, ranking_score
+from attentio.search.hypothesis import Hypothesis, Trail, enough_have_left, ranking_score
 
 
 @torch.inference_mode()
@@ -25,68 +25,61 @@ def beam_search(
     leaves the batch when it has K finished hypotheses and no open one outranks the worst of them as it stands, or after
     max_lengths[b] tokens, where open hypotheses count as finished.
     """
-    beam = beam_size
+    beam, device = beam_size, source.device
     found: list[list[Hypothesis]] = [[] for _ in max_lengths]
+    done = [False] * len(max_lengths)
     sentences = list(range(len(max_lengths)))  # which sentence each group of K rows decodes
+    limits = torch.tensor(max_lengths, device=device)
     state = model.decoder.start(model.encode(source, lengths))
-    state = state.select(torch.arange(len(sentences), device=source.device).repeat_interleave(beam))
+    state = state.select(torch.arange(len(sentences), device=device).repeat_interleave(beam))
     tokens = source.new_full((len(sentences) * beam,), BOS_ID)
-    totals = torch.full((len(sentences), beam), -torch.inf, device=source.device)
+    totals = torch.full((len(sentences), beam), -torch.inf, device=device)
     totals[:, 0] = 0  # the K rows are still equal: one of them is enough
     trail = Trail()
     for length in range(1, max(max_lengths) + 1):
         logits, state = model.decoder.step(tokens, state)
         logits = logits.float()
         logits[:, NEVER] = -torch.inf
-        log_probs = logits.log_softmax(dim=-1)  # (G K, V)
-        groups, vocab = len(sentences), log_probs.shape[-1]
-        continued = (totals.view(-1, 1) + log_probs).view(groups, beam * vocab)
+        norms = logits.logsumexp(dim=-1, keepdim=True)  # (G K, 1)
+        groups, vocab = len(sentences), logits.shape[-1]
+        continued = (logits + (totals.view(-1, 1) - norms)).view(groups, beam * vocab)
         best, flat = continued.topk(min(2 * beam, beam * vocab), dim=-1)  # (G, 2K)
         chosen = flat % vocab
-        rows = flat // vocab + torch.arange(0, groups * beam, beam, device=source.device)[:, None]
+        rows = flat // vocab + torch.arange(0, groups * beam, beam, device=device)[:, None]
+        log_probs = logits[rows, chosen] - norms[rows, 0]
         ends = chosen == EOS_ID
         # The likeliest K that do not end, in order of likelihood.
         stay = ends.to(torch.uint8).sort(dim=-1, stable=True).indices[:, :beam]  # (G, K)
         totals = best.masked_fill(ends, -torch.inf).gather(1, stay)
 
-        candidates = _choices(rows, chosen, log_probs[rows, chosen])
-        going: list[int] = []
-        next_choices: list[Choice] = []
-        for group, (sentence, scores, ended, order, open_totals) in enumerate(
-            zip(sentences, best.tolist(), ends.tolist(), stay.tolist(), totals.tolist(), strict=True)
-        ):
-            hypotheses = found[sentence]
-            for rank in range(beam):
-                if ended[rank] and scores[rank] > -torch.inf:
-                    hypotheses.append(trail.read(candidates[group][rank], scores[rank], length_penalty))
-            open_choices = [candidates[group][rank] for rank in order]
-            if length >= max_lengths[sentence]:
-                for choice, total in zip(open_choices, open_totals, strict=True):
-                    if total > -torch.inf:
-                        hypotheses.append(trail.read(choice, total, length_penalty))
-            hypotheses.sort(key=lambda hypothesis: -hypothesis.score)
-            del hypotheses[beam:]
+        finished = ends & (best > -torch.inf)
+        finished[:, beam:] = False
+        finished |= torch.zeros_like(finished).scatter_(1, stay, (totals > -torch.inf) & (limits <= length)[:, None])
+        new = finished.nonzero()[:, 0].tolist(), *(x[finished].tolist() for x in (rows, chosen, log_probs, best))
+        for group, row, token, log_prob, total in zip(*new, strict=True):
+            if not done[sentences[group]]:  # else it has not left yet
+                hypothesis = trail.read(row, token, log_prob, length_penalty=length_penalty, total=total)
+                found[sentences[group]].append(hypothesis)
+        for sentence, open_total in zip(sentences, totals[:, 0].tolist(), strict=True):
+            if done[sentence]:
+                continue
+            hypotheses = found[sentence] = sorted(found[sentence], key=lambda hypothesis: -hypothesis.score)[:beam]
             settled = len(hypotheses) == beam and hypotheses[-1].score >= ranking_score(
-                open_totals[0], length, length_penalty
+                open_total, length, length_penalty
             )
-            if length < max_lengths[sentence] and not settled and open_totals[0] > -torch.inf:
-                going.append(group)
-                next_choices.extend(open_choices)
+            done[sentence] = settled or length >= max_lengths[sentence] or open_total == -torch.inf
+
+        going = [group for group, sentence in enumerate(sentences) if not done[sentence]]
         if not going:
             break
-        rows, tokens = rows.gather(1, stay), chosen.gather(1, stay)
-        if len(going) < groups:
-            kept = torch.tensor(going, device=source.device)
-            state, totals, tokens = state.select(rows[kept].flatten()), totals[kept], tokens[kept].flatten()
+        rows, tokens, log_probs = (x.gather(1, stay) for x in (rows, chosen, log_probs))
+        if enough_have_left(len(going), groups):
+            kept = torch.tensor(going, device=device)
+            rows, tokens, log_probs, totals, limits = (x[kept] for x in (rows, tokens, log_probs, totals, limits))
             sentences = [sentences[group] for group in going]
+            state = state.select(rows.flatten())
         else:
-            state, tokens = state.reorder(rows.flatten()), tokens.flatten()
-        trail.append(next_choices)
+            state = state.reorder(rows.flatten())
+        tokens = tokens.flatten()
+        trail.append(rows.flatten(), tokens, log_probs.flatten())
     return found
-
-
-def _choices(rows: Tensor, tokens: Tensor, log_probs: Tensor) -> list[list[Choice]]:
-    return [
-        [Choice(*choice) for choice in zip(*group, strict=True)]
-        for group in zip(rows.tolist(), tokens.tolist(), log_probs.tolist(), strict=True)
-    ]

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from torch import Tensor
+
 
 class Hypothesis(NamedTuple):
     """One translation of one source.
@@ -19,36 +21,36 @@ class Hypothesis(NamedTuple):
     rows: tuple[int, ...]
 
 
-class Choice(NamedTuple):
-    """One token chosen by a search: from decoder row `row`, with its log-probability."""
-
-    row: int
-    token: int
-    log_prob: float
-
-
 class Trail:
-    """The choices behind every row of the decoder's batch, step by step: a tree walked backwards."""
+    """The choices behind every row of the decoder's batch, step by step: a tree walked backwards.
+
+    A choice is the decoder row it was made in, a token and its log-probability. Whole steps are kept as three lists:
+    an object for each choice would keep the garbage collector busier than the processor.
+    """
 
     def __init__(self) -> None:
-        self.steps: list[list[Choice]] = []
+        self.steps: list[tuple[list[int], list[int], list[float]]] = []
 
-    def append(self, choices: list[Choice]) -> None:
+    def append(self, rows: Tensor, tokens: Tensor, log_probs: Tensor) -> None:
         """Says for each row of the next step's batch which choice led to it."""
-        self.steps.append(choices)
+        self.steps.append((rows.tolist(), tokens.tolist(), log_probs.tolist()))
 
-    def read(self, last: Choice, total: float, length_penalty: float) -> Hypothesis:
-        """The hypothesis that ends with `last`, chosen at the step after those appended, of log-probability `total`."""
-        path = [last]
-        for choices in reversed(self.steps):
-            path.append(choices[path[-1].row])
-        path.reverse()
-        return Hypothesis(
-            tokens=tuple(choice.token for choice in path),
-            log_probs=tuple(choice.log_prob for choice in path),
-            score=ranking_score(total, len(path), length_penalty),
-            rows=tuple(choice.row for choice in path),
-        )
+    def read(
+        self, row: int, token: int, log_prob: float, *, length_penalty: float, total: float | None = None
+    ) -> Hypothesis:
+        """The hypothesis that ends with this choice, made at the step after those appended.
+
+        total: its log-probability, where the search has added it up already.
+        """
+        rows, tokens, log_probs = [row], [token], [log_prob]
+        for from_rows, step_tokens, step_log_probs in reversed(self.steps):
+            tokens.append(step_tokens[row])
+            log_probs.append(step_log_probs[row])
+            row = from_rows[row]
+            rows.append(row)
+        total = sum(reversed(log_probs)) if total is None else total
+        score = ranking_score(total, len(rows), length_penalty)
+        return Hypothesis(tuple(reversed(tokens)), tuple(reversed(log_probs)), score, tuple(reversed(rows)))
 
 
 def ranking_score(log_prob: float, length: int, length_penalty: float) -> float:
@@ -57,3 +59,8 @@ def ranking_score(log_prob: float, length: int, length_penalty: float) -> float:
     Wu 2016, eq. 14, without its constant 5.
     """
     return log_prob / max(1, length) ** length_penalty
+
+
+def enough_have_left(going: int, of: int) -> bool:
+    """Whether the rows that are finished shall leave the batch: an eighth of it, since a move copies all that stay."""
+    return going <= of - of / 8
