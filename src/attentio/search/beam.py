@@ -40,13 +40,13 @@ def beam_search(
         logits, state = model.decoder.step(tokens, state)
         logits = logits.float()
         logits[:, NEVER] = -torch.inf
-        norms = logits.logsumexp(dim=-1, keepdim=True)  # (G K, 1)
-        groups, vocab = len(sentences), logits.shape[-1]
-        continued = (logits + (totals.view(-1, 1) - norms)).view(groups, beam * vocab)
-        best, flat = continued.topk(min(2 * beam, beam * vocab), dim=-1)  # (G, 2K)
-        chosen = flat % vocab
-        rows = flat // vocab + torch.arange(0, groups * beam, beam, device=device)[:, None]
-        log_probs = logits[rows, chosen] - norms[rows, 0]
+        groups, wide = len(sentences), min(2 * beam, logits.shape[-1])
+        # The 2K likeliest continuations of a sentence are among the 2K likeliest of each of its rows.
+        row_best, row_tokens = logits.log_softmax(dim=-1).topk(wide, dim=-1)  # (G K, 2K)
+        continued = (totals.view(-1, 1) + row_best).view(groups, beam * wide)
+        best, place = continued.topk(min(2 * beam, beam * wide), dim=-1)  # (G, 2K)
+        chosen, log_probs = (x.view(groups, beam * wide).gather(1, place) for x in (row_tokens, row_best))
+        rows = place // wide + torch.arange(0, groups * beam, beam, device=device)[:, None]
         ends = chosen == EOS_ID
         # The likeliest K that do not end, in order of likelihood.
         stay = ends.to(torch.uint8).sort(dim=-1, stable=True).indices[:, :beam]  # (G, K)
