@@ -450,6 +450,7 @@ MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
     "kernel_size": [{"kernel_size": 1}, {"kernel_size": 5}],
     "max_positions": [{"max_positions": 2}],
     "dropout": [{"dropout": 0.0}, {"dropout": 0.5}],
+    "word_dropout": [{"word_dropout": 0.5}],
     "tie_embeddings": [{"tie_embeddings": False}],
 }
 

@@ -26,6 +26,9 @@ def test_values_and_gradients_are_torchs(shape: tuple[int, ...], bias: bool) -> 
     )
     with torch.no_grad():
         torch.testing.assert_close(linear(*given), wanted.detach())
+    changed = linear(*given)
+    changed[..., :2] = 0  # as torch's own may be
+    torch.testing.assert_close(torch.autograd.grad(changed, given, upstream)[0], (upstream[..., 2:] @ given[1][2:]))
 
 
 def test_strided_operands() -> None:

@@ -299,6 +299,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "positions": {"positions": "rotary"},
     "max_positions": {"positions": "learned", "max_positions": 3},
     "dropout": {"dropout": 0.5},
+    "word_dropout": {"word_dropout": 0.5},
     "tie_embeddings": {"tie_embeddings": False},
 }
 

@@ -38,7 +38,8 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     if not _takes_onednn(inputs, weight):
         return F.linear(inputs, weight, bias)
     if torch.is_grad_enabled() and (inputs.requires_grad or weight.requires_grad):
-        return cast(Tensor, _Linear.apply(inputs, weight, bias))
+        found = cast(Tensor, _Linear.apply(inputs.flatten(0, -2), weight, bias))
+        return found.unflatten(0, inputs.shape[:-1])  # out here, so that what is returned may be changed in place
     return _onednn(inputs, weight, bias)
 
 
@@ -55,7 +56,7 @@ def product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
 
 
 class _Linear(torch.autograd.Function):
-    """`_onednn` and its gradient, three products of the same kind."""
+    """`_onednn` of inputs (N, I), and its gradient, two products of the same kind."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -70,11 +71,10 @@ class _Linear(torch.autograd.Function):
         (gradient,) = grad_outputs
         inputs, weight = cast(tuple[Tensor, Tensor], ctx.saved_tensors)
         of_inputs, of_weight, of_bias = cast(tuple[bool, bool, bool], ctx.needs_input_grad)
-        rows = gradient.flatten(0, -2)
         return (
-            _onednn(gradient, weight.t(), None) if of_inputs else None,
-            product(rows.t(), inputs.flatten(0, -2)) if of_weight else None,
-            rows.sum(0) if of_bias else None,
+            product(gradient, weight) if of_inputs else None,
+            product(gradient.t(), inputs) if of_weight else None,
+            gradient.sum(0) if of_bias else None,
         )
 
 
