@@ -31,6 +31,13 @@ def test_values_and_gradients_are_torchs(shape: tuple[int, ...], bias: bool) -> 
     torch.testing.assert_close(torch.autograd.grad(changed, given, upstream)[0], (upstream[..., 2:] @ given[1][2:]))
 
 
+def test_a_bias_learns_by_itself() -> None:
+    inputs, weight, bias = torch.randn(5, 7), torch.randn(11, 7), torch.zeros(11, requires_grad=True)
+    linear(inputs, weight, bias).sum().backward()
+    assert bias.grad is not None
+    torch.testing.assert_close(bias.grad, torch.full((11,), 5.0))
+
+
 def test_strided_operands() -> None:
     torch.manual_seed(0)
     inputs, weight = torch.randn(5, 3, 7).transpose(0, 1), torch.randn(7, 11).t()

@@ -37,7 +37,8 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """inputs (..., I), weight (O, I), bias (O,) -> (..., O)."""
     if not _takes_onednn(inputs, weight):
         return F.linear(inputs, weight, bias)
-    if torch.is_grad_enabled() and (inputs.requires_grad or weight.requires_grad):
+    learns = inputs.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    if learns and torch.is_grad_enabled():
         found = cast(Tensor, _Linear.apply(inputs.flatten(0, -2), weight, bias))
         return found.unflatten(0, inputs.shape[:-1])  # out here, so that what is returned may be changed in place
     return _onednn(inputs, weight, bias)
