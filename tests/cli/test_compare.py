@@ -5,7 +5,9 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,12 @@ import pytest
 from attentio.cli.compare import budget_settings
 from attentio.compare.folder import write_json
 from attentio.compare.jobs import done
-from attentio.compare.workers import Workers, answer_of
+from attentio.compare.workers import Stopped, Workers, answer_of
 from attentio.config import load_config
 from attentio.data.heldout import HeldOut
 from attentio.errors import ResourceError, UsageError
 from attentio.run import training
+from attentio.train.stop import StopRequest
 
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
@@ -40,8 +43,10 @@ def in_this_process(
     answer: Path,
     *,
     watch: Callable[[], None] | None = None,
+    threads: int | None = None,
 ) -> Any:
     """In place of `Workers.do`: the same job without a process of its own, which takes seconds to start."""
+    assert threads is None
     job = json.loads(json.dumps({"work": work, "arguments": arguments, "answer": str(answer)}))
     found = done(job)
     write_json(answer, found)
@@ -386,6 +391,79 @@ def test_out_of_memory_in_one_training(
     outcome = attentio(*arguments)
     assert outcome.status == 0
     assert all(run["failure"] is None for cell in json.loads(outcome.out)["cells"] for run in cell["runs"])
+
+
+class AtOnce:
+    """In place of `Workers.do`: trainings wait until two have begun, then each does its work, one at a time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = threading.Barrier(2)
+        self.one = threading.Lock()
+        self.threads = set[int | None]()
+        monkeypatch.setattr(signal, "signal", lambda *_: signal.SIG_DFL)  # which only the main thread may call
+
+    def do(
+        self, work: str, arguments: Mapping[str, Any], answer: Path, *, threads: int | None = None, **options: Any
+    ) -> Any:
+        if work == "train":
+            self.threads.add(threads)
+            self.begun.wait(timeout=120)
+        with self.one:
+            return in_this_process(Workers(StopRequest()), work, arguments, answer, **options)
+
+
+def test_two_trainings_at_once(
+    attentio: Command, grid: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same figures as one after the other, the right ones beside each name, and a failure is still one's own."""
+    workers = AtOnce(monkeypatch)
+    monkeypatch.setattr(Workers, "do", staticmethod(workers.do))
+    monkeypatch.setattr("attentio.compare.measure.num_processors", lambda: 6)
+    arguments = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--at-once", 2]
+    outcome = attentio(*arguments, "--out", tmp_path / "b")
+    assert outcome.status == 0, outcome.err
+    assert workers.threads == {3}
+    assert [(cell["name"], cell["tests"], cell["steps"]) for cell in compared(tmp_path / "b")["cells"]] == [
+        (cell["name"], cell["tests"], cell["steps"]) for cell in compared(grid)["cells"]
+    ]
+    assert "2 at once" in (tmp_path / "b" / "compare.html").read_text("utf-8")
+    injected(monkeypatch, ResourceError("out of memory on cpu.", code="E_OUT_OF_MEMORY"), at=3)
+    outcome = attentio(
+        *("compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--at-once", 2, "--out", tmp_path / "c", "--json")
+    )
+    assert outcome.status == 5
+    runs = [run for cell in json.loads(outcome.out)["cells"] for run in cell["runs"]]
+    assert [run["failure"] for run in runs].count(None) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "given_up"), [(ResourceError("disk full.", code="E_DISK_FULL"), True), (Stopped(15), False)]
+)
+def test_what_ends_all_of_several_at_once(
+    attentio: Command, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, given_up: bool
+) -> None:
+    """A stop lets the other training save; a full disk does not wait for it, and what begins after it is killed."""
+    begun, stopped, killed = threading.Barrier(2), threading.Event(), list[bool]()
+    number = iter(range(100))
+    real = AtOnce(monkeypatch).do
+
+    def do(workers: Workers, work: str, *arguments: Any, **options: Any) -> Any:
+        if work != "train":
+            return real(work, *arguments, **options)
+        if next(number) < 2 and begun.wait(timeout=120) == 0:
+            stopped.set()
+            raise error
+        stopped.wait(timeout=120)
+        killed.append(workers.given_up.wait(timeout=20 if given_up else 0.5))
+        raise Stopped(15)
+
+    monkeypatch.setattr(Workers, "do", do)
+    arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--at-once", 2, "--out", tmp_path / "b"]
+    outcome = attentio(*arguments)
+    assert outcome.status == (5 if given_up else 143)
+    assert killed
+    assert set(killed) == {given_up}
+    assert not (tmp_path / "b" / "compare.json").exists()
 
 
 def test_a_bug_in_one_training_is_one_line(

@@ -34,12 +34,28 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("attentio.compare.log.time.monotonic", lambda: now[0])
     clock = Clock(4, None)
-    clock.next(0)
-    assert clock.place(0.0) == ("?", 0.0)
+    clock.begin(0)
+    assert clock.place(0, 0.0) == ("?", 0.0)
     now[0] += 30
-    assert clock.place(0.5) == ("03:30", 0.125)  # 30 s for half of one: 30 more, and three times 60
+    assert clock.place(0, 0.5) == ("03:30", 0.125)  # 30 s for half of one: 30 more, and three times 60
     now[0] += 30
-    clock.next(1)
+    clock.end(0)
+    clock.begin(1)
     now[0] += 15
-    assert clock.place(0.25) == ("02:45", 0.3125)
-    assert Clock(2, 7200.0).place(0.0)[0].startswith("4:00:")
+    assert clock.place(1, 0.25) == ("02:45", 0.3125)
+    assert clock.running() == [1]
+    long = Clock(2, 7200.0)
+    long.begin(0)
+    assert long.place(0, 0.0)[0].startswith("4:00:")
+
+
+def test_how_long_it_will_take_when_several_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attentio.compare.log.time.monotonic", lambda: 0.0)
+    clock = Clock(6, 60.0, at_once=2)
+    clock.begin(0)
+    clock.begin(1)
+    assert clock.place(0, 0.5) == ("02:45", 0.5 / 6)  # five and a half times 60, two at a time
+    assert clock.place(1, 0.5) == ("02:30", 1 / 6)
+    clock.end(0)
+    assert clock.running() == [1]
+    assert clock.place(1, 1.0)[1] < 2 / 6  # it has not ended yet

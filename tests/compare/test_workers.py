@@ -112,6 +112,30 @@ def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
+def test_two_at_once_are_interrupted_and_go_on(tmp_path: Path) -> None:
+    """Ctrl-C while both train: both save, and the same command ends as if nothing had been."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    with started(whole, "--at-once", "2") as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
+    with started(broken, "--at-once", "2") as process:
+        wait_for(lambda: min(steps(broken, "dot"), steps(broken, "additive")) >= 10, process)
+        assert len(workers_of(broken)) == 2
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate()
+    assert process.returncode == 130, text
+    assert "Traceback" not in text
+    assert workers_of(broken) == []
+    assert max(steps(broken, "dot"), steps(broken, "additive")) < 90
+    with started(broken, "--at-once", "2") as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
+    assert quality(broken) == quality(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
 def test_a_training_that_is_killed_fails_alone(tmp_path: Path) -> None:
     """As the system does when memory runs out."""
     folder = tmp_path / "b"

@@ -44,6 +44,9 @@ def compare(
     budget: Annotated[
         str | None, typer.Option(help='What each training gets: 90s, 3m, 2h, or "500 steps"; default: its epochs.')
     ] = None,
+    at_once: Annotated[
+        int, typer.Option(min=1, help="Trainings that run at the same time, each with its share of the processors.")
+    ] = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs and the report.")] = Path("bench"),
     baseline: Annotated[
         str | None, typer.Option(help="Cell that the others are tested against; default: the first.")
@@ -113,6 +116,7 @@ def compare(
         training = {
             "seeds": seeds,
             "budget": budget,
+            "at_once": at_once > 1,
             "preset": preset,
             "config": config_file,
             "set": override,
@@ -126,7 +130,7 @@ def compare(
         if on is not None:
             raise UsageError("--on is for run folders.", hint="Hold a file out of training with --test FILE.")
         cells = _cells(vary or (), files, corpus, preset, config_file, override or (), device, budget)
-        measured = partial(compare_grid, cells, seeds or DEFAULT_SEEDS, budget, out, report)
+        measured = partial(compare_grid, cells, seeds or DEFAULT_SEEDS, budget, out, report, at_once=at_once)
     try:
         outcome = measured(display=partial(display, quiet=quiet))
     except Stopped as stopped:

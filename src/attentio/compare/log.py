@@ -55,41 +55,53 @@ def _events(text: str) -> list[dict[str, Any]]:
 
 
 class Clock:
-    """How far all trainings are, and how long the rest will take."""
+    """How far all trainings are, and how long the rest will take, when so many run `at_once`."""
 
-    def __init__(self, total: int, seconds_each: float | None) -> None:
+    def __init__(self, total: int, seconds_each: float | None, *, at_once: int = 1) -> None:
         self.total = total
         self._each = seconds_each
+        self._at_once = at_once
         self._took: list[float] = []
-        self.number, self._began = 0, time.monotonic()
+        self._began: dict[int, float] = {}
+        self._share: dict[int, float] = {}
 
-    def next(self, number: int) -> None:
+    def begin(self, number: int) -> None:
         """Training `number` (from 0) begins."""
-        now = time.monotonic()
-        if number > 0 and now - self._began > 1.0:  # what was done before took no time, and says nothing
-            self._took.append(now - self._began)
-        self.number, self._began = number, now
+        self._began[number], self._share[number] = time.monotonic(), 0.0
 
-    def place(self, share: float) -> tuple[str, float]:
-        """What is left, in words, and the share of all that is done, when `share` of this training is."""
-        elapsed = time.monotonic() - self._began
+    def end(self, number: int) -> None:
+        """It is over, however it went."""
+        took = time.monotonic() - self._began[number]
+        if took > 1.0:  # what was done before took no time, and says nothing
+            self._took.append(took)
+        self._share[number] = 1.0
+
+    def running(self) -> list[int]:
+        """The trainings that have begun and are not over."""
+        return sorted(number for number, share in list(self._share.items()) if share < 1.0)
+
+    def place(self, number: int, share: float) -> tuple[str, float]:
+        """What is left, in words, and the share of all that is done, when `share` of training `number` is."""
+        self._share[number] = min(share, 0.999)
         each = sum(self._took) / len(self._took) if self._took else self._each
         if each is None and share > 0.02:
-            each = elapsed / share
-        done = (self.number + share) / self.total
+            each = (time.monotonic() - self._began[number]) / share
+        done = sum(list(self._share.values()))
         if each is None:
-            return "?", done
-        left = int(each * (self.total - self.number - 1) + max(0.0, each - elapsed))
+            return "?", done / self.total
+        left = int(each * max(0.0, self.total - done) / min(self._at_once, self.total))
         hours, minutes, seconds = left // 3600, left // 60 % 60, left % 60
-        return (f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"), done
+        return (f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"), done / self.total
 
 
 class Watch:
-    """Follows the log of one training, and tells the display."""
+    """Follows the log of one training, number `number` of all, and tells the display."""
 
-    def __init__(self, log: Path, config: RunConfig, shown: Display, clock: Clock, name: str, seed: int) -> None:
+    def __init__(
+        self, log: Path, config: RunConfig, shown: Display, clock: Clock, number: int, name: str, seed: int
+    ) -> None:
         self._log, self._config, self._shown, self._clock = log, config, shown, clock
-        self._name, self._seed = name, seed
+        self._number, self._name, self._seed = number, name, seed
         self._offset = 0
         self._last: dict[str, Any] = {}
 
@@ -103,16 +115,13 @@ class Watch:
             self._offset += len(whole)
             for event in _events(whole.decode("utf-8", "replace")):
                 self._last |= {key: value for key, value in event.items() if value is not None}
-        self._show("training", self._share())
-
-    def evaluating(self) -> None:
-        """The training is over."""
-        self._show("evaluating", 1.0)
-
-    def _show(self, doing: str, share: float) -> None:
-        left, done = self._clock.place(share)
+        left, done = self._clock.place(self._number, self._share())
+        running = self._clock.running()
+        if self._number != running[0]:
+            return  # one line of facts: those of the training that began first
+        also = f" and {len(running) - 1} more" if len(running) > 1 else ""
         facts = {
-            doing: f"{self._clock.number + 1}/{self._clock.total}",
+            "training": f"{self._number + 1}/{self._clock.total}{also}",
             "cell": self._name,
             "seed": str(self._seed),
             "step": f"{self._last.get('step', 0):,}",

@@ -6,6 +6,7 @@ Here is the order of things; the work itself is done by processes of their own (
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from attentio.compare.folder import Bench, claim_plan, claim_runs, digest, read_
 from attentio.compare.grid import GridCell
 from attentio.compare.log import Clock, Watch, read_log
 from attentio.compare.outcome import Outcome
-from attentio.compare.workers import INTERRUPTED, JobError, Workers
+from attentio.compare.workers import INTERRUPTED, JobError, Stopped, Workers, num_processors
 from attentio.config import RunConfig, load_config
 from attentio.data.script import base_language
 from attentio.errors import AttentioError, DataError, UsageError
@@ -105,9 +106,10 @@ def compare_grid(
     out: Path,
     options: ReportOptions,
     *,
+    at_once: int = 1,
     display: Callable[[], Display] = Silent,
 ) -> Outcome:
-    """Trains and evaluates what is not done yet, and compares. Raises Stopped on Ctrl-C or SIGTERM."""
+    """Trains what is not done yet, `at_once` at a time, evaluates and compares. Raises Stopped on Ctrl-C or SIGTERM."""
     names = {cell.name: [cell.folder, cell.name.replace(" ", "")] for cell in cells}
     axes = {key: list(dict.fromkeys(cell.values[key] for cell in cells)) for key in cells[0].values}
     baseline = _named(options.baseline, names)
@@ -126,7 +128,10 @@ def compare_grid(
             about = _gather(bench, workers, folders={name: folder for folder, name in reversed(usable.items())})
             assess = _Assessor(bench, workers, options, _sentences(options, about["source_language"], bench.tests))
             taken = _Taken.nothing(list(names))
-            _fill(cells, seeds, data, failures, assess, taken, shown)
+            # All cells with the first seed, then with the next.
+            todo = [_Training.of(cell, seed, bench, failures.get(cell.name)) for seed in seeds for cell in cells]
+            _train(todo, data, workers, shown, at_once=at_once)
+            _evaluate(todo, assess, taken, shown)
     settings = {cell.name: flat(cell.config) for cell in cells}
     runs = [
         CellRuns(
@@ -140,44 +145,94 @@ def compare_grid(
     facts = _facts(about, options) | {
         "Budget": f"{budget} for each training" if budget else "the epochs of the settings, for each training",
         "Seeds": f"{num_seeds} for each cell",
+        **({"Trained": f"{at_once} at once, each with its share of the processors"} if at_once > 1 else {}),
     }
     return _outcome(runs, list(axes), baseline, assess, taken, facts)
 
 
-def _fill(
-    cells: list[GridCell],
-    seeds: Sequence[int],
-    data: Mapping[str, Path],
-    failures: Mapping[str, AttentioError],
-    assess: _Assessor,
-    taken: _Taken,
-    shown: Display,
+@dataclass
+class _Training:
+    """One cell with one seed: where it is, and, when it has been trained, what became of it."""
+
+    cell: GridCell
+    config: RunConfig
+    run: Path
+    answer: Path
+    failure: JobError | None
+    memory_bytes: int | None = None
+
+    @classmethod
+    def of(cls, cell: GridCell, seed: int, bench: Bench, failure: JobError | None) -> "_Training":
+        train = cell.config.train.model_copy(update={"seed": seed})
+        config = cell.config.model_copy(update={"train": train})
+        answer = bench.result(cell.folder, seed, "training.json")
+        return cls(cell, config, bench.run(cell.folder, seed), answer, failure)
+
+    @property
+    def seed(self) -> int:
+        return self.config.train.seed
+
+    def __str__(self) -> str:
+        return f"{self.cell.name}, seed {self.seed}"
+
+
+def _train(
+    todo: Sequence[_Training], data: Mapping[str, Path], workers: Workers, shown: Display, *, at_once: int
 ) -> None:
-    """Trains and evaluates all cells with the first seed, then with the next: an early look shows every cell."""
-    todo = [(cell, seed) for seed in seeds for cell in cells]
-    clock = Clock(len(todo), cells[0].config.train.max_seconds)
-    for number, (cell, seed) in enumerate(todo):
-        run = assess.bench.run(cell.folder, seed)
-        maps = taken.maps[cell.name][seed] = assess.bench.result(cell.folder, seed, "maps")
-        place = f"{number + 1}/{len(todo)}  {cell.name}, seed {seed}"
-        clock.next(number)
+    """Trains all, `at_once` at a time, each with its share of the processors; a failure ends one training alone."""
+    clock = Clock(len(todo), todo[0].config.train.max_seconds, at_once=at_once)
+    threads = None if at_once == 1 else max(1, num_processors() // at_once)
+
+    def train(number: int) -> None:
+        training = todo[number]
+        log = training.run / "log.jsonl"
+        watch = Watch(log, training.config, shown, clock, number, training.cell.name, training.seed)
+        clock.begin(number)
         try:
-            if cell.name in failures:
-                raise failures[cell.name]
-            train = cell.config.train.model_copy(update={"seed": seed})
-            config = cell.config.model_copy(update={"train": train})
-            watch = Watch(run / "log.jsonl", config, shown, clock, cell.name, seed)
-            answer = assess.bench.result(cell.folder, seed, "training.json")
-            memory = _trained(assess.workers, config, run, data[cell.name], answer, watch)
-            watch.evaluating()
-            answer = assess.bench.result(cell.folder, seed, "evaluation.json")
-            measured = _measured(seed, run, assess(run, answer, maps, train.device, own=True), memory)
+            if training.failure is not None:
+                raise training.failure
+            training.memory_bytes = _trained(training, data[training.cell.name], workers, watch, threads)
+            shown.line(f"{number + 1}/{len(todo)}  {training}: {_in_short(log)}")
         except JobError as error:
+            training.failure = error
+            shown.line(f"{number + 1}/{len(todo)}  {training} failed: {error}")
+        finally:
+            clock.end(number)
+
+    if at_once == 1:
+        for number in range(len(todo)):
+            train(number)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for done in as_completed([pool.submit(train, number) for number in range(len(todo))]):
+                done.result()
+        except Stopped:  # the others save, too
+            pool.shutdown(cancel_futures=True)
+            raise
+        except BaseException:  # a full disk, or an impatient second Ctrl-C
+            workers.given_up.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _evaluate(todo: Sequence[_Training], assess: _Assessor, taken: _Taken, shown: Display) -> None:
+    """Measures what was trained, one after the other: speeds are those of a machine that does nothing else."""
+    for number, training in enumerate(todo):
+        cell, seed, run = training.cell, training.seed, training.run
+        maps = taken.maps[cell.name][seed] = assess.bench.result(cell.folder, seed, "maps")
+        answer = assess.bench.result(cell.folder, seed, "evaluation.json")
+        shown.show({"evaluating": f"{number + 1}/{len(todo)}", "cell": cell.name, "seed": str(seed)}, 1.0)
+        try:
+            if training.failure is not None:
+                raise training.failure
+            found = assess(run, answer, maps, training.config.train.device, own=True)
+        except JobError as error:
+            if error is not training.failure:
+                shown.line(f"{training} failed: {error}")
             taken.failed(cell.name, seed, run, error)
-            shown.line(f"{place} failed: {error}")
         else:
-            taken.measured[cell.name].append(measured)
-            shown.line(f"{place}: {_in_short(measured)}")
+            taken.measured[cell.name].append(_measured(seed, run, found, training.memory_bytes))
 
 
 def compare_runs(
@@ -270,7 +325,7 @@ def _named(asked: str | None, names: Mapping[str, Sequence[str]]) -> str:
 
 def _prepare(
     bench: Bench, workers: Workers, cells: list[GridCell], shown: Display
-) -> tuple[dict[str, Path], dict[str, AttentioError]]:
+) -> tuple[dict[str, Path], dict[str, JobError]]:
     """Prepares each distinct data once: its folder by cell, and why it cannot be had by cell.
 
     Raises the first reason when none can be had.
@@ -283,7 +338,7 @@ def _prepare(
     errors: dict[str, Any] = workers.do("prepare", {"configs": configs, "folders": folders}, answer)
     if len(errors) == len(configs):
         raise JobError(next(iter(errors.values())))
-    failures: dict[str, AttentioError] = {name: JobError(errors[key]) for name, key in keys.items() if key in errors}
+    failures = {name: JobError(errors[key]) for name, key in keys.items() if key in errors}
     return {name: bench.data(key) for name, key in keys.items()}, failures
 
 
@@ -309,15 +364,13 @@ def _sentences(options: ReportOptions, language: str | None, tests: Path) -> lis
     return list(dict.fromkeys([*wanted, *sources[::every][: options.test_sentences]]))
 
 
-def _trained(
-    workers: Workers, config: RunConfig, run: Path, data: Path, answer: Path, watch: Callable[[], None]
-) -> int:
+def _trained(training: _Training, data: Path, workers: Workers, watch: Callable[[], None], threads: int | None) -> int:
     """Trains one run to its end, if it is not there yet; the largest memory of its process, in bytes."""
-    done = (read_json(answer) or {}).get("answer")
-    if not (done and done["ended"] and (run / "model").exists()):
-        settings = config.model_dump(mode="json")
-        arguments = {"config": settings, "run": str(run), "data": str(data), "answer": str(answer)}
-        done = workers.do("train", arguments, answer, watch=watch)
+    done = (read_json(training.answer) or {}).get("answer")
+    if not (done and done["ended"] and (training.run / "model").exists()):
+        settings = training.config.model_dump(mode="json")
+        arguments = {"config": settings, "run": str(training.run), "data": str(data), "answer": str(training.answer)}
+        done = workers.do("train", arguments, training.answer, watch=watch, threads=threads)
     if not done["ended"]:
         raise JobError(INTERRUPTED)
     return int(done["memory_bytes"])
@@ -343,9 +396,10 @@ def _measured(seed: int, run: Path, found: Mapping[str, Any], memory: int | None
     )
 
 
-def _in_short(run: Measured) -> str:
-    best = f"best dev chrF {max(point.chrf for point in run.curve):.1f}, " if run.curve else ""
-    return f"{best}{run.steps or 0:,} steps, {run.training_seconds or 0:.0f} s"
+def _in_short(log: Path) -> str:
+    found = read_log(log)
+    best = f"best dev chrF {max(point.chrf for point in found.curve):.1f}, " if found.curve else ""
+    return f"{best}{found.steps or 0:,} steps, {found.seconds or 0:.0f} s"
 
 
 def _facts(about: Mapping[str, Any], options: ReportOptions) -> dict[str, str]:

@@ -1,18 +1,20 @@
 """The processes that fill a comparison: how one is started, waited for, and what it may answer.
 
-Every piece of work is a process of its own, one at a time: a training that runs out of memory ends alone, what is
-measured of a process is of nothing else, and the process that starts them never loads a framework. A worker ends when
-whoever started it is gone, however it went.
+Every piece of work is a process of its own: a training that runs out of memory ends alone, what is measured of a
+process is of nothing else, and the process that starts them never loads a framework. A worker ends when whoever started
+it is gone, however it went.
 """
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from attentio.compare.folder import POLL_SECONDS, read_json
@@ -40,22 +42,33 @@ class JobError(AttentioError):
 
 @dataclass(frozen=True)
 class Workers:
-    """Starts one worker at a time and waits for it; `stop` says whether Ctrl-C or SIGTERM came."""
+    """Starts workers and waits for them; `stop` says whether Ctrl-C or SIGTERM came. Threads may share it."""
 
     stop: StopRequest
     inherited: tuple[int, ...] = ()
+    given_up: Event = field(default_factory=Event)  # set: every worker is killed
 
     def do(
-        self, work: str, arguments: Mapping[str, Any], answer: Path, *, watch: Callable[[], None] = lambda: None
+        self,
+        work: str,
+        arguments: Mapping[str, Any],
+        answer: Path,
+        *,
+        watch: Callable[[], None] = lambda: None,
+        threads: int | None = None,
     ) -> Any:
         """What the worker answered, which then stands in the file `answer`; `watch` is called now and then.
 
-        Raises JobError when the work cannot be done, ResourceError when the disk is full, Stopped when asked to stop.
+        threads: those of its arithmetic; None leaves that to the libraries. Raises JobError when the work cannot be
+        done, ResourceError when the disk is full, Stopped when asked to stop.
         """
+        if self.stop.signal is not None:
+            raise Stopped(self.stop.signal)
         answer.parent.mkdir(parents=True, exist_ok=True)
         log = answer.with_suffix(".log")
         job = json.dumps({"work": work, "arguments": arguments, "answer": str(answer)})
         program = "from attentio.compare.jobs import work; work()"
+        environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
         with log.open("wb") as said:
             process = subprocess.Popen(
                 [sys.executable, "-c", program, job],
@@ -64,6 +77,7 @@ class Workers:
                 stderr=said,
                 start_new_session=True,  # so that Ctrl-C comes to this process alone
                 pass_fds=self.inherited,
+                env=environment,
             )
             try:
                 self._wait(process, watch)
@@ -85,6 +99,8 @@ class Workers:
             if self.stop.requested() and not asked:
                 process.send_signal(signal.SIGTERM)
                 asked = True
+            if self.given_up.is_set():
+                process.kill()
             watch()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_SECONDS)
@@ -99,6 +115,11 @@ class Workers:
                 why += ", as when memory runs out" if status == -signal.SIGKILL else ""
             raise JobError(failure(f"the process {why}." + (f" See {log}." if log.exists() else ""), "E_WORKER", 1))
         return answer_of(found)
+
+
+def num_processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def answer_of(found: Mapping[str, Any]) -> Any:
