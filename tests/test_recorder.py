@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from attentio.config import effective_config
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.recorder import AttentionRecorder
+from attentio.run.training import run_training
 from attentio.search.batched import padded
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
@@ -113,9 +115,14 @@ def test_cleared_it_begins_anew(model: Seq2Seq) -> None:
         assert recorder.weights(first, 4)["attention"].shape == (3, len(first.tokens), 4)
 
 
-def test_a_trace_is_softmax_of_bilinear_scores_by_hand(tiny_run: Path) -> None:
+def test_a_trace_is_softmax_of_bilinear_scores_by_hand(tmp_path: Path) -> None:
     """The whole path by hand: encoder states, their projection, decoder states, scores, softmax (Luong 2015)."""
-    translator = Translator.load(tiny_run, device="cpu")
+    settings = {
+        "data": {"train": ["small-world"], "small_world_pairs": 300},
+        "train": {"max_steps": 20, "evaluate_pairs": 5, "warmup_steps": 5},
+    }
+    run_training(effective_config(preset="rnn-tiny", settings=settings), tmp_path / "run")
+    translator = Translator.load(tmp_path / "run", device="cpu")
     translation = translator("My sister bought two books.")
     trace = translation.trace
     assert trace is not None

@@ -242,7 +242,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
     folder = tmp_path_factory.mktemp("acts")
     base = {"epochs": 2, "batch_tokens": 400, "warmup_steps": 2, "precision": "fp32", "device": "cpu", "max_steps": 8}
     data_settings = {"train": ["small-world"], "small_world_pairs": 60, "dev": 5, "test": 0}
-    config = RunConfig.model_validate({"data": data_settings, "model": BASE})
+    config = RunConfig.model_validate({"data": data_settings, "model": {"family": "rnn"} | BASE})
     data = prepare(config.data, folder / "data", seed=1)
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attentio.data.tokenizer import Tokenizer, train_tokenizer
+from attentio.model.seq2seq import build_model
 from attentio.search.batched import SearchConfig
 from attentio.translator import Translator, spans_of
 
@@ -27,6 +28,14 @@ SENTENCES = [
 @pytest.fixture(scope="module")
 def translator(tiny_run: Path) -> Translator:
     return Translator.load(tiny_run, device="cpu")
+
+
+def test_it_says_how_many_parameters_were_trained(translator: Translator) -> None:
+    """Opened, a convolutional model has fewer: its normalised weights are computed once."""
+    trained = translator.trained
+    sizes = trained.source_tokenizer.vocab_size, trained.target_tokenizer.vocab_size
+    fresh = build_model(trained.config.model, trained.config.attention, *sizes)
+    assert trained.num_parameters == fresh.num_parameters() > trained.model.num_parameters()
 
 
 @pytest.mark.parametrize("beam", [1, 3])

@@ -501,7 +501,7 @@ def test_nothing_could_be_trained(attentio: Command, refused: Refused, pairs: Pa
         (["--vary", "attention.scor=dot,additive"], "unknown setting attention.scor. Did you mean score?"),
         (["--vary", "attention.score=dot,aditive"], "attention.score has no 'aditive'. Did you mean additive?"),
         (["--vary", "attention.window=full,quux"], "attention.window has no 'quux'. Known: full, "),
-        (["--vary", "model.cell=gru,lstn"], "model.cell: input should be 'lstm' or 'gru' (got 'lstn')"),
+        (["--vary", "model.kernel_size=3,five"], "model.kernel_size: input should be a valid integer"),
         (["--vary", "model.dropout=0.1,9"], "model.dropout: input should be less than 1"),
         (["--vary", "preset=tiny,smal"], "unknown preset 'smal'. Did you mean small?"),
         (["--vary", "attention.score=dot,dot"], "attention.score has the value dot twice"),

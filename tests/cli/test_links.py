@@ -133,7 +133,7 @@ def test_one_line_for_people(attentio: Command, tiny_run: Path, text: Path, gold
     assert head == "words: 12 sentences"
     assert line.startswith("  AER ")
     assert f"attention against {sure:,} sure and 1 only possible links, precision " in line
-    assert line.endswith("(argmax, layer attention, mean of heads)")
+    assert line.endswith("(argmax, layer 2, mean of heads)")
 
 
 def test_forms_of_the_text(attentio: Command, tiny_run: Path, text: Path, gold: Path, tmp_path: Path) -> None:
@@ -185,10 +185,10 @@ def test_both_directions(
 def test_layers_and_heads(attentio: Command, refused: Refused, tiny_run: Path, text: Path, gold: Path) -> None:
     arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1]
     wanted = alignment(attentio(*arguments, "--json"))
-    named = alignment(attentio(*arguments, "--json", "--layer", "attention", "--head", 0))
-    assert named.pop("method") == "argmax, layer attention, head 0"
-    assert named.items() <= wanted.items(), "one layer of one head"
-    assert "Layers: attention" in refused(attentio(*arguments, "--layer", "encoder"), 2)
+    named = alignment(attentio(*arguments, "--json", "--layer", "layer 2", "--head", 0))
+    assert named.pop("method") == "argmax, layer 2, head 0"
+    assert named.items() <= wanted.items(), "the last layer, of one head"
+    assert "Layers: layer 1, layer 2" in refused(attentio(*arguments, "--layer", "encoder"), 2)
     assert "Heads: 0 to 0" in refused(attentio(*arguments, "--head", 1), 2)
 
 
@@ -197,7 +197,7 @@ def test_the_small_world_is_scored_the_same_way(attentio: Command, tiny_run: Pat
     plain, mutual = alignment(attentio(*arguments)), alignment(attentio(*arguments, "--link-rule", "intersection"))
     assert plain["sure"] == mutual["sure"]
     assert plain["links"] > mutual["links"]
-    assert plain["method"] == "argmax, layer attention, mean of heads"
+    assert plain["method"] == "argmax, layer 2, mean of heads"
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,18 @@ def test_links_of_training_pairs_guide_attention(attentio: Command, tmp_path: Pa
         run = tmp_path / f"run{guidance:g}"
         trained = attentio(
             *("train", text, "--links", links, "-o", "data.links_index=1", "--out", run, "--quiet", "--device", "cpu"),
-            *("--dev", 0, "--test", 0, "-o", "data.source_tokenizer=word", "-o", "data.target_tokenizer=word"),
+            *(
+                "--preset",
+                "rnn-base",
+                "--dev",
+                0,
+                "--test",
+                0,
+                "-o",
+                "data.source_tokenizer=word",
+                "-o",
+                "data.target_tokenizer=word",
+            ),
             *("-o", "model.embedding_size=32", "-o", "model.hidden_size=32", "-o", "train.max_steps=100"),
             *("-o", "train.warmup_steps=5", "-o", "train.learning_rate=0.01", "-o", "train.average_decay=0.5"),
             *("-o", f"train.guided_alignment={guidance}", "-o", "train.batch_tokens=400", "-o", "train.precision=fp32"),

@@ -8,7 +8,7 @@ from attentio.config import effective_config
 
 def test_runs_are_grouped_by_all_but_their_seed() -> None:
     def config(seed: int, **attention: object) -> Any:
-        return effective_config(settings={"attention": attention, "train": {"seed": seed}})
+        return effective_config(preset="rnn-base", settings={"attention": attention, "train": {"seed": seed}})
 
     configs = [config(1), config(1, score="dot"), config(2), config(3, score="dot"), config(1, num_heads=2)]
     assert grouped(configs) == [[0, 2], [1, 3], [4]]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import ParametrizationList
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attended
 from attentio.config import RunConfig
@@ -592,6 +593,14 @@ def test_stopped_and_resumed_it_is_the_same_run(trained: Train, score: str) -> N
     assert progress.step == 12
     assert whole.keys() == published.keys()
     assert all(torch.equal(whole[name], published[name]) for name in whole)
+
+
+def test_a_folded_model_is_the_same_and_computes_no_weight_anew() -> None:
+    model, folded = build(), build()
+    folded.fold()
+    assert not any(isinstance(module, ParametrizationList) for module in folded.modules())
+    with torch.inference_mode():
+        assert torch.equal(folded(SOURCE, LENGTHS, TARGET_IN), model(SOURCE, LENGTHS, TARGET_IN))
 
 
 def test_tensors_taken_out_and_in_make_the_same_model() -> None:

@@ -14,7 +14,7 @@ from attentio.train.objective import cross_entropy, training_loss
 
 SOURCE, LENGTHS = torch.tensor([[5, 7, 9, 2], [6, 2, 0, 0]]), torch.tensor([4, 2])
 LINKS = torch.tensor([[0, 0, 1], [0, 0, 2], [1, 1, 0]])  # row, target, source
-RNN = {"embedding_size": 6, "hidden_size": 6, "dropout": 0.0}
+RNN: dict[str, Any] = {"family": "rnn", "embedding_size": 6, "hidden_size": 6, "dropout": 0.0}
 LAYERS = {"family": "transformer", "hidden_size": 8, "feed_forward_size": 8, "decoder_layers": 2, "dropout": 0.0}
 
 

@@ -22,7 +22,7 @@ from attentio.train.loop import Progress, train
 from attentio.train.objective import cross_entropy, training_loss
 
 SOURCE_VOCAB, TARGET_VOCAB = 7, 5
-RNN: dict[str, Any] = {"embedding_size": 3, "hidden_size": 4, "dropout": 0.0}
+RNN: dict[str, Any] = {"family": "rnn", "embedding_size": 3, "hidden_size": 4, "dropout": 0.0}
 LAYERS = {
     "family": "transformer",
     "hidden_size": 4,
@@ -395,7 +395,7 @@ def copies(count: int, seed: int) -> Batch:
     ids=["reinforce", "reinforce, fed back", "marginal", "straight through"],
 )
 def test_each_objective_learns_to_turn_sequences_around(model: dict[str, Any], attention: dict[str, Any]) -> None:
-    sizes = {"embedding_size": 32, "hidden_size": 32, "dropout": 0.0}
+    sizes = {"family": "rnn", "embedding_size": 32, "hidden_size": 32, "dropout": 0.0}
     config = RunConfig.model_validate({"model": sizes | model, "attention": attention, "train": {}})
     torch.manual_seed(1)
     translator = build_model(config.model, config.attention, 12, 12)

@@ -72,7 +72,7 @@ def compare(
     ] = None,
     dev: Annotated[str | None, typer.Option(help="Held out for choosing: pairs, a share, or a file.")] = None,
     test: Annotated[str | None, typer.Option(help="Held out for testing: pairs, a share, or a file.")] = None,
-    preset: Annotated[str | None, typer.Option(help="As for train; default: base.", show_default=False)] = None,
+    preset: Annotated[str | None, typer.Option(help="As for train; default: small.", show_default=False)] = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting, for all cells.")
@@ -154,7 +154,7 @@ def _cells(
 ) -> "list[GridCell]":
     """The grid that the command line asks for. Raises UsageError for what cannot be, before anything is done."""
     from attentio.compare.grid import cells_of, check_axes, read_axes
-    from attentio.config import effective_config
+    from attentio.config import DEFAULT_PRESET, effective_config
 
     if not vary:
         hint = "Say what to vary, as in --vary attention.score=additive,dot,bilinear."
@@ -171,7 +171,7 @@ def _cells(
     def build(of_cell: str | None, of_axes: Sequence[str]) -> "RunConfig":
         overrides = [*override, *of_axes]
         config = effective_config(
-            preset=of_cell or preset or "base", file=config_file, settings=settings, overrides=overrides
+            preset=of_cell or preset or DEFAULT_PRESET, file=config_file, settings=settings, overrides=overrides
         )
         if config.data.split_seed is not None:
             return config

@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True, help="Show settings, their meaning and t
 
 @app.command()
 def show(
-    preset: Annotated[str, typer.Option(help="tiny, small, base, of a family (cnn-small), or notebook.")] = "base",
+    preset: Annotated[str, typer.Option(help="tiny, small, base, of a family (rnn-base), or notebook.")] = "small",
     config_file: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting.")

@@ -33,7 +33,7 @@ def train(
     dev: Annotated[str | None, typer.Option(help="Held out for choosing: pairs, a share, or a file.")] = None,
     test: Annotated[str | None, typer.Option(help="Held out for testing: pairs, a share, or a file.")] = None,
     attention: Annotated[str | None, typer.Option(help="Attention score: additive, dot, bilinear, …")] = None,
-    preset: Annotated[str, typer.Option(help="tiny, small, base, of a family (cnn-small), or notebook.")] = "base",
+    preset: Annotated[str, typer.Option(help="tiny, small, base, of a family (rnn-base), or notebook.")] = "small",
     config_file: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting.")

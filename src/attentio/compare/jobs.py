@@ -306,7 +306,7 @@ def _evaluate(
             translation.trace.words().save(Path(maps) / f"{number}.json")
     return {
         "key": key,
-        "parameters": translator.trained.model.num_parameters(),
+        "parameters": translator.trained.num_parameters,
         "sentences_per_second": per_second,
         "tests": results,
     }

@@ -58,7 +58,7 @@ class LinkScorer:
         layer = self.rule.layer or list(AttentionRecorder(self.translator.trained.model.decoder).layers)[-1]
         head = "mean of heads" if self.rule.head is None else f"head {self.rule.head}"
         both = "" if self.reverse is None else ", intersected with the other direction"
-        return f"{self.rule.name}, layer {layer}, {head}{both}"
+        return f"{self.rule.name}, {layer}, {head}{both}"
 
 
 def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) -> list[GoldSentence]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from attentio.errors import ModelError, UsageError
 from attentio.model.cnn import build_cnn
@@ -40,6 +41,12 @@ class Seq2Seq(nn.Module):
     def num_parameters(self) -> int:
         """Trainable numbers, shared ones counted once."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def fold(self) -> None:
+        """Computes normalised weights (Salimans 2016) once and for all: for a model that learns no more, the same."""
+        for module in list(self.modules()):
+            if is_parametrized(module):
+                remove_parametrizations(module, "weight")
 
     def own_tensors(self) -> dict[str, Tensor]:
         """All tensors by name, a shared one once, under its first name."""

@@ -71,7 +71,7 @@ class CNNConfig(BaseModel):
     decoder_layers: Annotated[int, Field(ge=1, description="convolutional decoder layers, each with attention")] = 3
     kernel_size: Annotated[int, Field(ge=1, description="positions that one convolution sees; odd")] = 3
     max_positions: Annotated[int, Field(ge=1, description="positions that have an embedding of their own")] = 512
-    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and before convolutions")] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and before convolutions")] = 0.3
     word_dropout: WordDropout = 0.0
     tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
         True

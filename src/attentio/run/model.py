@@ -31,6 +31,7 @@ class TrainedModel:
 
     config: RunConfig
     model: Seq2Seq
+    num_parameters: int  # that were trained
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     source_cleaner: Cleaner
@@ -74,9 +75,12 @@ def open_model(path: Path, device: torch.device) -> TrainedModel:
     sizes = tokenizers["source"].vocab_size, tokenizers["target"].vocab_size
     model = build_model(config.model, config.attention, *sizes, self_attention=config.self_attention).to(device)
     model.load_own_tensors(tensors["model"])
+    num_parameters = model.num_parameters()
+    model.fold()
     return TrainedModel(
         config=config,
         model=model.eval(),
+        num_parameters=num_parameters,
         source_tokenizer=tokenizers["source"],
         target_tokenizer=tokenizers["target"],
         source_cleaner=Cleaner.from_dict(state["cleaners"]["source"]),
