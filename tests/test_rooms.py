@@ -204,6 +204,7 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "schedule": {"schedule": "linear"},
     "weight_decay": {"weight_decay": 0.5},
     "label_smoothing": {"label_smoothing": 0.3},
+    "split_pieces": {"split_pieces": 0.5},
     "guided_alignment": {"guided_alignment": 0.0},
     "coverage_loss": {"coverage_loss": 1.0},
     "consistency": {"consistency": 1.0},
@@ -237,6 +238,7 @@ TrainOutcome = Callable[[dict[str, Any], str], tuple[Any, dict[str, torch.Tensor
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
     """Settings of training, normalizer -> progress, published weights and updates after which dev was scored."""
     from attentio.data.prepare import prepare
+    from attentio.data.splits import PieceSplits
     from attentio.train.loop import train
 
     folder = tmp_path_factory.mktemp("acts")
@@ -272,6 +274,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
             sizes,
             place,
             links=data.train_links,
+            splits=(PieceSplits.of(data.source_tokenizer), PieceSplits.of(data.target_tokenizer)),
             evaluate=lambda _: float(-len(scored)),
             publish=publish,
             reporter=Watch(),

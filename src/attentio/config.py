@@ -49,6 +49,15 @@ class TrainConfig(BaseModel):
     ] = "cosine"
     weight_decay: Annotated[float, Field(ge=0, description="decoupled weight decay of AdamW")] = 0.01
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="mass spread over the whole vocabulary")] = 0.1
+    split_pieces: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="share of subword pieces that an update reads as two smaller ones (subword regularisation, "
+            "Kudo 2018)",
+        ),
+    ] = 0.0
     guided_alignment: Annotated[
         float,
         Field(ge=0, description="weight of a loss that draws attention to known word links: `data.links`, small world"),

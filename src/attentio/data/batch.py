@@ -14,6 +14,7 @@ import torch
 
 from attentio.data.corpus import EncodedCorpus, Side
 from attentio.data.links import TokenLinks
+from attentio.data.splits import PieceSplits, Rows, moved
 from attentio.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 # Widths of the bands of target lengths that are tried: the smaller the corpus for its batches, the wider is best.
@@ -49,6 +50,15 @@ class Batch(NamedTuple):
             links = links[(links[:, 0] >= start) & (links[:, 0] < end)] - links.new_tensor([start, 0, 0])
         num_target_tokens = int((target_out != PAD_ID).sum())
         return Batch(source, source_lengths, target_in, target_out, num_target_tokens, links)
+
+
+class Splitting(NamedTuple):
+    """Subword regularisation of one batch: what `share` of the pieces of each side is split, and by which draws."""
+
+    source: PieceSplits | None
+    target: PieceSplits | None
+    share: float
+    generator: np.random.Generator
 
 
 class BatchSampler:
@@ -157,10 +167,24 @@ def collate(
     *,
     length_multiple: int = 1,
     links: TokenLinks | None = None,
+    splitting: Splitting | None = None,
 ) -> Batch:
     """The pairs of `indices` as padded tensors, with their `links`; S and T are rounded up to `length_multiple`."""
-    source, source_lengths = _gather(corpus.source, indices, length_multiple)
-    target, target_lengths = _gather(corpus.target, indices, length_multiple)
+    sides = _rows(corpus.source, indices), _rows(corpus.target, indices)
+    found = None if links is None else links.batch(indices)  # columns: row, target, source
+    if splitting is not None:
+        of_source, of_target, share, generator = splitting
+        split: list[Rows] = []
+        for rows, splits, column in zip(sides, (of_source, of_target), (2, 1), strict=True):
+            if splits is None:
+                split.append(rows)
+                continue
+            after, places = splits(rows, share, generator)
+            split.append(after)
+            found = None if found is None else moved(found, rows.lengths, places, column)
+        sides = split[0], split[1]
+    source, source_lengths = _padded(sides[0], length_multiple)
+    target, target_lengths = _padded(sides[1], length_multiple)
     target_in = np.empty_like(target)
     target_in[:, 0] = BOS_ID
     target_in[:, 1:] = target[:, :-1]
@@ -171,22 +195,26 @@ def collate(
         torch.from_numpy(target_in),
         torch.from_numpy(target),
         int(target_lengths.sum()),
-        None if links is None else torch.from_numpy(links.batch(indices)),
+        None if found is None else torch.from_numpy(found),
     )
 
 
-def _gather(
-    side: Side, indices: npt.NDArray[np.int64], length_multiple: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Padded ids (B, L) with eos at the end of each row, and lengths (B,) with eos counted."""
+def _rows(side: Side, indices: npt.NDArray[np.int64]) -> Rows:
+    """The sentences `indices` end to end."""
     starts = side.offsets[indices]
     lengths = side.offsets[indices + 1] - starts
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return Rows(side.tokens[np.repeat(starts, lengths) + within], lengths)
+
+
+def _padded(rows: Rows, length_multiple: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Padded ids (B, L) with eos at the end of each row, and lengths (B,) with eos counted."""
+    tokens, lengths = rows
     width = -(-(int(lengths.max()) + 1) // length_multiple) * length_multiple
-    columns = np.arange(width)
-    inside = columns < lengths[:, None]  # (B, L)
+    inside = np.arange(width) < lengths[:, None]  # (B, L)
     ids = np.full(inside.shape, PAD_ID, dtype=np.int64)
-    ids[inside] = side.tokens[(starts[:, None] + columns)[inside]]
-    ids[np.arange(len(indices)), lengths] = EOS_ID
+    ids[inside] = tokens
+    ids[np.arange(len(lengths)), lengths] = EOS_ID
     return ids, lengths + 1
 
 

@@ -266,6 +266,17 @@ class SentencePieceTokenizer:
             spans.append((bare if bare < end else start, end))
         return spans[::-1]
 
+    def halves(self) -> list[list[tuple[int, int]]]:
+        """For each piece, the pairs of pieces that it could be written as, likeliest first."""
+        ids = {piece: i for i, piece in enumerate(self._pieces) if i > UNK_ID and i not in self._bytes}
+        scores = [self._processor.get_score(i) for i in range(self.vocab_size)]
+        found: list[list[tuple[int, int]]] = [[] for _ in self._pieces]
+        for piece, i in ids.items():
+            cuts = ((ids.get(piece[:cut]), ids.get(piece[cut:])) for cut in range(1, len(piece)))
+            pairs = [(first, second) for first, second in cuts if first is not None and second is not None]
+            found[i] = sorted(pairs, key=lambda pair: -scores[pair[0]] - scores[pair[1]])
+        return found
+
     def decode(self, ids: Iterable[int]) -> str:
         return self._processor.decode([int(i) for i in ids if i > EOS_ID])
 

@@ -8,6 +8,7 @@ from typing import Any
 from attentio.config import RunConfig
 from attentio.data.passes import Parts
 from attentio.data.prepare import PreparedData, is_prepared, prepare
+from attentio.data.splits import PieceSplits
 from attentio.errors import DataError
 from attentio.run.folder import Run, claim, clear
 from attentio.run.model import publish_model
@@ -93,6 +94,7 @@ def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: C
             sizes,
             run.checkpoints,
             links=data.train_links,
+            splits=(PieceSplits.of(data.source_tokenizer), PieceSplits.of(data.target_tokenizer)),
             evaluate=dev,
             publish=lambda model, progress: publish_model(run, config, data, model, progress),
             reporter=reporter,

@@ -12,13 +12,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attentio.config import RunConfig, TrainConfig
-from attentio.data.batch import Batch, BatchSampler, collate
+from attentio.data.batch import Batch, BatchSampler, Splitting, collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import TokenLinks
+from attentio.data.splits import PieceSplits
 from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train.average import RunningAverage
@@ -70,6 +72,7 @@ def train(
     checkpoints: Path,
     *,
     links: TokenLinks | None = None,
+    splits: tuple[PieceSplits | None, PieceSplits | None] = (None, None),
     evaluate: Callable[[Seq2Seq], float] | None,
     publish: Callable[[Seq2Seq, Progress], None],
     reporter: Reporter,
@@ -77,7 +80,7 @@ def train(
 ) -> Progress:
     """Trains until done or until `stop()`; goes on from the newest of `checkpoints` if there is one.
 
-    `links` are known word links of the corpus.
+    `links` are known word links of the corpus, `splits` say how pieces of either side come apart.
     `evaluate` gives the dev chrF of a model, and every model better than those before it is handed to `publish`;
     without `evaluate`, the last one is. When `stop()` asks for an early halt the state is saved and `ended` is None.
     """
@@ -151,7 +154,11 @@ def train(
         if indices is None:  # the epoch is over
             batches = iter(sampler)
             continue
-        batch = collate(corpus, indices, length_multiple=LENGTH_MULTIPLE, links=links).to(device)
+        splitting = None
+        if settings.split_pieces > 0:  # drawn from the number of the update alone, so that it is the same when resumed
+            generator = np.random.default_rng([settings.seed, progress.step])
+            splitting = Splitting(*splits, settings.split_pieces, generator)
+        batch = collate(corpus, indices, length_multiple=LENGTH_MULTIPLE, links=links, splitting=splitting).to(device)
         rate = learning_rate(
             progress.step,
             kind=settings.schedule,
