@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from attentio.config import RunConfig
 from attentio.data.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
+from attentio.data.splits import MOST, PieceSplits
 from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq
 from attentio.train import loop
@@ -93,6 +95,19 @@ def test_stopped_and_resumed_it_is_the_same_run(run: Run) -> None:
         progress, last = run(name)
         assert progress.step == 12
         assert equal(whole, published | last)
+
+
+def test_pieces_come_apart_in_the_same_places_when_resumed(run: Run, data: PreparedData) -> None:
+    size = data.source_tokenizer.vocab_size
+    halves = np.tile(np.array([4, 5], dtype=np.int32), (size, MOST, 1))
+    splits = PieceSplits(halves, np.where(np.arange(size) > 3, MOST, 0))
+    options: dict[str, Any] = {"settings": {"split_pieces": 0.3}, "splits": (splits, None)}
+    _, whole = run("whole", **options)
+    reporter = Notes()
+    run("parts", reporter=reporter, stop=stop_after(reporter, 5), **options)
+    _, resumed = run("parts", **options)
+    assert equal(whole, resumed)
+    assert not equal(whole, run("plain")[1])
 
 
 def test_a_stopped_run_says_that_it_is_not_over(run: Run) -> None:
