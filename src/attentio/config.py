@@ -135,6 +135,7 @@ def sections() -> Iterator[tuple[str, str | None, type[BaseModel]]]:
             yield name, None, type(section)
 
 
+_CNN: Settings = {"model": {"family": "cnn"}, "attention": {"score": "cosine"}, "train": {"split_pieces": 0.1}}
 _PRESETS: dict[str, Settings] = {
     "notebook": {
         "data": {"source_tokenizer": "word", "target_tokenizer": "char", "script": "keep", "dev": 0, "test": 0},
@@ -164,7 +165,8 @@ _PRESETS: dict[str, Settings] = {
     "rnn-tiny": {"model": {"family": "rnn", "embedding_size": 128, "hidden_size": 128, "dropout": 0.1}},
     "rnn-small": {"model": {"family": "rnn", "embedding_size": 256, "hidden_size": 256, "dropout": 0.2}},
     "rnn-base": {"model": {"family": "rnn"}},
-    "cnn-tiny": {
+    "cnn-tiny": _CNN
+    | {
         "model": {
             "family": "cnn",
             "embedding_size": 128,
@@ -172,14 +174,10 @@ _PRESETS: dict[str, Settings] = {
             "encoder_layers": 2,
             "decoder_layers": 2,
             "dropout": 0.1,
-        },
-        "attention": {"score": "dot"},
+        }
     },
-    "cnn-small": {"model": {"family": "cnn"}, "attention": {"score": "dot"}},
-    "cnn-base": {
-        "model": {"family": "cnn", "embedding_size": 256, "hidden_size": 512},
-        "attention": {"score": "dot"},
-    },
+    "cnn-small": _CNN,
+    "cnn-base": _CNN | {"model": {"family": "cnn", "embedding_size": 256, "hidden_size": 512}},
     "transformer-tiny": {
         "model": {
             "family": "transformer",
