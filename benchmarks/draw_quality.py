@@ -2,8 +2,8 @@
 
     python benchmarks/draw_quality.py PICTURE.svg NAME=RESULT.json [NAME=RESULT.json ...]
 
-A line for each seed, greedy translations of the test set by the best model so far; at its end a dot for the finished
-training and a triangle for the same model with a beam.
+A colour for each name, which may come more than once; a line for each seed, greedy translations of the test set by the
+best model so far; at its end a dot for the finished training and a triangle for the same model with a beam.
 """
 
 import argparse
@@ -20,8 +20,10 @@ def main() -> None:
     arguments = parser.parse_args()
     plt.rcParams["svg.hashsalt"] = "attentio"  # the same figures give the same file
     figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
-    for number, argument in enumerate(arguments.results):
-        name, _, path = argument.partition("=")
+    named = [argument.partition("=")[::2] for argument in arguments.results]
+    names = list(dict.fromkeys(name for name, _ in named))
+    for name, path in named:
+        number = names.index(name)
         for run in json.loads(Path(path).read_text(encoding="utf-8"))["runs"]:
             (beam,) = (key for key in run if key.startswith("beam ") and key != "beam 1")
             end = run["trained"]["seconds"] / 60

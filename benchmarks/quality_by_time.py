@@ -22,7 +22,7 @@ from typing import Any
 
 from machine import describe_machine
 
-MOMENTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)  # minutes since the command began
+MOMENTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0)  # minutes since the command began
 
 
 def main() -> None:
