@@ -22,13 +22,15 @@ def main() -> None:
     figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     named = [argument.partition("=")[::2] for argument in arguments.results]
     names = list(dict.fromkeys(name for name, _ in named))
+    unnamed = set(names)  # those that the legend does not have yet
     for name, path in named:
         number = names.index(name)
         for run in json.loads(Path(path).read_text(encoding="utf-8"))["runs"]:
             (beam,) = (key for key in run if key.startswith("beam ") and key != "beam 1")
             end = run["trained"]["seconds"] / 60
             curve = [*run["greedy_bleu_by_minute"], [end, run["beam 1"]["bleu"]["value"]]]
-            label = f"{name}: greedy, then {beam}" if run["seed"] == 1 else None
+            label = f"{name}: greedy, then {beam}" if name in unnamed else None
+            unnamed.discard(name)
             axes.plot(*zip(*curve, strict=True), color=f"C{number}", linewidth=1.4, label=label)
             axes.plot(end, curve[-1][1], "o", color=f"C{number}", markersize=4)
             axes.plot(end, run[beam]["bleu"]["value"], "^", color=f"C{number}", markersize=6)

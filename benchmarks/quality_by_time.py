@@ -22,6 +22,7 @@ from typing import Any
 
 from machine import describe_machine
 
+COMMAND = (sys.executable, "-c", "from attentio.cli import main; main()")
 MOMENTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0)  # minutes since the command began
 
 
@@ -70,9 +71,6 @@ def main() -> None:
             "runs": rows,
         }
         arguments.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-COMMAND = (sys.executable, "-c", "from attentio.cli import main; main()")
 
 
 def attentio(*arguments: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from attentio.cli import app
+from attentio.config import DEFAULT_PRESET
 
 SURFACE = {
     "align": ["<gold>", "<links>", "--gold-index", "--index", "--json", "--sentences"],
@@ -85,6 +86,16 @@ def test_every_verb_and_option_says_what_it_is() -> None:
         assert command.help, f"{name} has no help"
         for parameter in command.params:
             assert parameter.help, f"{name} {parameter.name} has no help"
+
+
+def test_the_preset_is_by_default_the_default_one() -> None:
+    """The verbs say it in words of their own, as importing the settings would slow down every `--help`."""
+    found = dict(verbs(typer.main.get_command(app)))
+    for name in ("train", "config show"):
+        (preset,) = [parameter for parameter in found[name].params if parameter.name == "preset"]
+        assert preset.default == DEFAULT_PRESET
+    (preset,) = [parameter for parameter in found["compare"].params if parameter.name == "preset"]
+    assert f"default: {DEFAULT_PRESET}." in str(getattr(preset, "help", ""))
 
 
 def test_help_imports_nothing_heavy() -> None:

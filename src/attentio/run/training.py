@@ -86,6 +86,9 @@ def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: C
     dev = None
     if data.dev is not None:
         dev = DevSet(data.dev, data.source_tokenizer, data.target_tokenizer, limit=config.train.evaluate_pairs)
+    splits = None, None
+    if config.train.split_pieces > 0:
+        splits = PieceSplits.of(data.source_tokenizer), PieceSplits.of(data.target_tokenizer)
     stop = StopRequest()
     with TrainingReporter(run.log, display, epochs=config.train.epochs) as reporter, stop:
         progress = train(
@@ -94,7 +97,7 @@ def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: C
             sizes,
             run.checkpoints,
             links=data.train_links,
-            splits=(PieceSplits.of(data.source_tokenizer), PieceSplits.of(data.target_tokenizer)),
+            splits=splits,
             evaluate=dev,
             publish=lambda model, progress: publish_model(run, config, data, model, progress),
             reporter=reporter,
