@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,16 @@ def test_with_and_without_traces_the_same(translator: Translator, beam: int) -> 
     for first, second in zip(plain, traced, strict=True):
         assert dataclasses.replace(second, trace=None) == first
         assert (second.trace is None) == (first.source == "")
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_company_changes_no_answer_in_bf16_either(tiny_run: Path, beam: int) -> None:
+    translator = Translator.load(tiny_run, device="cpu", precision="bf16")
+    assert {parameter.dtype for parameter in translator.trained.model.parameters()} == {torch.bfloat16}
+    together = translator.translate(SENTENCES, SearchConfig(beam), trace=True)
+    for text, translation in zip(SENTENCES, together, strict=True):
+        (alone,) = translator.translate([text], SearchConfig(beam))
+        assert alone.text == translation.text
 
 
 @pytest.mark.parametrize("beam", [1, 3])

@@ -51,9 +51,12 @@ class Translator:
         self.max_length = trained.config.data.max_length
 
     @classmethod
-    def load(cls, run: str | Path, *, device: str = "auto") -> Self:
-        """Opens the model of a run folder; raises ModelError when it is missing or damaged."""
-        return cls(open_model(Path(run), resolve_device(device)))
+    def load(cls, run: str | Path, *, device: str = "auto", precision: str = "fp32") -> Self:
+        """Opens the model of a run folder, to compute in fp32, in bf16, or, "auto", in bf16 where that is fast.
+
+        Raises ModelError when it is missing or damaged.
+        """
+        return cls(open_model(Path(run), resolve_device(device), precision=precision))
 
     @property
     def source_language(self) -> str | None:

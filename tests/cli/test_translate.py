@@ -24,6 +24,22 @@ def test_one_line_in_one_line_out(attentio: Command, tiny_run: Path) -> None:
     assert again.out == outcome.out
 
 
+def test_precision(attentio: Command, refused: Refused, tiny_run: Path) -> None:
+    """Scores tell the arithmetic, whether or not words change."""
+    scores = {
+        precision: [json.loads(line)["score"] for line in attentio("translate", tiny_run, *options, stdin=TEXT).lines]
+        for precision, *options in (
+            ("default", "--json"),
+            ("fp32", "--json", "--precision", "fp32"),
+            ("bf16", "--json", "--precision", "bf16"),
+        )
+    }
+    assert scores["default"] == scores["fp32"] != scores["bf16"]
+    assert scores["bf16"] == pytest.approx(scores["fp32"], abs=0.2)
+    outcome = attentio("translate", tiny_run, "--precision", "fp8", stdin=TEXT)
+    assert "unknown precision 'fp8'. One of: auto, fp32, bf16." in refused(outcome, 2)
+
+
 def test_a_last_line_without_an_end_counts(attentio: Command, tiny_run: Path) -> None:
     whole = attentio("translate", tiny_run, stdin=TEXT)
     assert attentio("translate", tiny_run, stdin=TEXT.rstrip("\n")).out == whole.out

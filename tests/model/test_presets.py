@@ -14,10 +14,9 @@ SOURCES = [[5, 9, 4, 7, 30, 12], [3, 8, 10], [36], [4, 4, 5, 20, 21, 22, 23, 24,
 MODELS = [name for name in PRESETS if name != "demo"]  # another corpus, no model of its own
 
 
-@pytest.fixture(params=MODELS, scope="module")
-def model(request: pytest.FixtureRequest) -> Seq2Seq:
+def built(preset: str) -> Seq2Seq:
     """The preset's model with random weights large enough that words differ in probability."""
-    config = effective_config(preset=request.param)
+    config = effective_config(preset=preset)
     torch.manual_seed(5)
     model = build_model(
         config.model, config.attention, SOURCE_VOCAB, TARGET_VOCAB, self_attention=config.self_attention
@@ -25,6 +24,11 @@ def model(request: pytest.FixtureRequest) -> Seq2Seq:
     with torch.no_grad():
         model.decoder.bias.uniform_(-2, 2)
     return model
+
+
+@pytest.fixture(params=MODELS, scope="module")
+def model(request: pytest.FixtureRequest) -> Seq2Seq:
+    return built(request.param)
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,6 +48,21 @@ def test_steps_equal_teacher_forcing(model: Seq2Seq) -> None:
     for t in range(target.shape[1]):
         logits, state = model.decoder.step(target[:, t], state)
         torch.testing.assert_close(logits, wanted[:, t], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", MODELS)
+@torch.inference_mode()
+def test_rounded_to_bfloat16_it_says_nearly_the_same(preset: str) -> None:
+    target = torch.randint(3, TARGET_VOCAB, (len(SOURCES), 7), generator=torch.Generator().manual_seed(1))
+    model, rounded = built(preset), built(preset)
+    rounded.fold()
+    rounded.to(torch.bfloat16)
+    found, wanted = (one(*batch(), target).float().log_softmax(-1) for one in (rounded, model))
+    assert 0 < (found - wanted).abs().mean() < 0.03
+    state = rounded.decoder.start(rounded.encode(*batch()))
+    for t in range(target.shape[1]):
+        logits, state = rounded.decoder.step(target[:, t], state)
+        torch.testing.assert_close(logits.float().log_softmax(-1), found[:, t], rtol=0, atol=0.1)
 
 
 def test_one_beam_is_greedy(model: Seq2Seq) -> None:

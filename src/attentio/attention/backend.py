@@ -9,6 +9,7 @@ always shows weights; a backend asked for by name runs or raises.
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -144,7 +145,7 @@ def traits_of(
         need_weights=need_weights,
         training=training,
         gradient=torch.is_grad_enabled(),
-        tracing=torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export(),
+        tracing=is_traced(),
         cuda=query.is_cuda,
         triton=_HAS_TRITON,
         interpreted=_INTERPRETED,
@@ -152,6 +153,14 @@ def traits_of(
         pairs=query.size(2) * keys.size(2),
         half=query.dtype in (torch.bfloat16, torch.float16),
     )
+
+
+def is_traced() -> bool:
+    """Whether a compiler or an ONNX export looks on.
+
+    `torch.onnx` takes 40 ms to import, which the first look at it does; where nobody has, nothing is exported.
+    """
+    return torch.compiler.is_compiling() or ("torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export())
 
 
 def family(score: Score) -> str:

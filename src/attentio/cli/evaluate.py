@@ -54,6 +54,10 @@ def evaluate(
     ] = None,
     head: Annotated[int | None, typer.Option(min=0, help="Head, counted from 0; default: the mean over heads.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="fp32, bf16 (rounded: faster where the processor has it) or auto: bf16 there."),
+    ] = "fp32",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a run with BLEU, chrF and TER, each with interval and signature; or its attention against gold links."""
@@ -66,8 +70,9 @@ def evaluate(
     from attentio.examine.scores import score_attention, score_run
     from attentio.translator import Translator
 
-    translator = Translator.load(run, device=device)
-    scorer = LinkScorer(translator, rule, None if reverse is None else _other_direction(reverse, translator, device))
+    translator = Translator.load(run, device=device, precision=precision)
+    other = None if reverse is None else _other_direction(reverse, translator, device, precision)
+    scorer = LinkScorer(translator, rule, other)
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}
     if test is not None and alignments is not None and gold_index is not None:
         results = score_attention(scorer, test, alignments, gold_index=gold_index, swap=swap)
@@ -121,12 +126,12 @@ def _check_options(
         raise UsageError("--min-chrf scores translations, and --alignments makes none.", hint="Leave one out.")
 
 
-def _other_direction(run: Path, translator: "Translator", device: str) -> "Translator":
+def _other_direction(run: Path, translator: "Translator", device: str, precision: str) -> "Translator":
     """The model that `--reverse` names; refused where it is known to translate the same way."""
     from attentio.data.script import base_language
     from attentio.translator import Translator
 
-    other = Translator.load(run, device=device)
+    other = Translator.load(run, device=device, precision=precision)
     there = (base_language(translator.source_language), base_language(translator.target_language))
     back = (base_language(other.source_language), base_language(other.target_language))
     if None not in (*there, *back) and back != there[::-1]:

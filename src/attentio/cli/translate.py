@@ -38,6 +38,10 @@ def translate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="fp32, bf16 (rounded: faster where the processor has it) or auto: bf16 there."),
+    ] = "fp32",
 ) -> None:
     """Translate text line by line: one line in, one line out, always; an empty line stays empty."""
     if nbest > beam:
@@ -48,7 +52,7 @@ def translate(
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
 
-    translator = Translator.load(run, device=device)
+    translator = Translator.load(run, device=device, precision=precision)
     config = SearchConfig(beam, length_penalty, batch_tokens)
     write = _Output(out)
     number = 0

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from attentio.attention.backend import is_traced
+
 
 class Linear(nn.Module):
     """`torch.nn.Linear`, its parameters and first values included, through `linear`."""
@@ -90,8 +92,7 @@ def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
         and inputs.dim() > 1
         and inputs.numel() > 0
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch.onnx.is_in_onnx_export()
+        and not is_traced()
     )
 
 

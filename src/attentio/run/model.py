@@ -23,6 +23,7 @@ from attentio.train.checkpoint import (
     standing,
 )
 from attentio.train.loop import Progress
+from attentio.train.precision import resolve_precision
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,14 @@ def publish_model(run: Run, config: RunConfig, data: PreparedData, model: Seq2Se
     save_checkpoint(run.model, Checkpoint({"model": model.own_tensors()}, state, files))
 
 
-def open_model(path: Path, device: torch.device) -> TrainedModel:
+def open_model(path: Path, device: torch.device, *, precision: str = "fp32") -> TrainedModel:
     """Opens the model of a run folder, or a model folder itself.
 
+    precision: "fp32"; "bf16", which rounds weights and states to bfloat16; or "auto", bf16 where the device is fast at
+    it.
     Raises ModelError when it is missing, damaged, or put together from different runs.
     """
+    arithmetic = resolve_precision(precision, device)
     folder = _model_folder(path)
     manifest = read_manifest(folder)
     for side in ("source", "target"):
@@ -77,6 +81,8 @@ def open_model(path: Path, device: torch.device) -> TrainedModel:
     model.load_own_tensors(tensors["model"])
     num_parameters = model.num_parameters()
     model.fold()
+    if arithmetic == "bf16":
+        model.to(torch.bfloat16)
     return TrainedModel(
         config=config,
         model=model.eval(),

@@ -1,8 +1,12 @@
-"""Which arithmetic matrix products use."""
+"""Which arithmetic a model computes in, learning or translating."""
 
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+
+from attentio.errors import UsageError
+
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -15,7 +19,9 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """The arithmetic of that name; "auto" is bf16 where it is fast, else fp32."""
+    """The arithmetic of that name; "auto" is bf16 where it is fast, else fp32. UsageError for any other name."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision {precision!r}.", hint=f"One of: {', '.join(PRECISIONS)}.")
     if precision != "auto":
         return precision
     return "bf16" if has_fast_bf16(device) else "fp32"
