@@ -44,7 +44,8 @@ SURFACE = {
     "doctor": ["--json"],
     "evaluate": [
         *("<run>", "<test>", "--alignments", "--beam -b", "--device", "--gold-index", "--head", "--json", "--layer"),
-        *("--length-penalty", "--link-rule", "--min-chrf", "--resamples", "--reverse", "--swap", "--threshold"),
+        *("--length-penalty", "--link-rule", "--min-chrf", "--precision", "--resamples", "--reverse", "--swap"),
+        "--threshold",
     ],
     "train": [
         *("<files>", "--attention", "--config", "--delimiter", "--dev", "--device", "--dry-run", "--encoding"),
@@ -53,7 +54,7 @@ SURFACE = {
     ],
     "translate": [
         *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--json"),
-        *("--length-penalty", "--nbest", "--out -o"),
+        *("--length-penalty", "--nbest", "--out -o", "--precision"),
     ],
     "view": [
         *("<run>", "<sentences>", "--beam -b", "--device", "--font", "--head", "--json", "--layer", "--numbers"),
