@@ -28,6 +28,27 @@ def test_rows_by_index():
     assert memory().select(torch.tensor([0])).mask is None
 
 
+def test_rows_are_repeated_side_by_side():
+    mask = torch.arange(S) < torch.tensor([[5], [2]])
+    twice = memory(mask).repeat(2)
+    assert (twice.num_rows, twice.shared_by) == (4, 1)
+    assert twice.keys.equal(memory().keys[[0, 0, 1, 1]])
+    assert twice.lengths().tolist() == [5, 5, 2, 2]
+
+
+def test_a_shared_memory_is_kept_once_and_moves_by_sentences():
+    mask = torch.arange(S) < torch.tensor([[5], [2]])
+    shared = memory(mask)._replace(sharable=True).repeat(3)
+    assert (shared.num_rows, shared.shared_by) == (6, 3)
+    assert shared.keys.equal(memory().keys)
+    left = shared.select(torch.tensor([5, 3, 3]))
+    assert (left.num_rows, left.shared_by) == (3, 3)
+    assert left.keys.equal(memory().keys[1:])
+    assert left.values.equal(memory().values[1:])
+    assert left.lengths().tolist() == [2]
+    assert shared.repeat(2).shared_by == 6
+
+
 def test_growing_keeps_what_is_real():
     here, later = memory(), memory(num_keys=3)
     grown = here.extend(later)

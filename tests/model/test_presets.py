@@ -65,6 +65,22 @@ def test_rounded_to_bfloat16_it_says_nearly_the_same(preset: str) -> None:
         torch.testing.assert_close(logits.float().log_softmax(-1), found[:, t], rtol=0, atol=0.1)
 
 
+@torch.inference_mode()
+def test_hypotheses_of_a_sentence_share_its_memory_and_nothing_else(model: Seq2Seq) -> None:
+    first = model.decoder.start(model.encode(*batch()))
+    shared = first.repeat(3)
+    own = first.select(torch.arange(len(SOURCES)).repeat_interleave(3))
+    tokens = torch.arange(len(SOURCES) * 3) + 5
+    within = torch.tensor([2, 0, 0, 4, 5, 3, 6, 6, 8, 10, 9, 11])  # hypotheses change places
+    gone = torch.tensor([4, 3, 3, 11, 10, 9])  # and two sentences leave
+    for move, rows in (("reorder", within), ("select", gone), (None, None)):
+        found, shared = model.decoder.step(tokens, shared)
+        wanted, own = model.decoder.step(tokens, own)
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+        if move is not None:
+            shared, own, tokens = getattr(shared, move)(rows), own.select(rows), tokens[rows]
+
+
 def test_one_beam_is_greedy(model: Seq2Seq) -> None:
     limits = [9] * len(SOURCES)
     greedy = greedy_search(model, *batch(), limits)

@@ -30,7 +30,7 @@ from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalizer
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.attention.score import Paired, Score
-from attentio.attention.window import Window
+from attentio.attention.window import Full, Window
 
 Kind = TypeVar("Kind")
 
@@ -111,7 +111,8 @@ class Attention(nn.Module):
             values = values if values is None else values.masked_fill(padding, 0.0)
         raw = split_heads(keys, self.num_heads)
         values = raw if values is None else split_heads(values, self.num_heads)
-        return Memory(self.score.prepare(raw), values, mask)
+        stateless = isinstance(self.window, Full) and self.score.past is None and not self.normalize.walks
+        return Memory(self.score.prepare(raw), values, mask, sharable=stateless)
 
     def start(self, memory: Memory) -> AttentionState:
         """The state before the first query."""
@@ -138,6 +139,8 @@ class Attention(nn.Module):
         """
         state = self.start(memory) if state is None else state
         query = split_heads(query, self.num_heads)  # (B, H, T, Q)
+        if memory.shared_by > 1:
+            return self._attend_together(query, memory, state, need_weights)
         if self.score.past is None:
             return self._attend(query, memory, mask, bias, state, need_weights)
         full_shape = (*query.shape[:3], memory.num_keys)
@@ -204,6 +207,18 @@ class Attention(nn.Module):
         if past is not None and score_past is not None:
             score_past = past.remember(memory.keys, score_past, weights.squeeze(2))
         return Attended(context, weights, AttentionState(position, score_past, normalizer_past), log_weights)
+
+    def _attend_together(self, query: Tensor, memory: Memory, state: AttentionState, need_weights: bool) -> Attended:
+        """query (B K, H, 1, Q), of K hypotheses of each of B sentences -> as `_attend`: K queries of one sentence."""
+        together = query.unflatten(0, (-1, memory.shared_by)).squeeze(3).transpose(1, 2)  # (B, H, K, Q)
+        attended = self._attend(together, memory, None, None, state, need_weights)
+
+        def apart(of_all: Tensor | None) -> Tensor | None:  # (B, H, K, X) -> (B K, H, 1, X)
+            return None if of_all is None else of_all.transpose(1, 2).flatten(0, 1).unsqueeze(2)
+
+        context, weights, log_weights = map(apart, (attended.context, attended.weights, attended.log_weights))
+        assert context is not None
+        return Attended(context, weights, AttentionState(state.position + 1), log_weights)
 
     def step(self, query: Tensor, memory: Memory, state: AttentionState) -> tuple[Attended, AttentionState]:
         """One query (B, 1, Q) and the state before it -> what it attends to, and the state after it."""

@@ -219,6 +219,25 @@ def the_memory_may_grow_step_by_step(kind: Kind) -> None:
         assert_close(_weights(attended), _weights(expected)[:, :, t : t + 1, : t + 1])
 
 
+def hypotheses_may_share_a_memory(kind: Kind) -> None:
+    """K rows that ask about one sentence get what each would get from a memory of its own, and so after a choice."""
+    attention = kind.make()
+    query, keys, values, mask = kind.operands()
+    memory, copies = attention.prepare(keys, values, mask), 3
+    own = memory.select(torch.arange(B).repeat_interleave(copies))
+    shared, state = memory.repeat(copies), attention.start(own)
+    queries = query.transpose(0, 1).flatten(0, 1)[: B * copies, None]  # all different
+    first, after = attention.step(queries, shared, state)
+    expected, expected_after = attention.step(queries, own, state)
+    assert_close(first.context, expected.context)
+    assert_close(_weights(first), _weights(expected))
+    rows = torch.tensor([5, 3, 3])  # of the second sentence alone, and not in order
+    second, _ = attention.step(queries[rows], shared.select(rows), after.select(rows))
+    expected, _ = attention.step(queries[rows], own.select(rows), expected_after.select(rows))
+    assert_close(second.context, expected.context)
+    assert second.state.position == expected.state.position == 2
+
+
 def gradients_are_right(kind: Kind) -> None:
     """The gradient of the context in training agrees with finite differences in float64."""
     attention = kind.make()
@@ -260,6 +279,7 @@ LAWS: tuple[Callable[[Kind], None], ...] = (
     keys_may_be_prepared_bit_by_bit,
     step_by_step_equals_all_at_once,
     the_memory_may_grow_step_by_step,
+    hypotheses_may_share_a_memory,
     gradients_are_right,
     half_precision_is_near,
 )

@@ -8,11 +8,17 @@ from torch.nn import functional as F
 
 
 class Memory(NamedTuple):
-    """Prepared keys (B, H, S, D), values (B, H, S, V), and mask (B, S): True = real position, None = all are real."""
+    """Prepared keys (B, H, S, D), values (B, H, S, V), and mask (B, S): True = real position, None = all are real.
+
+    In a beam, K rows of the batch ask about one sentence. Where `sharable`, they then have one row here, `shared_by` =
+    K, and (B K) rows of queries attend to B rows of memory.
+    """
 
     keys: Tensor
     values: Tensor
     mask: Tensor | None
+    sharable: bool = False  # what a query attends to depends on neither its position nor what came before it
+    shared_by: int = 1
 
     @property
     def num_keys(self) -> int:
@@ -25,23 +31,47 @@ class Memory(NamedTuple):
             return torch.full((self.values.size(0),), self.num_keys, device=self.values.device)
         return self.mask.sum(1)
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows of the batch look at it."""
+        return self.values.size(0) * self.shared_by
+
     def select(self, indices: Tensor) -> "Memory":
-        """The rows `indices` of the batch: beams change places, finished sentences leave."""
+        """The rows `indices` of the batch: finished sentences leave. A memory that is shared moves by whole sentences.
+
+        Then `indices` holds, one after the other, all K rows of each sentence that stays.
+        """
+        if self.shared_by > 1:
+            indices = indices[:: self.shared_by] // self.shared_by
         mask = None if self.mask is None else self.mask.index_select(0, indices)
-        return Memory(self.keys.index_select(0, indices), self.values.index_select(0, indices), mask)
+        return self._replace(
+            keys=self.keys.index_select(0, indices), values=self.values.index_select(0, indices), mask=mask
+        )
+
+    def repeat(self, times: int) -> "Memory":
+        """Each row so many times, side by side, for the hypotheses of a beam; shared among them where it may be."""
+        if self.sharable:
+            return self._replace(shared_by=self.shared_by * times)
+        return self.select(repeated(self.num_rows, times, self.values.device))
 
     def extend(self, later: "Memory") -> "Memory":
         """This memory followed by `later` along S: how the memory of self-attention grows while decoding."""
         keys = torch.cat([self.keys, later.keys], 2)
         values = torch.cat([self.values, later.values], 2)
         if self.mask is None and later.mask is None:
-            return Memory(keys, values, None)
-        return Memory(keys, values, torch.cat([self._positions(), later._positions()], 1))
+            return self._replace(keys=keys, values=values)
+        mask = torch.cat([self._positions(), later._positions()], 1)
+        return self._replace(keys=keys, values=values, mask=mask)
 
     def _positions(self) -> Tensor:
         if self.mask is not None:
             return self.mask
         return torch.ones(self.values.size(0), self.num_keys, dtype=torch.bool, device=self.values.device)
+
+
+def repeated(num_rows: int, times: int, device: torch.device) -> Tensor:
+    """The indices that repeat each of `num_rows` rows, side by side: 0, 0, 1, 1, ... for two times."""
+    return torch.arange(num_rows, device=device).repeat_interleave(times)
 
 
 def widen(past: Tensor, num_keys: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from attentio.attention import Attention, AttentionState, Memory, merge_heads
+from attentio.attention.memory import repeated
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.dropout import Dropout
@@ -37,6 +38,11 @@ class LayerState(NamedTuple):
         """The rows `indices`."""
         return self._replace(memory=self.memory.select(indices)).reorder(indices)
 
+    def repeat(self, times: int) -> "LayerState":
+        """Each row so many times, side by side."""
+        rows = repeated(self.memory.num_rows, times, self.memory.values.device)
+        return self._replace(memory=self.memory.repeat(times)).reorder(rows)
+
     def reorder(self, indices: Tensor) -> "LayerState":
         """The rows `indices` where every row keeps its sentence."""
         return self._replace(attention=self.attention.select(indices), inputs=self.inputs.index_select(0, indices))
@@ -49,8 +55,12 @@ class CNNState(NamedTuple):
     layers: tuple[LayerState, ...]
 
     def select(self, indices: Tensor) -> "CNNState":
-        """The rows `indices`: repeats them for a beam, drops finished sentences."""
+        """The rows `indices`: those of finished sentences are left out."""
         return CNNState(self.position, tuple(layer.select(indices) for layer in self.layers))
+
+    def repeat(self, times: int) -> "CNNState":
+        """Each row so many times, side by side: the hypotheses of a beam."""
+        return CNNState(self.position, tuple(layer.repeat(times) for layer in self.layers))
 
     def reorder(self, indices: Tensor) -> "CNNState":
         """The rows `indices` where every row keeps its sentence (a beam's hypotheses): its memory stays as it is."""

@@ -38,7 +38,11 @@ class DecoderState(Protocol):
     """What a decoder carries from step to step, one row per sentence or hypothesis."""
 
     def select(self, indices: Tensor) -> Self:
-        """The rows `indices`: repeats them for a beam, drops finished sentences."""
+        """The rows `indices`: those of finished sentences are left out."""
+        ...
+
+    def repeat(self, times: int) -> Self:
+        """Each row so many times, side by side: the hypotheses of a beam."""
         ...
 
     def reorder(self, indices: Tensor) -> Self:

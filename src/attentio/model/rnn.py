@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from attentio.attention import Attention, AttentionState, Memory, merge_heads
+from attentio.attention.memory import repeated
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.embedding import TokenEmbedding
@@ -35,8 +36,13 @@ class RNNState(NamedTuple):
     feed: Tensor | None
 
     def select(self, indices: Tensor) -> "RNNState":
-        """The rows `indices`: repeats them for a beam, drops finished sentences."""
+        """The rows `indices`: those of finished sentences are left out."""
         return self._replace(memory=self.memory.select(indices))._select_carried(indices)
+
+    def repeat(self, times: int) -> "RNNState":
+        """Each row so many times, side by side: the hypotheses of a beam."""
+        rows = repeated(self.memory.num_rows, times, self.memory.values.device)
+        return self._replace(memory=self.memory.repeat(times))._select_carried(rows)
 
     def reorder(self, indices: Tensor) -> "RNNState":
         """The rows `indices` where every row keeps its sentence (a beam's hypotheses): the memory stays as it is."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention import WINDOWS, Attention, AttentionState, Memory, Window, merge_heads, together
+from attentio.attention.memory import repeated
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.dropout import Dropout
@@ -35,6 +36,11 @@ class LayerState(NamedTuple):
         """The rows `indices`."""
         return self._replace(source=self.source.select(indices)).reorder(indices)
 
+    def repeat(self, times: int) -> "LayerState":
+        """Each row so many times, side by side."""
+        rows = repeated(self.source.num_rows, times, self.source.values.device)
+        return self._replace(source=self.source.repeat(times)).reorder(rows)
+
     def reorder(self, indices: Tensor) -> "LayerState":
         """The rows `indices` where every row keeps its sentence."""
         return self._replace(
@@ -51,8 +57,12 @@ class TransformerState(NamedTuple):
     layers: tuple[LayerState, ...]
 
     def select(self, indices: Tensor) -> "TransformerState":
-        """The rows `indices`: repeats them for a beam, drops finished sentences."""
+        """The rows `indices`: those of finished sentences are left out."""
         return TransformerState(self.position, tuple(layer.select(indices) for layer in self.layers))
+
+    def repeat(self, times: int) -> "TransformerState":
+        """Each row so many times, side by side: the hypotheses of a beam."""
+        return TransformerState(self.position, tuple(layer.repeat(times) for layer in self.layers))
 
     def reorder(self, indices: Tensor) -> "TransformerState":
         """The rows `indices` where every row keeps its sentence (a beam's hypotheses): its memory stays as it is."""

@@ -30,8 +30,7 @@ def beam_search(
     done = [False] * len(max_lengths)
     sentences = list(range(len(max_lengths)))  # which sentence each group of K rows decodes
     limits = torch.tensor(max_lengths, device=device)
-    state = model.decoder.start(model.encode(source, lengths))
-    state = state.select(torch.arange(len(sentences), device=device).repeat_interleave(beam))
+    state = model.decoder.start(model.encode(source, lengths)).repeat(beam)
     tokens = source.new_full((len(sentences) * beam,), BOS_ID)
     totals = torch.full((len(sentences), beam), -torch.inf, device=device)
     totals[:, 0] = 0  # the K rows are still equal: one of them is enough
