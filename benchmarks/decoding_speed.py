@@ -23,8 +23,8 @@ from workload import MODELS, Workload, trained
 NOTES = """\
 {sentences:,} sentences, a file in, a file out, after {steps:,} updates of training; the peers in batches of {batch}
 sentences, Attentio in its own. Sentences a second: of the whole command, and with the time of the same command for one
-sentence taken off both. Ratios are of the latter. Tokens: mean length of a translation, its end counted. BLEU says that
-it is one. Median (least–greatest) of {rounds} rounds."""
+sentence taken off both. Ratios are of the latter, in one round. Tokens: mean length of a translation, its end counted.
+BLEU says that it is one. Median (least–greatest) of {rounds} rounds."""
 
 
 class Decoding(NamedTuple):
@@ -42,15 +42,18 @@ class Decoding(NamedTuple):
         return (len(self.lines) - 1) / taken if taken > 0 and len(self.lines) > 1 else None
 
 
+OURS = {"Attentio": "fp32", "Attentio, bf16": "bf16"}
+
 Translate = Callable[[Path, Path], float]
 """Translates the first file into the second; seconds it took."""
 
 
-def attentio(run_folder: Path, beam: int, threads: int) -> Translate:
+def attentio(run_folder: Path, beam: int, precision: str, threads: int) -> Translate:
     """Attentio's command."""
+    options = ["--beam", str(beam), "--precision", precision]
 
     def translate(source: Path, out: Path) -> float:
-        command = [*ATTENTIO, "translate", str(run_folder), str(source), "--out", str(out), "--beam", str(beam)]
+        command = [*ATTENTIO, "translate", str(run_folder), str(source), "--out", str(out), *options]
         return run(command, threads=threads).seconds
 
     return translate
@@ -86,7 +89,7 @@ def measured(
     tables: list[Table] = []
     for beam in arguments.beams:
         translators: dict[str, tuple[Translate, Path]] = {
-            "Attentio": (attentio(run_folder, beam, arguments.threads), text)
+            name: (attentio(run_folder, beam, precision, arguments.threads), text) for name, precision in OURS.items()
         }
         for peer in PEERS:
             if peers is None or model not in peer.models:
@@ -107,22 +110,21 @@ def measured(
 
 
 def table(title: str, found: dict[str, list[Decoding]], workload: Workload, arguments: argparse.Namespace) -> Table:
-    """One row a contestant, with the ratio of Attentio to it."""
+    """One row a contestant, with the ratio of Attentio, in either arithmetic, to it."""
     loaded = {name: [decoding.rate(loaded=True) for decoding in decodings] for name, decodings in found.items()}
     rows: list[tuple[str, ...]] = []
     samples: dict[str, object] = {}
     for name, decodings in found.items():
         lines = decodings[-1].lines
-        texts = lines if name == "Attentio" else [workload.target_text(line) for line in lines]
-        lengths = [workload.target_length(text) if name == "Attentio" else len(text.split()) + 1 for text in lines]
+        texts = lines if name in OURS else [workload.target_text(line) for line in lines]
+        lengths = [workload.target_length(text) if name in OURS else len(text.split()) + 1 for text in lines]
         tokens, bleu = sum(lengths) / len(lengths), workload.bleu(texts)
-        both = [(mine, its) for mine, its in zip(loaded["Attentio"], loaded[name], strict=True) if mine and its]
         rows.append(
             (
                 name,
                 spread([decoding.rate(loaded=False) for decoding in decodings]),
                 spread(loaded[name]),
-                spread(ratios([mine for mine, _ in both], [its for _, its in both]), 2),
+                *(to_it(loaded[ours], loaded[name]) for ours in OURS),
                 spread([decoding.one_seconds for decoding in decodings], 2),
                 f"{tokens:.1f}",
                 f"{bleu:.1f}",
@@ -134,11 +136,25 @@ def table(title: str, found: dict[str, list[Decoding]], workload: Workload, argu
             "tokens": tokens,
             "bleu": bleu,
         }
-    columns = ("", "sentences/s, whole", "sentences/s, loaded", "Attentio to it", "one sentence, s", "tokens", "BLEU")
+    columns = (
+        "",
+        "sentences/s, whole",
+        "sentences/s, loaded",
+        *(f"{ours} to it" for ours in OURS),
+        "one sentence, s",
+        "tokens",
+        "BLEU",
+    )
     notes = NOTES.format(
         sentences=len(workload.test), steps=arguments.train_steps, batch=arguments.batch, rounds=arguments.rounds
     ).replace("\n", " ")
     return Table(title, columns, rows, samples, notes)
+
+
+def to_it(ours: list[float | None], its: list[float | None]) -> str:
+    """The ratios of each round in which both could be told from the noise."""
+    both = [(mine, other) for mine, other in zip(ours, its, strict=True) if mine and other]
+    return spread(ratios([mine for mine, _ in both], [other for _, other in both]), 2)
 
 
 def main(words: list[str] | None = None) -> None:

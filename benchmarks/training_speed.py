@@ -21,10 +21,12 @@ from report import Table, add_options, publish
 from workload import BATCH_SENTENCES, FAMILIES, MODELS, SAME_TRAINING, Training, Workload, steps_for, train
 
 SAME = "Attentio, same batches"
+SAME_BF16 = "Attentio, same batches, bf16"
 RECIPE = "Attentio, own batches"
 DEFAULTS = "Attentio, all defaults"
 NOTES = f"""\
-Same batches: {BATCH_SENTENCES} sentences, fp32, Adam at a constant rate, as the peers. Own batches: the same model
+Same batches: {BATCH_SENTENCES} sentences, fp32, Adam at a constant rate, as the peers; in bf16, the same but for
+the products of matrices. Own batches: the same model
 with the batches, arithmetic and schedule of `attentio train`. All defaults: its model as well, larger than the others.
 Tokens a second leave out the first {{skip}} updates; "command" is everything, from the start to the saved model. Dev
 loss: nats a target token after the same sentence pairs, {{pairs:,}}. Median (least–greatest) of {{rounds}} rounds."""
@@ -45,6 +47,7 @@ def contestants(
 
     found = {
         SAME: ours((*MODELS[model], *SAME_TRAINING), same=True),
+        SAME_BF16: ours((*MODELS[model], *SAME_TRAINING, "train.precision=bf16"), same=True),
         RECIPE: ours(MODELS[model], same=False),
         DEFAULTS: ours((FAMILIES[model],), same=False),
     }
