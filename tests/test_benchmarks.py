@@ -198,6 +198,29 @@ def test_a_benchmark_runs(command: str, corpus: Path) -> None:
     assert str(corpus.parent) not in done.stdout, "where files lie is shown"
 
 
+@pytest.mark.slow
+def test_quality_by_time_and_its_picture(corpus: Path, tmp_path: Path) -> None:
+    result, picture = tmp_path / "quality.json", tmp_path / "quality.svg"
+    options = ["--minutes", "0.3", "--seeds", "3", "--preset", "cnn-tiny", "--beam", "2", "--out", str(result)]
+    overrides = ("data.dev=10", "data.test=20", "train.max_steps=20", "train.evaluate_every=10", "train.device=cpu")
+    options += [option for override in overrides for option in ("-o", override)]
+    commands = (
+        ["quality_by_time.py", str(corpus), *options],
+        ["draw_quality.py", str(picture), f"tiny={result}"],
+    )
+    for script, *words in commands:
+        command = [sys.executable, str(BENCHMARKS / script), *words]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+        assert done.returncode == 0, done.stderr
+    (run,) = json.loads(result.read_text(encoding="utf-8"))["runs"]
+    assert (run["seed"], run["trained"]["steps"]) == (3, 20)
+    assert 0 <= run["beam 2"]["bleu"]["low"] <= run["beam 2"]["bleu"]["value"] <= run["beam 2"]["bleu"]["high"] <= 100
+    assert len(run["dev_chrf_by_second"]) == 2
+    drawn = picture.read_text(encoding="utf-8")
+    assert drawn.startswith("<?xml")
+    assert "tiny: greedy, then beam 2" in drawn
+
+
 def test_the_files_that_are_kept_hold_the_figures(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = load("report")
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
