@@ -25,10 +25,10 @@ SAME_BF16 = "Attentio, same batches, bf16"
 RECIPE = "Attentio, own batches"
 DEFAULTS = "Attentio, all defaults"
 NOTES = f"""\
-Same batches: {BATCH_SENTENCES} sentences, fp32, Adam at a constant rate, as the peers; in bf16, the same but for
-the products of matrices. Own batches: the same model
-with the batches, arithmetic and schedule of `attentio train`. All defaults: its model as well, larger than the others.
-Tokens a second leave out the first {{skip}} updates; "command" is everything, from the start to the saved model. Dev
+Same batches: {BATCH_SENTENCES} sentences, fp32, Adam at a constant rate, as the peers; in bf16, the same
+under autocast. Own batches: the same model with the batches, arithmetic and schedule of `attentio train`.
+All defaults: its small model as well. Tokens
+a second leave out the first {{skip}} updates; "command" is everything, from the start to the saved model. Dev
 loss: nats a target token after the same sentence pairs, {{pairs:,}}. Median (least–greatest) of {{rounds}} rounds."""
 
 
