@@ -42,6 +42,19 @@ def test_causal_and_sliding(position):
     assert seen(Sliding(radius=2), position) == [near, near]
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_causal_masks_nothing_where_no_key_lies_ahead(ahead):
+    """As at every step of a search."""
+    _, memory = operands()
+    query = torch.zeros(B, H, 1, Q)
+    span = Causal()(query, memory, S - 1 - ahead)
+    assert span.bias is None
+    assert span.factor is None
+    assert (span.mask is None) == (ahead == 0)
+    if ahead:
+        assert span.mask.tolist() == [[True] * (S - 1) + [False]]
+
+
 @pytest.mark.parametrize("position", [0, 4])
 def test_local_m_stops_at_the_last_word_of_each_sentence(position):
     for b, length in enumerate(LENGTHS):

@@ -104,3 +104,41 @@ def test_the_module_is_torchs() -> None:
     mine.load_state_dict(theirs.state_dict())
     torch.testing.assert_close(mine(inputs), theirs(inputs))
     assert Linear(7, 11, bias=False).bias is None
+
+
+@ONEDNN
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(7,), (1, 7), (5, 7), (2, 3, 7), (0, 7), (300, 7)], ids=str)
+def test_packed_weights_give_the_same(
+    shape: tuple[int, ...], dtype: torch.dtype, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    mine, inputs = Linear(7, 11, bias=bias).to(dtype), torch.randn(shape, dtype=dtype)
+    read: list[torch.Tensor] = []
+    plain = module._onednn_unary
+    monkeypatch.setattr(module, "_onednn_unary", lambda *call: (read.append(call[1]), plain(*call))[1])
+    with torch.inference_mode():
+        wanted = mine(inputs)
+        mine.pack()
+        read.clear()
+        torch.testing.assert_close(mine(inputs), wanted)
+    taken = len(shape) > 1 and 0 not in shape
+    assert len(read) == taken
+    assert all(weight is mine.packed for weight in read)
+
+
+@ONEDNN
+def test_packed_weights_are_for_use_only() -> None:
+    """Where a gradient is wanted, or the weight is of another kind by now, the weight itself is read."""
+    mine, inputs = Linear(7, 11), torch.randn(5, 7)
+    mine.pack()
+    mine(inputs).sum().backward()
+    assert mine.weight.grad is not None
+    torch.testing.assert_close(mine.weight.grad, inputs.sum(0).expand(11, 7))
+    mine.double()
+    with torch.inference_mode():
+        wanted = F.linear(inputs.double(), mine.weight, mine.bias)
+        torch.testing.assert_close(mine(inputs.double()), wanted)
+        assert torch.equal(mine(inputs.double()), wanted)
+    assert module.pack(torch.randn(3, 5, dtype=torch.float64)) is None

@@ -65,6 +65,21 @@ def test_rounded_to_bfloat16_it_says_nearly_the_same(preset: str) -> None:
         torch.testing.assert_close(logits.float().log_softmax(-1), found[:, t], rtol=0, atol=0.1)
 
 
+@pytest.mark.parametrize("preset", MODELS)
+@torch.inference_mode()
+def test_packed_it_says_the_same(preset: str) -> None:
+    target = torch.randint(3, TARGET_VOCAB, (len(SOURCES), 7), generator=torch.Generator().manual_seed(1))
+    model, packed = built(preset), built(preset)
+    packed.fold()
+    packed.pack()
+    wanted = model(*batch(), target)
+    torch.testing.assert_close(packed(*batch(), target), wanted, rtol=1e-5, atol=1e-5)
+    state = packed.decoder.start(packed.encode(*batch()))
+    for t in range(target.shape[1]):
+        logits, state = packed.decoder.step(target[:, t], state)
+        torch.testing.assert_close(logits, wanted[:, t], rtol=1e-5, atol=1e-5)
+
+
 @torch.inference_mode()
 def test_hypotheses_of_a_sentence_share_its_memory_and_nothing_else(model: Seq2Seq) -> None:
     first = model.decoder.start(model.encode(*batch()))

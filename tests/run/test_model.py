@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from attentio.errors import ModelError
+from attentio.model import linear
 from attentio.run.folder import Run
 from attentio.run.model import open_model
 
@@ -36,6 +37,7 @@ def test_it_opens_whole(run: Path) -> None:
     assert trained.progress.best_step == 20
     assert trained.config.model.hidden_size == 128
     assert trained.source_cleaner.lines(["a  b"]) == ["a b"]
+    assert (trained.model.decoder.packed_output is None) == (linear.pack(torch.ones(2, 3)) is None)
 
 
 def truncate(path: Path) -> None:

@@ -111,6 +111,8 @@ class Attention(nn.Module):
             values = values if values is None else values.masked_fill(padding, 0.0)
         raw = split_heads(keys, self.num_heads)
         values = raw if values is None else split_heads(values, self.num_heads)
+        if not self.training:  # it is asked again and again: products would lay it out anew each time
+            raw, values = raw.contiguous(), values.contiguous()
         stateless = isinstance(self.window, Full) and self.score.past is None and not self.normalize.walks
         return Memory(self.score.prepare(raw), values, mask, sharable=stateless)
 

@@ -63,6 +63,8 @@ class Causal(Window):
         super().__init__()
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
+        if memory.num_keys <= position + 1:  # as at every step of a search: no query has a key behind it
+            return Span()
         return Span(mask=causal(query.size(2), memory.num_keys, offset=position, device=query.device))
 
 

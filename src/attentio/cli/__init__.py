@@ -3,6 +3,7 @@
 Modules of this package import torch, and what needs it, inside functions only, so that `--help` answers at once.
 """
 
+import ctypes
 import errno
 import gc
 import json
@@ -27,6 +28,8 @@ from attentio.errors import AttentioError, ResourceError
 
 # Matrix products are prepared once per shape, and batches come in many shapes; the library's default keeps too few.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 app = typer.Typer(
     name="attentio",
@@ -64,9 +67,18 @@ def main() -> None:
     # Torch leaves a million objects that live to the end. Walking over them to find garbage, while they are made and
     # once more at the end, is a fifth of a short command.
     gc.set_threshold(100_000, 50, 1_000)
+    _keep_freed_memory()
     status = _run()
     gc.freeze()
     sys.exit(status)
+
+
+def _keep_freed_memory() -> None:
+    """Asks glibc not to give freed memory back to the system: it is wanted again at once, and page by page."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the most it takes: larger blocks come and go
+        mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def _run() -> int | str | None:

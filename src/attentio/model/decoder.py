@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attentio.attention import Attention
 from attentio.errors import UsageError
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.linear import linear
+from attentio.model.linear import linear, pack
 from attentio.model.settings import AttentionConfig
 
 
@@ -68,6 +68,7 @@ class Decoder(nn.Module, ABC, Generic[State]):
         vocab_size, width = embedding.table.shape
         self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.output = embedding.table if tie_embeddings else nn.Parameter(torch.randn(vocab_size, width) * width**-0.5)
+        self.packed_output: Tensor | None = None
 
     @abstractmethod
     def cross_attention(self) -> dict[str, Attention]:
@@ -94,9 +95,13 @@ class Decoder(nn.Module, ABC, Generic[State]):
         """Teacher forcing: tokens (B, T), starting with bos -> logits (B, T, V)."""
         return self.project(self.features(tokens, encoded))
 
+    def pack_output(self) -> None:
+        """For weights that change no more: see `linear.pack`."""
+        self.packed_output = pack(self.output)
+
     def project(self, features: Tensor) -> Tensor:
         """features (..., E) -> logits (..., V)."""
-        return linear(features, self.output, self.bias)
+        return linear(features, self.output, self.bias, self.packed_output)
 
 
 def build_attention(

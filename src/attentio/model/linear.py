@@ -26,17 +26,24 @@ class Linear(nn.Module):
         bound = 1 / math.sqrt(in_features)
         self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None
+        self.packed: Tensor | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """inputs (..., in_features) -> (..., out_features)."""
-        return linear(inputs, self.weight, self.bias)
+        return linear(inputs, self.weight, self.bias, self.packed)
+
+    def pack(self) -> None:
+        """For a weight that changes no more: see `pack`."""
+        self.packed = pack(self.weight)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
 
 
-def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """inputs (..., I), weight (O, I), bias (O,) -> (..., O)."""
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Tensor | None = None) -> Tensor:
+    """inputs (..., I), weight (O, I), bias (O,) -> (..., O). `packed`: what `pack` made of `weight`, if it did."""
+    if packed is not None and not torch.is_grad_enabled() and _takes_packed(inputs, packed):
+        return _onednn_unary(inputs, packed, bias, "none", [], "")
     if not _takes_onednn(inputs, weight):
         return F.linear(inputs, weight, bias)
     learns = inputs.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
@@ -44,6 +51,16 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         found = cast(Tensor, _Linear.apply(inputs.flatten(0, -2), weight, bias))
         return found.unflatten(0, inputs.shape[:-1])  # out here, so that what is returned may be changed in place
     return _onednn(inputs, weight, bias)
+
+
+def pack(weight: Tensor) -> Tensor | None:
+    """`weight` (O, I), which will not change any more, in the order in which oneDNN reads it; None where it cannot.
+
+    Else oneDNN brings it into that order at every product, which for few rows of inputs takes longer than the product.
+    """
+    if not _ONEDNN or weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+        return None
+    return _reorder(weight.detach().contiguous())
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -96,6 +113,17 @@ def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
     )
 
 
+def _takes_packed(inputs: Tensor, packed: Tensor) -> bool:
+    return (
+        inputs.dtype == packed.dtype
+        and inputs.device.type == "cpu"
+        and inputs.dim() > 1
+        and inputs.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and not is_traced()
+    )
+
+
 def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return _onednn_unary(inputs, _dense(weight), bias, "none", [], "")
 
@@ -107,4 +135,5 @@ def _dense(weight: Tensor) -> Tensor:
 
 if _ONEDNN:
     _onednn_unary = torch.ops.mkldnn._linear_pointwise.default  # pyright: ignore[reportPrivateUsage]
+    _reorder = torch.ops.mkldnn._reorder_linear_weight.default  # pyright: ignore[reportPrivateUsage]
     _onednn_binary = torch.ops.mkldnn._linear_pointwise.binary  # pyright: ignore[reportPrivateUsage]

@@ -10,6 +10,7 @@ from attentio.errors import ModelError, UsageError
 from attentio.model.cnn import build_cnn
 from attentio.model.decoder import Decoder, Encoded
 from attentio.model.embedding import TokenEmbedding
+from attentio.model.linear import Linear
 from attentio.model.rnn import LuongDecoder, build_rnn
 from attentio.model.settings import (
     AttentionConfig,
@@ -47,6 +48,13 @@ class Seq2Seq(nn.Module):
         for module in list(self.modules()):
             if is_parametrized(module):
                 remove_parametrizations(module, "weight")
+
+    def pack(self) -> None:
+        """Lays weights out as matrix products read them: for a model that learns no more, and stays as it is."""
+        self.decoder.pack_output()
+        for module in self.modules():
+            if isinstance(module, Linear):
+                module.pack()
 
     def own_tensors(self) -> dict[str, Tensor]:
         """All tensors by name, a shared one once, under its first name."""

@@ -83,6 +83,7 @@ def open_model(path: Path, device: torch.device, *, precision: str = "fp32") -> 
     model.fold()
     if arithmetic == "bf16":
         model.to(torch.bfloat16)
+    model.pack()
     return TrainedModel(
         config=config,
         model=model.eval(),
