@@ -2,7 +2,8 @@
 
 `torch.nn.functional.linear` is the definition. On a CPU it hands float32 to a library that, on some processors, reaches
 half of what oneDNN does with the same numbers; torch has that product, too, and here it is used, forwards and
-backwards. Everything else (half precision, other devices, a compiler looking on) is torch's own choice.
+backwards; and so in both precisions for a weight that is laid out for it, in a model that learns no more. Everything
+else (other devices, a compiler looking on, half precision in training) is torch's own choice.
 """
 
 import math
