@@ -24,6 +24,7 @@ from attentio.model.settings import (
 )
 
 Settings = Mapping[str, object]
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 class TrainConfig(BaseModel):
@@ -86,9 +87,9 @@ class TrainConfig(BaseModel):
     average_decay: Annotated[
         float, Field(ge=0, lt=1, description="decay of the running average of the weights; 0 keeps the last weights")
     ] = 0.998
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"], Field(description="arithmetic of matrix products; auto: bf16 where it is fast")
-    ] = "auto"
+    precision: Annotated[Precision, Field(description="arithmetic of matrix products; auto: bf16 where it is fast")] = (
+        "auto"
+    )
     evaluate_every: Annotated[
         int | None, Field(ge=1, description="updates between evaluations on dev; default: about once an epoch")
     ] = None

@@ -1,12 +1,14 @@
 """Which arithmetic a model computes in, learning or translating."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import get_args
 
 import torch
 
+from attentio.config import Precision
 from attentio.errors import UsageError
 
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
