@@ -39,6 +39,18 @@ def test_it_says_how_many_parameters_were_trained(translator: Translator) -> Non
     assert trained.num_parameters == fresh.num_parameters() > trained.model.num_parameters()
 
 
+def test_case_is_not_read_but_shown(translator: Translator) -> None:
+    written, lower = translator("My Sister Bought TWO Books."), translator("my sister bought two books.")
+    assert translator.trained.config.data.lowercase_source
+    assert (written.text, written.score) == (lower.text, lower.score)
+    assert written.source == "My Sister Bought TWO Books."
+    trace = written.trace
+    assert trace is not None
+    assert lower.trace is not None
+    assert trace.source_tokens == lower.trace.source_tokens
+    assert "TWO" in {trace.source[start:end] for start, end in trace.source_spans}
+
+
 @pytest.mark.parametrize("beam", [1, 3])
 def test_with_and_without_traces_the_same(translator: Translator, beam: int) -> None:
     config = SearchConfig(beam)

@@ -136,7 +136,12 @@ def sections() -> Iterator[tuple[str, str | None, type[BaseModel]]]:
             yield name, None, type(section)
 
 
-_CNN: Settings = {"model": {"family": "cnn"}, "attention": {"score": "cosine"}, "train": {"split_pieces": 0.1}}
+_CNN: Settings = {
+    "data": {"lowercase_source": True},
+    "model": {"family": "cnn"},
+    "attention": {"score": "cosine"},
+    "train": {"split_pieces": 0.1},
+}
 _PRESETS: dict[str, Settings] = {
     "notebook": {
         "data": {"source_tokenizer": "word", "target_tokenizer": "char", "script": "keep", "dev": 0, "test": 0},

@@ -37,9 +37,19 @@ TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_charact
 WRITTEN = st.text(alphabet="abcdefghijkmt .,!?'’-()0123456789éß我你。，", max_size=40)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[*KINDS, "sentencepiece, lower-cased"])
 def trained(request: pytest.FixtureRequest) -> Tokenizer:
-    return train_tokenizer(request.param, ENGLISH)
+    return trained_as(request.param)
+
+
+def trained_as(name: str) -> Tokenizer:
+    kind, _, lowercase = name.partition(", ")
+    return train_tokenizer(kind, ENGLISH, lowercase=bool(lowercase))
+
+
+@pytest.fixture(scope="module")
+def lower_cased() -> Tokenizer:
+    return trained_as("sentencepiece, lower-cased")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +66,7 @@ def test_the_special_ids_are_the_same_everywhere(trained: Tokenizer) -> None:
 
 def test_training_text_comes_back(trained: Tokenizer) -> None:
     for line in ENGLISH:
-        expected = line.lower() if trained.kind == "word" else line
+        expected = line.lower() if trained.encode("The") == trained.encode("the") else line
         assert trained.decode(trained.encode(line)) == expected
 
 
@@ -115,8 +125,9 @@ def test_saved_and_loaded_it_is_the_same(trained: Tokenizer, tmp_path: Path) -> 
     assert loaded.encode("The cat, 我.") == trained.encode("The cat, 我.")
 
 
-def test_training_twice_gives_the_same_file(trained: Tokenizer) -> None:
-    assert fingerprint(train_tokenizer(trained.kind, ENGLISH)) == fingerprint(trained)
+@pytest.mark.parametrize("name", [*KINDS, "sentencepiece, lower-cased"])
+def test_training_twice_gives_the_same_file(name: str) -> None:
+    assert fingerprint(trained_as(name)) == fingerprint(trained_as(name))
 
 
 # Words
@@ -171,6 +182,31 @@ def test_rare_characters_and_words_can_be_left_unknown() -> None:
     assert train_tokenizer("char", ["aab"], min_count=2).pieces[4:] == ["a"]
     assert train_tokenizer("word", ["a a b"], min_count=2).pieces[4:] == ["a"]
     assert train_tokenizer("char", ["aaabbc"], vocab_size=6).pieces[4:] == ["a", "b"]
+
+
+@given(text=TEXT | st.text(alphabet="aAéÉßẞİıſΣςσДдDŽdžＡａ ", max_size=20))
+def test_lower_cased_pieces_take_no_notice_of_case(lower_cased: Tokenizer, text: str) -> None:
+    lower = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+    assert lower_cased.encode(text) == lower_cased.encode(lower)
+    assert lower_cased.spans(text) == lower_cased.spans(lower)  # of the text as it stands there
+    assert lower_cased.unseen(text) == list(dict.fromkeys(char for char in text if not known(lower_cased, char)))
+
+
+def known(lower_cased: Tokenizer, char: str) -> bool:
+    """Whether a character has a piece of its own, and need not be spelled in bytes."""
+    if char.isspace():
+        return char == " "
+    return not any(re.fullmatch("<0x..>", lower_cased.pieces[i]) for i in lower_cased.encode(char))
+
+
+def test_lower_cased_pieces_have_no_capitals(lower_cased: Tokenizer) -> None:
+    plain = trained_as("sentencepiece")
+    learnt = [piece for piece in lower_cased.pieces[4:] if not re.fullmatch("<0x..>", piece)]
+    assert learnt == [piece.lower() for piece in learnt]
+    assert any(piece != piece.lower() for piece in plain.pieces[260:])
+    assert plain.encode("The") != plain.encode("the")
+    assert lower_cased.unseen("THE") == plain.unseen("the") == []
+    assert plain.unseen("THE") == ["E"]
 
 
 def test_unseen_characters_are_named_once(trained: Tokenizer) -> None:

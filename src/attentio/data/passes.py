@@ -238,7 +238,13 @@ def learn_tokenizers(
             progress("tokenizer", start + len(lines))
 
     return (
-        train_tokenizer(config.source_tokenizer, texts(0), config.source_vocab_size, min_count=config.min_count),
+        train_tokenizer(
+            config.source_tokenizer,
+            texts(0),
+            config.source_vocab_size,
+            min_count=config.min_count,
+            lowercase=config.lowercase_source,
+        ),
         train_tokenizer(config.target_tokenizer, texts(1), config.target_vocab_size, min_count=config.min_count),
     )
 

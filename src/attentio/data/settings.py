@@ -48,6 +48,9 @@ class DataConfig(BaseModel):
     target_vocab_size: Annotated[
         int | None, Field(ge=5, description="pieces in the target vocabulary; default: chosen from the data")
     ] = None
+    lowercase_source: Annotated[
+        bool, Field(description="SentencePiece pieces of the source take no notice of case: good where words are rare")
+    ] = False
     min_count: Annotated[
         int, Field(ge=1, description="words and characters seen less often in training are unknown")
     ] = 1

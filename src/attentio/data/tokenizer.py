@@ -10,10 +10,10 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, cast, final
+from typing import Any, Protocol, Self, TypeAlias, cast, final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from attentio.errors import ModelError, UsageError
 
 PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>")
+_LOWERCASE = b"lowercase\n"  # before the content of a SentencePiece model that reads lower case
 _WORD_MARK = "\u2581"  # SentencePiece's space
 _CACHED_WORDS = 500_000  # of one tokenizer, each with its pieces: some 100 MB at most
 UNKNOWN = "\ufffd"  # what an unknown piece decodes to
@@ -198,12 +199,16 @@ class CharTokenizer:
 
 @final
 class SentencePieceTokenizer:
-    """SentencePiece without its normalisation; a character that training never saw falls back to its UTF-8 bytes."""
+    """SentencePiece without its normalisation; a character that training never saw falls back to its UTF-8 bytes.
+
+    `lowercase`: whatever is read is lower-cased first, and the file says so before SentencePiece's own content.
+    """
 
     kind = "sentencepiece"
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, *, lowercase: bool = False) -> None:
         self._model = model
+        self._lowercase = lowercase
         self._processor = cast(Any, sentencepiece.SentencePieceProcessor)()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -233,9 +238,10 @@ class SentencePieceTokenizer:
         return len(self._pieces)
 
     def encode(self, text: str) -> list[int]:
-        return self._processor.encode(text)
+        return self._processor.encode(self._read(text))
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        lines = [self._read(line) for line in lines]
         text = "\n".join(lines)
         if not self._by_word or not lines or _WORD_MARK in text or text.count("\n") != len(lines) - 1:
             return _flatten(self._processor.encode(list(lines)))
@@ -254,7 +260,7 @@ class SentencePieceTokenizer:
         return ids, np.diff(np.concatenate(([0], np.cumsum(lengths)))[np.concatenate(([0], ends))])
 
     def spans(self, text: str) -> list[Span]:
-        found = self._processor.encode(text, return_type="offset_mapping")
+        found = self._processor.encode(self._read(text), return_type="offset_mapping")
         spans: list[Span] = []
         end_of_character = 0
         # SentencePiece gives a fallback character to its last byte alone; here each of its bytes covers all of it.
@@ -281,16 +287,26 @@ class SentencePieceTokenizer:
         return self._processor.decode([int(i) for i in ids if i > EOS_ID])
 
     def unseen(self, text: str) -> list[str]:
-        return list(dict.fromkeys(char for char in text if char not in self._characters))
+        read = zip(text, self._read(text), strict=True)
+        return list(dict.fromkeys(char for char, known in read if known not in self._characters))
 
     def to_bytes(self) -> bytes:
-        return self._model
+        return _LOWERCASE * self._lowercase + self._model
 
     def save(self, path: Path) -> None:
-        path.write_bytes(self._model)
+        path.write_bytes(self.to_bytes())
 
-    def __reduce__(self) -> tuple[type["SentencePieceTokenizer"], tuple[bytes]]:
-        return SentencePieceTokenizer, (self._model,)
+    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """What `to_bytes` gave."""
+        return cls(content.removeprefix(_LOWERCASE), lowercase=content.startswith(_LOWERCASE))
+
+    def _read(self, text: str) -> str:
+        """The text whose pieces are taken, as long as `text`."""
+        return lowered(text) if self._lowercase else text
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -300,7 +316,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
     except FileNotFoundError:
         raise ModelError(f"{path}: no such tokenizer file.", file=path, code="E_MODEL_MISSING") from None
     if not content.startswith(b"{"):
-        return SentencePieceTokenizer(content)
+        return SentencePieceTokenizer.from_bytes(content)
     try:
         held = json.loads(content)
         kinds = {"word": WordTokenizer, "char": CharTokenizer}
@@ -309,11 +325,14 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise ModelError(f"{path} is not a tokenizer file.", file=path, code="E_MODEL_TOKENIZER") from error
 
 
-def train_tokenizer(kind: str, lines: Iterable[str], vocab_size: int | None = None, *, min_count: int = 1) -> Tokenizer:
+def train_tokenizer(
+    kind: str, lines: Iterable[str], vocab_size: int | None = None, *, min_count: int = 1, lowercase: bool = False
+) -> Tokenizer:
     """Learn a tokenizer from cleaned lines, read once, in bounded memory.
 
     `kind` "auto" takes characters for scripts written without spaces, SentencePiece otherwise. `vocab_size` counts
     the four special pieces; None lets the data decide. `min_count` (words and characters) leaves rarer ones unknown.
+    `lowercase` (SentencePiece; words always are) makes one piece of a word in all its cases.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown tokenizer {kind!r}.", hint=f"One of: {', '.join(KINDS)}.")
@@ -326,7 +345,7 @@ def train_tokenizer(kind: str, lines: Iterable[str], vocab_size: int | None = No
         return WordTokenizer(_most_frequent(_count_words(rest), vocab_size, min_count))
     if kind == "char":
         return CharTokenizer(_most_frequent(_count_chars(rest), vocab_size, min_count))
-    return _train_sentencepiece(rest, vocab_size, dummy_prefix=not is_unsegmented(first))
+    return _train_sentencepiece(rest, vocab_size, dummy_prefix=not is_unsegmented(first), lowercase=lowercase)
 
 
 def default_vocab_size(num_lines: int) -> int:
@@ -334,9 +353,11 @@ def default_vocab_size(num_lines: int) -> int:
     return 2000 if num_lines < 8000 else 4000 if num_lines < 200_000 else 8000
 
 
-def _train_sentencepiece(lines: Iterable[str], vocab_size: int | None, *, dummy_prefix: bool) -> SentencePieceTokenizer:
+def _train_sentencepiece(
+    lines: Iterable[str], vocab_size: int | None, *, dummy_prefix: bool, lowercase: bool
+) -> SentencePieceTokenizer:
     sample = _EvenSample(SAMPLE_LINES)
-    counts = _count_chars(sample.watch(lines))
+    counts = _count_chars(sample.watch(map(lowered, lines) if lowercase else lines))
     characters = [char for char in counts if char != " "]
     # Every character, the 256 bytes, the special pieces and SentencePiece's own space must fit, and some merges too.
     least = len(characters) + 256 + 4 + 1
@@ -357,7 +378,7 @@ def _train_sentencepiece(lines: Iterable[str], vocab_size: int | None, *, dummy_
         character_coverage=1.0,
         required_chars="".join(characters),
         byte_fallback=True,
-        normalization_rule_name="identity",
+        normalization_rule_name="identity",  # rules of our own would leave the path of their file in the model
         add_dummy_prefix=dummy_prefix,
         max_sentence_length=1 << 16,
         pad_id=PAD_ID,
@@ -367,7 +388,24 @@ def _train_sentencepiece(lines: Iterable[str], vocab_size: int | None, *, dummy_
         num_threads=1,  # more threads would not be faster here
         minloglevel=2,
     )
-    return SentencePieceTokenizer(model.getvalue())
+    return SentencePieceTokenizer(model.getvalue(), lowercase=lowercase)
+
+
+def lowered(text: str) -> str:
+    """`text` in lower case, character by character where that is one character, too: as long as it was."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+class _Lower(dict[int, int]):
+    """Code point -> that of its lower case; filled as characters are met."""
+
+    def __missing__(self, point: int) -> int:
+        lower = chr(point).lower()
+        self[point] = ord(lower) if len(lower) == 1 else point
+        return self[point]
+
+
+_LOWER = _Lower()
 
 
 class _EvenSample:
