@@ -1,5 +1,9 @@
 """Linear maps against torch's own."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -142,3 +146,23 @@ def test_packed_weights_are_for_use_only() -> None:
         torch.testing.assert_close(mine(inputs.double()), wanted)
         assert torch.equal(mine(inputs.double()), wanted)
     assert module.pack(torch.randn(3, 5, dtype=torch.float64)) is None
+
+
+@ONEDNN
+def test_a_processor_without_half_precision_products_packs_none() -> None:
+    """One with AVX2 alone, as oneDNN is told."""
+    program = """
+import torch
+from attentio.model.linear import Linear
+inputs = torch.randn(5, 7)
+with torch.inference_mode():
+    for dtype in (torch.float32, torch.bfloat16):
+        map = Linear(7, 11).to(dtype)
+        wanted = map(inputs.to(dtype))
+        map.pack()
+        torch.testing.assert_close(map(inputs.to(dtype)), wanted)
+        print(map.packed is None)
+"""
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == ["False", "True"]

@@ -43,7 +43,7 @@ class Linear(nn.Module):
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Tensor | None = None) -> Tensor:
     """inputs (..., I), weight (O, I), bias (O,) -> (..., O). `packed`: what `pack` made of `weight`, if it did."""
-    if packed is not None and not torch.is_grad_enabled() and _takes_packed(inputs, packed):
+    if packed is not None and not torch.is_grad_enabled() and inputs.dtype == packed.dtype and _suits(inputs):
         return _onednn_unary(inputs, packed, bias, "none", [], "")
     if not _takes_onednn(inputs, weight):
         return F.linear(inputs, weight, bias)
@@ -60,6 +60,8 @@ def pack(weight: Tensor) -> Tensor | None:
     Else oneDNN brings it into that order at every product, which for few rows of inputs takes longer than the product.
     """
     if not _ONEDNN or weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+        return None
+    if weight.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # pyright: ignore[reportPrivateUsage]
         return None
     return _reorder(weight.detach().contiguous())
 
@@ -103,21 +105,13 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_l
 
 
 def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
-    return (
-        _ONEDNN
-        and inputs.dtype == weight.dtype == torch.float32
-        and inputs.device.type == "cpu"
-        and inputs.dim() > 1
-        and inputs.numel() > 0
-        and not torch.is_autocast_enabled("cpu")
-        and not is_traced()
-    )
+    return _ONEDNN and inputs.dtype == weight.dtype == torch.float32 and _suits(inputs)
 
 
-def _takes_packed(inputs: Tensor, packed: Tensor) -> bool:
+def _suits(inputs: Tensor) -> bool:
+    """Whether oneDNN's own products can be asked for it."""
     return (
-        inputs.dtype == packed.dtype
-        and inputs.device.type == "cpu"
+        inputs.device.type == "cpu"
         and inputs.dim() > 1
         and inputs.numel() > 0
         and not torch.is_autocast_enabled("cpu")
