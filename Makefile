@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOCKS := requirements.lock requirements-hsk.lock requirements-triton.lock pyproject.toml
+# Two processes of one thread each: most tests are too small to use two threads, and threads of two processes on two
+# cores would wait for each other.
+SIDE_BY_SIDE := -n 2 --dist worksteal
 BENCH_DATA = $(or $(DATA),$(VENV)/bench.tsv)
 STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 
@@ -39,10 +42,10 @@ demo: venv
 	$(BIN)/attentio demo --out demo
 
 test: venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-fast: venv
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 lint: venv
 	$(BIN)/ruff check

@@ -1,9 +1,13 @@
 """Fixtures shared by all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, and for every process that a test starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # On a busy machine any example of a property can take any time.
 settings.register_profile("attentio", deadline=None)
