@@ -35,7 +35,9 @@ print(sorted(new - standard))
     [
         ({"normalize": "monotonic", "window": "local-m"}, "would leave it behind"),
         ({"normalize": "mocha", "window": "sliding"}, "would leave it behind"),
-        ({"normalize": "monotonic", "window": together(Causal, LocalMonotonic)}, "would leave it behind"),
+        pytest.param(
+            {"normalize": "monotonic", "window": together(Causal, LocalMonotonic)}, "would leave it behind", id="both"
+        ),
         ({"normalize": "hard_reinforce", "window": "local-p"}, "would only shrink its value"),
         ({"normalize": "hard_marginal", "num_heads": 2}, "2 heads raise to the power of 2"),
         ({"normalize": "hard_marginal", "score": "coverage"}, "later queries do not depend on"),
