@@ -69,7 +69,7 @@ def grow(pairs: list[tuple[str, str]], count: int, folder: Path, threads: int) -
     write_grown(pairs, count, corpus)
     # The same vocabulary for all sizes, so that the model is the same.
     settings = (f"data.train=['{corpus}']", f"data.dev={HELD_OUT}", f"data.test={HELD_OUT}", "train.seed=1")
-    settings += ("data.source_vocab_size=4000",)
+    settings += ("data.source_vocab_size=4000", "data.lowercase_source=false")
     (folder / "config.toml").write_text(dump_config(effective_config(overrides=settings)), encoding="utf-8")
     prepared = folder / "prepared"
     command = [sys.executable, "-c", PREPARE, str(folder / "config.toml"), str(prepared)]

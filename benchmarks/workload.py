@@ -123,6 +123,7 @@ class Workload:
             f"data.train={json.dumps([str(corpus.resolve())])}",
             f"data.dev={dev}",
             f"data.test={test}",
+            "data.lowercase_source=false",  # the same numbers for every model and every peer
             f"train.seed={seed}",
         )
         config = effective_config(overrides=settings)
