@@ -2,7 +2,7 @@
 
 import torch
 
-from attentio.attention import Memory
+from attentio.attention import Attention, Memory
 
 B, H, S, D, V = 2, 3, 5, 4, 7
 
@@ -61,3 +61,13 @@ def test_growing_keeps_what_is_real():
         [True] * 8,
         [True, False, False, True, True, True, True, True],
     ]
+
+
+def test_in_use_it_is_laid_out_once():
+    """Products over heads would copy a view at every step; in training there is but one product."""
+    attention, keys = Attention(8, 8, score="dot", num_heads=2), torch.randn(2, 5, 8)
+    learning, used = attention.train().prepare(keys), attention.eval().prepare(keys)
+    for part, laid_out in ((learning.keys, False), (learning.values, False), (used.keys, True), (used.values, True)):
+        assert part.is_contiguous() == laid_out
+        assert (part.data_ptr() == keys.data_ptr()) == (not laid_out)
+    assert torch.equal(learning.values, used.values)
