@@ -37,7 +37,10 @@ def test_it_opens_whole(run: Path) -> None:
     assert trained.progress.best_step == 20
     assert trained.config.model.hidden_size == 128
     assert trained.source_cleaner.lines(["a  b"]) == ["a b"]
-    assert (trained.model.decoder.packed_output is None) == (linear.pack(torch.ones(2, 3)) is None)
+    packs = linear.pack(torch.ones(2, 3)) is not None
+    packed = [module.packed for module in trained.model.modules() if isinstance(module, linear.Linear)]
+    assert len(packed) > 1
+    assert all((part is not None) == packs for part in (trained.model.decoder.packed_output, *packed))
 
 
 def truncate(path: Path) -> None:

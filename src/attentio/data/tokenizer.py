@@ -241,7 +241,8 @@ class SentencePieceTokenizer:
         return self._processor.encode(self._read(text))
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
-        lines = [self._read(line) for line in lines]
+        if self._lowercase:
+            lines = [lowered(line) for line in lines]
         text = "\n".join(lines)
         if not self._by_word or not lines or _WORD_MARK in text or text.count("\n") != len(lines) - 1:
             return _flatten(self._processor.encode(list(lines)))

@@ -95,7 +95,7 @@ class Decoder(nn.Module, ABC, Generic[State]):
         """Teacher forcing: tokens (B, T), starting with bos -> logits (B, T, V)."""
         return self.project(self.features(tokens, encoded))
 
-    def pack_output(self) -> None:
+    def pack(self) -> None:
         """For weights that change no more: see `linear.pack`."""
         self.packed_output = pack(self.output)
 

@@ -51,9 +51,8 @@ class Seq2Seq(nn.Module):
 
     def pack(self) -> None:
         """Lays weights out as matrix products read them: for a model that learns no more, and stays as it is."""
-        self.decoder.pack_output()
         for module in self.modules():
-            if isinstance(module, Linear):
+            if isinstance(module, Linear | Decoder):
                 module.pack()
 
     def own_tensors(self) -> dict[str, Tensor]:
