@@ -2,7 +2,8 @@
 
 import torch
 
-from attentio.attention import Attention, Memory
+from attentio.attention import Attention, GrowingMemory, Memory
+from attentio.attention.memory import ROOM
 
 B, H, S, D, V = 2, 3, 5, 4, 7
 
@@ -71,3 +72,67 @@ def test_in_use_it_is_laid_out_once():
         assert part.is_contiguous() == laid_out
         assert (part.data_ptr() == keys.data_ptr()) == (not laid_out)
     assert torch.equal(learning.values, used.values)
+
+
+def grown_from(first, *later):
+    grown = GrowingMemory.of(first)
+    for part in later:
+        grown = grown.extend(part)
+    return grown
+
+
+def real(grown):
+    return grown.memory.keys[:, :, : grown.length], grown.memory.values[:, :, : grown.length]
+
+
+@torch.no_grad()
+def test_a_growing_memory_holds_what_it_was_given():
+    parts = [memory(), memory(num_keys=1), memory(num_keys=2), memory(num_keys=9)]
+    grown = grown_from(*parts)
+    plain = parts[0].extend(parts[1]).extend(parts[2]).extend(parts[3])
+    assert grown.length == plain.num_keys == 17
+    for found, expected in zip(real(grown), plain, strict=False):
+        assert found.equal(expected)
+    assert grown.memory.lengths().tolist() == [17, 17]
+    assert grown.memory.num_keys % ROOM == 0
+    assert not grown.memory.keys[:, :, 17:].any()
+    assert not grown.memory.values[:, :, 17:].any()
+
+
+@torch.no_grad()
+def test_a_full_one_needs_no_mask():
+    assert grown_from(memory(), memory(num_keys=ROOM - S)).memory.mask is None
+
+
+@torch.no_grad()
+def test_there_are_several_ways_on_from_one_memory():
+    here = grown_from(memory(), memory(num_keys=1))
+    before = [part.clone() for part in real(here)]
+    ways = [memory(num_keys=2), memory(num_keys=1)]
+    grown = [here.extend(way) for way in ways]
+    assert grown[0].memory.keys.data_ptr() == here.memory.keys.data_ptr()  # there was room
+    for way, found in zip(ways, grown, strict=True):
+        assert found.memory.keys[:, :, S + 1 : found.length].equal(way.keys)
+        assert found.memory.values[:, :, S + 1 : found.length].equal(way.values)
+    assert all(found.equal(expected) for found, expected in zip(real(here), before, strict=True))
+    assert here.memory.lengths().tolist() == [6, 6]
+
+
+@torch.no_grad()
+def test_rows_of_a_growing_memory_grow_by_themselves():
+    here = grown_from(memory(), memory(num_keys=1))
+    picked = here.select(torch.tensor([1, 1, 0]))
+    more = Memory(torch.ones(3, H, 1, D), torch.ones(3, H, 1, V), None)
+    grown = picked.extend(more)
+    assert real(picked)[0].equal(real(here)[0][[1, 1, 0]])
+    assert real(grown)[0].equal(torch.cat([real(here)[0][[1, 1, 0]], more.keys], 2))
+    assert not here.memory.keys[:, :, here.length :].any()
+
+
+def test_where_a_gradient_is_wanted_nothing_is_written_to():
+    first, later = memory(), memory(num_keys=1)
+    keys = first.keys.requires_grad_()
+    grown = grown_from(first, later, memory(num_keys=2))
+    assert grown.memory.num_keys == 8
+    grown.memory.keys.sum().backward()
+    assert keys.grad.equal(torch.ones_like(keys))

@@ -121,8 +121,8 @@ def test_reordering_keeps_the_source_and_moves_the_rest(build: Build) -> None:
     reordered = state.reorder(rows)
     for before, after in zip(state.layers, reordered.layers, strict=True):
         assert after.source is before.source
-        assert torch.equal(after.own.keys, before.own.keys[rows])
-        assert torch.equal(after.own.values, before.own.values[rows])
+        assert torch.equal(after.own.memory.keys, before.own.memory.keys[rows])
+        assert torch.equal(after.own.memory.values, before.own.memory.values[rows])
     wanted, _ = model.decoder.step(TARGET_IN[:, 2], state)
     found, _ = model.decoder.step(TARGET_IN[rows, 2], reordered)
     torch.testing.assert_close(found, wanted[rows])

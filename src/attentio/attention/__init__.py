@@ -6,7 +6,7 @@ A kind is a choice on each of three axes, `score` (how well a query fits a key),
 
 from attentio.attention.attention import Attended, Attention, AttentionState
 from attentio.attention.heads import merge_heads
-from attentio.attention.memory import Memory
+from attentio.attention.memory import GrowingMemory, Memory
 from attentio.attention.multihead import MultiHeadAttention
 from attentio.attention.normalize import Normalized, Normalizer, RowNormalizer
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
@@ -21,6 +21,7 @@ __all__ = [
     "Attended",
     "Attention",
     "AttentionState",
+    "GrowingMemory",
     "InnerProductScore",
     "Memory",
     "MultiHeadAttention",

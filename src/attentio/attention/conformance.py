@@ -18,6 +18,7 @@ from torch.autograd import gradcheck
 from torch.testing import assert_close
 
 from attentio.attention.attention import Attended, Attention
+from attentio.attention.memory import GrowingMemory
 from attentio.attention.normalize import Normalizer
 from attentio.attention.registry import NORMALIZERS, WINDOWS
 from attentio.attention.score import Score
@@ -219,6 +220,28 @@ def the_memory_may_grow_step_by_step(kind: Kind) -> None:
         assert_close(_weights(attended), _weights(expected)[:, :, t : t + 1, : t + 1])
 
 
+def room_behind_a_memory_changes_nothing(kind: Kind) -> None:
+    """The same in a memory with room to grow into, if the score has no past; and one way on leaves others alone."""
+    window = WINDOWS[kind.window] if isinstance(kind.window, str) else kind.window
+    attention = replace(kind, window=together(Causal, window)).make()
+    if attention.score.past is not None:
+        return
+    _, keys, values, _ = kind.operands()
+    with torch.no_grad():
+        expected = attention(keys, attention.prepare(keys, values))
+        grown, state = GrowingMemory.of(attention.prepare(keys[:, :0], values[:, :0])), None
+        for t in range(S):
+            key = attention.prepare(keys[:, t : t + 1], values[:, t : t + 1])
+            other = attention.prepare(keys[:, t : t + 1] + 1, values[:, t : t + 1] + 1)
+            here, grown = grown, grown.extend(key)
+            here.extend(other)
+            state = attention.start(grown.memory) if state is None else state
+            attended, state = attention.step(keys[:, t : t + 1], grown.memory, state)
+            assert_close(attended.context, expected.context[:, :, t : t + 1])
+            assert_close(_weights(attended)[..., : t + 1], _weights(expected)[:, :, t : t + 1, : t + 1])
+            assert not _weights(attended)[..., t + 1 :].any()
+
+
 def hypotheses_may_share_a_memory(kind: Kind) -> None:
     """K rows that ask about one sentence get what each would get from a memory of its own, and so after a choice."""
     attention = kind.make()
@@ -279,6 +302,7 @@ LAWS: tuple[Callable[[Kind], None], ...] = (
     keys_may_be_prepared_bit_by_bit,
     step_by_step_equals_all_at_once,
     the_memory_may_grow_step_by_step,
+    room_behind_a_memory_changes_nothing,
     hypotheses_may_share_a_memory,
     gradients_are_right,
     half_precision_is_near,

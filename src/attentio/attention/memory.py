@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+ROOM = 8
+
 
 class Memory(NamedTuple):
     """Prepared keys (B, H, S, D), values (B, H, S, V), and mask (B, S): True = real position, None = all are real.
@@ -55,7 +57,7 @@ class Memory(NamedTuple):
         return self.select(repeated(self.num_rows, times, self.values.device))
 
     def extend(self, later: "Memory") -> "Memory":
-        """This memory followed by `later` along S: how the memory of self-attention grows while decoding."""
+        """This memory followed by `later` along S. At every step of a search, see `GrowingMemory`."""
         keys = torch.cat([self.keys, later.keys], 2)
         values = torch.cat([self.values, later.values], 2)
         if self.mask is None and later.mask is None:
@@ -67,6 +69,51 @@ class Memory(NamedTuple):
         if self.mask is not None:
             return self.mask
         return torch.ones(self.values.size(0), self.num_keys, dtype=torch.bool, device=self.values.device)
+
+
+class GrowingMemory(NamedTuple):
+    """The memory of self-attention while decoding: what `Memory.extend` gives, without copying all that came before.
+
+    memory: its first `length` positions are real, in every row; behind them there is room, which its mask hides. No
+    place for scores that remember something of every key: what they would of an empty place is not defined.
+    """
+
+    memory: Memory
+    length: int
+    written: list[int]  # [how many positions]: in these tensors, by this or any later state that shares them
+
+    @classmethod
+    def of(cls, memory: Memory) -> "GrowingMemory":
+        """That memory, all of it real, without room."""
+        return cls(memory, memory.num_keys, [memory.num_keys])
+
+    def extend(self, later: Memory) -> "GrowingMemory":
+        """All of `later` after what is here. What is here stays as it is, and may be extended in another way."""
+        if self.length == 0 or torch.is_grad_enabled():  # what a gradient needs must not be written to
+            return self.of(later if self.length == 0 else self.memory.extend(later))
+        end = self.length + later.num_keys
+        free = end <= self.memory.num_keys and self.written[0] == self.length
+        keys, values, written = (*self.memory[:2], self.written) if free else self._roomier(end)
+        keys[:, :, self.length : end] = later.keys
+        values[:, :, self.length : end] = later.values
+        written[0] = end
+        mask = torch.arange(keys.size(2), device=keys.device) < end
+        mask = None if end == keys.size(2) else mask.expand(keys.size(0), -1)
+        return GrowingMemory(self.memory._replace(keys=keys, values=values, mask=mask), end, written)
+
+    def select(self, indices: Tensor) -> "GrowingMemory":
+        """The rows `indices` of the batch."""
+        return self._replace(memory=self.memory.select(indices), written=[self.length])
+
+    def _roomier(self, end: int) -> tuple[Tensor, Tensor, list[int]]:
+        """A copy with room up to `end` and beyond; zeros, since whatever stands there is multiplied by zero."""
+
+        def copied(part: Tensor) -> Tensor:
+            copy = part.new_zeros(*part.shape[:2], -(-end // ROOM) * ROOM, part.size(3))
+            copy[:, :, : self.length] = part[:, :, : self.length]
+            return copy
+
+        return copied(self.memory.keys), copied(self.memory.values), [self.length]
 
 
 def repeated(num_rows: int, times: int, device: torch.device) -> Tensor:

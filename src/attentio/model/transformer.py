@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention import WINDOWS, Attention, AttentionState, Memory, Window, merge_heads, together
+from attentio.attention import WINDOWS, Attention, AttentionState, GrowingMemory, Memory, Window, merge_heads, together
 from attentio.attention.memory import repeated
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
@@ -27,7 +27,7 @@ from attentio.model.settings import AttentionConfig, SelfAttentionConfig, Transf
 class LayerState(NamedTuple):
     """What one decoder layer carries: keys and values of the target so far and of the source, and where it attends."""
 
-    own: Memory
+    own: GrowingMemory
     source: Memory
     own_attention: AttentionState
     source_attention: AttentionState
@@ -79,23 +79,22 @@ class SelfAttention(nn.Module):
         self.query_key_value = _linear(size, size, size, size)
         self.output = _linear(size, size)
 
-    def start(self, like: Tensor) -> Memory:
+    def start(self, like: Tensor) -> GrowingMemory:
         """A memory of no positions for states like `like` (B, T, H)."""
         nothing = like[:, :0]
-        return self.attention.prepare(nothing, nothing)
+        return GrowingMemory.of(self.attention.prepare(nothing, nothing))
 
     def forward(
-        self, states: Tensor, before: Memory | None, position: int, mask: Tensor | None = None
-    ) -> tuple[Tensor, Memory]:
+        self, states: Tensor, before: GrowingMemory | None, position: int, mask: Tensor | None = None
+    ) -> tuple[Tensor, GrowingMemory]:
         """states (B, T, H), the first at `position` after what `before` holds -> (B, T, H) and the memory of all."""
         query, key, value = self.query_key_value(states).chunk(3, dim=-1)
         if self.rotary is not None:
             query, key = self.rotary(query, position), self.rotary(key, position)
         memory = self.attention.prepare(key, value, mask)
-        if before is not None and position:
-            memory = before.extend(memory)
-        attended = self.attention(query, memory, state=AttentionState(position))
-        return self.output(merge_heads(attended.context).to(states.dtype)), memory
+        grown = GrowingMemory.of(memory) if before is None else before.extend(memory)
+        attended = self.attention(query, grown.memory, state=AttentionState(position))
+        return self.output(merge_heads(attended.context).to(states.dtype)), grown
 
 
 class CrossAttention(nn.Module):
