@@ -119,8 +119,9 @@ class Translator:
                 for index, hypotheses in zip(indices, groups, strict=True):
                     found[index] = self._translation(texts[index], hypotheses)
         else:
+            here = config._replace(workers=1)  # where the recorder looks on
             with recorder:
-                for indices, groups in search_batches(self.trained.model, sources, config):
+                for indices, groups in search_batches(self.trained.model, sources, here):
                     for index, hypotheses in zip(indices, groups, strict=True):
                         best = self._translation(texts[index], hypotheses)
                         spans = spans_of(self.trained.target_tokenizer, hypotheses[0].tokens, best.text)

@@ -49,11 +49,13 @@ def translate(
     if sum((nbest > 0, alignments, as_json)) > 1:
         raise UsageError("--nbest, --alignments and --json are three forms of output: choose one.")
     lines = _read(files or [])
+    import torch
+
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
 
     translator = Translator.load(run, device=device, precision=precision)
-    config = SearchConfig(beam, length_penalty, batch_tokens)
+    config = SearchConfig(beam, length_penalty, batch_tokens, workers=torch.get_num_threads())
     write = _Output(out)
     number = 0
     # Someone typing waits for each answer; a file or a pipe is worth sorting.

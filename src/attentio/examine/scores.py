@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from attentio.data.heldout import HeldOut
 from attentio.data.prepare import PreparedData
 from attentio.data.script import base_language, guess_language
@@ -38,7 +40,8 @@ def score_run(
         raise no_gold("what the run held out has no known word links")
     results: dict[str, dict[str, Any]] = {}
     for name, held_out in sets.items():
-        found = translator.translate(held_out.sources, SearchConfig(beam, length_penalty))
+        config = SearchConfig(beam, length_penalty, workers=torch.get_num_threads())
+        found = translator.translate(held_out.sources, config)
         quality = evaluate(
             [translation.text for translation in found],
             held_out.references,

@@ -11,16 +11,24 @@ from attentio.model.seq2seq import Seq2Seq
 from attentio.search.beam import beam_search
 from attentio.search.greedy import EOS_ID, greedy_search
 from attentio.search.hypothesis import Hypothesis
+from attentio.search.workers import AVAILABLE, share_out
 
 PAD_ID = 0
+SENTENCES_A_WORKER = 16  # fewer are done before a process is ready
+BATCHES_A_WORKER = 4  # so that all are busy to the end
 
 
 class SearchConfig(NamedTuple):
-    """How to search: `beam_size` 1 is greedy; a batch holds at most `max_tokens` source positions times hypotheses."""
+    """How to search: `beam_size` 1 is greedy; a batch holds at most `max_tokens` source positions times hypotheses.
+
+    workers: processes with a core and a batch each, where the model is on the CPU (of a Linux) and there is enough to
+    do; 1 for none but this one, which is what a recorder of attention needs.
+    """
 
     beam_size: int = 1
     length_penalty: float = 1.0
     max_tokens: int = 4096
+    workers: int = 1
 
 
 def search(model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig) -> list[list[Hypothesis]]:
@@ -37,17 +45,25 @@ def search_batches(
 ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
     """As `search`, batch by batch: the indices of the sources in a batch and their hypotheses."""
     device = next(model.parameters()).device
-    for indices in batches_of([len(source) + 1 for source in sources], config.max_tokens // config.beam_size):
+
+    def answers(indices: list[int]) -> list[list[Hypothesis]]:
         source, lengths = padded([sources[i] for i in indices], device)
         limits = [max_target_length(len(sources[i])) for i in indices]
+        penalty = config.length_penalty
         if config.beam_size == 1:
-            best = greedy_search(model, source, lengths, limits, length_penalty=config.length_penalty)
-            found = [[hypothesis] for hypothesis in best]
-        else:
-            found = beam_search(
-                model, source, lengths, limits, beam_size=config.beam_size, length_penalty=config.length_penalty
-            )
-        yield indices, found
+            return [[best] for best in greedy_search(model, source, lengths, limits, length_penalty=penalty)]
+        return beam_search(model, source, lengths, limits, beam_size=config.beam_size, length_penalty=penalty)
+
+    sizes = [len(source) + 1 for source in sources]
+    workers = min(config.workers, len(sources) // SENTENCES_A_WORKER)
+    if workers < 2 or device.type != "cpu" or not AVAILABLE:
+        for indices in batches_of(sizes, config.max_tokens // config.beam_size):
+            yield indices, answers(indices)
+        return
+    share = -(-sum(sizes) // (workers * BATCHES_A_WORKER))
+    batches = list(batches_of(sizes, min(config.max_tokens // config.beam_size, share)))
+    for number, found in share_out(answers, batches, workers):
+        yield batches[number], found
 
 
 def max_target_length(source_length: int) -> int:
