@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.data.batch import Batch, BatchSampler, collate, sequential_batches
+from attentio.data.batch import Batch, BatchSampler, _cut, _sort_key, collate, sequential_batches
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.prepare import prepare
 from attentio.data.settings import DataConfig
@@ -175,3 +175,49 @@ def test_padding_on_the_seeds_file(shared_data: Path, tmp_path: Path) -> None:
     sampler = BatchSampler(data.train.source.lengths, data.train.target.lengths, max_tokens=4096)
     assert sampler.padding < 0.06
     assert BatchSampler(data.train.source.lengths, data.train.target.lengths, max_tokens=2048).padding < 0.035
+
+
+def cut_one_by_one(source, target, max_tokens, max_sentences, size_multiple):
+    """The definition: each batch takes one pair more as long as all of it, padded, is within both budgets."""
+    cuts = [0]
+    while (start := cuts[-1]) < len(source):
+        end = start + 1
+        while end < len(source) and (max_sentences is None or end - start < max_sentences):
+            size = end + 1 - start
+            if (
+                max_tokens is not None
+                and size * (max(source[start : end + 1]) + max(target[start : end + 1])) > max_tokens
+            ):
+                break
+            end += 1
+        if end < len(source) and end - start > size_multiple:
+            end -= (end - start) % size_multiple
+        cuts.append(end)
+    return cuts
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 40)), min_size=1, max_size=8),
+    max_tokens=st.none() | st.integers(1, 150),
+    max_sentences=st.none() | st.integers(1, 30),
+    multiple=st.integers(1, 9),
+)
+def test_runs_of_equal_lengths_are_cut_as_if_one_by_one(lengths, max_tokens, max_sentences, multiple) -> None:
+    source, target = (np.repeat([row[side] for row in lengths], [row[2] for row in lengths]) for side in (0, 1))
+    if max_tokens is None and max_sentences is None:
+        max_sentences = 7
+    found = _cut(source, target, max_tokens, max_sentences, multiple)
+    assert found.tolist() == cut_one_by_one(source, target, max_tokens, max_sentences, multiple)
+
+
+@pytest.mark.parametrize("longest", [50, 400])
+def test_pairs_are_sorted_alike_by_short_numbers_and_long(longest: int) -> None:
+    generator = np.random.default_rng(3)
+    source, target = generator.integers(1, longest, (2, 3000))
+    key = _sort_key(source, target, 3)
+    assert (key.dtype == np.uint16) == (longest == 50)
+    order = np.argsort(key, kind="stable")
+    assert all(np.diff(target[order] // 3) >= 0)
+    for band in range(longest // 3):
+        inside = source[order][target[order] // 3 == band]
+        assert all(np.diff(inside) >= 0) if band % 2 == 0 else all(np.diff(inside) <= 0)

@@ -96,7 +96,7 @@ class BatchSampler:
         source = _rounded(source_lengths, length_multiple)
         target = _rounded(target_lengths, length_multiple)
         real = int(source_lengths.sum()) + int(target_lengths.sum()) + 2 * len(source)
-        best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
+        best: tuple[float, npt.NDArray[np.integer[Any]], npt.NDArray[np.int64]] | None = None
         for band in _BANDS:
             key = _sort_key(source, target, band)
             order = np.argsort(key, kind="stable")
@@ -223,7 +223,9 @@ def _rounded(lengths: npt.NDArray[np.integer[Any]], multiple: int) -> npt.NDArra
     return -(-(lengths.astype(np.int64) + 1) // multiple) * multiple
 
 
-def _sort_key(source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], band: int = 1) -> npt.NDArray[np.int64]:
+def _sort_key(
+    source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], band: int = 1
+) -> npt.NDArray[np.integer[Any]]:
     """Orders pairs by bands of target length, in each by source length up and down by turns: neighbours are alike.
 
     Equal keys mean equal lengths on both sides.
@@ -231,7 +233,8 @@ def _sort_key(source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], band
     widest = int(source.max(initial=0)) + 1
     bands, rest = np.divmod(target, band)
     snake = np.where(bands % 2 == 0, source, widest - source)
-    return (bands * (widest + 1) + snake) * band + rest
+    key = (bands * (widest + 1) + snake) * band + rest
+    return key.astype(np.uint16) if key.max(initial=0) < 1 << 16 else key  # numbers of 16 bits are sorted by counting
 
 
 def _cut(
@@ -243,10 +246,19 @@ def _cut(
 ) -> npt.NDArray[np.int64]:
     """Where the sorted pairs are cut into batches: N_batches + 1 boundaries."""
     cuts = [0]
+    changes = np.flatnonzero((np.diff(source) != 0) | (np.diff(target) != 0)) + 1
     while (start := cuts[-1]) < len(source):
         size = min(max_sentences or len(source), len(source) - start)
         if max_tokens is not None:
             size = max(1, min(size, max_tokens // int(source[start] + target[start])))
+        # In a large corpus many pairs in a row have the same lengths: as many batches of the same size.
+        change = int(np.searchsorted(changes, start, side="right"))
+        alike = min(int(changes[change]) if change < len(changes) else len(source), len(source) - 1)
+        if start + size <= alike:
+            step = size - size % size_multiple if size > size_multiple else size
+            cuts.extend(range(start + step, alike - size + step + 1, step))
+            continue
+        if max_tokens is not None:
             widths = np.maximum.accumulate(source[start : start + size]) + np.maximum.accumulate(
                 target[start : start + size]
             )
