@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,3 +201,17 @@ def test_times(text: str, seconds: float) -> None:
 def test_no_times(text: str) -> None:
     with pytest.raises(UsageError):
         seconds_of(text)
+
+
+def test_training_starts_without_loading_torchs_compiler(pairs: Path, tmp_path: Path) -> None:
+    """It takes a second, and nothing is compiled."""
+    script = (
+        "import atexit, sys\n"
+        "from attentio.cli import main\n"
+        "atexit.register(lambda: print('torch._dynamo' in sys.modules))\n"
+        "main()\n"
+    )
+    words = ["train", str(pairs), "--out", str(tmp_path / "out"), "--quiet", "-o", "train.max_steps=2"]
+    words += ["-o", "data.dev=5", "-o", "data.test=5", "--preset", "tiny", "--device", "cpu"]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr

@@ -24,6 +24,19 @@ def test_parameters_are_those_of_the_model_and_nothing_random_is_drawn() -> None
     assert f"{parameters:,} parameters" in describe(CONFIG, 11, 13)
 
 
+@pytest.mark.parametrize("family", ["rnn", "cnn", "transformer"])
+def test_every_family_is_counted_right(family: str) -> None:
+    config = RunConfig.model_validate({"model": {"family": family, "hidden_size": 8}})
+    built = build_model(config.model, config.attention, 11, 13, self_attention=config.self_attention)
+    assert footprint(config, 11, 13)[0] == built.num_parameters()
+
+
+def test_a_model_that_no_memory_holds_is_refused() -> None:
+    wide = {"family": "transformer", "hidden_size": 8_000_000, "feed_forward_size": 8_000_000}
+    with pytest.raises(ResourceError, match="too little memory: the model alone"):
+        footprint(RunConfig.model_validate({"model": wide}), 11, 13)
+
+
 def test_too_little_memory_is_said_before_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     check_resources(CONFIG, 11, 13, tmp_path)
     monkeypatch.setattr(module, "available_memory", lambda: 1000)

@@ -1,5 +1,6 @@
 """The loop: stopping, resuming in one process, early stopping, batches that do not fit into memory."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,9 @@ from attentio.data.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.splits import MOST, PieceSplits
 from attentio.errors import ResourceError, UsageError
-from attentio.model.seq2seq import Seq2Seq
+from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train import loop
-from attentio.train.loop import Progress, resolve_device, train
+from attentio.train.loop import Progress, _optimizer, resolve_device, train
 from attentio.train.objective import Loss
 
 
@@ -276,3 +277,26 @@ def test_devices() -> None:
         resolve_device("tpu9")
     with pytest.raises(UsageError, match="this machine has no device 'cuda:99'"):
         resolve_device("cuda:99")
+
+
+def test_the_optimizer_is_torchs_own() -> None:
+    config = RunConfig.model_validate({"model": {"family": "rnn", "embedding_size": 5, "hidden_size": 6}})
+    model = build_model(config.model, config.attention, 11, 13)
+    other = copy.deepcopy(model)
+    ours = _optimizer(model, config.train)
+    groups = [{**group, "params": []} for group in ours.param_groups]
+    places = {id(parameter): number for number, parameter in enumerate(model.parameters())}
+    parameters = list(other.parameters())
+    for group, whose in zip(groups, ours.param_groups, strict=True):
+        group["params"] = [parameters[places[id(parameter)]] for parameter in whose["params"]]
+    plain = torch.optim.AdamW(groups)
+    for step in range(3):
+        for optimizer, parameters in ((ours, list(model.parameters())), (plain, list(other.parameters()))):
+            torch.manual_seed(step)
+            for parameter in parameters:
+                parameter.grad = torch.randn_like(parameter)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+    for one, two in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, two)
+        assert one.grad is None

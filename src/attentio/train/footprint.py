@@ -3,8 +3,11 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from attentio.config import RunConfig
 from attentio.errors import ResourceError
@@ -18,16 +21,44 @@ CHECKPOINTS_AT_ONCE = 3
 
 
 def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[int, int]:
-    """The number of parameters, and a rough estimate of the memory of training in bytes (within a factor of two)."""
-    with torch.device("meta"):  # shapes without numbers
-        parameters = build_model(
-            config.model, config.attention, source_vocab, target_vocab, self_attention=config.self_attention
-        ).num_parameters()
+    """The number of parameters, and a rough estimate of the memory of training in bytes (within a factor of two).
+
+    Raises UsageError for a model that cannot be, ResourceError for one that no memory could hold.
+    """
+    try:
+        with _Undrawn():
+            parameters = build_model(
+                config.model, config.attention, source_vocab, target_vocab, self_attention=config.self_attention
+            ).num_parameters()
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise ResourceError(
+            "too little memory: the model alone is larger than what is there.",
+            hint="Try smaller sizes, or --preset small or tiny.",
+            code="E_OUT_OF_MEMORY",
+        ) from None
     model = config.model
     layers = model.encoder_layers + model.decoder_layers
     # per token: about ten vectors kept by each recurrent layer, six elsewhere, two rows of logits for half the tokens
     per_token = (10 * layers + 6) * model.hidden_size + target_vocab
     return parameters, 4 * (COPIES * parameters + config.train.batch_tokens * per_token)
+
+
+class _Undrawn(TorchFunctionMode):
+    """First values are not drawn, so that memory is asked for and never used: shapes without numbers.
+
+    As on the device "meta", for which torch loads its compiler: that takes a second.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (nn.init.normal_, nn.init.uniform_, Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else (kwargs or {})["tensor"]
+        if func is torch.randn:
+            func = torch.empty
+        return func(*args, **(kwargs or {}))
 
 
 def describe(config: RunConfig, source_vocab: int, target_vocab: int) -> str:

@@ -5,6 +5,7 @@ data, the state of the random generator, and the planned number of steps. Killed
 ends with the same weights, bit for bit, as one that was left alone.
 """
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -262,6 +263,14 @@ def _set_random_state(states: Mapping[str, Tensor], device: torch.device) -> Non
         torch.cuda.set_rng_state(states["cuda"], device)
 
 
+class _AdamW(torch.optim.AdamW):
+    """Torch's own, without the wrappers that tell its compiler to keep out: they load that compiler, in a second."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+
+
 def _optimizer(model: Seq2Seq, settings: TrainConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019); matrices decay, biases and other vectors do not."""
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
@@ -270,7 +279,7 @@ def _optimizer(model: Seq2Seq, settings: TrainConfig) -> torch.optim.AdamW:
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
+    return _AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def _optimizer_tensors(optimizer: torch.optim.AdamW, model: Seq2Seq) -> dict[str, Tensor]:
