@@ -23,6 +23,7 @@ from peers import first_update
 from report import Table, add_options, publish
 from workload import FAMILIES, MODELS, Training, Workload, new_run, train
 
+from attentio.cli import keep_freed_memory
 from attentio.config import dump_config, effective_config
 from attentio.data.prepare import PreparedData
 from attentio.data.tokenizer import EOS_ID, SPECIAL_PIECES
@@ -132,6 +133,7 @@ def by_length(smallest: Grown, folder: Path, arguments: argparse.Namespace) -> T
     rows: list[tuple[str, ...]] = []
     samples: dict[str, Any] = {}
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as the command does
     for model in FAMILIES:
         train(smallest.workload, folder / model, MODELS[model], steps=10, threads=arguments.threads)
         for beam in (1, BEAM):

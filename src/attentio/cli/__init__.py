@@ -67,13 +67,13 @@ def main() -> None:
     # Torch leaves a million objects that live to the end. Walking over them to find garbage, while they are made and
     # once more at the end, is a fifth of a short command.
     gc.set_threshold(100_000, 50, 1_000)
-    _keep_freed_memory()
+    keep_freed_memory()
     status = _run()
     gc.freeze()
     sys.exit(status)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Asks glibc not to give freed memory back to the system: it is wanted again at once, and page by page."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

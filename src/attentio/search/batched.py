@@ -15,7 +15,7 @@ from attentio.search.workers import AVAILABLE, share_out
 
 PAD_ID = 0
 SENTENCES_A_WORKER = 16  # fewer are done before a process is ready
-BATCHES_A_WORKER = 4  # so that all are busy to the end
+BATCHES_A_WORKER = 3  # more: all are busy to the end; fewer: less work for each sentence
 
 
 class SearchConfig(NamedTuple):
