@@ -96,13 +96,17 @@ def test_workers_do_not_outlive_a_killed_parent():
         "for _, child in share_out(lambda item: (time.sleep(0.2), os.getpid())[1], range(1000), 2):\n"
         "    print(child, flush=True)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=pipe, stderr=pipe, text=True)
     assert parent.stdout is not None
+    assert parent.stderr is not None
     workers = {int(parent.stdout.readline()) for _ in range(6)}
-    assert workers
+    assert len(workers) == 2
     parent.kill()
     parent.wait()
     parent.stdout.close()
+    assert parent.stderr.read() == ""  # to its end: when the last worker is gone
+    parent.stderr.close()
     deadline = time.monotonic() + 20
     while any(_alive(worker) for worker in workers):
         assert time.monotonic() < deadline, "a worker goes on without its parent"

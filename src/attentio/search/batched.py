@@ -14,7 +14,7 @@ from attentio.search.hypothesis import Hypothesis
 from attentio.search.workers import AVAILABLE, share_out
 
 PAD_ID = 0
-SENTENCES_A_WORKER = 16  # fewer are done before a process is ready
+SENTENCES_A_WORKER = 64  # fewer are done before a process is ready
 BATCHES_A_WORKER = 3  # more: all are busy to the end; fewer: less work for each sentence
 
 

@@ -102,7 +102,7 @@ def _work(
     while True:
         try:
             index = parent.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return
         try:
             answer = index, function(items[index]), None
@@ -111,4 +111,7 @@ def _work(
         except Exception as error:  # whose traceback would be lost on the way
             error.add_note("".join(traceback.format_exception(error)))
             answer = index, None, error
-        parent.send(answer)
+        try:
+            parent.send(answer)
+        except BrokenPipeError:
+            return
