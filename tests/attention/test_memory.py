@@ -1,5 +1,6 @@
 """Memory: lengths, rows by index, and growing, with and without masks."""
 
+import pytest
 import torch
 
 from attentio.attention import Attention, GrowingMemory, Memory
@@ -85,6 +86,14 @@ def real(grown):
     return grown.memory.keys[:, :, : grown.length], grown.memory.values[:, :, : grown.length]
 
 
+@pytest.fixture
+def _what_is_not_set_is_nan():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("_what_is_not_set_is_nan")
 @torch.no_grad()
 def test_a_growing_memory_holds_what_it_was_given():
     parts = [memory(), memory(num_keys=1), memory(num_keys=2), memory(num_keys=9)]
@@ -127,12 +136,17 @@ def test_rows_of_a_growing_memory_grow_by_themselves():
     assert real(picked)[0].equal(real(here)[0][[1, 1, 0]])
     assert real(grown)[0].equal(torch.cat([real(here)[0][[1, 1, 0]], more.keys], 2))
     assert not here.memory.keys[:, :, here.length :].any()
+    for one, longer in ((picked, grown), (here, here.extend(memory(num_keys=1)))):  # each in its own room
+        assert longer.memory.keys.data_ptr() == one.memory.keys.data_ptr()
 
 
 def test_where_a_gradient_is_wanted_nothing_is_written_to():
     first, later = memory(), memory(num_keys=1)
     keys = first.keys.requires_grad_()
-    grown = grown_from(first, later, memory(num_keys=2))
+    grown, total = GrowingMemory.of(first), 0.0
+    for part in (later, memory(num_keys=2)):
+        grown = grown.extend(part)
+        total += grown.memory.keys.square().sum()
     assert grown.memory.num_keys == 8
-    grown.memory.keys.sum().backward()
-    assert keys.grad.equal(torch.ones_like(keys))
+    total.backward()
+    assert keys.grad.equal(4 * keys)
