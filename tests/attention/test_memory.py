@@ -140,6 +140,15 @@ def test_rows_of_a_growing_memory_grow_by_themselves():
         assert longer.memory.keys.data_ptr() == one.memory.keys.data_ptr()
 
 
+def test_room_is_left_behind_where_a_gradient_is_wanted():
+    with torch.no_grad():
+        here = grown_from(memory(), memory(num_keys=1))
+    grown = here.extend(memory(num_keys=2))
+    assert grown.length == grown.memory.num_keys == 8
+    assert grown.memory.keys.equal(torch.cat([real(here)[0], memory(num_keys=2).keys], 2))
+    assert grown.memory.values.equal(torch.cat([real(here)[1], memory(num_keys=2).values], 2))
+
+
 def test_where_a_gradient_is_wanted_nothing_is_written_to():
     first, later = memory(), memory(num_keys=1)
     keys = first.keys.requires_grad_()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ROOM = 8
+ROOM = 8  # a growing memory has place for a multiple of so many positions: few sizes, and seldom a larger one
 
 
 class Memory(NamedTuple):
@@ -89,8 +89,11 @@ class GrowingMemory(NamedTuple):
 
     def extend(self, later: Memory) -> "GrowingMemory":
         """All of `later` after what is here. What is here stays as it is, and may be extended in another way."""
-        if self.length == 0 or torch.is_grad_enabled():  # what a gradient needs must not be written to
-            return self.of(later if self.length == 0 else self.memory.extend(later))
+        if self.length == 0:
+            return self.of(later)
+        if torch.is_grad_enabled():  # what a gradient needs must not be written to
+            keys, values = (part[:, :, : self.length] for part in self.memory[:2])
+            return self.of(Memory(keys, values, None).extend(later))
         end = self.length + later.num_keys
         free = end <= self.memory.num_keys and self.written[0] == self.length
         keys, values, written = (*self.memory[:2], self.written) if free else self._roomier(end)

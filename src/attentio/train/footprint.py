@@ -13,7 +13,7 @@ from attentio.config import RunConfig
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import build_model
 from attentio.model.settings import RNNConfig
-from attentio.train.loop import resolve_device
+from attentio.train.loop import is_out_of_memory, resolve_device
 from attentio.train.precision import resolve_precision
 
 COPIES = 5  # of every parameter: itself, its gradient, two moments, its running average
@@ -31,7 +31,7 @@ def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[
                 config.model, config.attention, source_vocab, target_vocab, self_attention=config.self_attention
             ).num_parameters()
     except RuntimeError as error:
-        if "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise ResourceError(
             "too little memory: the model alone is larger than what is there.",

@@ -173,7 +173,7 @@ def train(
         try:
             loss = backward(model, batch, parts)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             optimizer.zero_grad(set_to_none=True)
             parts *= 2
@@ -183,7 +183,7 @@ def train(
             try:
                 loss = backward(model, batch, parts)
             except (RuntimeError, MemoryError) as again:
-                raise (_out_of_memory(batch, device) if _is_out_of_memory(again) else again) from None
+                raise (_out_of_memory(batch, device) if is_out_of_memory(again) else again) from None
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -298,7 +298,7 @@ def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mappi
         optimizer.state[parameter][key] = tensor if key == "step" else tensor.to(parameter.device)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """On a GPU torch has a class for it; on a CPU only words."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
