@@ -23,18 +23,18 @@ from peers import first_update
 from report import Table, add_options, publish
 from workload import FAMILIES, MODELS, Training, Workload, new_run, train
 
+from attentio.bundle import open_model
 from attentio.cli import keep_freed_memory
-from attentio.config import dump_config, effective_config
 from attentio.data.prepare import PreparedData
-from attentio.data.tokenizer import EOS_ID, SPECIAL_PIECES
-from attentio.run.model import open_model
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
+from attentio.text.tokenizer import EOS_ID, SPECIAL_PIECES
+from attentio.train.settings import dump_config, effective_config
 
 PREPARE = """\
 import sys
 from pathlib import Path
-from attentio.config import load_config
+from attentio.train.settings import load_config
 from attentio.data.prepare import prepare
 prepare(load_config(Path(sys.argv[1])).data, Path(sys.argv[2]), seed=1)
 """

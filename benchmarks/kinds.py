@@ -27,15 +27,15 @@ from torch import Tensor
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
 from attentio.attention.normalize import RowNormalizer
-from attentio.config import RunConfig, effective_config
 from attentio.data.batch import collate, sequential_batches
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.prepare import PreparedData, prepare
 from attentio.errors import AttentioError
-from attentio.evaluate.quality import evaluate
+from attentio.metrics.quality import evaluate
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
 from attentio.train.loop import Progress, train
+from attentio.train.settings import RunConfig, effective_config
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DEFAULT = {"score": "bilinear", "normalize": "softmax", "window": "full"}

@@ -16,16 +16,16 @@ from typing import NamedTuple, Self
 import torch
 from measure import ATTENTIO, Finished, run
 
-from attentio.config import dump_config, effective_config
+from attentio.bundle import open_model
 from attentio.data.batch import BatchSampler, collate, sequential_batches
 from attentio.data.heldout import read_tsv
 from attentio.data.prepare import PreparedData, prepare
-from attentio.data.tokenizer import EOS_ID, Tokenizer
-from attentio.evaluate.quality import evaluate
-from attentio.run.folder import Run
-from attentio.run.model import open_model
+from attentio.metrics.quality import evaluate
+from attentio.text.tokenizer import EOS_ID, Tokenizer
+from attentio.train.folder import Run
 from attentio.train.loop import LENGTH_MULTIPLE
 from attentio.train.objective import cross_entropy
+from attentio.train.settings import dump_config, effective_config
 
 BATCH_SENTENCES = 64
 LEARNING_RATE = 3e-4

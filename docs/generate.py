@@ -15,7 +15,7 @@ import typer
 
 from attentio import errors
 from attentio.cli import app
-from attentio.config import PRESETS, sections
+from attentio.train.settings import PRESETS, sections
 
 DOCS = Path(__file__).resolve().parent
 _PART = re.compile(

@@ -6,7 +6,7 @@ python examples/look.py RUN "The book that she is reading is very interesting."
 import sys
 
 from attentio import Translator
-from attentio.evaluate.focus import coverage, entropy, monotonicity
+from attentio.metrics.focus import coverage, entropy, monotonicity
 from attentio.trace import AttentionTrace
 
 

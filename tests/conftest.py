@@ -1,10 +1,14 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
+
+from attentio.trace import AttentionTrace, word_spans
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, and for every process that a test starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,8 +30,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder after a few updates on 300 pairs of the small world: it translates, badly. Not to be changed."""
-    from attentio.config import effective_config
-    from attentio.run.training import run_training
+    from attentio.train.run import run_training
+    from attentio.train.settings import effective_config
 
     settings = {
         "data": {"train": ["small-world"], "small_world_pairs": 300},
@@ -36,3 +40,32 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("tiny") / "run"
     run_training(effective_config(preset="tiny", settings=settings), run)
     return run
+
+
+@pytest.fixture
+def make_trace() -> Callable[..., AttentionTrace]:
+    """A trace between the words of two texts and end-of-sentence, with random or given weights."""
+
+    def make(source: str, target: str, *, layers: int = 1, heads: int = 1, weights: object = None) -> AttentionTrace:
+        sides = []
+        for text in (source, target):
+            spans = [*word_spans(text), (len(text), len(text))]
+            sides.append(((*(text[start:end] for start, end in spans[:-1]), "</s>"), spans))
+        (source_tokens, source_spans), (target_tokens, target_spans) = sides
+        random = np.random.default_rng(7)
+        drawn = {
+            f"layer{number}": random.dirichlet(np.ones(len(source_tokens)), size=(heads, len(target_tokens)))
+            for number in range(layers)
+        }
+        return AttentionTrace(
+            source,
+            target,
+            source_tokens,
+            target_tokens,
+            source_spans,
+            target_spans,
+            drawn if weights is None else {"layer0": np.asarray([weights])},
+            np.zeros(len(target_tokens)),
+        )
+
+    return make

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from attentio.config import effective_config
-from attentio.data.grammar import sample
-from attentio.data.tokenizer import UNK_ID
+from attentio.corpora.small_world.grammar import sample
+from attentio.text.tokenizer import UNK_ID
 from attentio.train.footprint import footprint
+from attentio.train.settings import effective_config
 
 Load: TypeAlias = Callable[[str], Any]
 

@@ -140,7 +140,7 @@ def test_generated_tables_are_current(page: Path) -> None:
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_marked_blocks_run(page: Path, tiny_run: Path, tmp_path: Path) -> None:
-    from attentio.data.grammar import sample
+    from attentio.corpora.small_world.grammar import sample
 
     pairs = [f"{pair.source}\t{pair.target}\n" for pair in sample(220, seed=5)]
     (tmp_path / "cmn.txt").write_text("".join(pairs[:200]), encoding="utf-8")

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention import Attended
-from attentio.config import RunConfig, effective_config
+from attentio.corpora.small_world.grammar import sample
 from attentio.data.batch import Batch, BatchSampler, collate
-from attentio.data.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.search.batched import SearchConfig, padded, search
 from attentio.train.loop import LENGTH_MULTIPLE
 from attentio.train.objective import cross_entropy
+from attentio.train.settings import RunConfig, effective_config
 
 WIDTH = 64  # to which the notebook pads every sentence
 SOURCE_VOCAB, TARGET_VOCAB = 11, 13

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from attentio.config import effective_config
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.recorder import AttentionRecorder
-from attentio.run.training import run_training
 from attentio.search.batched import padded
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
+from attentio.train.run import run_training
+from attentio.train.settings import effective_config
 from attentio.translator import Translator
 
 SOURCES = [[4, 7, 3], [8], [5, 5, 6, 3, 4]]

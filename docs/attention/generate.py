@@ -58,7 +58,7 @@ import torch
 from torch import nn
 
 from attentio.attention import Attention, RowNormalizer, Score
-from attentio.attention.conformance import conform
+from attentio.testing.conformance import conform
 
 
 class Manhattan(Score):  # how near query and key are: minus their L1 distance, scaled per head

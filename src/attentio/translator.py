@@ -13,12 +13,12 @@ from typing import Self
 
 import numpy as np
 
-from attentio.data.tokenizer import Tokenizer
+from attentio.bundle import TrainedModel, open_model
 from attentio.recorder import AttentionRecorder
-from attentio.run.model import TrainedModel, open_model
 from attentio.search.batched import SearchConfig, search_batches
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
+from attentio.text.tokenizer import Tokenizer
 from attentio.trace import AttentionTrace
 from attentio.train.loop import resolve_device
 

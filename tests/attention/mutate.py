@@ -36,22 +36,22 @@ OWN_TESTS = {
     "heads.py": ["test_score.py", "test_attention.py"],
     "memory.py": ["test_memory.py"],
     "precision.py": ["test_attention.py", "test_score.py"],
-    "score.py": ["test_score.py", "test_past.py"],
-    "past.py": ["test_past.py"],
+    "score.py": ["test_score.py", "test_history.py"],
+    "history.py": ["test_history.py"],
     "normalize.py": ["test_sparse.py", "test_attention.py"],
     "sparse.py": ["test_sparse.py"],
     "hard.py": ["test_hard.py"],
-    "objective.py": ["test_hard.py", "test_past.py"],
+    "objective.py": ["test_hard.py", "test_history.py"],
     "monotonic.py": ["test_monotonic.py"],
     "window.py": ["test_window.py"],
-    "attention.py": ["test_attention.py", "test_backend.py"],
-    "backend.py": ["test_backend.py"],
-    "chunked.py": ["test_backend.py"],
+    "attention.py": ["test_attention.py", "kernels/test_backend.py"],
+    "kernels/backend.py": ["kernels/test_backend.py"],
+    "kernels/chunked.py": ["kernels/test_backend.py"],
     "combination.py": ["test_package.py"],
     "multihead.py": ["test_multihead.py"],
 }
 ALL_TESTS = sorted({name for names in OWN_TESTS.values() for name in names} | {"test_package.py"})
-LAWS = ["test_conformance.py", "-k", "(additive or location_aware) and (softmax or mocha or hard_reinforce)"]
+LAWS = ["../testing/test_conformance.py", "-k", "(additive or location_aware) and (softmax or mocha or hard_reinforce)"]
 
 # (file, statement as unparsed, mutation) -> why no test can tell.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
@@ -304,7 +304,8 @@ class _Finder(MetaPathFinder):
         self.mutant = mutant
 
     def find_spec(self, name, path, target=None):
-        if name != f"attentio.attention.{Path(self.mutant.file).stem}":
+        module = self.mutant.file.removesuffix(".py").replace("/", ".")
+        if name != f"attentio.attention.{module}":
             return None
         file = str(SOURCE / self.mutant.file)
         return spec_from_file_location(name, file, loader=_Loader(name, file, self.mutant.source()))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from attentio.data.grammar import sample
+from attentio.corpora.small_world.grammar import sample
 
 
 class Outcome(NamedTuple):

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from attentio.cli.compare import budget_settings
-from attentio.compare.folder import write_json
-from attentio.compare.jobs import done
-from attentio.compare.workers import Stopped, Workers, answer_of
-from attentio.config import load_config
 from attentio.data.heldout import HeldOut
 from attentio.errors import ResourceError, UsageError
-from attentio.run import training
-from attentio.train.stop import StopRequest
+from attentio.experiment.folder import write_json
+from attentio.experiment.jobs import done
+from attentio.experiment.workers import Stopped, Workers, answer_of
+from attentio.runtime.stop import StopRequest
+from attentio.train import run as training
+from attentio.train.settings import load_config
 
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
@@ -242,7 +242,7 @@ def test_no_sentence_of_the_corpus_is_in_what_is_shown(attentio: Command, copy: 
 
 def test_no_sentences_of_ours_in_that_language(attentio: Command, tmp_path: Path) -> None:
     """Nothing is shown rather than something of the user's."""
-    from attentio.data.grammar import sample
+    from attentio.corpora.small_world.grammar import sample
 
     file = tmp_path / "pairs.tsv"
     file.write_text("".join(f"{pair.target}\t{pair.source}\n" for pair in sample(80, 5)), encoding="utf-8")
@@ -418,7 +418,7 @@ def test_two_trainings_at_once(
     """The same figures as one after the other, the right ones beside each name, and a failure is still one's own."""
     workers = AtOnce(monkeypatch)
     monkeypatch.setattr(Workers, "do", staticmethod(workers.do))
-    monkeypatch.setattr("attentio.compare.measure.num_processors", lambda: 6)
+    monkeypatch.setattr("attentio.experiment.measure.num_processors", lambda: 6)
     arguments = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--at-once", 2]
     outcome = attentio(*arguments, "--out", tmp_path / "b")
     assert outcome.status == 0, outcome.err

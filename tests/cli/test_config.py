@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attentio.config import PRESETS, effective_config, parse_config, sections
 from attentio.model.seq2seq import build_model
+from attentio.train.settings import PRESETS, effective_config, parse_config, sections
 
 Command = Callable[..., Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attentio.data.grammar import sample
-from attentio.data.pharaoh import format_links
+from attentio.corpora.small_world.grammar import sample
+from attentio.data.alignments import format_links
 from attentio.translator import Translator
 
 Command = Callable[..., Any]
@@ -39,8 +39,8 @@ def gold(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def back_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run like `tiny_run` in the other direction."""
-    from attentio.config import effective_config
-    from attentio.run.training import run_training
+    from attentio.train.run import run_training
+    from attentio.train.settings import effective_config
 
     settings = {
         "data": {"train": ["small-world"], "small_world_pairs": 300, "swap": True},

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from attentio.cli import app
-from attentio.config import DEFAULT_PRESET
+from attentio.train.settings import DEFAULT_PRESET
 
 SURFACE = {
     "align": ["<gold>", "<links>", "--gold-index", "--index", "--json", "--sentences"],
@@ -138,7 +138,7 @@ def test_a_bug_is_one_line_and_a_file_to_report(
     attentio: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("attentio.config.effective_config", lambda **_: 1 / 0)
+    monkeypatch.setattr("attentio.train.settings.effective_config", lambda **_: 1 / 0)
     outcome = attentio("config", "show")
     assert outcome.status == 1
     (log,) = tmp_path.iterdir()

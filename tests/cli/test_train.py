@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from attentio.cli.train import seconds_of
-from attentio.config import load_config
 from attentio.errors import UsageError
+from attentio.train.settings import load_config
 
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]

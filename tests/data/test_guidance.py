@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attentio.data.alignments import format_links
 from attentio.data.guidance import link_files
 from attentio.data.heldout import LinkedPair
-from attentio.data.pharaoh import format_links
 from attentio.data.prepare import PreparedData, prepare
+from attentio.data.readers.source import origins
 from attentio.data.settings import DataConfig
-from attentio.data.source import origins
 from attentio.errors import DataError, UsageError
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attentio.corpora.small_world.sampling import linked_pairs, sampled
 from attentio.data.batch import collate
-from attentio.data.clean import Cleaner
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import LinkStore, TokenLinks, place_words, span_links, token_links
-from attentio.data.small_world import linked_pairs, sampled
-from attentio.data.tokenizer import Tokenizer, train_tokenizer
 from attentio.errors import ResourceError
+from attentio.text.clean import Cleaner
+from attentio.text.tokenizer import Tokenizer, train_tokenizer
 
 
 def test_words_become_all_their_pieces() -> None:

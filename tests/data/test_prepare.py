@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from attentio.data import passes, small_world, source
-from attentio.data.clean import split_keys
+from attentio.corpora.small_world import sampling
+from attentio.data import pipeline
 from attentio.data.heldout import HeldOut, LinkedPair, read_links, read_tsv, write_links
 from attentio.data.prepare import PreparedData, is_prepared, prepare
+from attentio.data.readers import source
 from attentio.data.report import DataReport
 from attentio.data.settings import DataConfig
 from attentio.errors import DataError, ResourceError
+from attentio.text.clean import split_keys
 
 NOUNS = (
     *("cat", "dog", "bird", "fish", "horse", "cow", "sheep", "pig", "duck", "goose"),
@@ -280,7 +282,7 @@ def world(count: int) -> tuple[WorldPair, ...]:
 def test_word_links_of_the_small_world_are_kept(
     make: Callable[..., PreparedData], monkeypatch: pytest.MonkeyPatch, direction: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(small_world, "sampled", world)
+    monkeypatch.setattr(sampling, "sampled", world)
     data = make(
         train=["small-world"],
         small_world_pairs=300,
@@ -322,7 +324,7 @@ def test_the_same_preparation_is_not_done_twice(
     def never(*_: object) -> None:
         raise AssertionError("prepared again")
 
-    monkeypatch.setattr(passes, "train_tokenizer", never)
+    monkeypatch.setattr(pipeline, "train_tokenizer", never)
     again = make()
     assert again.report == first.report
     assert np.array_equal(again.train.source.tokens, first.train.source.tokens)

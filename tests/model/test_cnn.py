@@ -16,8 +16,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrize import ParametrizationList
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attended
-from attentio.config import RunConfig
-from attentio.data.grammar import sample
+from attentio.corpora.small_world.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
 from attentio.errors import UsageError
 from attentio.model.cnn import GatedConvolution
@@ -25,11 +24,12 @@ from attentio.model.decoder import Encoded
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.model.settings import AttentionConfig, CNNConfig
 from attentio.recorder import AttentionRecorder
+from attentio.runtime.precision import arithmetic
 from attentio.search.batched import padded
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
 from attentio.train.loop import Progress, train
-from attentio.train.precision import arithmetic
+from attentio.train.settings import RunConfig
 
 SOURCE_VOCAB, TARGET_VOCAB = 11, 13
 HALF = math.sqrt(0.5)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from attentio.config import RunConfig
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import build_model
 from attentio.train import footprint as module
 from attentio.train.footprint import available_memory, check_resources, describe, footprint
+from attentio.train.settings import RunConfig
 
 CONFIG = RunConfig.model_validate({"model": {"embedding_size": 5, "hidden_size": 6}, "train": {"device": "cpu"}})
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from attentio.config import RunConfig
 from attentio.data.batch import Batch
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.recorder import AttentionRecorder
 from attentio.train.objective import cross_entropy, training_loss
+from attentio.train.settings import RunConfig
 
 SOURCE, LENGTHS = torch.tensor([[5, 7, 9, 2], [6, 2, 0, 0]]), torch.tensor([4, 2])
 LINKS = torch.tensor([[0, 0, 1], [0, 0, 2], [1, 1, 0]])  # row, target, source

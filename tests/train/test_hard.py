@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention import hard
-from attentio.config import RunConfig
 from attentio.data.batch import Batch
 from attentio.data.prepare import PreparedData, prepare
 from attentio.errors import UsageError
@@ -20,6 +19,7 @@ from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train import objective
 from attentio.train.loop import Progress, train
 from attentio.train.objective import cross_entropy, training_loss
+from attentio.train.settings import RunConfig
 
 SOURCE_VOCAB, TARGET_VOCAB = 7, 5
 RNN: dict[str, Any] = {"family": "rnn", "embedding_size": 3, "hidden_size": 4, "dropout": 0.0}

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from attentio.config import RunConfig
-from attentio.data.grammar import sample
+from attentio.corpora.small_world.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
-from attentio.data.splits import MOST, PieceSplits
+from attentio.data.subword_regularization import MOST, PieceSplits
 from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train import loop
 from attentio.train.loop import Progress, _optimizer, resolve_device, train
 from attentio.train.objective import Loss
+from attentio.train.settings import RunConfig
 
 
 @dataclass

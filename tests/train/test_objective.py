@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from attentio.config import RunConfig
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train import objective
 from attentio.train.objective import cross_entropy, training_loss
+from attentio.train.settings import RunConfig
 
 B, S, T, V = 11, 5, 19, 13  # B * T is more than is handled at once
 

@@ -1,7 +1,7 @@
 """How many updates a run makes, by hand."""
 
-from attentio.config import TrainConfig
 from attentio.train.plan import SAFETY, StepPlan
+from attentio.train.settings import TrainConfig
 
 
 def test_epochs_and_steps_whichever_is_less() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from attentio.data.grammar import sample
+from attentio.corpora.small_world.grammar import sample
 
 # Dropout, a running average, evaluations, epochs, saving nearly all the time: whatever could get out of step.
 SETTINGS = {

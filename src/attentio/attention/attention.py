@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention.backend import (
+from attentio.attention.combination import require_sense
+from attentio.attention.heads import split_heads
+from attentio.attention.kernels.backend import (
     Choice,
     attend_without_weights,
     choose,
@@ -23,8 +25,6 @@ from attentio.attention.backend import (
     require_backend,
     traits_of,
 )
-from attentio.attention.combination import require_sense
-from attentio.attention.heads import split_heads
 from attentio.attention.mask import combine
 from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalizer

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention.heads import HeadLinear
-from attentio.attention.past import ConvolvedPast, CoveragePast, FertilityPast, Past
+from attentio.attention.history import ConvolvedPast, CoveragePast, FertilityPast, Past
 from attentio.attention.precision import at_least_float32
 
 

@@ -19,8 +19,8 @@ def align(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score word links: alignment error rate, precision and recall, in percent."""
-    from attentio.data.pharaoh import check_line_counts, read_gold, read_lengths, read_links
-    from attentio.evaluate.alignment import alignment_error_rate
+    from attentio.data.alignments import check_line_counts, read_gold, read_lengths, read_links
+    from attentio.metrics.alignment import alignment_error_rate
 
     lengths = read_lengths(sentences) if sentences is not None else None
     wanted = read_gold(gold, index=gold_index, lengths=lengths)

@@ -15,9 +15,9 @@ from attentio.cli.train import corpus_settings, given, seconds_of
 from attentio.errors import UsageError
 
 if TYPE_CHECKING:
-    from attentio.compare.grid import GridCell
-    from attentio.compare.outcome import Outcome
-    from attentio.config import RunConfig
+    from attentio.experiment.grid import GridCell
+    from attentio.experiment.outcome import Outcome
+    from attentio.train.settings import RunConfig
 
 DEFAULT_SEEDS = 3
 _STEPS = re.compile(r"(\d+)\s*(?:steps?|updates?)")
@@ -92,8 +92,8 @@ def compare(
 
     Ctrl-C at any time; the same command again goes on where it stopped.
     """
-    from attentio.compare.measure import ReportOptions, compare_grid, compare_runs
-    from attentio.compare.workers import Stopped
+    from attentio.experiment.measure import ReportOptions, compare_grid, compare_runs
+    from attentio.experiment.workers import Stopped
 
     report = ReportOptions(baseline, beam, length_penalty, resamples, sentence, test_sentences, device or "auto")
     corpus: dict[str, Any] = {
@@ -153,8 +153,8 @@ def _cells(
     budget: str | None,
 ) -> "list[GridCell]":
     """The grid that the command line asks for. Raises UsageError for what cannot be, before anything is done."""
-    from attentio.compare.grid import cells_of, check_axes, read_axes
-    from attentio.config import DEFAULT_PRESET, effective_config
+    from attentio.experiment.grid import cells_of, check_axes, read_axes
+    from attentio.train.settings import DEFAULT_PRESET, effective_config
 
     if not vary:
         hint = "Say what to vary, as in --vary attention.score=additive,dot,bilinear."
@@ -213,7 +213,7 @@ def _print(outcome: "Outcome", out: Path, *, wide: bool, quiet: bool, as_json: b
     if as_json:
         typer.echo(json.dumps(outcome.as_dict(), ensure_ascii=False))
     else:
-        from attentio.view.comparison import print_comparison
+        from attentio.experiment.table import print_comparison
 
         print_comparison(outcome.comparison, wide=wide)
     for note in outcome.notes:

@@ -17,7 +17,7 @@ def show(
     ] = None,
 ) -> None:
     """Print the effective configuration as TOML."""
-    from attentio.config import dump_config, effective_config
+    from attentio.train.settings import dump_config, effective_config
 
     typer.echo(dump_config(effective_config(preset=preset, file=config_file, overrides=override or ())), nl=False)
 
@@ -25,7 +25,7 @@ def show(
 @app.command("list")
 def list_settings() -> None:
     """List every setting with its default and its meaning; those of models for each family."""
-    from attentio.config import sections
+    from attentio.train.settings import sections
 
     for section, family, settings in sections():
         typer.echo(f"[{section}]" if family is None else f"[{section}] family = {family!r}")
@@ -39,8 +39,8 @@ def list_presets(
     vocab: Annotated[int, typer.Option(min=5, help="Pieces on each side, for the number of parameters.")] = 8000,
 ) -> None:
     """List the presets: model, attention, and how many parameters they have."""
-    from attentio.config import PRESETS, effective_config
     from attentio.train.footprint import describe_model, footprint
+    from attentio.train.settings import PRESETS, effective_config
 
     width = max(map(len, PRESETS))
     for preset in PRESETS:

@@ -22,7 +22,7 @@ def download(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Fetch a published corpus: resumed where it broke off, checked, unpacked."""
-    from attentio.data.download import TATOEBA_URL, fetch_tatoeba
+    from attentio.corpora.tatoeba import TATOEBA_URL, fetch_tatoeba
     from attentio.errors import UsageError
 
     if source != "tatoeba":
@@ -56,8 +56,8 @@ def report(
     from dataclasses import asdict
     from tempfile import TemporaryDirectory
 
-    from attentio.config import effective_config
     from attentio.data.prepare import prepare
+    from attentio.train.settings import effective_config
 
     settings: dict[str, object] = {
         "train": files,
@@ -95,7 +95,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="seed of the sample")] = 0,
 ) -> None:
     """Print sentence pairs of the small world: English TAB Chinese."""
-    from attentio.data.grammar import sample as grammar_sample
+    from attentio.corpora.small_world.grammar import sample as grammar_sample
     from attentio.errors import UsageError
 
     if corpus != "small-world":

@@ -33,13 +33,13 @@ def demo(
     max_time: Annotated[str, typer.Option(help="Longest training: 90s, 4m.")] = "4m",
 ) -> None:
     """Train on the built-in English-Chinese corpora, evaluate on held-out pairs, translate, draw attention."""
-    from attentio.config import effective_config
+    from attentio.train.settings import effective_config
 
     settings: dict[str, Any] = {"data": {"train": ["demo"]}, "train": {"max_seconds": seconds_of(max_time)}}
     config = effective_config(preset="demo", settings=settings)
 
-    from attentio.examine.scores import score_run
-    from attentio.run.training import run_training
+    from attentio.evaluation.scores import score_run
+    from attentio.train.run import run_training
     from attentio.translator import Translator
 
     run_training(config, out, say=speaker(quiet=False), display=partial(display, quiet=False))

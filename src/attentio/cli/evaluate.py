@@ -61,13 +61,13 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a run with BLEU, chrF and TER, each with interval and signature; or its attention against gold links."""
-    from attentio.evaluate.alignment import LinkRule
+    from attentio.metrics.alignment import LinkRule
 
     rule = LinkRule(link_rule, threshold, layer, head)
     _check_options(test, alignments, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
 
-    from attentio.examine.links import LinkScorer
-    from attentio.examine.scores import score_attention, score_run
+    from attentio.evaluation.links import LinkScorer
+    from attentio.evaluation.scores import score_attention, score_run
     from attentio.translator import Translator
 
     translator = Translator.load(run, device=device, precision=precision)
@@ -112,7 +112,7 @@ def _check_options(
         if gold_index is not None:
             raise UsageError("--gold-index belongs to --alignments.", hint="Give both.")
         if test is not None and needs_gold:
-            from attentio.examine.scores import no_gold
+            from attentio.evaluation.scores import no_gold
 
             raise no_gold(f"{test} has no known word links")
         return
@@ -128,7 +128,7 @@ def _check_options(
 
 def _other_direction(run: Path, translator: "Translator", device: str, precision: str) -> "Translator":
     """The model that `--reverse` names; refused where it is known to translate the same way."""
-    from attentio.data.script import base_language
+    from attentio.text.script import base_language
     from attentio.translator import Translator
 
     other = Translator.load(run, device=device, precision=precision)

@@ -55,7 +55,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
     """Train a translator. Ctrl-C at any time; the same command again resumes exactly where it stopped."""
-    from attentio.config import effective_config
+    from attentio.train.settings import effective_config
 
     settings = {
         "data": corpus_settings(
@@ -80,7 +80,7 @@ def train(
         raise UsageError(
             "no data to train on.", hint="Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
         )
-    from attentio.run import training
+    from attentio.train import run as training
 
     say = speaker(quiet=quiet)
     if dry_run:

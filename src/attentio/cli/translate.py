@@ -96,8 +96,8 @@ def _render(
 
 def _links(translation: "Translation") -> str:
     """Each target word linked to the source word it attended to most; words as `AttentionTrace.words` finds them."""
-    from attentio.data.pharaoh import format_links
-    from attentio.evaluate.alignment import argmax_links
+    from attentio.data.alignments import format_links
+    from attentio.metrics.alignment import argmax_links
 
     if translation.trace is None:
         return ""
@@ -120,7 +120,7 @@ def _warn(translator: "Translator", translation: "Translation", number: int) -> 
 
 def _read(files: list[Path]) -> Iterator[str]:
     """Lines of the files, or of standard input; only a line feed ends a line."""
-    from attentio.data.source import existing, read_lines
+    from attentio.data.readers.source import existing, read_lines
 
     if not files:
         return _from_stdin()

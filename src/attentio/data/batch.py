@@ -14,8 +14,8 @@ import torch
 
 from attentio.data.corpus import EncodedCorpus, Side
 from attentio.data.links import TokenLinks
-from attentio.data.splits import PieceSplits, Rows, moved
-from attentio.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from attentio.data.subword_regularization import PieceSplits, Rows, moved
+from attentio.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 # Widths of the bands of target lengths that are tried: the smaller the corpus for its batches, the wider is best.
 _BANDS = (1, 2, 3, 4, 6, 8)

@@ -9,14 +9,14 @@ from itertools import starmap
 from pathlib import Path
 from typing import cast
 
-from attentio.data import small_world
-from attentio.data.clean import Cleaner
+from attentio.corpora.small_world import sampling as small_world
+from attentio.data.alignments import LinkFile, check_line_counts
 from attentio.data.heldout import LinkedPair
 from attentio.data.links import SpanLinks, place_words, span_links
-from attentio.data.pharaoh import LinkFile, check_line_counts
+from attentio.data.readers.source import Chunk, Origin, existing, read_lines
 from attentio.data.settings import DataConfig
-from attentio.data.source import Chunk, Origin, existing, read_lines
 from attentio.errors import UsageError
+from attentio.text.clean import Cleaner
 
 Linked = Callable[[Chunk], list[LinkedPair]]
 

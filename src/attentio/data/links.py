@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from attentio.data.clean import Cleaner
 from attentio.errors import ResourceError
+from attentio.text.clean import Cleaner
 
 Spans = Sequence[tuple[int, int]]
 SpanLinks = npt.NDArray[np.int32]  # (L, 4): start and end of a source word, start and end of the target word it links

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from attentio.data import small_world
-from attentio.data.clean import Cleaner
+from attentio.corpora.small_world import sampling as small_world
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.guidance import is_small_world
 from attentio.data.heldout import HeldOut, LinkedPair, write_links, write_pairs
 from attentio.data.links import LinkStore, TokenLinks
-from attentio.data.passes import (
+from attentio.data.pipeline import (
     Cleaned,
     Kept,
     Parts,
@@ -32,12 +31,13 @@ from attentio.data.passes import (
     learn_tokenizers,
     look,
 )
+from attentio.data.readers.source import Origin
 from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
-from attentio.data.source import Origin
 from attentio.data.store import CleanStore
-from attentio.data.tokenizer import Tokenizer, fingerprint, load_tokenizer
 from attentio.errors import DataError, ResourceError
+from attentio.text.clean import Cleaner
+from attentio.text.tokenizer import Tokenizer, fingerprint, load_tokenizer
 
 MANIFEST = "prepared.json"
 TRAIN_LINKS = "train.links.npz"
@@ -279,10 +279,10 @@ def _built_in_version(name: str) -> str:
             return version("hsk-sentences-audio")
         except PackageNotFoundError:
             return "missing"
-    return "".join(_sha256(path) for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem in _GRAMMAR)
+    return "".join(_sha256(path) for path in sorted(_SMALL_WORLD.glob("*.py")))
 
 
-_GRAMMAR = ("grammar", "constructions", "lexicon", "small_world")
+_SMALL_WORLD = Path(__file__).parents[1] / "corpora" / "small_world"
 
 
 def _sha256(path: Path) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attentio.attention import Attention
 from attentio.errors import UsageError
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.linear import linear, pack
+from attentio.model.fast.linear import linear, pack
 from attentio.model.settings import AttentionConfig
 
 

@@ -20,9 +20,17 @@ from attentio.attention.memory import repeated
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.feeding import can_be_written_out, feed_over_time
-from attentio.model.linear import Linear, linear
-from attentio.model.recurrence import CELLS, LSTM, Bidirectional, CellState, Forwards, RecurrentLayer, mirror_indices
+from attentio.model.fast.feeding import can_be_written_out, feed_over_time
+from attentio.model.fast.linear import Linear, linear
+from attentio.model.fast.recurrence import (
+    CELLS,
+    LSTM,
+    Bidirectional,
+    CellState,
+    Forwards,
+    RecurrentLayer,
+    mirror_indices,
+)
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.model.stack import Stacking
 

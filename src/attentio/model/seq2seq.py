@@ -10,7 +10,7 @@ from attentio.errors import ModelError, UsageError
 from attentio.model.cnn import build_cnn
 from attentio.model.decoder import Decoder, Encoded
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.linear import Linear
+from attentio.model.fast.linear import Linear
 from attentio.model.rnn import LuongDecoder, build_rnn
 from attentio.model.settings import (
     AttentionConfig,

@@ -19,7 +19,7 @@ from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
 from attentio.model.dropout import Dropout
 from attentio.model.embedding import TokenEmbedding
-from attentio.model.linear import Linear
+from attentio.model.fast.linear import Linear
 from attentio.model.position import POSITIONS, Positions, Rotary
 from attentio.model.settings import AttentionConfig, SelfAttentionConfig, TransformerConfig
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from attentio.model.seq2seq import Seq2Seq
+from attentio.runtime.processes import AVAILABLE, share_out
 from attentio.search.beam import beam_search
 from attentio.search.greedy import EOS_ID, greedy_search
 from attentio.search.hypothesis import Hypothesis
-from attentio.search.workers import AVAILABLE, share_out
 
 PAD_ID = 0
 SENTENCES_A_WORKER = 64  # fewer are done before a process is ready

@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attentio.config import RunConfig, TrainConfig
 from attentio.data.batch import Batch, BatchSampler, Splitting, collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import TokenLinks
-from attentio.data.splits import PieceSplits
+from attentio.data.subword_regularization import PieceSplits
 from attentio.errors import ResourceError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.runtime.precision import arithmetic, resolve_precision
 from attentio.train.average import RunningAverage
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
 from attentio.train.objective import check_objective, training_loss
 from attentio.train.plan import StepPlan
-from attentio.train.precision import arithmetic, resolve_precision
 from attentio.train.schedule import learning_rate
+from attentio.train.settings import RunConfig, TrainConfig
 
 MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
 LENGTH_MULTIPLE = 2  # of padded lengths: a CPU's matrix library prepares itself anew for every shape

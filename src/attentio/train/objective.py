@@ -25,13 +25,13 @@ from attentio.attention.objective import (
     rewards_to_go,
 )
 from attentio.attention.precision import at_least_float32
-from attentio.config import RunConfig
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded
 from attentio.model.rnn import LuongDecoder
 from attentio.model.seq2seq import Seq2Seq
 from attentio.recorder import AttentionRecorder
+from attentio.train.settings import RunConfig
 
 PAD_ID = 0
 ROWS_AT_ONCE = 128  # rows of logits whose float32 copy stays in a core's cache

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from attentio.config import TrainConfig
+from attentio.train.settings import TrainConfig
 
 PLANNING_SHARES = (0.1, 0.3, 0.5, 0.7)  # of the time limit, after which the latest speed says how many updates will fit
 SAFETY = 0.97  # the rest of the time is for what that speed did not show

@@ -1,0 +1,1 @@
+"""Implementations of attention, and which of them runs."""

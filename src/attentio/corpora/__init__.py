@@ -1,0 +1,1 @@
+"""Built-in corpora. They are not part of the core."""

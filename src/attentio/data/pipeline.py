@@ -1,0 +1,419 @@
+"""The three passes over the data: clean everything, learn the pieces from training pairs, encode what is kept.
+
+Only hashes and line numbers of all pairs stay in memory; their text lies in a `CleanStore`. `prepare` strings the
+passes together and says what came out.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress, repeat
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from attentio.data.corpus import CorpusWriter
+from attentio.data.guidance import Linked, follow, is_small_world, link_files, linked_reader
+from attentio.data.links import LinkStore, SpanLinks, TokenLinks, span_links, token_links
+from attentio.data.readers.source import Chunk, Origin, held_out_origin, origins, read_chunks
+from attentio.data.report import DropLog, Leak
+from attentio.data.settings import DataConfig
+from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, random_split, repeated, split
+from attentio.data.store import CleanStore
+from attentio.errors import DataError
+from attentio.text.clean import Cleaner, Filter, script_mix, split_keys
+from attentio.text.script import base_language, guess_language
+from attentio.text.tokenizer import Tokenizer, train_tokenizer
+
+_DUPLICATE, _IN_HELD_OUT = 8, 9  # beside TRAIN, DEV and TEST: pairs that are left out
+_WORTHLESS = ("one column", "empty", "identical", "length ratio")
+_LEAST_PAIRS = 200  # smaller parts hold nothing out unless asked to
+_MIX_LINES = 100_000
+
+Progress = Callable[[str, int], None]
+HeldPair = tuple[int, int, str, str]  # part, line, source, target
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All origins in reading order: those for training, then a dev and a test file where given."""
+
+    origins: list[Origin]
+    training: int  # how many are for training
+    dev: int | None  # place of the dev file in `origins`
+    test: int | None
+    links: list[Path | None]  # files of word links, one place for each origin
+
+    @property
+    def linked(self) -> bool:
+        """Whether word links of any training pair are known."""
+        return any(self.links) or any(map(is_small_world, self.origins[: self.training]))
+
+    @classmethod
+    def of(cls, config: DataConfig) -> Self:
+        found = origins(config)
+        training = len(found)
+        links = link_files(found, config)
+        places: dict[str, int | None] = {"dev": None, "test": None}
+        for name, value in (("dev", config.dev), ("test", config.test)):
+            if isinstance(value, str):
+                places[name] = len(found)
+                found.append(held_out_origin(value))
+        return cls(found, training, places["dev"], places["test"], links + [None] * (len(found) - training))
+
+
+class SideRules(NamedTuple):
+    """What is known of one side before reading all of it."""
+
+    language: str | None
+    cleaner: Cleaner
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """All cleaned pairs: their text in `store`, and a row each in the arrays."""
+
+    store: CleanStore
+    links: LinkStore  # known word links of all pairs, or nothing where no part has any
+    part: npt.NDArray[np.int16]
+    line: npt.NDArray[np.int64]
+    source: npt.NDArray[np.int64]  # hashes of keys
+    target: npt.NDArray[np.int64]
+    pair: npt.NDArray[np.int64]  # hashes of the cleaned pair itself
+    read: list[int]  # pairs met in each part
+    mixes: list[dict[str, float] | None]  # of source and target, before conversion
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where each cleaned pair goes, and how well that keeps the sides apart."""
+
+    assigned: npt.NDArray[np.uint8]
+    components: int
+    largest_component: int
+    leak_random: Leak | None
+    leak: Leak | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the last pass kept: counts of training pairs by part, and the held-out pairs."""
+
+    train: list[int]
+    dev: list[HeldPair]
+    test: list[HeldPair]
+    tokens: list[int]  # pieces in training, source and target
+    longest: list[int]
+    links: list[TokenLinks]  # known links of training pairs, chunk by chunk; nothing where no part has any
+    linked: list[list[int]]  # by part: training pairs that have links, and how many links between words
+
+
+def look(config: DataConfig, parts: Parts, log: DropLog) -> list[SideRules]:
+    """The language of each side, from the settings or the first lines of every part, and the rules that follow."""
+    quiet = DropLog()
+    guesses: list[tuple[str | None, str | None]] = []
+    for origin in parts.origins:
+        first = next(read_chunks(origin, config, quiet), Chunk([], [], np.empty(0, dtype=np.int64)))
+        stride = max(1, len(first.sources) // 2000)
+        guesses.append((guess_language(first.sources[::stride]), guess_language(first.targets[::stride])))
+    wanted = (config.source_language or guesses[0][0], config.target_language or guesses[0][1])
+    for origin, guess in zip(parts.origins, guesses, strict=True):
+        if None not in guess and guess == (base_language(wanted[1]), base_language(wanted[0])) and guess[0] != guess[1]:
+            raise DataError(
+                f"{origin.path or origin.name} holds {guess[0]} on the source and {guess[1]} on the target side, "
+                f"but {wanted[0]} to {wanted[1]} is wanted.",
+                hint="Swapped columns? --swap",
+                code="E_DATA_SWAPPED",
+                file=origin.path,
+            )
+    for note in quiet.notes:
+        log.note(note)
+    rules: list[SideRules] = []
+    for language in wanted:
+        han = base_language(language) in ("zh", "cmn", "yue")
+        rules.append(SideRules(language, Cleaner(han=han, script=config.script if han else "keep")))
+    return rules
+
+
+def clean(
+    store: CleanStore,
+    links: LinkStore,
+    config: DataConfig,
+    parts: Parts,
+    sides: Sequence[SideRules],
+    log: DropLog,
+    progress: Progress,
+) -> Cleaned:
+    """First pass: every pair read, mended and filtered; survivors go to the store, their known links to `links`."""
+    columns: list[list[npt.NDArray[Any]]] = [[], [], [], [], []]
+    read: list[int] = []
+    mixes = [_MixSample(), _MixSample()]
+    rules = Filter(config.max_ratio)
+    passed = 0
+    for part, origin in enumerate(parts.origins):
+        count = 0
+        reader = linked_reader(origin, parts.links[part], config) if part < parts.training else None
+        lost: list[int] = []
+        for chunk in read_chunks(origin, config, log):
+            count += len(chunk.sources)
+            raw = (chunk.sources, chunk.targets)
+            both = [side.cleaner.lines(lines, log.mended) for side, lines in zip(sides, raw, strict=True)]
+            for mix, side, lines in zip(mixes, sides, raw, strict=True):
+                if side.cleaner.han:
+                    mix.add(lines)
+            known = _known_links(reader, chunk, both, sides, lost)
+            sources, targets, kept = _filtered(origin.name, rules, both, chunk.lines, log)
+            lines = chunk.lines[kept]
+            store.add(sources, targets)
+            if parts.linked:
+                links.add([known[i] for i in kept])
+            keys = [split_keys(t, han=s.cleaner.han) for t, s in zip((sources, targets), sides, strict=True)]
+            size = len(sources)
+            new = (
+                np.full(size, part, dtype=np.int16),
+                lines,
+                hashes(keys[0], size),
+                hashes(keys[1], size),
+                hashes(zip(sources, targets, strict=True), size),
+            )
+            for column, array in zip(columns, new, strict=True):
+                column.append(array)
+            passed += len(chunk.sources)
+            progress("clean", passed)
+        if lost:
+            log.note(
+                f"{parts.links[part] or origin.name}: links of {len(lost):,} pairs are left out, their words cannot be "
+                f"found after cleaning (first: line {lost[0]:,})"
+            )
+        # Lines that were no pair were dropped while reading, so the chunks do not hold them.
+        read.append(count + sum(log.counts[origin.name][reason] for reason in ("one column", "language missing")))
+        _check_worth(origin, read[-1], config, log)
+    if not len(store):
+        raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
+    part_of, line, source, target, pair = (np.concatenate(column) for column in columns)
+    return Cleaned(store, links, part_of, line, source, target, pair, read, [mix.shares() for mix in mixes])
+
+
+def assign(cleaned: Cleaned, config: DataConfig, parts: Parts, seed: int, log: DropLog) -> Split:
+    """Splits the cleaned pairs by connected component and marks those that are left out."""
+    training = cleaned.part < parts.training
+    assigned = np.full(len(training), TRAIN, dtype=np.uint8)
+    for place, name in ((parts.dev, DEV), (parts.test, TEST)):
+        if place is not None:
+            assigned[cleaned.part == place] = name
+    # A pair that repeats within a held-out file is a repetition there; elsewhere it is one of the training part.
+    for group in (training, *(cleaned.part == place for place in (parts.dev, parts.test) if place is not None)):
+        rows = np.flatnonzero(group)
+        assigned[rows[repeated(cleaned.pair[rows])]] = _DUPLICATE
+    if not training.all():
+        held = ~training
+        shared = contained(cleaned.source, cleaned.source[held]) | contained(cleaned.target, cleaned.target[held])
+        inside = training & (assigned == TRAIN) & shared
+        assigned[inside] = _IN_HELD_OUT
+        if inside.any():
+            log.note(f"{int(inside.sum()):,} training pairs share a side with the dev or test file and were left out")
+    rows = np.flatnonzero(training & (assigned == TRAIN))
+    labels = components(cleaned.source[rows], cleaned.target[rows])
+    pairs = np.bincount(cleaned.part[rows], minlength=parts.training).tolist()
+    dev = [_wanted(config.dev, count, 1000) for count in pairs]
+    test = [_wanted(config.test, count, 2000) for count in pairs]
+    assigned[rows] = split(labels, cleaned.part[rows], dev, test, seed)
+    if not (assigned == TRAIN).any():
+        raise DataError("no pair is left for training.", hint="Hold out less: --dev, --test.", code="E_DATA_EMPTY")
+    sizes = np.bincount(labels)
+    before, after = _leaks(cleaned, assigned, parts, seed)
+    return Split(assigned, int((sizes > 0).sum()), int(sizes.max(initial=0)), before, after)
+
+
+def learn_tokenizers(
+    cleaned: Cleaned, split: Split, config: DataConfig, progress: Progress
+) -> tuple[Tokenizer, Tokenizer]:
+    """Second pass, once for each side, over training pairs only."""
+
+    def texts(side: int) -> Iterator[str]:
+        for start, lines in cleaned.store.side(side):
+            yield from compress(lines, (split.assigned[start : start + len(lines)] == TRAIN).tolist())
+            progress("tokenizer", start + len(lines))
+
+    return (
+        train_tokenizer(
+            config.source_tokenizer,
+            texts(0),
+            config.source_vocab_size,
+            min_count=config.min_count,
+            lowercase=config.lowercase_source,
+        ),
+        train_tokenizer(config.target_tokenizer, texts(1), config.target_vocab_size, min_count=config.min_count),
+    )
+
+
+def encode(
+    folder: Path,
+    cleaned: Cleaned,
+    split: Split,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    config: DataConfig,
+    parts: Parts,
+    log: DropLog,
+    progress: Progress,
+) -> Kept:
+    """Third pass: training pairs to the corpora, held-out pairs to lists; the too long ones are dropped here."""
+    kept = Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0], [], [[0, 0] for _ in parts.origins])
+    linked = cleaned.links.chunks() if parts.linked else repeat(None)
+    sizes = [tokenizer.vocab_size for tokenizer in tokenizers]
+    with CorpusWriter(folder / "train", *sizes) as train, CorpusWriter(folder / "dev", *sizes) as dev:
+        for (start, sources, targets), known in zip(cleaned.store.pairs(), linked, strict=False):
+            rows = slice(start, start + len(sources))
+            names, part, line = split.assigned[rows], cleaned.part[rows], cleaned.line[rows]
+            encoded = [t.encode_lines(side) for t, side in zip(tokenizers, (sources, targets), strict=True)]
+            long = np.maximum(encoded[0][1], encoded[1][1]) > config.max_length
+            for reason, which in (
+                ("duplicate", names == _DUPLICATE),
+                ("in held-out file", names == _IN_HELD_OUT),
+                ("too long", long & (names <= TEST)),
+            ):
+                for i in np.flatnonzero(which).tolist():
+                    log.drop(parts.origins[part[i]].name, reason, int(line[i]), sources[i], targets[i])
+            for writer, name in ((train, TRAIN), (dev, DEV)):
+                chosen = (names == name) & ~long
+                selected = [_select(ids, lengths, chosen) for ids, lengths in encoded]
+                writer.add(selected[0], selected[1])
+                if name == TRAIN:
+                    _count(kept, selected, part[chosen])
+                    if known is not None:
+                        _link(kept, known, (sources, targets), np.flatnonzero(chosen).tolist(), part, tokenizers)
+            for held, name in ((kept.dev, DEV), (kept.test, TEST)):
+                for i in np.flatnonzero((names == name) & ~long).tolist():
+                    held.append((int(part[i]), int(line[i]), sources[i], targets[i]))
+            progress("encode", start + len(sources))
+    for path, train, (pairs, links) in zip(parts.links, kept.train, kept.linked, strict=True):
+        if path is not None:
+            log.note(f"{path}: {links:,} word links on {pairs:,} of {train:,} training pairs")
+    if not kept.dev:
+        shutil.rmtree(folder / "dev")
+    return kept
+
+
+def _select(
+    ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    return ids[np.repeat(chosen, lengths)], lengths[chosen]
+
+
+def _count(
+    kept: Kept, selected: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]], part: npt.NDArray[np.int16]
+) -> None:
+    for side, (ids, lengths) in enumerate(selected):
+        kept.tokens[side] += len(ids)
+        kept.longest[side] = max(kept.longest[side], int(lengths.max(initial=0)))
+    for i, count in enumerate(np.bincount(part, minlength=len(kept.train)).tolist()):
+        kept.train[i] += count
+
+
+def _known_links(
+    reader: Linked | None, chunk: Chunk, texts: list[list[str]], sides: Sequence[SideRules], lost: list[int]
+) -> list[SpanLinks]:
+    """Links of each pair of a chunk in its cleaned texts; lines whose links could not be followed go to `lost`."""
+    none = span_links((), (), ())
+    if reader is None:
+        return [none] * len(chunk.sources)
+    found = follow(reader(chunk), (texts[0], texts[1]), (sides[0].cleaner, sides[1].cleaner))
+    lost.extend(int(line) for line, links in zip(chunk.lines, found, strict=True) if links is None)
+    return [none if links is None else links for links in found]
+
+
+def _link(
+    kept: Kept,
+    known: list[SpanLinks],
+    texts: tuple[list[str], list[str]],
+    rows: list[int],
+    part: npt.NDArray[np.int16],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+) -> None:
+    """The links of the training pairs in `rows` as links between pieces."""
+    found: list[list[tuple[int, int]]] = [[] for _ in rows]
+    for place, i in enumerate(rows):
+        if len(known[i]):
+            source, target = (tokenizer.spans(side[i]) for tokenizer, side in zip(tokenizers, texts, strict=True))
+            found[place] = token_links(known[i], source, target)
+            kept.linked[part[i]][0] += 1
+            kept.linked[part[i]][1] += len(known[i])
+    kept.links.append(TokenLinks.of_pairs(found))
+
+
+def _filtered(
+    name: str, rules: Filter, both: list[list[str]], lines: npt.NDArray[np.int64], log: DropLog
+) -> tuple[list[str], list[str], list[int]]:
+    """Both sides of the pairs that stay, and their places in the chunk."""
+    sources, targets = both
+    reasons = rules.reasons(sources, targets)
+    if not reasons:
+        return sources, targets, list(range(len(sources)))
+    for i in sorted(reasons):
+        log.drop(name, reasons[i], int(lines[i]), sources[i], targets[i])
+    kept = [i for i in range(len(sources)) if i not in reasons]
+    return [sources[i] for i in kept], [targets[i] for i in kept], kept
+
+
+def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) -> None:
+    """A file of which most is unusable is probably not what the user meant."""
+    dropped = log.counts[origin.name]
+    worthless = sum(dropped[reason] for reason in _WORTHLESS)
+    if config.keep_going or worthless * 2 <= read:
+        return
+    reason = max(_WORTHLESS, key=lambda r: dropped[r])
+    what = {
+        "one column": "have one column",
+        "empty": "have an empty side",
+        "identical": "have the same text on both sides",
+        "length ratio": "have sides of very different lengths",
+    }[reason]
+    first = log.first[origin.name, reason]
+    raise DataError(
+        f"{origin.path or origin.name}: {dropped[reason]:,} of {read:,} pairs {what} "
+        f"(first: lines {', '.join(map(str, first))}). Nothing was trained.",
+        hint="If that is meant: --keep-going.",
+        code=f"E_DATA_{reason.upper().replace(' ', '_')}",
+        file=origin.path,
+        line=first[0],
+    )
+
+
+def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
+    """How many of a part's pairs to hold out."""
+    if isinstance(setting, str):
+        return 0
+    if setting is None:
+        return min(pairs // 20, at_most) if pairs >= _LEAST_PAIRS else 0
+    return round(setting * pairs) if isinstance(setting, float) else setting
+
+
+def _leaks(
+    cleaned: Cleaned, assigned: npt.NDArray[np.uint8], parts: Parts, seed: int
+) -> tuple[Leak | None, Leak | None]:
+    """What the files as they are, or a random split of the same sizes, would have leaked; and what this split does."""
+    before = np.where(assigned == _IN_HELD_OUT, TRAIN, assigned).astype(np.uint8)
+    rows = np.flatnonzero(before <= TEST)
+    drawn = rows[cleaned.part[rows] < parts.training]
+    if (before[drawn] != TRAIN).any():
+        before[drawn] = random_split(before[drawn], seed)
+    used = np.flatnonzero(assigned <= TEST)
+    return (
+        leak(cleaned.source[rows], cleaned.target[rows], before[rows]),
+        leak(cleaned.source[used], cleaned.target[used], assigned[used]),
+    )
+
+
+class _MixSample:
+    """The first lines of one side, for the script mix: enough for a tenth of a per cent."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, lines: list[str]) -> None:
+        self._lines.extend(lines[: max(0, _MIX_LINES - len(self._lines))])
+
+    def shares(self) -> dict[str, float] | None:
+        return script_mix(self._lines)

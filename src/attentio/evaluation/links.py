@@ -1,0 +1,126 @@
+"""Links that a model's attention draws, scored against gold links: what `attentio evaluate` says about alignment.
+
+The model is made to produce each given target (forced decoding), its weights are merged to the words of the gold links,
+and a `LinkRule` turns weights into links.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attentio.data.alignments import GoldLinks, Links, check_line_counts, read_gold
+from attentio.data.heldout import read_links, read_tsv
+from attentio.data.links import place_words
+from attentio.data.readers.source import existing, read_lines, read_pairs
+from attentio.data.settings import DataConfig
+from attentio.errors import DataError
+from attentio.metrics.alignment import LinkRule, alignment_error_rate, flipped
+from attentio.recorder import AttentionRecorder
+from attentio.translator import Translator
+
+
+class GoldSentence(NamedTuple):
+    """A sentence pair with its words as the gold links count them."""
+
+    source: str
+    target: str
+    source_words: tuple[str, ...]
+    target_words: tuple[str, ...]
+    links: GoldLinks
+    where: str
+
+    def turned(self) -> "GoldSentence":
+        """The same sentence in the other direction."""
+        links = GoldLinks(flipped(self.links.sure), flipped(self.links.possible))
+        return GoldSentence(self.target, self.source, self.target_words, self.source_words, links, self.where)
+
+
+@dataclass(frozen=True)
+class LinkScorer:
+    """Scores the links that `translator` draws by `rule`; with `reverse`, a model of the other direction, of both."""
+
+    translator: Translator
+    rule: LinkRule = field(default_factory=LinkRule)
+    reverse: Translator | None = None
+
+    def score(self, sentences: Sequence[GoldSentence]) -> dict[str, Any]:
+        """Alignment error rate, precision and recall with the way they were made, as `--json` prints them."""
+        found = _drawn(self.translator, self.rule, sentences)
+        if self.reverse is not None:
+            back = _drawn(self.reverse, self.rule, [sentence.turned() for sentence in sentences])
+            found = [there & flipped(other) for there, other in zip(found, back, strict=True)]
+        score = alignment_error_rate(found, [sentence.links for sentence in sentences])
+        return {**score.as_dict(), "method": self.method()}
+
+    def method(self) -> str:
+        """Which weights became links, and how."""
+        layer = self.rule.layer or list(AttentionRecorder(self.translator.trained.model.decoder).layers)[-1]
+        head = "mean of heads" if self.rule.head is None else f"head {self.rule.head}"
+        both = "" if self.reverse is None else ", intersected with the other direction"
+        return f"{self.rule.name}, {layer}, {head}{both}"
+
+
+def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) -> list[GoldSentence]:
+    """The sentences of a parallel file with the gold links of another, line by line.
+
+    test: `source words ||| target words`, or a parallel file as training reads it; words are what white space
+    separates. A gold link joins a word of the first column to one of the second, also where `config.swap` makes the
+    second one the source. Raises DataError where the files do not fit.
+    """
+    if "|||" in next(read_lines(existing(str(test)), config.encoding), ""):
+        config = config.model_copy(update={"delimiter": "|||"})
+    num_lines = sum(1 for _ in read_lines(test, config.encoding))
+    check_line_counts(gold, sum(1 for _ in read_lines(existing(str(gold)))), test, num_lines)
+    pairs = {pair.line: (pair.source.split(), pair.target.split()) for pair in read_pairs(test, config)}
+    if config.swap:
+        pairs = {line: sides[::-1] for line, sides in pairs.items()}
+    lengths = [(0, 0)] * num_lines
+    for line, (left, right) in pairs.items():
+        lengths[line - 1] = (len(left), len(right))
+    links = read_gold(gold, index=index, lengths=lengths)
+    found = [
+        GoldSentence(
+            " ".join(left), " ".join(right), tuple(left), tuple(right), links[line - 1], f"{test} line {line:,}"
+        )
+        for line, (left, right) in pairs.items()
+    ]
+    return [sentence.turned() for sentence in found] if config.swap else found
+
+
+def held_out_sentences(stem: Path) -> list[GoldSentence]:
+    """The pairs with known links that a preparation wrote."""
+    pairs = read_tsv(stem.with_name(f"{stem.name}.tsv"))
+    return [
+        GoldSentence(
+            *texts,
+            linked.source_words,
+            linked.target_words,
+            GoldLinks(linked.links, linked.links),
+            f"{stem}.tsv line {line}",
+        )
+        for line, (texts, linked) in enumerate(zip(pairs, read_links(stem), strict=True), 1)
+    ]
+
+
+def _drawn(translator: Translator, rule: LinkRule, sentences: Sequence[GoldSentence]) -> list[Links]:
+    """The links of each sentence; none where a side has no words."""
+    found: list[Links] = [frozenset()] * len(sentences)
+    places = [i for i, sentence in enumerate(sentences) if sentence.source_words and sentence.target_words]
+    filled = [sentences[i] for i in places]
+    traces = translator.align([sentence.source for sentence in filled], [sentence.target for sentence in filled])
+    sources = place_words(
+        [sentence.source_words for sentence in filled],
+        [trace.source for trace in traces],
+        translator.trained.source_cleaner,
+    )
+    targets = place_words(
+        [sentence.target_words for sentence in filled],
+        [trace.target for trace in traces],
+        translator.trained.target_cleaner,
+    )
+    for place, sentence, trace, source, target in zip(places, filled, traces, sources, targets, strict=True):
+        if source is None or target is None:
+            raise DataError(f"{sentence.where}: its words cannot be found again after cleaning.")
+        found[place] = rule(trace, source, target)
+    return found

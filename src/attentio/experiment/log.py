@@ -1,0 +1,139 @@
+"""What the log of a training says, afterwards and while it is written: how far a comparison is."""
+
+import json
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from attentio.experiment.statistics import Point
+from attentio.train.reporter import Display
+from attentio.train.settings import RunConfig
+
+
+class TrainingLog(NamedTuple):
+    """What the log of a run says of its training."""
+
+    steps: int | None
+    seconds: float | None
+    tokens_per_second: float | None
+    curve: tuple[Point, ...]
+
+
+def read_log(path: Path) -> TrainingLog:
+    """Reads a run's log.jsonl. What was done again after an interruption counts once; a broken line is passed over.
+
+    tokens_per_second: the median of the running speed of the updates, without evaluations; where there is none, target
+    tokens by all seconds.
+    """
+    events = list(_events(path.read_text(encoding="utf-8") if path.exists() else ""))
+    steps = {event["step"]: event for event in events if event["event"] == "step"}
+    points = {
+        event["step"]: Point(round(event["seconds"], 3), event["step"], event["dev_chrf"])
+        for event in events
+        if event["event"] == "evaluation"
+    }
+    last = next((event for event in reversed(events) if "step" in event), None)
+    if last is None:
+        return TrainingLog(None, None, None, ())
+    speeds = [event["tokens_per_second"] for event in steps.values()]
+    speed = float(median(speeds)) if speeds else last["target_tokens"] / last["seconds"]
+    curve = tuple(points[step] for step in sorted(points))
+    return TrainingLog(last["step"], round(last["seconds"], 3), speed, curve)
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for line in text.split("\n"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            found.append(event)
+    return found
+
+
+class Clock:
+    """How far all trainings are, and how long the rest will take, when so many run `at_once`."""
+
+    def __init__(self, total: int, seconds_each: float | None, *, at_once: int = 1) -> None:
+        self.total = total
+        self._each = seconds_each
+        self._at_once = at_once
+        self._took: list[float] = []
+        self._began: dict[int, float] = {}
+        self._share: dict[int, float] = {}
+
+    def begin(self, number: int) -> None:
+        """Training `number` (from 0) begins."""
+        self._began[number], self._share[number] = time.monotonic(), 0.0
+
+    def end(self, number: int) -> None:
+        """It is over, however it went."""
+        took = time.monotonic() - self._began[number]
+        if took > 1.0:  # what was done before took no time, and says nothing
+            self._took.append(took)
+        self._share[number] = 1.0
+
+    def running(self) -> list[int]:
+        """The trainings that have begun and are not over."""
+        return sorted(number for number, share in list(self._share.items()) if share < 1.0)
+
+    def place(self, number: int, share: float) -> tuple[str, float]:
+        """What is left, in words, and the share of all that is done, when `share` of training `number` is."""
+        self._share[number] = min(share, 0.999)
+        each = sum(self._took) / len(self._took) if self._took else self._each
+        if each is None and share > 0.02:
+            each = (time.monotonic() - self._began[number]) / share
+        done = sum(list(self._share.values()))
+        if each is None:
+            return "?", done / self.total
+        left = int(each * max(0.0, self.total - done) / min(self._at_once, self.total))
+        hours, minutes, seconds = left // 3600, left // 60 % 60, left % 60
+        return (f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"), done / self.total
+
+
+class Watch:
+    """Follows the log of one training, number `number` of all, and tells the display."""
+
+    def __init__(
+        self, log: Path, config: RunConfig, shown: Display, clock: Clock, number: int, name: str, seed: int
+    ) -> None:
+        self._log, self._config, self._shown, self._clock = log, config, shown, clock
+        self._number, self._name, self._seed = number, name, seed
+        self._offset = 0
+        self._last: dict[str, Any] = {}
+
+    def __call__(self) -> None:
+        """Tells what is new in the log."""
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._offset)
+                new = file.read()
+            whole = new[: new.rfind(b"\n") + 1]
+            self._offset += len(whole)
+            for event in _events(whole.decode("utf-8", "replace")):
+                self._last |= {key: value for key, value in event.items() if value is not None}
+        left, done = self._clock.place(self._number, self._share())
+        running = self._clock.running()
+        if self._number != running[0]:
+            return  # one line of facts: those of the training that began first
+        also = f" and {len(running) - 1} more" if len(running) > 1 else ""
+        facts = {
+            "training": f"{self._number + 1}/{self._clock.total}{also}",
+            "cell": self._name,
+            "seed": str(self._seed),
+            "step": f"{self._last.get('step', 0):,}",
+            "dev chrF": f"{self._last['dev_chrf']:.1f}" if "dev_chrf" in self._last else "-",
+            "left in all": left,
+        }
+        self._shown.show(facts, min(1.0, done))
+
+    def _share(self) -> float:
+        settings = self._config.train
+        if settings.max_seconds is not None:
+            return min(1.0, self._last.get("seconds", 0.0) / settings.max_seconds)
+        if settings.max_steps is not None:
+            return min(1.0, self._last.get("step", 0) / settings.max_steps)
+        return min(1.0, self._last.get("epoch", 0.0) / settings.epochs)

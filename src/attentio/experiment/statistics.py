@@ -1,0 +1,392 @@
+"""Several ways to train, each with several seeds, on the same sentences: which is better, by how much, and is it real.
+
+A *cell* is one way to train: the runs that differ in nothing but their seed. What is not known of a cell is how it
+would do with other seeds and on other sentences, so every figure here carries both. Texts and measurements come in,
+frozen results go out; nothing is trained or translated here.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attentio.errors import UsageError
+from attentio.metrics.focus import Focus
+from attentio.metrics.quality import RESAMPLES, metrics, reference_streams, signature, written_in
+from attentio.metrics.resample import SEED, bootstrap, corpus_score, interval, sentence_statistics
+from attentio.metrics.significance import TRIALS, compare_systems
+from attentio.metrics.student import critical_t, two_sided_p
+
+ALPHA = 0.05
+"""A difference is shown when its corrected p is below this."""
+
+METRICS = ("BLEU", "chrF2")
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """The sentences all cells are compared on: `references[i]` are all known translations of sentence i."""
+
+    name: str
+    references: Sequence[Sequence[str]]
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One evaluation on dev during a training."""
+
+    seconds: float
+    step: int
+    chrf: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One trained model, or why there is none. What was not measured is None.
+
+    translations, focus, error_rate: by name of test set. tokens_per_second: target tokens trained on, evaluations left
+    out. sentences_per_second: greedy translation of the test sentences, measured alone. memory_bytes: the largest
+    resident size of the training process.
+    """
+
+    seed: int
+    run: str
+    failure: str | None = None
+    parameters: int | None = None
+    steps: int | None = None
+    training_seconds: float | None = None
+    tokens_per_second: float | None = None
+    sentences_per_second: float | None = None
+    memory_bytes: int | None = None
+    curve: tuple[Point, ...] = ()
+    focus: Mapping[str, Focus] = field(default_factory=dict[str, Focus])
+    error_rate: Mapping[str, float] = field(default_factory=dict[str, float])
+    translations: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+
+
+@dataclass(frozen=True)
+class CellRuns:
+    """One way to train and what came of it: `settings` are the varied ones, `also_differs` says what else differs."""
+
+    name: str
+    settings: Mapping[str, object]
+    runs: Sequence[Measured]
+    also_differs: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A measurement over seeds."""
+
+    mean: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Spread | None":
+        """The spread of what was measured; None if nothing was."""
+        known = [value for value in values if value is not None]
+        return cls(float(np.mean(known)), min(known), max(known)) if known else None
+
+
+@dataclass(frozen=True)
+class CellScore:
+    """One metric of one cell on one test set.
+
+    value: the mean over seeds of the corpus score. low, high: 95 % of the resamples of sentences and seeds lie between
+    them. by_seed: the corpus score of each seed. signature: sacreBLEU's.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    by_seed: tuple[float, ...]
+    signature: str
+
+
+@dataclass(frozen=True)
+class CellDifference:
+    """One metric of a cell minus that of the baseline.
+
+    low, high: the 95 % interval of this difference alone, not corrected for the number of comparisons.
+    p_value: of this comparison alone; corrected: after Holm's correction over all comparisons made; both None where no
+    test is possible. method: how p was found, in words. one_seed: whether this is about two models, one of each cell,
+    which another seed may turn round.
+    """
+
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    corrected: float | None
+    method: str
+    one_seed: bool = False
+
+    @property
+    def shown(self) -> bool:
+        """Whether more than luck is shown."""
+        return self.corrected is not None and self.corrected < ALPHA
+
+
+@dataclass(frozen=True)
+class CellTest:
+    """One cell on one test set; `differences` is empty for the baseline."""
+
+    scores: Mapping[str, CellScore]
+    differences: Mapping[str, CellDifference]
+    error_rate: Spread | None
+    entropy: Spread | None
+    coverage: Spread | None
+    monotonicity: Spread | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One way to train, measured: over the seeds that have a result; `tests` is empty when none has."""
+
+    name: str
+    settings: Mapping[str, object]
+    also_differs: tuple[str, ...]
+    runs: tuple[Measured, ...]
+    parameters: Spread | None
+    steps: Spread | None
+    training_seconds: Spread | None
+    tokens_per_second: Spread | None
+    sentences_per_second: Spread | None
+    memory_bytes: Spread | None
+    tests: Mapping[str, CellTest]
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """The runs that have a result."""
+        return tuple(run for run in self.runs if run.failure is None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cells against one baseline, with the way it was made."""
+
+    baseline: str
+    cells: tuple[Cell, ...]
+    sentences: Mapping[str, int]
+    references: Mapping[str, int]
+    comparisons: int
+    resamples: int
+
+    def as_dict(self) -> dict[str, object]:
+        """The comparison as the stable object that `--json` prints: figures only, no sentence of any test set."""
+        shown = asdict(self)
+        for cell in shown["cells"]:
+            for run in cell["runs"]:
+                del run["translations"]
+        return {**shown, "alpha": ALPHA, "seed": SEED}
+
+
+def compare(
+    cells: Sequence[CellRuns],
+    tests: Sequence[ReferenceSet],
+    *,
+    baseline: str,
+    resamples: int = RESAMPLES,
+    trials: int = TRIALS,
+) -> Comparison:
+    """Score every cell on every test set and test each against `baseline`, in BLEU and chrF2.
+
+    A cell's score is the mean over seeds of the corpus score. Its interval is a bootstrap of two levels: for each of
+    `resamples` draws, the same sentences with replacement for all cells and seeds, and, for each cell with n > 1 seeds,
+    n - 1 of its seeds with replacement (which gives the mean over seeds its right variance; Rao and Wu 1988).
+
+    The difference d of two cells with two seeds or more each has the variance v_sentences + v_cell + v_baseline:
+    v_sentences is that of d over the draws of sentences, times N / (N - 1); the others are the sample variance over
+    the seeds of a cell, divided by their number. d / sqrt(variance) is referred to Student's t with the degrees of
+    freedom of Welch and Satterthwaite. With one seed each, p is that of paired approximate randomisation
+    (`significance`), and speaks of these two models only. All p together are corrected by Holm's (1979) steps.
+
+    Raises UsageError when no cell has the name of the baseline.
+    """
+    if baseline not in {cell.name for cell in cells}:
+        raise UsageError(
+            f"no cell {baseline!r} to compare with.", hint=f"There are {', '.join(c.name for c in cells)}."
+        )
+    scored = {test.name: _scores(test, cells, baseline, resamples, trials) for test in tests}
+    raw = {
+        (test, cell, metric): difference.p_value
+        for test, (_, differences) in scored.items()
+        for cell, by_metric in differences.items()
+        for metric, difference in by_metric.items()
+        if difference.p_value is not None
+    }
+    corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
+
+    def cell_test(cell: CellRuns, test: str) -> CellTest:
+        scores, differences = scored[test]
+        runs = _measured(cell)
+        focus = [run.focus[test] for run in runs if test in run.focus]
+        return CellTest(
+            scores=scores[cell.name],
+            differences={
+                metric: dataclasses.replace(difference, corrected=corrected.get((test, cell.name, metric)))
+                for metric, difference in differences.get(cell.name, {}).items()
+            },
+            error_rate=Spread.of(run.error_rate.get(test) for run in runs),
+            entropy=Spread.of(row.entropy for row in focus),
+            coverage=Spread.of(row.coverage for row in focus),
+            monotonicity=Spread.of(row.monotonicity for row in focus),
+        )
+
+    return Comparison(
+        baseline=baseline,
+        cells=tuple(
+            Cell(
+                name=cell.name,
+                settings=dict(cell.settings),
+                also_differs=tuple(cell.also_differs),
+                runs=tuple(cell.runs),
+                parameters=Spread.of(run.parameters for run in _measured(cell)),
+                steps=Spread.of(run.steps for run in _measured(cell)),
+                training_seconds=Spread.of(run.training_seconds for run in _measured(cell)),
+                tokens_per_second=Spread.of(run.tokens_per_second for run in _measured(cell)),
+                sentences_per_second=Spread.of(run.sentences_per_second for run in _measured(cell)),
+                memory_bytes=Spread.of(run.memory_bytes for run in _measured(cell)),
+                tests={test.name: cell_test(cell, test.name) for test in tests} if _measured(cell) else {},
+            )
+            for cell in cells
+        ),
+        sentences={test.name: len(test.references) for test in tests},
+        references={test.name: sum(map(len, test.references)) for test in tests},
+        comparisons=len(raw),
+        resamples=resamples,
+    )
+
+
+def verdict(difference: CellDifference) -> str:
+    """What may be said of a difference, in a few words: never more than was shown."""
+    reach = "" if difference.low is None else f" [{difference.low:+.1f}, {difference.high:+.1f}]"
+    size = f"{difference.metric} {difference.difference:+.1f}{reach}"
+    if difference.corrected is None:
+        return f"{size}: {difference.method}"
+    p = f"p {written_p(difference.corrected)}{', of these two models' if difference.one_seed else ''}"
+    if not difference.shown:
+        return f"no difference shown: {size}, {p}"
+    return f"{'higher' if difference.difference > 0 else 'lower'}: {size}, {p}"
+
+
+def written_p(p: float) -> str:
+    """A p-value for people, with the sign before it."""
+    if p < 0.001:
+        return "< 0.001"
+    digits = 4 if f"{p:.3f}" == f"{ALPHA:.3f}" else 3 if p < 0.1 else 2  # never rounded onto the bound
+    return f"= {p:.{digits}f}"
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) step-down correction: p-values that may each be held against one bound, in the order given."""
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def welch(
+    cell: Sequence[float], baseline: Sequence[float], sentence_variance: float, sentences: int
+) -> tuple[float, float, float]:
+    """Standard error, degrees of freedom and two-sided p of the difference of two means over seeds.
+
+    cell, baseline: the scores of two seeds or more each. sentence_variance: of the difference, over resamples of
+    `sentences` sentences (two or more).
+    """
+    parts = [(sentence_variance * sentences / (sentences - 1), sentences - 1)]
+    parts += [(float(np.var(scores, ddof=1)) / len(scores), len(scores) - 1) for scores in (cell, baseline)]
+    variance = sum(part for part, _ in parts)
+    difference = float(np.mean(cell)) - float(np.mean(baseline))
+    if variance < 1e-18:  # nothing varies: the same translations, or all alike everywhere
+        return 0.0, math.inf, 1.0 if abs(difference) < 1e-9 else 0.0
+    error = math.sqrt(variance)
+    df = variance**2 / sum(part**2 / freedom for part, freedom in parts)
+    return error, df, two_sided_p(difference / error, df)
+
+
+def _measured(cell: CellRuns) -> list[Measured]:
+    return [run for run in cell.runs if run.failure is None]
+
+
+def _scores(
+    test: ReferenceSet, cells: Sequence[CellRuns], baseline: str, resamples: int, trials: int
+) -> tuple[dict[str, dict[str, CellScore]], dict[str, dict[str, CellDifference]]]:
+    """Scores, and differences with their own p, of one test set: by cell, then by metric."""
+    outputs = {cell.name: [run.translations[test.name] for run in _measured(cell)] for cell in cells if _measured(cell)}
+    scores: dict[str, dict[str, CellScore]] = {name: {} for name in outputs}
+    differences: dict[str, dict[str, CellDifference]] = {name: {} for name in outputs if name != baseline}
+    language = test.language or written_in(test.references)
+    for metric_name in METRICS if outputs else ():
+        metric = metrics(language)[metric_name]
+        tables = {
+            name: [sentence_statistics(metric, lines, reference_streams(lines, test.references)) for lines in seeds]
+            for name, seeds in outputs.items()
+        }
+        resampled = bootstrap(metric, [table for seeds in tables.values() for table in seeds], resamples)
+        by_cell: dict[str, NDArray[np.float64]] = {}  # (seeds, resamples)
+        for name, seeds in tables.items():
+            by_cell[name], resampled = resampled[: len(seeds)], resampled[len(seeds) :]
+            values = tuple(corpus_score(metric, table.sum(axis=0)) for table in seeds)
+            low, high = interval(over_seeds(by_cell[name]))
+            made = signature(metric, bs=resamples)
+            scores[name][metric_name] = CellScore(metric_name, float(np.mean(values)), low, high, values, made)
+        for name in differences if baseline in outputs else ():
+            seeds = len(outputs[name]), len(outputs[baseline])
+            pair = scores[name][metric_name], scores[baseline][metric_name]
+            if seeds == (1, 1):
+                differences[name][metric_name] = _of_two_models(
+                    metric_name, outputs[baseline][0], outputs[name][0], test, language, resamples, trials
+                )
+            else:
+                drawn = by_cell[name].mean(axis=0) - by_cell[baseline].mean(axis=0)
+                differences[name][metric_name] = _of_two_cells(*pair, float(drawn.var(ddof=1)), len(test.references))
+    return scores, differences if baseline in outputs else {}
+
+
+def over_seeds(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(seeds, resamples) scores, each column of the same sentences -> (resamples,) means over seeds drawn anew.
+
+    n - 1 of n seeds are drawn with replacement, so that the mean over seeds varies as much as it should; the one seed
+    of a single one.
+    """
+    seeds, resamples = resampled.shape
+    drawn = np.random.default_rng(SEED).integers(0, seeds, size=(max(1, seeds - 1), resamples))
+    return np.take_along_axis(resampled, drawn, axis=0).mean(axis=0)
+
+
+def _of_two_cells(cell: CellScore, baseline: CellScore, sentence_variance: float, sentences: int) -> CellDifference:
+    difference = cell.value - baseline.value
+    fewest = min(len(cell.by_seed), len(baseline.by_seed))
+    if fewest < 2 or sentences < 2:
+        why = "not tested: one of the two has a single seed" if fewest < 2 else "not tested: a single sentence"
+        return CellDifference(cell.metric, difference, None, None, None, None, why)
+    error, df, p = welch(cell.by_seed, baseline.by_seed, sentence_variance, sentences)
+    reach = critical_t(df) * error
+    method = f"Welch's t over seeds and sentences, {df:.1f} degrees of freedom"
+    return CellDifference(cell.metric, difference, difference - reach, difference + reach, p, None, method)
+
+
+def _of_two_models(
+    metric: str,
+    baseline: Sequence[str],
+    system: Sequence[str],
+    test: ReferenceSet,
+    language: str,
+    resamples: int,
+    trials: int,
+) -> CellDifference:
+    (found,) = compare_systems(
+        baseline, system, test.references, language=language, only=(metric,), resamples=resamples, trials=trials
+    )
+    method = f"paired approximate randomisation over sentences, {trials:,} trials"
+    return CellDifference(metric, found.difference, found.low, found.high, found.p_value, None, method, one_seed=True)

@@ -1,0 +1,155 @@
+"""Word links drawn from attention, and scored against links that people made.
+
+Links and their files are those of `data.pharaoh`. Weight matrices are (T, S) as in a trace, so a matrix that should be
+compared with links is one of words, not of sub-words (`AttentionTrace.merged`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attentio.data.alignments import GoldLinks, Links
+from attentio.errors import DataError, UsageError
+from attentio.trace import AttentionTrace, Span
+
+Weights: TypeAlias = NDArray[np.floating]
+DEFAULT_THRESHOLD = 0.2
+
+
+@dataclass(frozen=True)
+class AlignmentScore:
+    """Links of `sentences` sentences against gold links; every figure between 0 and 1.
+
+    precision: share of the links that are possible, None without links. recall: share of the sure gold links found,
+    None without any. error_rate: 1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|), None when A and S are empty.
+    """
+
+    sentences: int
+    links: int
+    sure: int
+    possible: int
+    precision: float | None
+    recall: float | None
+    error_rate: float | None
+
+    def as_dict(self) -> dict[str, object]:
+        """The score as the stable object that `--json` prints."""
+        return asdict(self)
+
+
+def alignment_error_rate(links: Sequence[Links], gold: Sequence[GoldLinks]) -> AlignmentScore:
+    """Alignment error rate, precision and recall of a corpus (Och and Ney 2003): counts are summed over sentences.
+
+    Raises DataError when the numbers of sentences differ or there is none.
+    """
+    if len(links) != len(gold):
+        raise DataError(f"{len(links):,} sentences with links stand against {len(gold):,} with gold links.")
+    if not gold:
+        raise DataError("there is no sentence to score.")
+    found = sum(len(row) for row in links)
+    sure = sum(len(row.sure) for row in gold)
+    possible = sum(len(row.possible | row.sure) for row in gold)
+    in_sure = sum(len(row & right.sure) for row, right in zip(links, gold, strict=True))
+    in_possible = sum(len(row & (right.possible | right.sure)) for row, right in zip(links, gold, strict=True))
+    return AlignmentScore(
+        sentences=len(gold),
+        links=found,
+        sure=sure,
+        possible=possible,
+        precision=in_possible / found if found else None,
+        recall=in_sure / sure if sure else None,
+        error_rate=1 - (in_sure + in_possible) / (found + sure) if found + sure else None,
+    )
+
+
+def argmax_links(weights: Weights) -> Links:
+    """Each target word linked to the source word with its largest weight, the first of equals; (T, S) weights.
+
+    A target word that attends nowhere has no link.
+    """
+    if not weights.size:
+        return frozenset()
+    best = weights.argmax(axis=1)
+    return frozenset((int(i), j) for j, i in enumerate(best) if weights[j, i] > 0)
+
+
+def threshold_links(weights: Weights, threshold: float) -> Links:
+    """Every pair of words whose weight reaches `threshold`; (T, S) weights. Raises ValueError unless 0 < threshold."""
+    if not threshold > 0:
+        raise ValueError(f"a threshold of {threshold} would link every word to every other")
+    return frozenset((int(i), int(j)) for j, i in np.argwhere(weights >= threshold))
+
+
+def mutual_links(weights: Weights) -> Links:
+    """Pairs of words that are each other's best: the intersection of both directions of one matrix; (T, S) weights."""
+    return argmax_links(weights) & flipped(argmax_links(weights.T))
+
+
+def flipped(links: Links) -> Links:
+    """The same links seen from the other side, (j, i): for a model that translates the other way."""
+    return frozenset((j, i) for i, j in links)
+
+
+def diagonal_links(source_length: int, target_length: int) -> Links:
+    """Each target word linked to the source word at the same relative place: what knowing nothing is worth."""
+    last = source_length - 1
+    return frozenset(
+        (min(last, round(j * source_length / target_length)), j) for j in range(target_length) if last >= 0
+    )
+
+
+def linker(name: str, threshold: float = DEFAULT_THRESHOLD) -> Callable[[Weights], Links]:
+    """The way to draw links from (T, S) weights that has this name: argmax, threshold or intersection.
+
+    Raises UsageError for another name or a threshold that is not above 0.
+    """
+    if not threshold > 0:
+        raise UsageError(f"a threshold of {threshold} would link every word to every other.", hint="Take one above 0.")
+    linkers: dict[str, Callable[[Weights], Links]] = {
+        "argmax": argmax_links,
+        "threshold": partial(threshold_links, threshold=threshold),
+        "intersection": mutual_links,
+    }
+    if name not in linkers:
+        raise UsageError(f"no way {name!r} to draw links from attention.", hint=f"Choose {', '.join(linkers)}.")
+    return linkers[name]
+
+
+@dataclass(frozen=True)
+class LinkRule:
+    """How word links are drawn from a trace: whose weights are read, and which of them become links.
+
+    links: argmax, threshold or intersection, as `linker` knows them. threshold: of that rule alone, 0.2 by default.
+    layer: None for the last one that looks at the source. head: counted from 0; None for the mean over heads.
+    Raises UsageError for another name, or a threshold that does nothing.
+    """
+
+    links: str = "argmax"
+    threshold: float | None = None
+    layer: str | None = None
+    head: int | None = None
+
+    def __post_init__(self) -> None:
+        self._linker()
+        if self.threshold is not None and self.links != "threshold":
+            raise UsageError(f"a threshold does nothing to {self.links} links.", hint="Choose threshold links.")
+
+    def __call__(self, trace: AttentionTrace, source_words: Sequence[Span], target_words: Sequence[Span]) -> Links:
+        """The links between words, which are given as (start, end) characters in the trace's texts.
+
+        Raises UsageError when the trace has no such layer or head.
+        """
+        layer = self.layer if self.layer is not None else trace.layers[-1]
+        return self._linker()(trace.merged(source_words, target_words).matrix(layer, self.head))
+
+    @property
+    def name(self) -> str:
+        """The rule with its threshold, where it has one."""
+        return self.links if self.links != "threshold" else f"threshold {self.threshold or DEFAULT_THRESHOLD:g}"
+
+    def _linker(self) -> Callable[[Weights], Links]:
+        return linker(self.links, DEFAULT_THRESHOLD if self.threshold is None else self.threshold)

@@ -1,0 +1,1 @@
+"""Hand-written products, each proved equal to the plain form."""

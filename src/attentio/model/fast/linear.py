@@ -1,0 +1,134 @@
+"""Linear maps, y = W x + b: where nearly all the time of a model goes, in the fastest form that computes the same.
+
+`torch.nn.functional.linear` is the definition. On a CPU it hands float32 to a library that, on some processors, reaches
+half of what oneDNN does with the same numbers; torch has that product, too, and here it is used, forwards and
+backwards; and so in both precisions for a weight that is laid out for it, in a model that learns no more. Everything
+else (other devices, a compiler looking on, half precision in training) is torch's own choice.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from attentio.attention.kernels.backend import is_traced
+
+
+class Linear(nn.Module):
+    """`torch.nn.Linear`, its parameters and first values included, through `linear`."""
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        bound = 1 / math.sqrt(in_features)
+        self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None
+        self.packed: Tensor | None = None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """inputs (..., in_features) -> (..., out_features)."""
+        return linear(inputs, self.weight, self.bias, self.packed)
+
+    def pack(self) -> None:
+        """For a weight that changes no more: see `pack`."""
+        self.packed = pack(self.weight)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Tensor | None = None) -> Tensor:
+    """inputs (..., I), weight (O, I), bias (O,) -> (..., O). `packed`: what `pack` made of `weight`, if it did."""
+    if packed is not None and not torch.is_grad_enabled() and inputs.dtype == packed.dtype and _suits(inputs):
+        return _onednn_unary(inputs, packed, bias, "none", [], "")
+    if not _takes_onednn(inputs, weight):
+        return F.linear(inputs, weight, bias)
+    learns = inputs.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    if learns and torch.is_grad_enabled():
+        found = cast(Tensor, _Linear.apply(inputs.flatten(0, -2), weight, bias))
+        return found.unflatten(0, inputs.shape[:-1])  # out here, so that what is returned may be changed in place
+    return _onednn(inputs, weight, bias)
+
+
+def pack(weight: Tensor) -> Tensor | None:
+    """`weight` (O, I), which will not change any more, in the order in which oneDNN reads it; None where it cannot.
+
+    Else oneDNN brings it into that order at every product, which for few rows of inputs takes longer than the product.
+    """
+    if not _ONEDNN or weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+        return None
+    if weight.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # pyright: ignore[reportPrivateUsage]
+        return None
+    return _reorder(weight.detach().contiguous())
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """left (M, K), right (K, N) -> (M, N), without a gradient: for a backward pass written by hand."""
+    return _onednn(left, right.t(), None) if _takes_onednn(left, right) else left @ right
+
+
+def product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """added (M, N) + left (M, K) right (K, N), without a gradient."""
+    if _takes_onednn(left, right):
+        return _onednn_binary(left, added, _dense(right.t()), None, "add")
+    return torch.addmm(added, left, right)
+
+
+class _Linear(torch.autograd.Function):
+    """`_onednn` of inputs (N, I), and its gradient, two products of the same kind."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        return _onednn(inputs, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        (gradient,) = grad_outputs
+        inputs, weight = cast(tuple[Tensor, Tensor], ctx.saved_tensors)
+        of_inputs, of_weight, of_bias = cast(tuple[bool, bool, bool], ctx.needs_input_grad)
+        return (
+            product(gradient, weight) if of_inputs else None,
+            product(gradient.t(), inputs) if of_weight else None,
+            gradient.sum(0) if of_bias else None,
+        )
+
+
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
+    return _ONEDNN and inputs.dtype == weight.dtype == torch.float32 and _suits(inputs)
+
+
+def _suits(inputs: Tensor) -> bool:
+    """Whether oneDNN's own products can be asked for it."""
+    return (
+        inputs.device.type == "cpu"
+        and inputs.dim() > 1
+        and inputs.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and not is_traced()
+    )
+
+
+def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return _onednn_unary(inputs, _dense(weight), bias, "none", [], "")
+
+
+def _dense(weight: Tensor) -> Tensor:
+    """The same without gaps between rows: for slices of a matrix oneDNN has a plain loop, a thousand times slower."""
+    return weight if weight.is_contiguous() or weight.t().is_contiguous() else weight.contiguous()
+
+
+if _ONEDNN:
+    _onednn_unary = torch.ops.mkldnn._linear_pointwise.default  # pyright: ignore[reportPrivateUsage]
+    _reorder = torch.ops.mkldnn._reorder_linear_weight.default  # pyright: ignore[reportPrivateUsage]
+    _onednn_binary = torch.ops.mkldnn._linear_pointwise.binary  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,219 @@
+"""Recurrent layers over time: an LSTM or GRU layer, and how an encoder's layer reads with them, one way or both.
+
+The parameters are those of `torch.nn.LSTM` / `torch.nn.GRU`, and torch's layer is the definition. On a CPU the LSTM
+runs through `_LSTMOverTime`, the same sums with a backward pass written by hand: all input projections in one product
+before the loop, all weight gradients in one product after it. Tensors are time-major, (T, B, width).
+"""
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from attentio.model.fast.linear import linear, product, product_and
+
+
+class CellState(NamedTuple):
+    """What a recurrent layer carries from step to step: `hidden` (B, H) and, for the LSTM, `cell` (B, H)."""
+
+    hidden: Tensor
+    cell: Tensor | None = None
+
+    def select(self, indices: Tensor) -> "CellState":
+        """The rows `indices`, in that order."""
+        return CellState(self.hidden[indices], None if self.cell is None else self.cell[indices])
+
+
+class LSTM(nn.Module):
+    """One LSTM layer (Hochreiter & Schmidhuber 1997, with forget gate): c' = f c + i g, h' = o tanh c'."""
+
+    num_states = 2
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.layer = nn.LSTM(input_size, hidden_size)
+
+    def start(self, *first: Tensor) -> CellState:
+        """The first state from `num_states` tensors (B, H)."""
+        hidden, cell = first
+        return CellState(hidden, cell)
+
+    def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """inputs (T, B, I), state (B, H) -> outputs (T, B, H) and the last state."""
+        w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
+        assert state.cell is not None
+        if inputs.device.type != "cpu":
+            outputs, (hidden, cell) = self.layer(inputs, (state.hidden[None], state.cell[None]))
+            return outputs, CellState(hidden[0], cell[0])
+        projected = linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
+        dtype = projected.dtype
+        outputs, cells = cast(
+            tuple[Tensor, Tensor],
+            _LSTMOverTime.apply(projected, state.hidden.to(dtype), state.cell.to(dtype), w_hh.to(dtype)),
+        )
+        return outputs, CellState(outputs[-1], cells[-1])
+
+
+class GRU(nn.Module):
+    """One GRU layer (Cho 2014), in torch's form: the reset gate acts after the recurrent product."""
+
+    num_states = 1
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.layer = nn.GRU(input_size, hidden_size)
+
+    def start(self, *first: Tensor) -> CellState:
+        """The first state from `num_states` tensors (B, H)."""
+        (hidden,) = first
+        return CellState(hidden)
+
+    def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """inputs (T, B, I), state (B, H) -> outputs (T, B, H) and the last state."""
+        if inputs.device.type != "cpu":
+            outputs, hidden = self.layer(inputs, state.hidden[None])
+            return outputs, CellState(hidden[0])
+        w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
+        projected = linear(inputs, w_ih, b_ih)  # (T, B, 3H)
+        hidden = state.hidden.to(projected.dtype)
+        steps: list[Tensor] = []
+        for step in projected.unbind(0):
+            hidden = self._cell(step, linear(hidden, w_hh, b_hh), hidden)
+            steps.append(hidden)
+        return torch.stack(steps), CellState(hidden)
+
+    @staticmethod
+    def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
+        gates_in, new_in = from_input.split([2 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
+        gates_hidden, new_hidden = from_hidden.split([2 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
+        reset, update = torch.sigmoid(gates_in + gates_hidden).chunk(2, dim=-1)
+        return torch.lerp(torch.tanh(new_in + reset * new_hidden), hidden, update)
+
+
+CELLS = {"lstm": LSTM, "gru": GRU}
+RecurrentLayer = LSTM | GRU
+
+
+class Forwards(nn.Module):
+    """One layer, reading each sentence forwards."""
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.forwards = CELLS[cell](input_size, hidden_size)
+
+    def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
+        """inputs (T, B, I), and for the sake of `Bidirectional` its `mirror` -> outputs (T, B, H)."""
+        return _from_zeros(self.forwards, inputs)
+
+
+class Bidirectional(nn.Module):
+    """Two layers, one reading each sentence forwards and one backwards from its own last token."""
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        if hidden_size % 2:
+            raise ValueError(f"a bidirectional layer splits its width over two directions: {hidden_size} is odd")
+        self.forwards = CELLS[cell](input_size, hidden_size // 2)
+        self.backwards = CELLS[cell](input_size, hidden_size // 2)
+
+    def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
+        """inputs (T, B, I), `mirror` from `mirror_indices` -> outputs (T, B, H); padding reaches no real position."""
+        back = _from_zeros(self.backwards, _take(inputs, mirror))
+        return torch.cat([_from_zeros(self.forwards, inputs), _take(back, mirror)], dim=-1)
+
+
+def _from_zeros(layer: RecurrentLayer, inputs: Tensor) -> Tensor:
+    """inputs (T, B, I) -> outputs (T, B, H), the state before the first being zeros."""
+    zeros = [inputs.new_zeros(inputs.shape[1], layer.hidden_size)] * layer.num_states
+    return layer(inputs, layer.start(*zeros))[0]
+
+
+def mirror_indices(lengths: Tensor, size: int) -> Tensor:
+    """For lengths (B,): flat indices into (size * B) that reverse each column up to its length, not its padding."""
+    time = torch.arange(size, device=lengths.device)[:, None]  # (T, 1)
+    source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
+    return (source * lengths.shape[0] + torch.arange(lengths.shape[0], device=lengths.device)).flatten()
+
+
+def _take(x: Tensor, flat_indices: Tensor) -> Tensor:
+    return x.flatten(0, 1).index_select(0, flat_indices).view_as(x)
+
+
+class _LSTMOverTime(torch.autograd.Function):
+    """h, c = LSTM(projected, h_0, c_0) with gates in torch's order i, f, g, o.
+
+    projected (T, B, 4H) = W_ih x + b; returns all hidden and all cell states, (T, B, H) each.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        steps, batch, width = projected.shape
+        size = width // 4
+        gates: list[Tensor] = []
+        hiddens = projected.new_empty(steps + 1, batch, size)
+        cells = projected.new_empty(steps + 1, batch, size)
+        squashed = projected.new_empty(steps, batch, size)  # tanh(c)
+        hiddens[0], cells[0] = hidden, cell
+        transposed = weight.t()
+        for t in range(steps):
+            gates.append(product_and(projected[t], hiddens[t], transposed))
+            lstm_step(gates[t], cells[t], cells[t + 1], squashed[t], hiddens[t + 1])
+        ctx.save_for_backward(hiddens, cells, squashed, weight, *gates)
+        return hiddens[1:], cells[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        d_hiddens, d_cells = grad_outputs
+        hiddens, cells, squashed, weight, *gates = cast(tuple[Tensor, ...], ctx.saved_tensors)
+        d_gates = hiddens.new_empty(len(gates), *gates[0].shape)  # before the squashing functions
+        d_hidden = torch.zeros_like(hiddens[0])
+        d_cell = torch.zeros_like(cells[0])
+        for t in reversed(range(len(gates))):
+            d_hidden = d_hidden + d_hiddens[t]
+            d_cell = lstm_step_backward(d_hidden, d_cell + d_cells[t], gates[t], cells[t], squashed[t], d_gates[t])
+            d_hidden = product(d_gates[t], weight)
+        d_weight = product(d_gates.flatten(0, 1).t(), hiddens[:-1].flatten(0, 1))
+        return d_gates, d_hidden, d_cell, d_weight
+
+
+def lstm_step(gates: Tensor, cell: Tensor, next_cell: Tensor, squashed: Tensor, hidden: Tensor) -> None:
+    """One step from its sums, gates (B, 4H), which are squashed; fills in next_cell, tanh of it and hidden, (B, H)."""
+    size = cell.shape[-1]
+    i, f, g, o = gates.split(size, dim=-1)
+    gates[:, : 2 * size].sigmoid_()
+    g.tanh_()
+    o.sigmoid_()
+    torch.mul(f, cell, out=next_cell).addcmul_(i, g)
+    torch.tanh(next_cell, out=squashed)
+    torch.mul(o, squashed, out=hidden)
+
+
+def lstm_step_backward(
+    d_hidden: Tensor, d_cell: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor, d_gates: Tensor
+) -> Tensor:
+    """The gradient of a step's cell before it, (B, H), from those of its hidden and its cell after it.
+
+    gates, cell and squashed are what `lstm_step` was given and left; d_gates (B, 4H), that of the sums, is filled in.
+    """
+    size = cell.shape[-1]
+    i, f, g, o = gates.split(size, dim=-1)
+    d_i, d_f, d_g, d_o = d_gates.split(size, dim=-1)
+    d_cell = d_cell + _tanh_backward(d_hidden * o, squashed)
+    torch.mul(d_cell, g, out=d_i)
+    torch.mul(d_cell, cell, out=d_f)
+    torch.mul(d_hidden, squashed, out=d_o)
+    both, open_both = d_gates[:, : 2 * size], gates[:, : 2 * size]
+    _sigmoid_backward.grad_input(both, open_both, grad_input=both)
+    _sigmoid_backward.grad_input(d_o, o, grad_input=d_o)
+    _tanh_backward.grad_input(d_cell * i, g, grad_input=d_g)
+    return d_cell * f
+
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward
+_tanh_backward = torch.ops.aten.tanh_backward

@@ -1,1 +1,0 @@
-"""A run: its folder, the model in it, and the training that fills it."""

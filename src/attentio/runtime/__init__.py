@@ -1,0 +1,1 @@
+"""What a process runs on: device, precision, files, worker processes, stop requests."""

@@ -1,0 +1,1 @@
+"""The conformance suite for any kind of attention, also for your own."""

@@ -1,0 +1,1 @@
+"""Text rules that translating needs: scripts, cleaning, tokenizers."""

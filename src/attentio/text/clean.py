@@ -1,0 +1,194 @@
+"""Text as the model will see it: one normal form, one script, and no pair that teaches nothing.
+
+`Cleaner` mends one side (invisible characters, spaces, punctuation next to Han, script); `Filter` says which pairs to
+leave out and why; `split_keys` says which sentences count as the same. A cleaner belongs to a run: what is translated
+later goes through the same one. NFKC is never applied: it turns full-width Chinese punctuation into ASCII.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import opencc
+
+from attentio.text.script import HAN, KANA, PUNCTUATION
+
+Script = Literal["simplified", "traditional", "keep"]
+
+# C0 and C1 controls that are not white space, lone surrogates, and noncharacters.
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# Zero-width space, word joiner, byte order mark, soft hyphen, direction marks. Joiners (U+200C, U+200D) carry meaning.
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\ufffb]")
+_SPACE = re.compile("[\t\x0b\x0c\r\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+_SPACES = re.compile("  +")
+_EDGES = re.compile("^ +| +$", re.MULTILINE)
+_LATIN = "A-Za-z\u00c0-\u024f"
+_APOSTROPHE = re.compile(f"(?<=[{_LATIN}])\u2019(?=[{_LATIN}])")
+_HAN_LIKE = HAN + KANA
+_FULL = "\u3001-\u3003\u3008-\u3011\u3014-\u301b\uff01-\uff0f\uff1a-\uff20\uff3b-\uff3d\uff5b-\uff64"
+_PERIOD = re.compile(rf"(?<=[{_HAN_LIKE}]) *\.(?![\w.])")
+_MARKS = re.compile(f"(?<=[{_HAN_LIKE}{_FULL}])(?: *[,?!])+|[,?!](?: *[,?!])* *(?=[{_HAN_LIKE}])")
+_WIDE = {ord(","): "，", ord("?"): "？", ord("!"): "！", ord(" "): None}
+_HAN_SPACE = re.compile(f"(?<=[{_HAN_LIKE}]) +(?=[{_HAN_LIKE}])|(?<=[{_FULL}]) +| +(?=[{_FULL}])")
+_HALF_WIDTH = re.compile("[ ,.?!]")
+_CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
+
+
+@dataclass(frozen=True)
+class Cleaner:
+    """The rules of one side: `han` switches on those for Chinese text, `script` says what Chinese is converted to."""
+
+    han: bool = False
+    script: Script = "keep"
+
+    def __call__(self, text: str) -> str:
+        """One cleaned text; line ends inside it become spaces."""
+        return self.lines([text])[0]
+
+    def lines(self, lines: Sequence[str], mended: Counter[str] | None = None) -> list[str]:
+        """All lines cleaned, each as if alone; what was changed, in characters, is added to `mended` by kind."""
+        if not lines:
+            return []
+        # Thousands of lines are mended as one text: the work is done by compiled expressions, not by line.
+        text = "\n".join(lines)
+        if text.count("\n") != len(lines) - 1:
+            text = "\n".join(line.replace("\n", " ") for line in lines)
+        text = self._mend(text, mended if mended is not None else Counter())
+        if self.han and self.script != "keep":
+            text = _converter(_CONVERSIONS[self.script]).convert(text)
+        return text.split("\n")
+
+    def _mend(self, text: str, mended: Counter[str]) -> str:
+        text = _counted(_CONTROL, "", text, mended, "control")
+        if not text.isascii():
+            text = _counted(_INVISIBLE, "", text, mended, "invisible")
+        text = _counted(_SPACE, " ", text, mended, "space")
+        if not text.isascii():
+            if not unicodedata.is_normalized("NFC", text):
+                text = unicodedata.normalize("NFC", text)
+            text = _counted(_APOSTROPHE, "'", text, mended, "apostrophe")
+        if self.han:
+            text = _mend_han(text)
+        if "  " in text:
+            text = _SPACES.sub(" ", text)
+        if text[:1] == " " or text[-1:] == " " or "\n " in text or " \n" in text:
+            text = _EDGES.sub("", text)
+        return text
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, held: dict[str, Any]) -> Self:
+        return cls(**held)
+
+
+def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
+    """Shares of Chinese lines by script; None where no line holds a Han character.
+
+    A line is traditional if only conversion to simplified changes it, simplified if only the other does, mixed if both
+    do, neutral if neither does.
+    """
+    lines = [line for line in lines if _HAN_LETTER.search(line)]
+    if not lines:
+        return None
+    text = "\n".join(lines)
+    simplified = _converter("t2s").convert(text).split("\n")
+    traditional = _converter("s2t").convert(text).split("\n")
+    names = {
+        (True, False): "traditional",
+        (False, True): "simplified",
+        (False, False): "neutral",
+        (True, True): "mixed",
+    }
+    counts = Counter(
+        names[line != simple, line != full] for line, simple, full in zip(lines, simplified, traditional, strict=True)
+    )
+    return {name: counts[name] / len(lines) for name in names.values()}
+
+
+def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
+    """A key for each cleaned line: equal for sentences that differ in case, punctuation, spaces or script only."""
+    if not lines:
+        return []
+    text = "\n".join(lines)
+    if han:
+        text = _converter("t2s").convert(text)
+    codes = np.frombuffer(text.casefold().encode("utf-32-le"), dtype=np.uint32)
+    keys = codes[_in_key()[codes]].tobytes().decode("utf-32-le").split("\n")
+    return [key or line for key, line in zip(keys, lines, strict=True)]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which cleaned pairs are left out: empty, identical, or of very different lengths (in UTF-8 bytes)."""
+
+    max_ratio: float = 9.0
+
+    def reasons(self, sources: Sequence[str], targets: Sequence[str]) -> dict[int, str]:
+        """Index and reason of every pair to drop."""
+        left, right = _byte_lengths(sources), _byte_lengths(targets)
+        # Seven bytes are added so that short sentences may differ more: "Hi." and its polite translation pass.
+        longer, shorter = np.maximum(left, right) + 7, np.minimum(left, right) + 7
+        found = {int(i): "length ratio" for i in np.flatnonzero(longer > self.max_ratio * shorter)}
+        found |= {i: "identical" for i, (s, t) in enumerate(zip(sources, targets, strict=True)) if s == t}
+        found |= {int(i): "empty" for i in np.flatnonzero(np.minimum(left, right) == 0)}
+        return found
+
+
+_HAN_LETTER = re.compile(f"[{HAN}]")
+
+
+def _mend_han(text: str) -> str:
+    """Full-width punctuation and no spaces next to Han; most lines hold nothing half-width and are not touched."""
+    lines = text.split("\n")
+    touched = [i for i, line in enumerate(lines) if _HALF_WIDTH.search(line)]
+    part = "\n".join(lines[i] for i in touched)
+    part = _PERIOD.sub("。", part)
+    part = _MARKS.sub(lambda found: found[0].translate(_WIDE), part)
+    part = _HAN_SPACE.sub("", part)
+    for i, line in zip(touched, part.split("\n"), strict=True) if touched else ():
+        lines[i] = line
+    return "\n".join(lines)
+
+
+@cache
+def _in_key() -> npt.NDArray[np.bool_]:
+    """For every code point, whether it counts in a key: all but punctuation and the space."""
+    counts = np.ones(0x110000, dtype=np.bool_)
+    plane = "".join(map(chr, range(0xD800))) + " " * 0x800 + "".join(map(chr, range(0xE000, 0x10000)))
+    counts[[found.start() for found in re.finditer(f"[{PUNCTUATION}]", plane)]] = False
+    counts[ord(" ")] = False
+    return counts
+
+
+def _byte_lengths(lines: Sequence[str]) -> npt.NDArray[np.int64]:
+    return np.fromiter((len(line.encode()) for line in lines), dtype=np.int64, count=len(lines))
+
+
+def _counted(pattern: re.Pattern[str], new: str, text: str, mended: Counter[str], kind: str) -> str:
+    text, count = pattern.subn(new, text)
+    if count:
+        mended[kind] += count
+    return text
+
+
+class _Converter:
+    """OpenCC, started when first used."""
+
+    def __init__(self, name: str) -> None:
+        self._convert = cast(Any, opencc).OpenCC(name)
+
+    def convert(self, text: str) -> str:
+        return text if text.isascii() else self._convert.convert(text)
+
+
+@cache
+def _converter(name: str) -> _Converter:
+    return _Converter(name)

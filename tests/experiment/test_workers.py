@@ -1,0 +1,151 @@
+"""Processes of a comparison killed and interrupted. Each test starts several that import torch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attentio.experiment.log import read_log
+
+ARGUMENTS = [
+    *("compare", "small-world", "-o", "data.small_world_pairs=200", "--vary", "attention.score=dot,additive"),
+    *("-o", "model.embedding_size=8", "-o", "model.hidden_size=8", "-o", "train.evaluate_pairs=2", "--device", "cpu"),
+    *("-o", "data.dev=6", "-o", "data.test=12", "-o", "train.batch_tokens=300", "-o", "train.evaluate_every=30"),
+    *("-o", "train.save_every_seconds=0.05", "--resamples", "100", "--seeds", "1", "--budget", "90 steps"),
+]
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    return [sys.executable, "-c", "from attentio.cli import main; main()", *ARGUMENTS, "--out", str(folder), *more]
+
+
+@contextmanager
+def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(folder, *more), **pipes, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    for _ in range(20_000):
+        if condition():
+            return
+        if process is not None and process.poll() is not None:
+            pytest.fail(f"it ended before it could be stopped: {process.communicate()[1]}")
+        time.sleep(0.02)
+    pytest.fail("it does not get on")
+
+
+def steps(folder: Path, score: str) -> int:
+    log = folder / "runs" / f"attention.score={score}" / "seed-1" / "log.jsonl"
+    return (read_log(log).steps or 0) if log.exists() else 0
+
+
+def workers_of(folder: Path) -> list[int]:
+    """The processes that work in a folder."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if any("compare.jobs import work" in word for word in words) and any(str(folder) in word for word in words):
+            found.append(int(path.parent.name))
+    return found
+
+
+def quality(folder: Path) -> list[Any]:
+    shown = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+    return [(cell["name"], cell["tests"], cell["steps"]) for cell in shown["cells"]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
+def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> None:
+    """SIGKILL in the first training, Ctrl-C in the second: the same command goes on, to the same figures."""
+    with started(tmp_path / "whole") as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
+    broken = tmp_path / "broken"
+    with started(broken) as process:
+        wait_for(lambda: steps(broken, "dot") >= 20, process)
+        process.kill()
+        process.communicate()
+    wait_for(lambda: not workers_of(broken))  # the orphan saves and ends by itself
+    assert 0 < steps(broken, "dot") < 90
+    assert not (broken / "compare.json").exists()
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with started(broken) as process:
+            wanted = 10 if number == signal.SIGINT else 40
+            wait_for(lambda wanted=wanted: steps(broken, "additive") >= wanted, process)
+            process.send_signal(number)
+            out, text = process.communicate()
+        assert process.returncode == status, text
+        assert "stopped; the same command again goes on exactly here" in text
+        assert "Traceback" not in text
+        assert out == ""
+        assert workers_of(broken) == []
+    assert steps(broken, "additive") < 90
+    with started(broken) as process:
+        out, text = process.communicate()
+    assert process.returncode == 0, text
+    assert "additive against dot" in out
+    assert quality(broken) == quality(tmp_path / "whole")
+    for score in ("dot", "additive"):
+        name = f"runs/attention.score={score}/seed-1/model/model.safetensors"
+        assert (broken / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
+def test_two_at_once_are_interrupted_and_go_on(tmp_path: Path) -> None:
+    """Ctrl-C while both train: both save, and the same command ends as if nothing had been."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    with started(whole, "--at-once", "2") as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
+    with started(broken, "--at-once", "2") as process:
+        wait_for(lambda: min(steps(broken, "dot"), steps(broken, "additive")) >= 10, process)
+        assert len(workers_of(broken)) == 2
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate()
+    assert process.returncode == 130, text
+    assert "Traceback" not in text
+    assert workers_of(broken) == []
+    assert max(steps(broken, "dot"), steps(broken, "additive")) < 90
+    with started(broken, "--at-once", "2") as process:
+        _, text = process.communicate()
+    assert process.returncode == 0, text
+    assert quality(broken) == quality(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
+def test_a_training_that_is_killed_fails_alone(tmp_path: Path) -> None:
+    """As the system does when memory runs out."""
+    folder = tmp_path / "b"
+    with started(folder, "--json") as process:
+        wait_for(lambda: steps(folder, "dot") >= 10, process)
+        (worker,) = workers_of(folder)
+        os.kill(worker, signal.SIGKILL)
+        out, text = process.communicate()
+    assert process.returncode == 1, text
+    assert "dot, seed 1 failed: the process was ended by SIGKILL, as when memory runs out." in text
+    dot, additive = json.loads(out)["cells"]
+    assert dot["tests"] == {}
+    assert additive["tests"]["test"]["scores"]
