@@ -61,7 +61,7 @@ def workers_of(folder: Path) -> list[int]:
             words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if any("compare.jobs import work" in word for word in words) and any(str(folder) in word for word in words):
+        if any("experiment.jobs import work" in word for word in words) and any(str(folder) in word for word in words):
             found.append(int(path.parent.name))
     return found
 

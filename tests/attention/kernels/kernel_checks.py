@@ -8,7 +8,8 @@ import pytest
 import torch
 import triton
 
-from attentio.attention import Attention, triton_additive
+from attentio.attention import Attention
+from attentio.attention.kernels import triton_additive
 from attentio.attention.score import additive
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"

@@ -175,7 +175,7 @@ def compute_scores(backend: str, score: Score, query: Tensor, keys: Tensor) -> T
     if backend == "chunked" and isinstance(score, AdditiveScore):
         return chunked.additive(score.project(query), keys, score.direction())
     if backend == "triton" and isinstance(score, AdditiveScore):
-        from attentio.attention import triton_additive  # only here: triton need not be installed
+        from attentio.attention.kernels import triton_additive  # only here: triton need not be installed
 
         return triton_additive.additive(score.project(query), keys, score.direction())
     return score(query, keys)
