@@ -45,7 +45,7 @@ ENOUGH = 0.95
 class Nothing(RowNormalizer):
     """Attends to nothing: what the translator is worth without attention."""
 
-    def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+    def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         """All zeros."""
         return 0.0 * scores
 

@@ -43,7 +43,7 @@ what runs and why. `MultiHeadAttention` takes the place of `torch.nn.MultiheadAt
 included.
 
 In a decoder's self-attention the memory grows by a key with each step: `memory.extend(attention.prepare(key))`.
-With `window=together(Causal, …)` around any other window, step by step then equals all at once, for every kind.
+With `window=combine_windows(Causal, …)` around any other window, step by step then equals all at once, for every kind.
 """
 AFTER = """
 What each comes to in a translator, on the same data with the same updates: [kinds, measured](../kinds-measured.md).
@@ -74,7 +74,7 @@ class Manhattan(Score):  # how near query and key are: minus their L1 distance, 
 
 
 class Taylor(RowNormalizer):  # softmax with 1 + e + e²/2 in the place of exp(e)
-    def weigh(self, scores, mask):  # at least float32; True in the mask = may attend
+    def normalize_rows(self, scores, mask):  # at least float32; True in the mask = may attend
         shares = 1 + scores + scores**2 / 2
         shares = shares if mask is None else torch.where(mask, shares, 0.0)
         return shares / shares.sum(-1, keepdim=True).clamp(min=1e-9)
@@ -86,7 +86,7 @@ attention = Attention(256, 256, score=Manhattan, normalize=Taylor(), num_heads=4
 
 
 class MasksTooLate(RowNormalizer):
-    def weigh(self, scores, mask):
+    def normalize_rows(self, scores, mask):
         return scores.softmax(-1) * (1.0 if mask is None else mask)
 
 

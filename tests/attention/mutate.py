@@ -67,12 +67,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "the same, times a weight of 0",
     (
         "attention.py",
-        "if past is not None and score_past is not None:",
+        "if history is not None and score_history is not None:",
         "And -> Or",
     ): "a score with a past has a state, one without has none",
     (
         "attention.py",
-        "if past is not None and score_past is not None:",
+        "if history is not None and score_history is not None:",
         "And -> Or (2)",
     ): "the same",
     (
@@ -98,7 +98,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("monotonic.py", "while stride < add.size(-1):", "Lt -> LtE"): "one doubling more adds zeros",
     (
         "sparse.py",
-        "scaled = scaled - hide(scaled, mask).detach().amax(-1, keepdim=True)",
+        "scaled = scaled - mask_scores(scaled, mask).detach().amax(-1, keepdim=True)",
         "detach dropped",
     ): "entmax does not change when all scores shift, so its gradient along a shift is zero",
     (

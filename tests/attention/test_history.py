@@ -32,13 +32,13 @@ def test_coverage_adds_the_sum_of_earlier_weights():
         score,
         query,
         keys,
-        lambda c: c[:, None] * score.past.term.weight[0, :, 0],
+        lambda c: c[:, None] * score.history.term.weight[0, :, 0],
         lambda c, a: c + a,
         score.key.bias[0],
     )
     attended = attention(query, attention.prepare(keys))
     torch.testing.assert_close(attended.weights[0, 0], expected)
-    torch.testing.assert_close(attended.state.score_past[0, 0], expected.sum(0))
+    torch.testing.assert_close(attended.state.score_history[0, 0], expected.sum(0))
     torch.testing.assert_close(attended.context[0, 0], expected @ keys[0])
 
 
@@ -49,13 +49,13 @@ def test_fertility_divides_by_how_many_words_a_key_may_yield():
         score,
         query,
         keys,
-        lambda c: c[:, None] * score.past.term.weight[0, :, 0],
+        lambda c: c[:, None] * score.history.term.weight[0, :, 0],
         lambda c, a: c + a / phi,
         0,
     )
     attended = attention(query, attention.prepare(keys))
     torch.testing.assert_close(attended.weights[0, 0], expected)
-    torch.testing.assert_close(attended.state.score_past[0, 0], (expected / phi).sum(0))
+    torch.testing.assert_close(attended.state.score_history[0, 0], (expected / phi).sum(0))
 
 
 def test_where_every_word_yields_one_fertility_is_the_sum_of_weights():
@@ -63,28 +63,28 @@ def test_where_every_word_yields_one_fertility_is_the_sum_of_weights():
     attention, score, query, keys = setting("fertility_coverage")
     torch.nn.init.zeros_(score.fertility.weight)
     attended = attention(query, attention.prepare(keys))
-    torch.testing.assert_close(attended.state.score_past, attended.weights.sum(2))
+    torch.testing.assert_close(attended.state.score_history, attended.weights.sum(2))
 
 
 def test_location_aware_convolves_the_weights_of_the_query_before():
     attention, score, query, keys = setting("location_aware")
-    filters = score.past.filters[:, 0]  # (C, 15)
+    filters = score.history.filters[:, 0]  # (C, 15)
 
     def term(previous):
         wide = F.pad(previous, (7, 7))
         features = torch.stack([filters @ wide[j : j + 15] for j in range(S)])  # (S, C), centred on each key
-        return features @ score.past.term.weight[0].T
+        return features @ score.history.term.weight[0].T
 
     expected = worked_by_hand(score, query, keys, term, lambda _, a: a, score.key.bias[0])
     attended = attention(query, attention.prepare(keys))
     torch.testing.assert_close(attended.weights[0, 0], expected)
-    torch.testing.assert_close(attended.state.score_past[0, 0], expected[-1])
+    torch.testing.assert_close(attended.state.score_history[0, 0], expected[-1])
 
 
 def test_after_t_steps_the_coverage_of_a_sentence_sums_to_t():
     attention, _, query, keys = setting("coverage")
     mask = torch.tensor([[True, True, True, False]])
-    total = attention(query, attention.prepare(keys, None, mask)).state.score_past
+    total = attention(query, attention.prepare(keys, None, mask)).state.score_history
     torch.testing.assert_close(total.sum(), torch.tensor(float(T)).double())
     assert total[0, 0, 3] == 0
 
@@ -92,7 +92,7 @@ def test_after_t_steps_the_coverage_of_a_sentence_sums_to_t():
 def test_the_past_is_summed_in_float32_under_half_precision():
     attention = Attention(D, D, score="coverage").bfloat16().eval()
     memory = attention.prepare(torch.randn(1, S, D).bfloat16())
-    assert attention(torch.randn(1, T, D).bfloat16(), memory).state.score_past.dtype == torch.float32
+    assert attention(torch.randn(1, T, D).bfloat16(), memory).state.score_history.dtype == torch.float32
 
 
 def test_coverage_loss_by_hand():

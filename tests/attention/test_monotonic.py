@@ -160,7 +160,7 @@ def test_mocha_goes_on_from_where_it_stopped_not_from_what_it_looked_at():
     given = kind(scores, None, kind.start(memory()))
     stops = expected_stops(torch.sigmoid(scores[0] - 0.5), at_first())
     torch.testing.assert_close(given.weights, spread(stops, scores[1], 2))
-    torch.testing.assert_close(given.past, stops[:, :, -1])
+    torch.testing.assert_close(given.history, stops[:, :, -1])
 
 
 def test_mocha_of_width_1_is_monotonic():

@@ -34,5 +34,5 @@ def test_every_file_is_mutated_or_it_is_said_why_not():
 def test_a_mutant_differs_from_its_source_in_what_it_says():
     first, *_ = mutate.mutants(mutate.SOURCE / "combination.py")
     assert first.change == "And -> Or"
-    assert "if normalizer.walks or window.follows:" in first.source()
-    assert "if normalizer.chooses and window.scales:" in first.source()
+    assert "if normalizer.is_monotonic or window.is_moving:" in first.source()
+    assert "if normalizer.is_hard and window.scales_weights:" in first.source()

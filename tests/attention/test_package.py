@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import torch
 
-from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attention, MultiHeadAttention, together
+from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attention, MultiHeadAttention, combine_windows
 from attentio.attention.hard import HardStraightThrough
 from attentio.attention.monotonic import Monotonic, MonotonicChunkwise
 from attentio.attention.sparse import Entmax
@@ -36,7 +36,9 @@ print(sorted(new - standard))
         ({"normalize": "monotonic", "window": "local-m"}, "would leave it behind"),
         ({"normalize": "mocha", "window": "sliding"}, "would leave it behind"),
         pytest.param(
-            {"normalize": "monotonic", "window": together(Causal, LocalMonotonic)}, "would leave it behind", id="both"
+            {"normalize": "monotonic", "window": combine_windows(Causal, LocalMonotonic)},
+            "would leave it behind",
+            id="both",
         ),
         ({"normalize": "hard_reinforce", "window": "local-p"}, "would only shrink its value"),
         ({"normalize": "hard_marginal", "num_heads": 2}, "2 heads raise to the power of 2"),
@@ -201,7 +203,7 @@ def test_a_kind_is_the_same_after_pickling():
             copied = pickle.loads(pickle.dumps(attention))
             expected = attention(query, attention.prepare(keys)).context
             assert copied(query, copied.prepare(keys)).context.equal(expected)
-    combined = Attention(8, 8, window=together(Causal, RelativeBias))
+    combined = Attention(8, 8, window=combine_windows(Causal, RelativeBias))
     assert len(pickle.loads(pickle.dumps(combined)).window.windows) == 2
 
 

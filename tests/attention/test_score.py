@@ -272,7 +272,7 @@ def test_no_projection_bias_or_tanh_comes_along_unsaid(name):
         (lambda: Additive(100, 25).key.weight, 0.2),
         (lambda: Additive(9, 9, hidden_size=100).v, 0.1),
         (lambda: NormedAdditive(100, 25).key.bias, 0.2),
-        (lambda: SCORES["location_aware"](9, 9, 1).past.filters, 1 / math.sqrt(15)),
+        (lambda: SCORES["location_aware"](9, 9, 1).history.filters, 1 / math.sqrt(15)),
     ],
 )
 def test_parameters_start_evenly_within_one_over_the_root_of_what_they_sum(parameter, bound):

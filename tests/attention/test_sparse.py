@@ -31,7 +31,7 @@ def rows(scale=2.0):
 @pytest.mark.parametrize("scale", [0.01, 1.0, 50.0])
 def test_agrees_with_the_entmax_package(name, scale):
     x, y = rows(scale).requires_grad_(), rows(scale).requires_grad_()
-    weights, expected = KINDS[name].weigh(x, None), ORACLES[name](y)
+    weights, expected = KINDS[name].normalize_rows(x, None), ORACLES[name](y)
     torch.testing.assert_close(weights, expected, atol=1e-9, rtol=1e-6)
     upstream = torch.randn_like(weights)
     (weights * upstream).sum().backward()
@@ -48,13 +48,13 @@ def test_agrees_with_the_entmax_package(name, scale):
     ],
 )
 def test_published_values(name, expected):
-    weights = KINDS[name].weigh(torch.tensor([-2.0, 0.0, 0.5]), None)
+    weights = KINDS[name].normalize_rows(torch.tensor([-2.0, 0.0, 0.5]), None)
     torch.testing.assert_close(weights, torch.tensor(expected), atol=5e-5, rtol=0)
 
 
 def test_a_score_exactly_at_tau_gets_exactly_nothing():
     """alpha = 3: two equal keys get sqrt(0 + 1/4) each, and a third whose score is that 1/4 / (alpha - 1) lower, 0."""
-    weights = Entmax(3.0).weigh(torch.tensor([0.0, -0.125, 0.0], dtype=torch.float64), None)
+    weights = Entmax(3.0).normalize_rows(torch.tensor([0.0, -0.125, 0.0], dtype=torch.float64), None)
     assert weights.tolist() == [0.5, 0.0, 0.5]
 
 
@@ -64,15 +64,15 @@ def test_sparsemax_is_the_nearest_point_of_the_simplex():
     nearest = scipy.optimize.minimize(
         lambda p: ((p - x.numpy()) ** 2).sum(), [1 / 11] * 11, bounds=[(0, 1)] * 11, constraints=simplex, tol=1e-12
     )
-    torch.testing.assert_close(Sparsemax().weigh(x, None), torch.tensor(nearest.x), atol=1e-5, rtol=0)
+    torch.testing.assert_close(Sparsemax().normalize_rows(x, None), torch.tensor(nearest.x), atol=1e-5, rtol=0)
 
 
 def test_softmax_agrees_with_scipy():
     x = rows(50.0)
-    torch.testing.assert_close(Softmax().weigh(x, None), torch.tensor(scipy.special.softmax(x.numpy(), -1)))
+    torch.testing.assert_close(Softmax().normalize_rows(x, None), torch.tensor(scipy.special.softmax(x.numpy(), -1)))
     mask = torch.rand(11, generator=torch.Generator().manual_seed(1)) < 0.6
     expected = torch.tensor(scipy.special.softmax(x[..., mask].numpy(), -1))
-    torch.testing.assert_close(Softmax().weigh(x, mask)[..., mask], expected)
+    torch.testing.assert_close(Softmax().normalize_rows(x, mask)[..., mask], expected)
 
 
 @pytest.mark.parametrize("t", [-3.0, -1.0, -0.4, 0.0, 0.7, 1.0, 5.0])
@@ -80,16 +80,16 @@ def test_two_scores_by_the_closed_form(t):
     """Martins 2016, figure 1: sparsemax of (t, 0) is (t + 1) / 2, cut at 0 and 1; softmax is the logistic curve."""
     x = torch.tensor([t, 0.0], dtype=torch.float64)
     share = min(1.0, max(0.0, (t + 1) / 2))
-    torch.testing.assert_close(Sparsemax().weigh(x, None), torch.tensor([share, 1 - share]).double())
+    torch.testing.assert_close(Sparsemax().normalize_rows(x, None), torch.tensor([share, 1 - share]).double())
     share = 1 / (1 + math.exp(-t))
-    torch.testing.assert_close(Softmax().weigh(x, None), torch.tensor([share, 1 - share]).double())
+    torch.testing.assert_close(Softmax().normalize_rows(x, None), torch.tensor([share, 1 - share]).double())
 
 
 @pytest.mark.parametrize("alpha", [1.25, 1.5, 1.7, 2.0, 2.5, 3.0])
 def test_entmax_solves_its_problem(alpha):
     """The conditions of Karush, Kuhn and Tucker: one tau for all keys that get something, and no other above it."""
     for row in rows(1.0).view(-1, 11):
-        weights = Entmax(alpha).weigh(row, None)
+        weights = Entmax(alpha).normalize_rows(row, None)
         inside, level = weights > 0, (alpha - 1) * row - weights ** (alpha - 1)
         tau = level[inside].mean()
         torch.testing.assert_close(level[inside], tau.expand_as(level[inside]), atol=1e-7, rtol=0)
@@ -102,18 +102,22 @@ def test_the_support_of_sparsemax_is_as_large_as_the_paper_says():
     for row in rows(1.0).view(-1, 11):
         ordered = row.sort(descending=True).values.tolist()
         size = max(k for k in range(1, 12) if 1 + k * ordered[k - 1] > sum(ordered[:k]))
-        assert (Sparsemax().weigh(row, None) > 0).sum() == size
+        assert (Sparsemax().normalize_rows(row, None) > 0).sum() == size
         sizes.add(size)
     assert len(sizes) > 2
 
 
 def test_entmax_meets_its_relatives():
     x = rows()
-    torch.testing.assert_close(Entmax(2.0).weigh(x, None), KINDS["sparsemax"].weigh(x, None))
-    torch.testing.assert_close(Entmax(1.5).weigh(x, None), KINDS["entmax15"].weigh(x, None))
-    torch.testing.assert_close(Entmax(2 + 1e-9).weigh(x, None), KINDS["sparsemax"].weigh(x, None), atol=1e-7, rtol=0)
-    torch.testing.assert_close(Entmax(1.5 + 1e-9).weigh(x, None), KINDS["entmax15"].weigh(x, None), atol=1e-7, rtol=0)
-    torch.testing.assert_close(Entmax(1 + 1e-5).weigh(x, None), x.softmax(-1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(Entmax(2.0).normalize_rows(x, None), KINDS["sparsemax"].normalize_rows(x, None))
+    torch.testing.assert_close(Entmax(1.5).normalize_rows(x, None), KINDS["entmax15"].normalize_rows(x, None))
+    torch.testing.assert_close(
+        Entmax(2 + 1e-9).normalize_rows(x, None), KINDS["sparsemax"].normalize_rows(x, None), atol=1e-7, rtol=0
+    )
+    torch.testing.assert_close(
+        Entmax(1.5 + 1e-9).normalize_rows(x, None), KINDS["entmax15"].normalize_rows(x, None), atol=1e-7, rtol=0
+    )
+    torch.testing.assert_close(Entmax(1 + 1e-5).normalize_rows(x, None), x.softmax(-1), atol=1e-4, rtol=0)
     with pytest.raises(ValueError, match="must be above 1"):
         Entmax(1.0)
 
@@ -122,10 +126,10 @@ def test_entmax_meets_its_relatives():
 def test_masking_is_leaving_out(name):
     x = rows()
     mask = torch.rand(3, 5, 11, generator=torch.Generator().manual_seed(1)) < 0.6
-    weights = KINDS[name].weigh(x, mask)
+    weights = KINDS[name].normalize_rows(x, mask)
     for row, allowed, given_row in zip(x.view(-1, 11), mask.view(-1, 11), weights.view(-1, 11), strict=True):
         assert (given_row[~allowed] == 0).all()
-        torch.testing.assert_close(given_row[allowed], KINDS[name].weigh(row[allowed], None))
+        torch.testing.assert_close(given_row[allowed], KINDS[name].normalize_rows(row[allowed], None))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -133,10 +137,10 @@ def test_masked_scores_may_be_anything(name):
     x = rows()
     mask = torch.ones(11, dtype=torch.bool)
     mask[3] = False
-    expected = KINDS[name].weigh(x, mask)
+    expected = KINDS[name].normalize_rows(x, mask)
     for anything in (1e30, -1e30, torch.inf, torch.nan):
         x[..., 3] = anything
-        torch.testing.assert_close(KINDS[name].weigh(x, mask), expected)
+        torch.testing.assert_close(KINDS[name].normalize_rows(x, mask), expected)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -147,21 +151,21 @@ def test_masked_scores_may_be_anything(name):
 def test_laws_of_a_row(name, scores, shift):
     """At least 0, sum 1, a higher score never gets less, and only differences count."""
     x = torch.tensor(scores, dtype=torch.float64)
-    weights = KINDS[name].weigh(x, None)
+    weights = KINDS[name].normalize_rows(x, None)
     assert (weights >= 0).all()
     assert abs(weights.sum() - 1) < 1e-9
     ordered = weights[x.argsort()]
     assert (ordered.diff() >= -1e-9).all()
-    torch.testing.assert_close(KINDS[name].weigh(x + shift, None), weights, atol=1e-6, rtol=0)
+    torch.testing.assert_close(KINDS[name].normalize_rows(x + shift, None), weights, atol=1e-6, rtol=0)
 
 
 def test_float32_keeps_its_sum_over_many_keys():
     for kind in (*KINDS.values(), Entmax(1.0001)):  # near 1 the power magnifies what bisection leaves over
-        weights = kind.weigh(30 * torch.randn(4, 3000), None)
+        weights = kind.normalize_rows(30 * torch.randn(4, 3000), None)
         torch.testing.assert_close(weights.sum(-1), torch.ones(4))
 
 
 def test_gradients_twice():
     x = rows()[0, :2, :5].clone().requires_grad_()
     for kind in KINDS.values():
-        assert torch.autograd.gradcheck(lambda x, kind=kind: kind.weigh(x, None), x)
+        assert torch.autograd.gradcheck(lambda x, kind=kind: kind.normalize_rows(x, None), x)

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from attentio.attention import Attention, Memory, together
+from attentio.attention import Attention, Memory, combine_windows
 from attentio.attention.window import (
     Causal,
     Full,
@@ -199,7 +199,7 @@ def test_relative_bias_by_loops():
 
 def test_windows_together():
     query, memory = operands()
-    window = together(Causal, partial(Sliding, radius=1), RelativeBias, RelativeBias)(Q, H)
+    window = combine_windows(Causal, partial(Sliding, radius=1), RelativeBias, RelativeBias)(Q, H)
     span = window(query, memory, 1)
     assert seen(window, 1)[0] == [[j for j in range(S) if t <= j <= t + 1] for t in range(T)]
     with torch.no_grad():
@@ -207,12 +207,12 @@ def test_windows_together():
         window.windows[3].bias += 2
     assert (window(query, memory, 1).bias == 3).all()
     assert span.factor is None
-    assert together(Causal, LocalPredictive)(Q, H).scales
-    assert not window.scales
-    assert window.follows
-    assert not together(Causal, RelativeBias)(Q, H).follows
-    assert not any(one.causal for one in together(Full, LocalPredictive)(Q, H).windows)
-    twice = together(LocalPredictive, LocalPredictive)(Q, H).double()
+    assert combine_windows(Causal, LocalPredictive)(Q, H).scales_weights
+    assert not window.scales_weights
+    assert window.is_moving
+    assert not combine_windows(Causal, RelativeBias)(Q, H).is_moving
+    assert not any(one.is_causal for one in combine_windows(Full, LocalPredictive)(Q, H).windows)
+    twice = combine_windows(LocalPredictive, LocalPredictive)(Q, H).double()
     first, second = (one(query, memory, 0).factor for one in twice.windows)
     torch.testing.assert_close(twice(query, memory, 0).factor, first * second)
 
@@ -231,7 +231,7 @@ def test_looking_back_only_local_p_shares_out_what_the_query_sees(position):
     torch.manual_seed(3)
     query, memory = operands()
     query = 4 * query
-    window = together(together(LocalPredictive), Causal)(Q, H).double()  # in any order and depth
+    window = combine_windows(combine_windows(LocalPredictive), Causal)(Q, H).double()  # in any order and depth
     factor = window(query, memory, position).factor
     predictor = window.windows[0].windows[0]
     for b in range(B):
@@ -257,7 +257,9 @@ GROWING = {
 def test_in_a_memory_that_grows_by_a_key_a_step_it_is_the_same(name):
     """A decoder's self-attention, of a batch whose second sentence is padded."""
     torch.manual_seed(0)
-    attention = Attention(6, 6, score="scaled_dot", window=together(Causal, GROWING[name]), num_heads=2).double().eval()
+    attention = (
+        Attention(6, 6, score="scaled_dot", window=combine_windows(Causal, GROWING[name]), num_heads=2).double().eval()
+    )
     for parameter in attention.parameters():
         torch.nn.init.normal_(parameter)
     x, mask = torch.randn(B, S, 6, dtype=torch.float64), torch.arange(S) < torch.tensor(LENGTHS)[:, None]

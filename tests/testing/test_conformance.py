@@ -89,30 +89,30 @@ def test_a_score_of_ones_own_conforms():
 class SoftmaxThenMask(RowNormalizer):
     """Masks after normalising: rows do not sum to 1."""
 
-    def weigh(self, scores, mask):
+    def normalize_rows(self, scores, mask):
         return scores.softmax(-1) if mask is None else scores.softmax(-1) * mask
 
 
 class SoftmaxOverQueries(RowNormalizer):
-    def weigh(self, scores, mask):
-        return Softmax().weigh(scores, mask).softmax(-2)
+    def normalize_rows(self, scores, mask):
+        return Softmax().normalize_rows(scores, mask).softmax(-2)
 
 
 class MinusInfinity(RowNormalizer):
     """-inf and nothing else: an empty row is NaN."""
 
-    def weigh(self, scores, mask):
+    def normalize_rows(self, scores, mask):
         return scores.softmax(-1) if mask is None else scores.masked_fill(~mask, -torch.inf).softmax(-1)
 
 
 class MeanOfBatch(RowNormalizer):
-    def weigh(self, scores, mask):
-        return Softmax().weigh(scores - scores.mean(0, keepdim=True), mask)
+    def normalize_rows(self, scores, mask):
+        return Softmax().normalize_rows(scores - scores.mean(0, keepdim=True), mask)
 
 
 class Signed(RowNormalizer):
-    def weigh(self, scores, mask):
-        return 3 * Softmax().weigh(scores, mask) - 2 * Softmax().weigh(-scores, mask)
+    def normalize_rows(self, scores, mask):
+        return 3 * Softmax().normalize_rows(scores, mask) - 2 * Softmax().normalize_rows(-scores, mask)
 
 
 class HalfOfHalf(Normalizer):
@@ -121,13 +121,13 @@ class HalfOfHalf(Normalizer):
     def start(self, memory):
         return None
 
-    def forward(self, scores, mask, past=None):
-        return Normalized(Softmax().weigh(scores, mask))
+    def forward(self, scores, mask, history=None):
+        return Normalized(Softmax().normalize_rows(scores, mask))
 
 
 class WrongGradient(RowNormalizer):
-    def weigh(self, scores, mask):
-        return Softmax().weigh(scores + 0.1 * (scores - scores.detach()), mask)
+    def normalize_rows(self, scores, mask):
+        return Softmax().normalize_rows(scores + 0.1 * (scores - scores.detach()), mask)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from attentio.attention.multihead import MultiHeadAttention
 from attentio.attention.normalize import Normalized, Normalizer, RowNormalizer
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.attention.score import AdditiveScore, InnerProductScore, Score
-from attentio.attention.window import Span, Window, together
+from attentio.attention.window import Span, Window, combine_windows
 
 __all__ = [
     "NORMALIZERS",
@@ -31,6 +31,6 @@ __all__ = [
     "Score",
     "Span",
     "Window",
+    "combine_windows",
     "merge_heads",
-    "together",
 ]

@@ -36,16 +36,16 @@ Kind = TypeVar("Kind")
 
 
 class AttentionState(NamedTuple):
-    """Where the next query stands, and what the kinds that depend on their own past remember."""
+    """Where the next query stands, and what the kinds that depend on their own history remember."""
 
     position: int
-    score_past: Tensor | None = None
-    normalizer_past: Tensor | None = None
+    score_history: Tensor | None = None
+    normalizer_history: Tensor | None = None
 
     def select(self, indices: Tensor) -> "AttentionState":
         """The rows `indices` of the batch."""
-        pasts = (None if past is None else past.index_select(0, indices) for past in self[1:])
-        return AttentionState(self.position, *pasts)
+        histories = (None if history is None else history.index_select(0, indices) for history in self[1:])
+        return AttentionState(self.position, *histories)
 
 
 class Attended(NamedTuple):
@@ -113,13 +113,13 @@ class Attention(nn.Module):
         values = raw if values is None else split_heads(values, self.num_heads)
         if not self.training:  # it is asked again and again: products would lay it out anew each time
             raw, values = raw.contiguous(), values.contiguous()
-        stateless = isinstance(self.window, Full) and self.score.past is None and not self.normalize.walks
+        stateless = isinstance(self.window, Full) and self.score.history is None and not self.normalize.is_monotonic
         return Memory(self.score.prepare(raw), values, mask, sharable=stateless)
 
     def start(self, memory: Memory) -> AttentionState:
         """The state before the first query."""
-        past = self.score.past
-        return AttentionState(0, None if past is None else past.start(memory), self.normalize.start(memory))
+        history = self.score.history
+        return AttentionState(0, None if history is None else history.start(memory), self.normalize.start(memory))
 
     def forward(
         self,
@@ -143,7 +143,7 @@ class Attention(nn.Module):
         query = split_heads(query, self.num_heads)  # (B, H, T, Q)
         if memory.shared_by > 1:
             return self._attend_together(query, memory, state, need_weights)
-        if self.score.past is None:
+        if self.score.history is None:
             return self._attend(query, memory, mask, bias, state, need_weights)
         full_shape = (*query.shape[:3], memory.num_keys)
         masks = [None] * query.size(2) if mask is None else mask.expand(full_shape).split(1, 2)
@@ -158,9 +158,9 @@ class Attention(nn.Module):
         """What runs for query (B, T, Q), and why, in a few lines; ValueError if the backend asked for cannot."""
         backend, reason = self._choose(split_heads(query, self.num_heads), memory.keys, need_weights)
         order = "all queries at once"
-        if self.score.past is not None:
+        if self.score.history is not None:
             order = "one query after the other: the score depends on the weights of earlier ones"
-        elif self.normalize.walks:
+        elif self.normalize.is_monotonic:
             order = "all scores at once, the weights one query after the other: each goes on where the last stopped"
         parts = [type(part).__name__ for part in (self.score, self.window, self.normalize)]
         return f"{' · '.join(parts)} · heads: {self.num_heads}\nbackend: {backend}, because {reason}\norder: {order}"
@@ -183,11 +183,11 @@ class Attention(nn.Module):
         padding = None if memory.mask is None else memory.mask[:, None, None, :]
         mask = combine(padding, span.mask, mask)
         bias = span.bias if bias is None else bias if span.bias is None else bias + span.bias
-        keys, past, position = memory.keys, self.score.past, state.position + query.size(2)
-        score_past = state.score_past
-        if past is not None and score_past is not None:
-            score_past = widen(score_past, memory.num_keys)
-            keys = past(keys, score_past.to(keys.dtype))
+        keys, history, position = memory.keys, self.score.history, state.position + query.size(2)
+        score_history = state.score_history
+        if history is not None and score_history is not None:
+            score_history = widen(score_history, memory.num_keys)
+            keys = history(keys, score_history.to(keys.dtype))
 
         backend = self._choose(query, keys, need_weights).backend
         dropout = self.dropout if self.training else 0.0
@@ -200,15 +200,15 @@ class Attention(nn.Module):
         scores = compute_scores(backend, self.score, query, keys)  # (B, H, T, S)
         if bias is not None:
             scores = scores + bias
-        weights, log_weights, normalizer_past = self.normalize(scores, mask, state.normalizer_past)
+        weights, log_weights, normalizer_history = self.normalize(scores, mask, state.normalizer_history)
         if span.factor is not None:
             weights = weights * span.factor
         dropped = F.dropout(weights, dropout) if dropout else weights
         context = dropped.to(memory.values.dtype) @ memory.values  # (B, H, T, V)
 
-        if past is not None and score_past is not None:
-            score_past = past.remember(memory.keys, score_past, weights.squeeze(2))
-        return Attended(context, weights, AttentionState(position, score_past, normalizer_past), log_weights)
+        if history is not None and score_history is not None:
+            score_history = history.remember(memory.keys, score_history, weights.squeeze(2))
+        return Attended(context, weights, AttentionState(position, score_history, normalizer_history), log_weights)
 
     def _attend_together(self, query: Tensor, memory: Memory, state: AttentionState, need_weights: bool) -> Attended:
         """query (B K, H, 1, Q), of K hypotheses of each of B sentences -> as `_attend`: K queries of one sentence."""

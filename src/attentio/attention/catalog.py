@@ -278,7 +278,7 @@ CATALOG: tuple[Entry, ...] = (
         paper="Vaswani et al. 2017, section 3.2.3",
         use="Self-attention of a decoder: query and keys come from one sequence.",
         cost="Half the pairs count; all are computed.",
-        trap="While decoding, the position is part of the state: `step` carries it. Others join it by `together`.",
+        trap="While decoding, the position is part of the state: `step` carries it. Add others by `combine_windows`.",
     ),
     Entry(
         name="sliding",
@@ -287,7 +287,7 @@ CATALOG: tuple[Entry, ...] = (
         group=INFORMATION,
         formula="|j - i| ≤ radius",
         paper="Beltagy, Peters and Cohan 2020, section 3.1",
-        use="Self-attention over long sequences; with causal, by `together`.",
+        use="Self-attention over long sequences; with causal, by `combine_windows`.",
         cost="T S pairs here, as a mask; 2 radius + 1 keys count.",
         trap="Past the end of a shorter source nothing is left to see, and the context is zero; local-m stays.",
     ),

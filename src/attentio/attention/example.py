@@ -72,7 +72,7 @@ class _Reader(nn.Module):
 
 
 def _learns_by_reinforce(attention: Attention) -> bool:
-    return attention.normalize.chooses and not attention.normalize.biased
+    return attention.normalize.is_hard and not attention.normalize.is_biased
 
 
 def learn(attention: Attention, *, steps: int = 200, seed: int = 0) -> Tensor:

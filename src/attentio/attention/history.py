@@ -15,7 +15,7 @@ from attentio.attention.memory import Memory
 from attentio.attention.precision import at_least_float32
 
 
-class Past(nn.Module, ABC):
+class AlignmentHistory(nn.Module, ABC):
     """A memory of earlier weights, (B, H, S) in every kind; zero before anything was attended to."""
 
     def start(self, memory: Memory) -> Tensor:
@@ -23,29 +23,29 @@ class Past(nn.Module, ABC):
         return at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
 
     @abstractmethod
-    def forward(self, keys: Tensor, past: Tensor) -> Tensor:
-        """prepared keys (B, H, S, _), past (B, H, S) in their precision -> keys (B, H, S, D) with the term added."""
+    def forward(self, keys: Tensor, history: Tensor) -> Tensor:
+        """prepared keys (B, H, S, _), history (B, H, S) in their precision -> keys (B, H, S, D) with the term added."""
 
     @abstractmethod
-    def remember(self, keys: Tensor, past: Tensor, weights: Tensor) -> Tensor:
-        """prepared keys, past (B, H, S), weights (B, H, S) of the query just answered -> past (B, H, S)."""
+    def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
+        """prepared keys, history (B, H, S), weights (B, H, S) of the query just answered -> history (B, H, S)."""
 
 
-class CoveragePast(Past):
+class CoverageHistory(AlignmentHistory):
     """c = sum of all earlier weights, entering as w_c c (See 2017, eqs. 10-11)."""
 
     def __init__(self, hidden_size: int, num_heads: int) -> None:
         super().__init__()
         self.term = HeadLinear(1, hidden_size, num_heads)
 
-    def forward(self, keys: Tensor, past: Tensor) -> Tensor:
-        return keys + self.term(past.unsqueeze(-1))
+    def forward(self, keys: Tensor, history: Tensor) -> Tensor:
+        return keys + self.term(history.unsqueeze(-1))
 
-    def remember(self, keys: Tensor, past: Tensor, weights: Tensor) -> Tensor:
-        return past + weights
+    def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
+        return history + weights
 
 
-class FertilityPast(Past):
+class FertilityHistory(AlignmentHistory):
     """C_j = sum of earlier weights / Phi_j, entering as V C (Tu 2016, the "linguistic" coverage with fertility).
 
     Phi_j = N sigmoid(U h_j), the number of words that key j may yield, is the last entry of the prepared key.
@@ -55,14 +55,14 @@ class FertilityPast(Past):
         super().__init__()
         self.term = HeadLinear(1, hidden_size, num_heads)
 
-    def forward(self, keys: Tensor, past: Tensor) -> Tensor:
-        return keys[..., :-1] + self.term(past.unsqueeze(-1))
+    def forward(self, keys: Tensor, history: Tensor) -> Tensor:
+        return keys[..., :-1] + self.term(history.unsqueeze(-1))
 
-    def remember(self, keys: Tensor, past: Tensor, weights: Tensor) -> Tensor:
-        return past + weights / keys[..., -1]
+    def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
+        return history + weights / keys[..., -1]
 
 
-class ConvolvedPast(Past):
+class ConvolvedHistory(AlignmentHistory):
     """f = F * (weights of the query before), entering as U f (Chorowski 2015, eqs. 8-9)."""
 
     def __init__(self, hidden_size: int, num_heads: int, *, width: int, channels: int) -> None:
@@ -73,11 +73,11 @@ class ConvolvedPast(Past):
         self.filters = nn.Parameter(torch.empty(num_heads * channels, 1, width).uniform_(-bound, bound))
         self.term = HeadLinear(channels, hidden_size, num_heads)
 
-    def forward(self, keys: Tensor, past: Tensor) -> Tensor:
-        batch, heads, num_keys = past.shape
+    def forward(self, keys: Tensor, history: Tensor) -> Tensor:
+        batch, heads, num_keys = history.shape
         width = self.filters.size(-1)
-        features = nn.functional.conv1d(past, self.filters, padding=width // 2, groups=heads)  # (B, H*C, S)
+        features = nn.functional.conv1d(history, self.filters, padding=width // 2, groups=heads)  # (B, H*C, S)
         return keys + self.term(features.view(batch, heads, -1, num_keys).mT)
 
-    def remember(self, keys: Tensor, past: Tensor, weights: Tensor) -> Tensor:
+    def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
         return weights

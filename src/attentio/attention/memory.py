@@ -124,7 +124,7 @@ def repeated(num_rows: int, times: int, device: torch.device) -> Tensor:
     return torch.arange(num_rows, device=device).repeat_interleave(times)
 
 
-def widen(past: Tensor, num_keys: int) -> Tensor:
+def widen(history: Tensor, num_keys: int) -> Tensor:
     """What is remembered of each key, (B, H, S), in a memory that has grown to `num_keys`: of new keys nothing, 0."""
-    added = num_keys - past.size(-1)
-    return F.pad(past, (0, added)) if added else past
+    added = num_keys - history.size(-1)
+    return F.pad(history, (0, added)) if added else history

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention.memory import Memory, widen
-from attentio.attention.normalize import Normalized, Normalizer, hide
+from attentio.attention.normalize import Normalized, Normalizer, mask_scores
 from attentio.attention.precision import at_least_float32
 
 
@@ -22,7 +22,7 @@ class Monotonic(Normalizer):
     longer the source, the lower. Its energies want a score of bounded size, `normed_additive`.
     """
 
-    walks = True
+    is_monotonic = True
 
     def __init__(self, *, noise: float = 1.0, bias: float = -1.0) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class Monotonic(Normalizer):
     def start(self, memory: Memory) -> Tensor:
         return before_the_first_query(memory)
 
-    def forward(self, scores: Tensor, mask: Tensor | None, past: Tensor | None = None) -> Normalized:
-        if past is None:
-            raise ValueError("a monotonic normalizer goes on from a past: pass what `start` gives")
+    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
+        if history is None:
+            raise ValueError("a monotonic normalizer goes on from a history: pass what `start` gives")
         energies = at_least_float32(scores) + self.bias
         stop = stop_probabilities(energies, mask, self.noise if self.training else None)
-        weights = expected_stops(stop, widen(past, stop.size(-1)))
-        return Normalized(weights, past=weights[:, :, -1])
+        weights = expected_stops(stop, widen(history, stop.size(-1)))
+        return Normalized(weights, history=weights[:, :, -1])
 
 
 class MonotonicChunkwise(Normalizer):
@@ -47,7 +47,7 @@ class MonotonicChunkwise(Normalizer):
     Needs two scores of each pair: where to stop, and how to spread the weight over the chunk.
     """
 
-    walks = True
+    is_monotonic = True
     num_scores = 2
 
     def __init__(self, width: int = 4, *, noise: float = 1.0, bias: float = -1.0) -> None:
@@ -59,20 +59,20 @@ class MonotonicChunkwise(Normalizer):
     def start(self, memory: Memory) -> Tensor:
         return before_the_first_query(memory)
 
-    def forward(self, scores: Tensor, mask: Tensor | None, past: Tensor | None = None) -> Normalized:
-        if past is None:
-            raise ValueError("a monotonic normalizer goes on from a past: pass what `start` gives")
+    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
+        if history is None:
+            raise ValueError("a monotonic normalizer goes on from a history: pass what `start` gives")
         energies, chunk_scores = at_least_float32(scores)  # (2, B, H, T, S)
         stop = stop_probabilities(energies + self.bias, mask, self.noise if self.training else None)
-        stops = expected_stops(stop, widen(past, stop.size(-1)))
-        return Normalized(spread(stops, hide(chunk_scores, mask), self.width), past=stops[:, :, -1])
+        stops = expected_stops(stop, widen(history, stop.size(-1)))
+        return Normalized(spread(stops, mask_scores(chunk_scores, mask), self.width), history=stops[:, :, -1])
 
 
 def before_the_first_query(memory: Memory) -> Tensor:
     """alpha_0, (B, H, S): stopped at the first key."""
-    past = at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
-    past[:, :, :1] = 1
-    return past
+    history = at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
+    history[:, :, :1] = 1
+    return history
 
 
 def stop_probabilities(energies: Tensor, mask: Tensor | None, noise: float | None) -> Tensor:
@@ -84,7 +84,7 @@ def stop_probabilities(energies: Tensor, mask: Tensor | None, noise: float | Non
     return probabilities if mask is None else torch.where(mask, probabilities, 0.0)
 
 
-def expected_stops(stop: Tensor, past: Tensor) -> Tensor:
+def expected_stops(stop: Tensor, history: Tensor) -> Tensor:
     """p (B, H, T, S), alpha of the query before (B, H, S) -> alpha (B, H, T, S).
 
         q_ij = (1 - p_i,j-1) q_i,j-1 + alpha_i-1,j        alpha_ij = p_ij q_ij
@@ -95,8 +95,8 @@ def expected_stops(stop: Tensor, past: Tensor) -> Tensor:
     go_on = F.pad(1 - stop, (1, 0))[..., :-1]  # 1 - p_i,j-1, and 0 before the first key
     rows: list[Tensor] = []
     for stop_here, carry in zip(stop.unbind(2), go_on.unbind(2), strict=True):
-        past = stop_here * scan(carry, past)  # (B, H, S)
-        rows.append(past)
+        history = stop_here * scan(carry, history)  # (B, H, S)
+        rows.append(history)
     return torch.stack(rows, 2)
 
 

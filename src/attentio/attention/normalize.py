@@ -20,7 +20,7 @@ class Normalized(NamedTuple):
 
     weights: Tensor
     log_weights: Tensor | None = None
-    past: Tensor | None = None
+    history: Tensor | None = None
 
 
 class Normalizer(nn.Module, ABC):
@@ -31,18 +31,18 @@ class Normalizer(nn.Module, ABC):
     of its weights; `num_scores` how many scores it needs of each pair.
     """
 
-    chooses: ClassVar[bool] = False
+    is_hard: ClassVar[bool] = False
     marginal: ClassVar[bool] = False
-    walks: ClassVar[bool] = False
-    biased: ClassVar[bool] = False
+    is_monotonic: ClassVar[bool] = False
+    is_biased: ClassVar[bool] = False
     num_scores: ClassVar[int] = 1
 
     @abstractmethod
     def start(self, memory: Memory) -> Tensor | None:
-        """What is remembered before the first query, (B, ...); None for a kind that has no past."""
+        """What is remembered before the first query, (B, ...); None for a kind that has no history."""
 
     @abstractmethod
-    def forward(self, scores: Tensor, mask: Tensor | None, past: Tensor | None = None) -> Normalized:
+    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
         """scores (B, H, T, S), mask (broadcastable, True = may attend, None = everywhere) -> weights (B, H, T, S)."""
 
 
@@ -50,28 +50,28 @@ class RowNormalizer(Normalizer):
     """A normalizer that treats each row of scores for itself and needs nothing but the scores and the mask."""
 
     @abstractmethod
-    def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+    def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         """scores (..., S) in float32 or float64, mask -> weights (..., S)."""
 
     def start(self, memory: Memory) -> None:
         return None
 
-    def forward(self, scores: Tensor, mask: Tensor | None, past: Tensor | None = None) -> Normalized:
-        return Normalized(self.weigh(at_least_float32(scores), mask))
+    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
+        return Normalized(self.normalize_rows(at_least_float32(scores), mask))
 
 
 class Softmax(RowNormalizer):
     """a_j = exp(e_j) / sum_k exp(e_k) (Bahdanau 2015, eq. 6)."""
 
-    def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
-        return blank(hide(scores, mask).softmax(-1), mask)
+    def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+        return zero_masked(mask_scores(scores, mask).softmax(-1), mask)
 
 
-def hide(scores: Tensor, mask: Tensor | None) -> Tensor:
+def mask_scores(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Forbidden scores become the lowest finite number: not -inf, so that an empty row stays finite until `blank`."""
     return scores if mask is None else torch.where(mask, scores, torch.finfo(scores.dtype).min)
 
 
-def blank(weights: Tensor, mask: Tensor | None) -> Tensor:
+def zero_masked(weights: Tensor, mask: Tensor | None) -> Tensor:
     """Forbidden weights become exactly 0, which leaves an empty row all zeros."""
     return weights if mask is None else torch.where(mask, weights, 0.0)

@@ -16,22 +16,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention.heads import HeadLinear
-from attentio.attention.history import ConvolvedPast, CoveragePast, FertilityPast, Past
+from attentio.attention.history import AlignmentHistory, ConvolvedHistory, CoverageHistory, FertilityHistory
 from attentio.attention.precision import at_least_float32
 
 
 class Score(nn.Module, ABC):
     """A score of queries against keys; built as `Kind(query_size, key_size, num_heads)`, sizes of one head.
 
-    `past` is the term by which earlier weights enter, None for a kind that depends on the query and the keys alone.
+    `history` is the term by which earlier weights enter, None for a kind that depends on the query and the keys alone.
     `positional` says that it matters where a key stands, not only what it is.
     """
 
-    positional: ClassVar[bool] = False
+    is_positional: ClassVar[bool] = False
 
-    def __init__(self, past: Past | None = None) -> None:
+    def __init__(self, history: AlignmentHistory | None = None) -> None:
         super().__init__()
-        self.past = past
+        self.history = history
 
     @abstractmethod
     def prepare(self, keys: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ class LinearConcat(Score):
 class Location(Score):
     """W q, one entry for each position, whatever stands there (Luong 2015, eq. 8). Reaches `max_length` keys."""
 
-    positional = True
+    is_positional = True
 
     def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, max_length: int = 512) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ class Coverage(AdditiveScore):
 
     def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, hidden_size: int | None = None) -> None:
         hidden_size = hidden_size or query_size
-        super().__init__(CoveragePast(hidden_size, num_heads))
+        super().__init__(CoverageHistory(hidden_size, num_heads))
         self.query = HeadLinear(query_size, hidden_size, num_heads)
         self.key = HeadLinear(key_size, hidden_size, num_heads, bias=True)
         self.v = nn.Parameter(_uniform(num_heads, hidden_size))
@@ -254,7 +254,7 @@ class FertilityCoverage(AdditiveScore):
         max_fertility: float = 2.0,
     ) -> None:
         hidden_size = hidden_size or query_size
-        super().__init__(FertilityPast(hidden_size, num_heads))
+        super().__init__(FertilityHistory(hidden_size, num_heads))
         self.max_fertility = max_fertility
         self.query = HeadLinear(query_size, hidden_size, num_heads)
         self.key = HeadLinear(key_size, hidden_size, num_heads)
@@ -275,7 +275,7 @@ class FertilityCoverage(AdditiveScore):
 class LocationAware(AdditiveScore):
     """v . tanh(W q + V k + U f + b), f the weights of the query before, convolved (Chorowski 2015, eqs. 8-9)."""
 
-    positional = True
+    is_positional = True
 
     def __init__(
         self,
@@ -288,7 +288,7 @@ class LocationAware(AdditiveScore):
         channels: int = 10,
     ) -> None:
         hidden_size = hidden_size or query_size
-        super().__init__(ConvolvedPast(hidden_size, num_heads, width=width, channels=channels))
+        super().__init__(ConvolvedHistory(hidden_size, num_heads, width=width, channels=channels))
         self.query = HeadLinear(query_size, hidden_size, num_heads)
         self.key = HeadLinear(key_size, hidden_size, num_heads, bias=True)
         self.v = nn.Parameter(_uniform(num_heads, hidden_size))

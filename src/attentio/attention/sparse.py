@@ -11,20 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attentio.attention.normalize import RowNormalizer, blank, hide
+from attentio.attention.normalize import RowNormalizer, mask_scores, zero_masked
 
 
 class Sparsemax(RowNormalizer):
     """The point of the simplex nearest to the scores: [e_j - tau]_+ (Martins 2016, eq. 2 and algorithm 1)."""
 
-    def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+    def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         return _entmax(scores, mask, 2.0)
 
 
 class Entmax15(RowNormalizer):
     """[e_j / 2 - tau]_+^2, between softmax and sparsemax (Peters 2019, section 3 and algorithm 2)."""
 
-    def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+    def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         return _entmax(scores, mask, 1.5)
 
 
@@ -37,15 +37,15 @@ class Entmax(RowNormalizer):
             raise ValueError(f"alpha {alpha} must be above 1: at 1 entmax is softmax, below it is not sparse")
         self.alpha = alpha
 
-    def weigh(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+    def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         return _entmax(scores, mask, self.alpha)
 
 
 def _entmax(scores: Tensor, mask: Tensor | None, alpha: float) -> Tensor:
     scaled = (alpha - 1) * scores
-    scaled = scaled - hide(scaled, mask).detach().amax(-1, keepdim=True)  # now tau lies in [-1, 0), whatever the scores
+    scaled = scaled - mask_scores(scaled, mask).detach().amax(-1, keepdim=True)  # now tau lies in [-1, 0)
     hidden = scaled if mask is None else torch.where(mask, scaled, -2.0)
-    return blank(_Entmax.apply(hidden, alpha), mask)
+    return zero_masked(_Entmax.apply(hidden, alpha), mask)
 
 
 class _Entmax(torch.autograd.Function):

@@ -1,7 +1,7 @@
 """Windows: which keys a query sees because of where it stands, and how much position alone counts.
 
 A window never looks at a score. It gives a mask, a bias that is added to the scores, and a factor that multiplies the
-weights; most give only one of them. Windows are combined by `Together`.
+weights; most give only one of them. Windows are combined by `CombinedWindow`.
 """
 
 import math
@@ -35,9 +35,9 @@ class Window(nn.Module, ABC):
     ends where it stands, and a window that asks how long the sentence is must say so.
     """
 
-    follows: bool = False
-    scales: bool = False
-    causal: bool = False
+    is_moving: bool = False
+    scales_weights: bool = False
+    is_causal: bool = False
 
     @abstractmethod
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
@@ -57,7 +57,7 @@ class Full(Window):
 class Causal(Window):
     """Query t sees the keys up to position t: self-attention that cannot look ahead (Vaswani 2017, section 3.2.3)."""
 
-    causal = True
+    is_causal = True
 
     def __init__(self, query_size: int = 0, num_heads: int = 1) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Causal(Window):
 class Sliding(Window):
     """Query t sees the keys at most `radius` away from position t (Beltagy 2020, section 3.1)."""
 
-    follows = True
+    is_moving = True
 
     def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: int = 10) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Sliding(Window):
 class LocalMonotonic(Window):
     """local-m: |s - p_t| <= D with p_t = t, but never past the last word (Luong 2015, section 3.2)."""
 
-    follows = True
+    is_moving = True
 
     def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: int = 10) -> None:
         super().__init__()
@@ -106,20 +106,20 @@ class LocalPredictive(Window):
     The Gaussian is the only way by which W and v learn: the edges of the window have no gradient.
     """
 
-    follows = True
+    is_moving = True
 
     def __init__(self, query_size: int, num_heads: int = 1, *, radius: int = 10, renormalize: bool = False) -> None:
         super().__init__()
         self.radius = radius
         self.renormalize = renormalize
-        self.scales = not renormalize
+        self.scales_weights = not renormalize
         self.hidden = HeadLinear(query_size, query_size, num_heads)
         self.centre = HeadLinear(query_size, 1, num_heads)
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         share = at_least_float32(self.centre(self.hidden(query).tanh())).squeeze(-1).sigmoid()  # (B, H, T)
         length = memory.lengths()[:, None, None]
-        if self.causal:
+        if self.is_causal:
             seen = torch.arange(position + 1, position + query.size(2) + 1, device=query.device)
             length = torch.minimum(length, seen)  # (B, 1, T)
         centre = torch.minimum(length * share, (length - 1).clamp(min=0))
@@ -148,21 +148,21 @@ class RelativeBias(Window):
         return Span(bias=self.bias[:, away])  # (H, T, S)
 
 
-class Together(Window):
+class CombinedWindow(Window):
     """Several windows at once: a key is seen where all see it, biases add up and factors multiply.
 
-    With `Causal` among them, all are told (`Window.causal`).
+    With `Causal` among them, all are told (`Window.is_causal`).
     """
 
     def __init__(self, windows: "list[Window]") -> None:
         super().__init__()
         self.windows = nn.ModuleList(windows)
-        self.follows = any(window.follows for window in windows)
-        self.scales = any(window.scales for window in windows)
-        self.causal = any(window.causal for window in windows)
+        self.is_moving = any(window.is_moving for window in windows)
+        self.scales_weights = any(window.scales_weights for window in windows)
+        self.is_causal = any(window.is_causal for window in windows)
         for part in self.modules():
             if isinstance(part, Window):
-                part.causal = self.causal
+                part.is_causal = self.is_causal
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         spans: list[Span] = [window(query, memory, position) for window in self.windows]
@@ -175,9 +175,9 @@ class Together(Window):
         )
 
 
-def together(*windows: Callable[[int, int], Window]) -> Callable[[int, int], Window]:
-    """`together(Causal, RelativeBias)`: a window that is all of these."""
-    return lambda query_size, num_heads: Together([window(query_size, num_heads) for window in windows])
+def combine_windows(*windows: Callable[[int, int], Window]) -> Callable[[int, int], Window]:
+    """`combine_windows(Causal, RelativeBias)`: a window that is all of these."""
+    return lambda query_size, num_heads: CombinedWindow([window(query_size, num_heads) for window in windows])
 
 
 def _offsets(centre: Tensor, num_keys: int) -> Tensor:

@@ -13,7 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention import WINDOWS, Attention, AttentionState, GrowingMemory, Memory, Window, merge_heads, together
+from attentio.attention import (
+    WINDOWS,
+    Attention,
+    AttentionState,
+    GrowingMemory,
+    Memory,
+    Window,
+    combine_windows,
+    merge_heads,
+)
 from attentio.attention.memory import repeated
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded, build_attention
@@ -336,13 +345,13 @@ def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Call
         )
     except ValueError as error:
         raise UsageError(f"self_attention: {error}") from None
-    if attention.score.past is not None or attention.normalize.walks:
+    if attention.score.history is not None or attention.normalize.is_monotonic:
         raise UsageError(
             f"self_attention: {settings.score}, {settings.normalize} goes along a source that stands still; the "
             "sentence a decoder writes grows as it looks.",
             hint="Take it as `attention`, the one that looks at the source.",
         )
-    if attention.normalize.chooses and not attention.normalize.biased:
+    if attention.normalize.is_hard and not attention.normalize.is_biased:
         raise UsageError(
             f"self_attention: {settings.normalize} has its objective for the attention to the source only.",
             hint="hard_straight_through needs none.",
@@ -354,7 +363,7 @@ def _causal(name: str) -> str | Callable[[int, int], Window]:
     """The window of that name, looking back only."""
     if name in ("full", "causal") or name not in WINDOWS:
         return "causal" if name in WINDOWS else name
-    return together(WINDOWS["causal"], WINDOWS[name])
+    return combine_windows(WINDOWS["causal"], WINDOWS[name])
 
 
 def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tensor, start: int) -> Tensor:

@@ -22,7 +22,7 @@ from attentio.attention.memory import GrowingMemory
 from attentio.attention.normalize import Normalizer
 from attentio.attention.registry import NORMALIZERS, WINDOWS
 from attentio.attention.score import Score
-from attentio.attention.window import Causal, Full, Window, together
+from attentio.attention.window import Causal, Full, Window, combine_windows
 
 # Coprime, so that no swapped axis passes by luck; D and V are sizes of one head.
 B, T, S, D, V = 2, 5, 7, 3, 11
@@ -93,7 +93,7 @@ def weights_are_shares(kind: Kind) -> None:
     assert (weights[~allowed] == 0).all(), "a masked key has weight"
     sums = weights.sum(-1)
     assert (sums <= 1 + 1e-9).all(), "a row sums to more than 1"
-    if not (attention.normalize.walks or attention.window.scales):
+    if not (attention.normalize.is_monotonic or attention.window.scales_weights):
         assert ((sums - 1).abs().minimum(sums) < 1e-9).all(), "a row sums neither to 1 nor, being empty, to 0"
 
 
@@ -141,7 +141,7 @@ def padding_changes_nothing(kind: Kind) -> None:
 def keys_may_change_places(kind: Kind) -> None:
     """Unless the kind says that position counts, permuting keys and values permutes the weights."""
     attention = kind.make()
-    if attention.score.positional or attention.normalize.walks or not isinstance(attention.window, Full):
+    if attention.score.is_positional or attention.normalize.is_monotonic or not isinstance(attention.window, Full):
         return
     query, keys, values, mask = kind.operands()
     order = torch.randperm(S)
@@ -206,7 +206,7 @@ def step_by_step_equals_all_at_once(kind: Kind) -> None:
 def the_memory_may_grow_step_by_step(kind: Kind) -> None:
     """Self-attention that cannot look ahead: a key more with each step equals one call with all of them."""
     window = WINDOWS[kind.window] if isinstance(kind.window, str) else kind.window
-    attention = replace(kind, window=together(Causal, window)).make()
+    attention = replace(kind, window=combine_windows(Causal, window)).make()
     _, keys, values, mask = kind.operands()
     query = keys
     expected = attention(query, attention.prepare(keys, values, mask))
@@ -221,10 +221,10 @@ def the_memory_may_grow_step_by_step(kind: Kind) -> None:
 
 
 def room_behind_a_memory_changes_nothing(kind: Kind) -> None:
-    """The same in a memory with room to grow into, if the score has no past; and one way on leaves others alone."""
+    """The same in a memory with room to grow into, if the score has no history; and one way on leaves others alone."""
     window = WINDOWS[kind.window] if isinstance(kind.window, str) else kind.window
-    attention = replace(kind, window=together(Causal, window)).make()
-    if attention.score.past is not None:
+    attention = replace(kind, window=combine_windows(Causal, window)).make()
+    if attention.score.history is not None:
         return
     _, keys, values, _ = kind.operands()
     with torch.no_grad():
@@ -264,7 +264,7 @@ def hypotheses_may_share_a_memory(kind: Kind) -> None:
 def gradients_are_right(kind: Kind) -> None:
     """The gradient of the context in training agrees with finite differences in float64."""
     attention = kind.make()
-    attention.train(not attention.normalize.biased)
+    attention.train(not attention.normalize.is_biased)
     query, keys, values, mask = kind.operands()
 
     def context(query: Tensor, keys: Tensor, values: Tensor, *_parameters: Tensor) -> Tensor:
@@ -284,7 +284,7 @@ def half_precision_is_near(kind: Kind) -> None:
     assert attended.context.dtype == torch.bfloat16, "the context is not bfloat16"
     assert _weights(attended).dtype == torch.float32, "the weights are not float32"
     assert attended.context.isfinite().all(), "the context is not finite"
-    if not (attention.normalize.chooses or attention.normalize.walks):
+    if not (attention.normalize.is_hard or attention.normalize.is_monotonic):
         attention.double()
         exact = attention(query.double(), attention.prepare(keys.double(), values.double(), mask))
         near = (_weights(attended) - _weights(exact)).abs()

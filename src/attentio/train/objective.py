@@ -177,7 +177,7 @@ def _reinforced(
     costs, log_probs, entropy, mask = (
         x.unflatten(0, (samples, -1)) for x in (costs, log_probs, entropy, batch.target_out != PAD_ID)
     )
-    remembers = any(layer.score.past is not None for layer in recorder.layers.values())
+    remembers = any(layer.score.history is not None for layer in recorder.layers.values())
     returns = rewards_to_go(costs, mask) if decoder.feeds_back or remembers else costs
     loss = reinforce(
         costs,

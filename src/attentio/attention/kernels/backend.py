@@ -119,7 +119,7 @@ def require_backend(backend: str, score: Score, normalizer: Normalizer, window: 
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is unknown; known are {', '.join(BACKENDS)}")
     softmax = isinstance(normalizer, Softmax)
-    _raise_if(backend, _objection_to_kind(backend, family(score), softmax=softmax, scales=window.scales))
+    _raise_if(backend, _objection_to_kind(backend, family(score), softmax=softmax, scales=window.scales_weights))
 
 
 def _raise_if(backend: str, objection: str | None) -> None:
@@ -141,7 +141,7 @@ def traits_of(
     return Traits(
         family=family(score),
         softmax=isinstance(normalizer, Softmax),
-        scales=window.scales,
+        scales=window.scales_weights,
         need_weights=need_weights,
         training=training,
         gradient=torch.is_grad_enabled(),
