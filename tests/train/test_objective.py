@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
+from attentio.model.fast import loss as fast_loss
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train import objective
@@ -71,7 +72,7 @@ def test_padding_scores_nothing(model: Seq2Seq) -> None:
 def test_rows_taken_together_make_no_difference(model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = batch_of(LENGTHS)
     wanted = cross_entropy(model, batch, label_smoothing=0.1)
-    monkeypatch.setattr(objective, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(fast_loss, "ROWS_AT_ONCE", 7)
     monkeypatch.setattr(objective, "ROW_MULTIPLE", 5)
     torch.testing.assert_close(cross_entropy(model, batch, label_smoothing=0.1), wanted)
 
@@ -102,7 +103,7 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 @pytest.mark.parametrize("rows", [128, 7])
 def test_consistency_by_its_formula(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean cost of two passes, each with dropout of its own, and w (KL(p||q) + KL(q||p)) / 2 (Liang 2021)."""
-    monkeypatch.setattr(objective, "ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(fast_loss, "ROWS_AT_ONCE", rows)
     torch.manual_seed(3)
     settings = RNNConfig(embedding_size=5, hidden_size=6, dropout=0.3)
     model = build_model(settings, AttentionConfig(), 7, V).double()

@@ -8,11 +8,10 @@ Which cost it is follows from `attention.normalize`; all are negative log-likeli
 """
 
 from contextlib import nullcontext
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from attentio.attention.objective import (
@@ -28,13 +27,12 @@ from attentio.attention.precision import at_least_float32
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
 from attentio.model.decoder import Decoder, Encoded
+from attentio.model.fast.loss import PAD_ID, smoothed_cross_entropy, symmetric_divergence
 from attentio.model.rnn import LuongDecoder
 from attentio.model.seq2seq import Seq2Seq
 from attentio.recorder import AttentionRecorder
 from attentio.train.settings import RunConfig
 
-PAD_ID = 0
-ROWS_AT_ONCE = 128  # rows of logits whose float32 copy stays in a core's cache
 ROW_MULTIPLE = 32  # few distinct shapes: a CPU's matrix library prepares itself anew for each
 KEYS_AT_ONCE = 2  # of the marginal: their logits are held, the others' are made again in the backward pass
 
@@ -116,7 +114,7 @@ class Predicted(NamedTuple):
     def disagreement(self) -> Tensor:
         """(KL(p || q) + KL(q || p)) / 2 for a batch that holds everything twice (Liang 2021, eq. 2), mean of tokens."""
         pairs = self.num_real // 2
-        return cast(Tensor, _Disagreement.apply(self.logits, pairs)).sum() / pairs
+        return symmetric_divergence(self.logits, pairs).sum() / pairs
 
 
 def predict(decoder: Decoder[Any], batch: Batch, encoded: Encoded) -> Predicted:
@@ -136,7 +134,7 @@ def token_costs(predicted: Predicted, *, label_smoothing: float) -> Tensor:
     """
     logits, rows, targets, num_real = predicted
     goals = targets.flatten()[rows]
-    costs = cast(Tensor, _SmoothedCrossEntropy.apply(logits, goals, num_real, label_smoothing))
+    costs = smoothed_cross_entropy(logits, goals, num_real, label_smoothing)
     return costs.new_zeros(targets.numel()).index_copy(0, rows, costs).view_as(targets)
 
 
@@ -231,85 +229,3 @@ def _repeated(batch: Batch, times: int) -> Batch:
         row, target, from_source = (column.repeat(times) for column in links.unbind(1))
         links = torch.stack([row + first_rows.expand(-1, len(links)).flatten(), target, from_source], dim=1)
     return Batch(source, lengths, target_in, target_out, times * batch.num_target_tokens, links)
-
-
-class _SmoothedCrossEntropy(torch.autograd.Function):
-    """The costs of all rows and their gradient in one pass over the logits, a few rows at a time.
-
-    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=e, ignore_index=PAD_ID, reduction="none")`,
-    without its three float32 copies of the logits. `num_real` is how many rows are to be averaged: the gradient is kept
-    as that of the mean, so that in bfloat16 it is rounded once.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, num_real: int, smoothing: float) -> Tensor:
-        vocab_size = logits.shape[-1]
-        gradient = torch.empty_like(logits)
-        costs = logits.new_empty(len(logits), dtype=torch.promote_types(logits.dtype, torch.float32))
-        for rows, goal, out, cost in zip(
-            logits.split(ROWS_AT_ONCE),
-            targets.split(ROWS_AT_ONCE),
-            gradient.split(ROWS_AT_ONCE),
-            costs.split(ROWS_AT_ONCE),
-            strict=True,
-        ):
-            scores = rows.to(costs.dtype, copy=True)
-            weight = (goal != PAD_ID).to(scores.dtype)[:, None]
-            norm = scores.logsumexp(dim=-1, keepdim=True)
-            fit = (1 - smoothing) * scores.gather(1, goal[:, None]) + smoothing * scores.mean(dim=-1, keepdim=True)
-            cost.copy_(((norm - fit) * weight)[:, 0])
-            wanted = torch.full_like(norm, 1 - smoothing)
-            probabilities = scores.sub_(norm).exp_()
-            difference = probabilities.sub_(smoothing / vocab_size).scatter_add_(1, goal[:, None], -wanted)
-            out.copy_(difference.mul_(weight / num_real))
-        ctx.num_real = num_real
-        ctx.save_for_backward(gradient)
-        return costs
-
-    @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
-        ctx: Any, *grad_outputs: Tensor
-    ) -> tuple[Tensor, None, None, None]:
-        (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
-        factor = (grad_outputs[0] * ctx.num_real)[:, None]
-        return gradient * factor.to(gradient.dtype), None, None, None
-
-
-class _Disagreement(torch.autograd.Function):
-    """(KL(p || q) + KL(q || p)) / 2 of the softmax of rows n and `pairs` + n, (pairs,), a few rows at a time.
-
-    With r = log p - log q the gradient of the first logits is (p (r - KL(p || q)) + p - q) / 2, and that of the second
-    ones the same with p and q exchanged; rows after them have none.
-    As in `_SmoothedCrossEntropy`, what is kept is the gradient of the mean.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, pairs: int) -> Tensor:
-        gradient = torch.zeros_like(logits)
-        found = logits.new_empty(pairs, dtype=torch.promote_types(logits.dtype, torch.float32))
-        halves = logits[:pairs], logits[pairs : 2 * pairs], gradient[:pairs], gradient[pairs : 2 * pairs], found
-        for first, second, d_first, d_second, value in zip(*(half.split(ROWS_AT_ONCE) for half in halves), strict=True):
-            log_p, log_q = (rows.to(found.dtype).log_softmax(dim=-1) for rows in (first, second))
-            ratio = log_p - log_q
-            p, q = log_p.exp_(), log_q.exp_()
-            forwards = (p * ratio).sum(dim=-1, keepdim=True)
-            backwards = -(q * ratio).sum(dim=-1, keepdim=True)
-            value.copy_((forwards + backwards)[:, 0] / 2)
-            difference = p - q
-            d_first.copy_(((ratio - forwards).mul_(p).add_(difference)).div_(2 * pairs))
-            d_second.copy_(((-ratio - backwards).mul_(q).sub_(difference)).div_(2 * pairs))
-        ctx.pairs = pairs
-        ctx.save_for_backward(gradient)
-        return found
-
-    @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
-        ctx: Any, *grad_outputs: Tensor
-    ) -> tuple[Tensor, None]:
-        (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
-        factor = (grad_outputs[0] * ctx.pairs).to(gradient.dtype)
-        scaled = gradient.clone()
-        scaled[: 2 * ctx.pairs] *= factor.repeat(2)[:, None]
-        return scaled, None

@@ -1,0 +1,104 @@
+"""Losses over large vocabularies whose gradient is made in the forward pass, a few rows of logits at a time.
+
+`torch.nn.functional` is the definition. It would hold three float32 copies of the logits; here each small block is
+read once, while it is in the processor's cache.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+PAD_ID = 0
+ROWS_AT_ONCE = 128  # rows of logits whose float32 copy stays in a core's cache
+
+
+def smoothed_cross_entropy(logits: Tensor, targets: Tensor, num_real: int, smoothing: float) -> Tensor:
+    """Return the cost of each row in nats, (N,), 0 at padding, for logits (N, V) and targets (N,).
+
+    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, ignore_index=PAD_ID,
+    reduction="none")`. `num_real` is the number of rows that the caller averages over.
+    """
+    return cast(Tensor, _SmoothedCrossEntropy.apply(logits, targets, num_real, smoothing))
+
+
+def symmetric_divergence(logits: Tensor, pairs: int) -> Tensor:
+    """Return (KL(p || q) + KL(q || p)) / 2 of the softmax of rows n and `pairs` + n, (pairs,), for logits (N, V)."""
+    return cast(Tensor, _SymmetricDivergence.apply(logits, pairs))
+
+
+class _SmoothedCrossEntropy(torch.autograd.Function):
+    """The gradient is kept as that of the mean over `num_real` rows, so that bfloat16 rounds it once."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, num_real: int, smoothing: float) -> Tensor:
+        vocab_size = logits.shape[-1]
+        gradient = torch.empty_like(logits)
+        costs = logits.new_empty(len(logits), dtype=torch.promote_types(logits.dtype, torch.float32))
+        for rows, goal, out, cost in zip(
+            logits.split(ROWS_AT_ONCE),
+            targets.split(ROWS_AT_ONCE),
+            gradient.split(ROWS_AT_ONCE),
+            costs.split(ROWS_AT_ONCE),
+            strict=True,
+        ):
+            scores = rows.to(costs.dtype, copy=True)
+            weight = (goal != PAD_ID).to(scores.dtype)[:, None]
+            norm = scores.logsumexp(dim=-1, keepdim=True)
+            fit = (1 - smoothing) * scores.gather(1, goal[:, None]) + smoothing * scores.mean(dim=-1, keepdim=True)
+            cost.copy_(((norm - fit) * weight)[:, 0])
+            wanted = torch.full_like(norm, 1 - smoothing)
+            probabilities = scores.sub_(norm).exp_()
+            difference = probabilities.sub_(smoothing / vocab_size).scatter_add_(1, goal[:, None], -wanted)
+            out.copy_(difference.mul_(weight / num_real))
+        ctx.num_real = num_real
+        ctx.save_for_backward(gradient)
+        return costs
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
+        factor = (grad_outputs[0] * ctx.num_real)[:, None]
+        return gradient * factor.to(gradient.dtype), None, None, None
+
+
+class _SymmetricDivergence(torch.autograd.Function):
+    """With r = log p - log q the gradient of the first logits is (p (r - KL(p || q)) + p - q) / 2.
+
+    That of the second ones is the same with p and q exchanged. Rows after the pairs have none. What is kept is the
+    gradient of the mean.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, pairs: int) -> Tensor:
+        gradient = torch.zeros_like(logits)
+        found = logits.new_empty(pairs, dtype=torch.promote_types(logits.dtype, torch.float32))
+        halves = logits[:pairs], logits[pairs : 2 * pairs], gradient[:pairs], gradient[pairs : 2 * pairs], found
+        for first, second, d_first, d_second, value in zip(*(half.split(ROWS_AT_ONCE) for half in halves), strict=True):
+            log_p, log_q = (rows.to(found.dtype).log_softmax(dim=-1) for rows in (first, second))
+            ratio = log_p - log_q
+            p, q = log_p.exp_(), log_q.exp_()
+            forwards = (p * ratio).sum(dim=-1, keepdim=True)
+            backwards = -(q * ratio).sum(dim=-1, keepdim=True)
+            value.copy_((forwards + backwards)[:, 0] / 2)
+            difference = p - q
+            d_first.copy_(((ratio - forwards).mul_(p).add_(difference)).div_(2 * pairs))
+            d_second.copy_(((-ratio - backwards).mul_(q).sub_(difference)).div_(2 * pairs))
+        ctx.pairs = pairs
+        ctx.save_for_backward(gradient)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator hides the names)
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None]:
+        (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
+        factor = (grad_outputs[0] * ctx.pairs).to(gradient.dtype)
+        scaled = gradient.clone()
+        scaled[: 2 * ctx.pairs] *= factor.repeat(2)[:, None]
+        return scaled, None
