@@ -24,8 +24,8 @@ from report import Table, add_options, publish
 from workload import FAMILIES, MODELS, Training, Workload, new_run, train
 
 from attentio.bundle import open_model
-from attentio.cli import keep_freed_memory
 from attentio.data.prepare import PreparedData
+from attentio.runtime.memory import keep_freed_memory
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
 from attentio.text.tokenizer import EOS_ID, SPECIAL_PIECES

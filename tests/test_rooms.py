@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     for place, room in [*enumerate(LEFT), *((len(LEFT), room) for room in RIGHT)]
 }
 ROOMS["attention"] = set()
-ROOMS["trace"] = {"errors"}
+ROOMS["trace"] = {"errors", "runtime"}
 ROOMS["view"] = {"errors", "trace", "metrics"}
 ROOMS["metrics"] = {"errors", "trace"}
 ROOMS["data"] |= {"corpora"}  # a built-in corpus is read like a file; the rooms know each other
@@ -36,7 +36,6 @@ STILL_WRONG = {
     "metrics": {"data"},
     "model": {"train"},
     "recorder": {"errors", "attention", "model", "search"},
-    "runtime": {"train"},
     "search": {"data"},
     "text": {"data"},
     "translator": {"recorder", "data", "train"},

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.errors import DataError, UsageError
+from attentio.errors import DataError, ResourceError, UsageError
 from attentio.trace import AttentionTrace, word_spans
 
 
@@ -257,10 +257,10 @@ class TestFiles:
         before = path.read_bytes()
 
         def fail(*_: object) -> None:
-            raise OSError("disk full")
+            raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Path, "replace", fail)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(ResourceError, match="disk full"):
             tiny_trace(source="ab d").save(path)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]

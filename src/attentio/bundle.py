@@ -9,6 +9,7 @@ import torch
 from attentio.data.prepare import PreparedData
 from attentio.errors import ModelError, UsageError
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.runtime.files import resolve_path, sha256
 from attentio.runtime.precision import resolve_precision
 from attentio.text.clean import Cleaner
 from attentio.text.tokenizer import Tokenizer, load_tokenizer
@@ -18,8 +19,6 @@ from attentio.train.checkpoint import (
     load_checkpoint,
     read_manifest,
     save_checkpoint,
-    sha256,
-    standing,
 )
 from attentio.train.folder import Run
 from attentio.train.loop import Progress
@@ -105,7 +104,7 @@ def _model_folder(path: Path) -> Path:
         raise ModelError(f"{path}: no such folder.", hint=hint, file=path)
     if any((path / name).exists() for name in (MANIFEST, "model.safetensors")):
         return path
-    folder = standing(run.model)
+    folder = resolve_path(run.model)
     if folder.exists():
         return folder
     if run.config.exists():

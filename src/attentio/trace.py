@@ -1,12 +1,11 @@
 """What one translation attended to: its tokens, where they stand in the text, and the weights of every layer and head.
 
 An `AttentionTrace` is plain data. Models fill it, `evaluate` measures it, `view` draws it, and a file keeps it; none of
-these needs the others. Nothing here knows a model or a tokenizer, and nothing but numpy is imported.
+these needs the others. Nothing here knows a model or a tokenizer, and only numpy is needed.
 """
 
 import io
 import json
-import os
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attentio.errors import DataError, UsageError
+from attentio.runtime.files import write_bytes
 
 Span: TypeAlias = tuple[int, int]
 Matrix: TypeAlias = NDArray[np.float32]
@@ -140,12 +140,7 @@ class AttentionTrace:
         """Write the trace to a `.npz` or `.json` file; the file is complete or not there at all."""
         path = Path(path)
         content = _FORMATS[_format(path)].dump(self)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_bytes(path, content)
 
     @classmethod
     def load(cls, path: str | Path) -> "AttentionTrace":

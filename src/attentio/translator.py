@@ -15,12 +15,12 @@ import numpy as np
 
 from attentio.bundle import TrainedModel, open_model
 from attentio.recorder import AttentionRecorder
+from attentio.runtime.device import resolve_device
 from attentio.search.batched import SearchConfig, search_batches
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.tokenizer import Tokenizer
 from attentio.trace import AttentionTrace
-from attentio.train.loop import resolve_device
 
 EOS = "</s>"
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")

@@ -159,7 +159,7 @@ def test_11_a_full_disk(
         line = refused(train(*arguments), 5)
     assert "disk full while saving" in line
     assert "step-3" in line
-    assert "The checkpoint before it is kept" in line
+    assert "What was saved before is kept" in line
     assert sorted(path.name for path in (tmp_path / "out" / "checkpoints").iterdir()) == ["step-1", "step-2"]
     assert train(*arguments).status == 0
 

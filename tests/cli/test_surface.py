@@ -151,7 +151,7 @@ def test_freed_memory_is_kept() -> None:
     """Blocks of eight megabytes, made and freed 50 times, take about the pages of one: 2,048."""
     program = """
 import resource
-from attentio.cli import keep_freed_memory
+from attentio.runtime.memory import keep_freed_memory
 keep_freed_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

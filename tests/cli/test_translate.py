@@ -123,7 +123,7 @@ def test_out_is_written_whole_or_not_at_all(
 
 def test_where_out_cannot_be(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "no" / "where.txt"):
-        assert "cannot be written" in refused(attentio("translate", tiny_run, "-o", place, stdin=TEXT), 3)
+        assert "cannot be written" in refused(attentio("translate", tiny_run, "-o", place, stdin=TEXT), 5)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from torch import Tensor
 from attentio.corpora.small_world.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.subword_regularization import MOST, PieceSplits
-from attentio.errors import ResourceError, UsageError
+from attentio.errors import ResourceError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train import loop
-from attentio.train.loop import Progress, _optimizer, resolve_device, train
+from attentio.train.loop import Progress, _optimizer, train
 from attentio.train.objective import Loss
 from attentio.train.settings import RunConfig
 
@@ -268,15 +268,6 @@ def test_a_damaged_checkpoint_is_passed_over_aloud(run: Run, tmp_path: Path) -> 
     assert reporter.steps == [12]
     assert "passed over a damaged checkpoint" in reporter.notes[0]
     assert equal(whole, again)
-
-
-def test_devices() -> None:
-    assert resolve_device("cpu") == torch.device("cpu")
-    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(UsageError, match="unknown device 'tpu9'"):
-        resolve_device("tpu9")
-    with pytest.raises(UsageError, match="this machine has no device 'cuda:99'"):
-        resolve_device("cuda:99")
 
 
 def test_the_optimizer_is_torchs_own() -> None:

@@ -3,8 +3,6 @@
 Modules of this package import torch, and what needs it, inside functions only, so that `--help` answers at once.
 """
 
-import ctypes
-import errno
 import gc
 import json
 import os
@@ -25,11 +23,10 @@ from attentio.cli.train import train
 from attentio.cli.translate import translate
 from attentio.cli.view import view
 from attentio.errors import AttentioError, ResourceError
+from attentio.runtime.files import FULL_DISK
+from attentio.runtime.memory import collect_garbage_rarely, keep_freed_memory, keep_prepared_products
 
-# Matrix products are prepared once per shape, and batches come in many shapes; the library's default keeps too few.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+keep_prepared_products()
 
 app = typer.Typer(
     name="attentio",
@@ -64,21 +61,11 @@ def options(
 
 def main() -> None:
     """Runs the command line; every error a user can mend is one line and an exit status of its own."""
-    # Torch leaves a million objects that live to the end. Walking over them to find garbage, while they are made and
-    # once more at the end, is a fifth of a short command.
-    gc.set_threshold(100_000, 50, 1_000)
+    collect_garbage_rarely()
     keep_freed_memory()
     status = _run()
-    gc.freeze()
+    gc.freeze()  # Python would look for garbage once more at its end
     sys.exit(status)
-
-
-def keep_freed_memory() -> None:
-    """Asks glibc not to give freed memory back to the system: it is wanted again at once, and page by page."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the most it takes: larger blocks come and go
-        mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def _run() -> int | str | None:
@@ -98,7 +85,7 @@ def _run() -> int | str | None:
         _abandon_stdout()
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL_DISK:
             return _report(error)
         _abandon_stdout()
         place = "" if error.filename is None else f" while writing {error.filename}"

@@ -30,9 +30,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
             facts[package] = "not installed"
     import torch
 
+    from attentio.runtime.device import resolve_device
     from attentio.runtime.precision import resolve_precision
     from attentio.train.footprint import available_memory
-    from attentio.train.loop import resolve_device
 
     device = resolve_device("auto")
     memory = available_memory()

@@ -1,17 +1,17 @@
 """`attentio translate`: lines in, lines out."""
 
-import errno
 import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from attentio.errors import DataError, UsageError
+from attentio.runtime.files import new_file
 
 if TYPE_CHECKING:
     from attentio.translator import Translation, Translator
@@ -56,17 +56,16 @@ def translate(
 
     translator = Translator.load(run, device=device, precision=precision)
     config = SearchConfig(beam, length_penalty, batch_tokens, workers=torch.get_num_threads())
-    write = _Output(out)
     number = 0
     # Someone typing waits for each answer; a file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
-    with write:
+    with _output(out) as write:
         while chunk := list(islice(lines, at_once)):
             for line, translation in zip(
                 chunk, translator.translate(chunk, config, trace=alignments or as_json), strict=True
             ):
                 _warn(translator, translation, number + 1)
-                write.lines(_render(number, line, translation, nbest=nbest, alignments=alignments, as_json=as_json))
+                write(_render(number, line, translation, nbest=nbest, alignments=alignments, as_json=as_json))
                 number += 1
 
 
@@ -141,37 +140,19 @@ def _from_stdin() -> Iterator[str]:
         yield text.removeprefix("\ufeff") if number == 1 else text
 
 
-class _Output:
-    """Standard output, flushed after each line while someone watches; or a file that appears whole at the end."""
+@contextmanager
+def _output(path: Path | None) -> Generator[Callable[[list[str]], None]]:
+    """Give what writes lines: to standard output, at once if someone watches, or to a file that appears at the end."""
+    if path is None:
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+        yield lambda lines: _print_lines(sys.stdout, lines, flush=sys.stdout.isatty())
+        sys.stdout.flush()
+        return
+    with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        yield lambda lines: _print_lines(file, lines, flush=False)
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._partial: Path | None = None
 
-    def __enter__(self) -> "_Output":
-        if self._path is None:
-            sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
-            self._file = sys.stdout
-        else:
-            self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
-            try:
-                if self._path.is_dir():
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                self._file = self._partial.open("w", encoding="utf-8", newline="\n")
-            except OSError as error:
-                raise DataError(f"{self._path}: cannot be written ({error.strerror}).", file=self._path) from None
-        return self
-
-    def lines(self, lines: list[str]) -> None:
-        self._file.writelines(f"{line}\n" for line in lines)
-        if self._path is None and self._file.isatty():
-            self._file.flush()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._file.flush()
-        if self._path is not None and self._partial is not None:
-            self._file.close()
-            if kind is None:
-                self._partial.replace(self._path)
-            else:
-                self._partial.unlink(missing_ok=True)
+def _print_lines(file: TextIO, lines: list[str], *, flush: bool) -> None:
+    file.writelines(f"{line}\n" for line in lines)
+    if flush:
+        file.flush()

@@ -9,7 +9,6 @@ compare.json, compare.csv, compare.html
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from typing import Any
 from attentio import __version__
 from attentio.errors import ResourceError, UsageError
 from attentio.experiment.grid import GridCell
+from attentio.runtime.files import disk_errors, read_json, sha256_of_json, write_text
 from attentio.train.settings import differences, parse_config
 
 SCHEMA = 1
@@ -147,30 +147,18 @@ def claim_runs(bench: Bench, folders: list[Path]) -> None:
     write_json(bench.plan, {"schema": SCHEMA, "version": __version__, "runs": [str(folder) for folder in folders]})
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file beside its place and renames it into it. Raises ResourceError when that cannot be."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+def write(path: Path, text: str) -> None:
+    """Write a file of a comparison, all or nothing, and the folders around it. Raises ResourceError when it cannot."""
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise ResourceError(f"{path} cannot be written ({error.strerror}).", code="E_DISK", file=path) from None
+    write_text(path, text)
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes a JSON file, all or nothing."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; None when it is not there or no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    """Write a JSON file as `write` does."""
+    write(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def digest(value: object) -> str:
     """A short name for a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+    return sha256_of_json(value)[:12]

@@ -4,7 +4,6 @@ A job is a JSON object: the name of the work, its arguments, and the file for th
 functions, so that no process loads what its work does not need.
 """
 
-import errno
 import json
 import os
 import resource
@@ -20,8 +19,9 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from attentio.errors import AttentioError, DataError, ResourceError, UsageError
-from attentio.experiment.folder import read_json, write_json
+from attentio.experiment.folder import write_json
 from attentio.experiment.workers import failure
+from attentio.runtime.files import FULL_DISK, read_json
 
 if TYPE_CHECKING:
     from attentio.data.heldout import HeldOut
@@ -50,7 +50,7 @@ def done(job: Mapping[str, Any]) -> dict[str, Any]:
     except AttentioError as error:
         return {"error": {**error.as_dict(), "status": error.exit_status}}
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
             where = f" while writing {error.filename}" if error.filename else ""
             return {"error": failure(f"disk full{where}.", "E_DISK_FULL", ResourceError.exit_status)}
         traceback.print_exc()
@@ -69,7 +69,7 @@ def _check(axes: dict[str, list[str]], configs: list[dict[str, Any]]) -> None:
     """Finds mistakes before anything is written: names that do not exist, missing files, a device that is not there."""
     from attentio.data.pipeline import Parts
     from attentio.experiment.grid import check_names
-    from attentio.train.loop import resolve_device
+    from attentio.runtime.device import resolve_device
     from attentio.train.settings import parse_config
 
     check_names(axes)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from attentio import __version__
 from attentio.errors import AttentioError, DataError, UsageError
 from attentio.experiment.differing import flat, grouped, varied, what_else, written
-from attentio.experiment.folder import Bench, claim_plan, claim_runs, digest, read_json
+from attentio.experiment.folder import Bench, claim_plan, claim_runs, digest
 from attentio.experiment.grid import GridCell
 from attentio.experiment.log import Clock, Watch, read_log
 from attentio.experiment.outcome import Outcome
@@ -24,6 +24,7 @@ from attentio.experiment.page import SentenceMaps
 from attentio.experiment.statistics import CellRuns, Measured, ReferenceSet, compare
 from attentio.experiment.workers import INTERRUPTED, JobError, Stopped, Workers, num_processors
 from attentio.metrics.focus import Focus
+from attentio.runtime.files import read_json
 from attentio.runtime.stop import StopRequest
 from attentio.text.script import base_language
 from attentio.trace import AttentionTrace

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attentio import __version__
-from attentio.experiment.folder import write_json, write_text
+from attentio.experiment.folder import write, write_json
 from attentio.experiment.page import SentenceMaps, page
 from attentio.experiment.statistics import Cell, Comparison
 
@@ -32,8 +32,8 @@ class Outcome:
     def write(self, folder: Path) -> None:
         """Writes compare.json, compare.csv and compare.html. Raises ResourceError when that cannot be."""
         write_json(folder / "compare.json", self.as_dict())
-        write_text(folder / "compare.csv", _as_csv(self))
-        write_text(folder / "compare.html", page(self.comparison, self.axes, self.facts, self.maps))
+        write(folder / "compare.csv", _as_csv(self))
+        write(folder / "compare.html", page(self.comparison, self.axes, self.facts, self.maps))
 
 
 def _as_csv(outcome: Outcome) -> str:

@@ -18,7 +18,8 @@ from threading import Event
 from typing import Any
 
 from attentio.errors import AttentioError, ResourceError
-from attentio.experiment.folder import POLL_SECONDS, read_json
+from attentio.experiment.folder import POLL_SECONDS
+from attentio.runtime.files import read_json
 from attentio.runtime.stop import StopRequest
 
 _FULL_DISK = ("E_DISK", "E_DISK_FULL")

@@ -1,18 +1,27 @@
-"""Which arithmetic a model computes in, learning or translating."""
+"""The arithmetic a model computes in, learning or translating.
+
+Settings name it, so torch is imported inside functions only.
+"""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from attentio.errors import UsageError
-from attentio.train.settings import Precision
 
+if TYPE_CHECKING:
+    import torch
+
+Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether `device` multiplies bfloat16 faster than float32: a CPU with AVX-512 BF16 or AMX, Ampere or later."""
+def has_fast_bf16(device: "torch.device") -> bool:
+    """Return whether `device` multiplies bfloat16 faster than float32.
+
+    That is a CPU with AVX-512 BF16 or AMX, and an NVIDIA GPU of the Ampere generation or later.
+    """
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
@@ -20,8 +29,11 @@ def has_fast_bf16(device: torch.device) -> bool:
     return False
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """The arithmetic of that name; "auto" is bf16 where it is fast, else fp32. UsageError for any other name."""
+def resolve_precision(precision: str, device: "torch.device") -> str:
+    """Return "fp32" or "bf16". "auto" is bf16 where `has_fast_bf16`, else fp32.
+
+    Raises UsageError for any other name.
+    """
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}.", hint=f"One of: {', '.join(PRECISIONS)}.")
     if precision != "auto":
@@ -29,8 +41,10 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bf16" if has_fast_bf16(device) else "fp32"
 
 
-def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which a model computes: bf16 casts the operands of matrix products, weights stay float32."""
+def arithmetic(precision: str, device: "torch.device") -> AbstractContextManager[object]:
+    """Return the context to compute in. bf16 casts the operands of matrix products, and weights stay float32."""
+    import torch
+
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()

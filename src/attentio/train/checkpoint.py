@@ -5,8 +5,6 @@ decides.
 """
 
 import contextlib
-import errno
-import hashlib
 import json
 import os
 import re
@@ -19,12 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from attentio.errors import ModelError, ResourceError
+from attentio.errors import ModelError
+from attentio.runtime.files import new_folder, resolve_path, sha256
 
 MANIFEST = "manifest.json"
 TENSORS = ".safetensors"
 SCHEMA = 1
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _OS_ERROR = re.compile(r"os error (\d+)", re.IGNORECASE)
 _STEP = re.compile(r"\.?step-(\d+)(?:\.old)?")
 
@@ -42,36 +40,26 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
     Raises ResourceError when the disk is full; what stood in `folder` before is then still there.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    with _full_disk_is_an_error(folder):
-        partial.mkdir(parents=True)
+    with new_folder(folder) as partial:
         (partial / MANIFEST).touch()  # its permissions are the user's; safetensors would let nobody else read
         files: dict[str, object] = {}
         for name, group in checkpoint.tensors.items():
             path = partial / f"{name}{TENSORS}"
-            save_file({key: tensor.detach().contiguous() for key, tensor in group.items()}, path)
+            with _tensor_errors():
+                save_file({key: tensor.detach().contiguous() for key, tensor in group.items()}, path)
             shutil.copymode(partial / MANIFEST, path)
         for name, content in checkpoint.files.items():
             (partial / name).write_bytes(content)
         (partial / MANIFEST).unlink()
         for path in sorted(partial.iterdir()):
-            _flush(path)
             files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
-        write_json(partial / MANIFEST, {"schema": SCHEMA, "files": files, "state": checkpoint.state})
-    # A folder cannot be replaced in one step: the old one is moved aside, and `load_checkpoint` finds it there after a
-    # crash.
-    if folder.exists():
-        shutil.rmtree(_old(folder), ignore_errors=True)
-        folder.rename(_old(folder))
-    partial.rename(folder)
-    shutil.rmtree(_old(folder), ignore_errors=True)
-    _flush(folder.parent)
+        manifest = {"schema": SCHEMA, "files": files, "state": checkpoint.state}
+        (partial / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Reads what `save_checkpoint` wrote; raises ModelError naming the file that is missing, cut short or altered."""
-    folder = standing(folder)
+    folder = resolve_path(folder)
     manifest = read_manifest(folder)
     tensors: dict[str, dict[str, Tensor]] = {}
     files: dict[str, bytes] = {}
@@ -86,11 +74,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         except SafetensorError as error:
             raise ModelError(f"{path}: cannot be read ({error}).", code="E_MODEL_CORRUPT", file=path) from None
     return Checkpoint(tensors, manifest["state"], files)
-
-
-def standing(folder: Path) -> Path:
-    """Where the checkpoint `folder` is now: aside, if its writer was killed between the two renames that replace it."""
-    return _old(folder) if not folder.exists() and _old(folder).exists() else folder
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -127,7 +110,7 @@ def verify(path: Path, expected: Mapping[str, Any]) -> None:
 
 def latest_checkpoint(folder: Path, note: Callable[[str], None]) -> Path | None:
     """The newest whole checkpoint under `folder`, or None; damaged ones are noted and passed over."""
-    for path in map(standing, _steps(folder)):
+    for path in map(resolve_path, _steps(folder)):
         try:
             for name, expected in read_manifest(path)["files"].items():
                 verify(path / name, expected)
@@ -144,20 +127,6 @@ def prune_checkpoints(folder: Path, keep: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def write_json(path: Path, value: object) -> None:
-    """Writes JSON beside `path`, flushes it to the disk and renames it into place."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
-    _flush(partial)
-    partial.replace(path)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _steps(folder: Path) -> list[Path]:
     """The places of all checkpoints under `folder`, whole or not, newest first."""
     matches = [_STEP.fullmatch(path.name) for path in folder.glob("*")]
@@ -165,39 +134,11 @@ def _steps(folder: Path) -> list[Path]:
     return [folder / f"step-{step}" for step in sorted(steps, reverse=True)]
 
 
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
-def _full_disk_is_an_error(folder: Path) -> Generator[None]:
+def _tensor_errors() -> Generator[None]:
+    """Turn an error of safetensors, which holds the system's error as text, into that OSError."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(folder.with_name(f".{folder.name}.partial"), ignore_errors=True)
-        # safetensors wraps the operating system's error in its own, as text
-        wrapped = _OS_ERROR.search(str(error))
-        number = error.errno if isinstance(error, OSError) else int(wrapped[1]) if wrapped else None
-        if number not in FULL_DISK:
-            reason = os.strerror(number) if number is not None else str(error)
-            raise ResourceError(
-                f"{folder} cannot be written ({reason}).",
-                hint="The checkpoint before it is kept; mend this and run the same command again.",
-                code="E_DISK",
-                file=folder,
-            ) from None
-        free = shutil.disk_usage(folder.parent).free
-        raise ResourceError(
-            f"disk full while saving {folder} ({free / 1e6:,.0f} MB free).",
-            hint="The checkpoint before it is kept; free some space and run the same command again.",
-            code="E_DISK_FULL",
-            file=folder,
-        ) from None
+    except SafetensorError as error:
+        found = _OS_ERROR.search(str(error))
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) if found else OSError(str(error)) from error

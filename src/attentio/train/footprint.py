@@ -12,8 +12,8 @@ from torch.overrides import TorchFunctionMode
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import build_model
 from attentio.model.settings import RNNConfig
+from attentio.runtime.device import is_out_of_memory, resolve_device
 from attentio.runtime.precision import resolve_precision
-from attentio.train.loop import is_out_of_memory, resolve_device
 from attentio.train.settings import RunConfig
 
 COPIES = 5  # of every parameter: itself, its gradient, two moments, its running average

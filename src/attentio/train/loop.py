@@ -21,8 +21,9 @@ from attentio.data.batch import Batch, BatchSampler, Splitting, collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import TokenLinks
 from attentio.data.subword_regularization import PieceSplits
-from attentio.errors import ResourceError, UsageError
+from attentio.errors import ResourceError
 from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.runtime.device import is_out_of_memory, resolve_device
 from attentio.runtime.precision import arithmetic, resolve_precision
 from attentio.train.average import RunningAverage
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
@@ -231,26 +232,6 @@ def train(
     return progress
 
 
-def resolve_device(device: str) -> torch.device:
-    """The device of that name; "auto" is cuda, mps or cpu, the first that is there."""
-    if device != "auto":
-        return _named_device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _named_device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"unknown device {name!r}.", hint="One of: auto, cpu, cuda, cuda:1, mps.") from None
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if (device.index or 0) >= there.get(device.type, 0):
-        raise UsageError(f"this machine has no device {name!r}.", hint="Try --device auto, and see `attentio doctor`.")
-    return device
-
-
 def _random_state(device: torch.device) -> dict[str, Tensor]:
     """The generators that training draws from."""
     states = {"cpu": torch.get_rng_state()}
@@ -296,11 +277,6 @@ def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mappi
         parameter_name, key = name.rsplit("/", 1)
         parameter = parameters[parameter_name]
         optimizer.state[parameter][key] = tensor if key == "step" else tensor.to(parameter.device)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """On a GPU torch has a class for it; on a CPU only words."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
 
 def _out_of_memory(batch: Batch, device: torch.device) -> ResourceError:

@@ -10,11 +10,12 @@ from attentio.data.pipeline import Parts
 from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.subword_regularization import PieceSplits
 from attentio.errors import DataError
+from attentio.runtime.device import resolve_device
 from attentio.runtime.stop import StopRequest
 from attentio.train.dev import DevSet
 from attentio.train.folder import Run, claim, clear
 from attentio.train.footprint import check_resources, describe, footprint
-from attentio.train.loop import resolve_device, train
+from attentio.train.loop import train
 from attentio.train.reporter import Display, Silent, TrainingReporter
 from attentio.train.settings import RunConfig
 

@@ -22,9 +22,9 @@ from attentio.model.settings import (
     ModelConfig,
     SelfAttentionConfig,
 )
+from attentio.runtime.precision import Precision
 
 Settings = Mapping[str, object]
-Precision = Literal["auto", "fp32", "bf16"]
 
 
 class TrainConfig(BaseModel):
