@@ -6,8 +6,8 @@ import pytest
 
 from attentio.cli.demo import SENTENCES
 from attentio.corpora.small_world.sampling import sampled
-from attentio.data.readers.source import origins, read_chunks
 from attentio.data.settings import DataConfig
+from attentio.data.source import origins, read_chunks
 
 
 def plain(sentence: str) -> str:

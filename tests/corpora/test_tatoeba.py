@@ -1,8 +1,9 @@
-"""Downloading, against a server of our own that breaks the connection, forgets, changes its mind, or lies."""
+"""Downloading, against a local server that breaks the connection, forgets, changes its file, or lies."""
 
 import hashlib
 import io
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from attentio.corpora import tatoeba as module
 from attentio.corpora.tatoeba import download, fetch_tatoeba
 from attentio.errors import DataError, UsageError
 
@@ -83,7 +83,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(module, "_sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     held = Server()
     yield held
     held.close()
@@ -119,26 +119,35 @@ def test_pairs_that_make_no_sense(tmp_path: Path, pair: str) -> None:
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path: Path) -> None:
-    server.breaks = [100_000, 50_000]
+    server.breaks = [98_304, 49_152]
     download(server.url + "/x.zip", tmp_path / "x.zip")
     assert (tmp_path / "x.zip").read_bytes() == server.content
-    assert asked(server) == [None, "bytes=100000-", "bytes=150000-"]
+    first, *resumed = asked(server)
+    assert first is None
+    # What has not come to a whole block is asked for again.
+    at = [int(text.removeprefix("bytes=").removesuffix("-")) for text in resumed if text]
+    assert len(at) == 2
+    assert 80_000 < at[0] <= 98_304
+    assert at[0] + 30_000 < at[1] <= at[0] + 49_152
 
 
 def test_the_next_run_goes_on_too(server: Server, tmp_path: Path) -> None:
-    server.breaks = [40_000, 0, 0, 0, 0]
-    with pytest.raises(DataError, match=r"The same command goes on after the 40,000 bytes that are here\.") as caught:
+    server.breaks = [40_960, 0, 0, 0, 0]
+    with pytest.raises(DataError, match=r"The same command resumes after the [\d,]+ bytes that are here\.") as caught:
         download(server.url + "/x.zip", tmp_path / "x.zip")
     assert caught.value.code == "E_DATA_DOWNLOAD"
     assert not (tmp_path / "x.zip").exists()
+    here = (tmp_path / "x.zip.part").stat().st_size
+    assert f"{here:,} bytes" in str(caught.value)
+    assert 30_000 < here <= 40_960
     server.requests.clear()
     download(server.url + "/x.zip", tmp_path / "x.zip")
-    assert asked(server) == ["bytes=40000-"]
+    assert asked(server) == [f"bytes={here}-"]
     assert (tmp_path / "x.zip").read_bytes() == server.content
 
 
 def test_a_file_that_changed_meanwhile_is_begun_again(server: Server, tmp_path: Path) -> None:
-    server.breaks = [40_000, 0, 0, 0, 0]
+    server.breaks = [40_960, 0, 0, 0, 0]
     with pytest.raises(DataError):
         download(server.url + "/x.zip", tmp_path / "x.zip")
     server.content, server.tag = zipped(TEXT[::-1]), '"two"'
@@ -149,7 +158,7 @@ def test_a_file_that_changed_meanwhile_is_begun_again(server: Server, tmp_path: 
 @pytest.mark.parametrize("tag", ["", 'W/"weak"'])
 def test_without_a_sure_identity_it_begins_again(server: Server, tmp_path: Path, tag: str) -> None:
     server.tag = tag
-    server.breaks = [40_000]
+    server.breaks = [40_960]
     download(server.url + "/x.zip", tmp_path / "x.zip")
     assert asked(server) == [None, None]
     assert (tmp_path / "x.zip").read_bytes() == server.content
@@ -157,13 +166,13 @@ def test_without_a_sure_identity_it_begins_again(server: Server, tmp_path: Path,
 
 def test_a_server_that_knows_no_ranges(server: Server, tmp_path: Path) -> None:
     server.ranges = False
-    server.breaks = [40_000]
+    server.breaks = [40_960]
     download(server.url + "/x.zip", tmp_path / "x.zip")
     assert (tmp_path / "x.zip").read_bytes() == server.content
 
 
 def test_a_part_longer_than_the_file_is_thrown_away(server: Server, tmp_path: Path) -> None:
-    server.breaks = [40_000, 0, 0, 0, 0]
+    server.breaks = [40_960, 0, 0, 0, 0]
     with pytest.raises(DataError):
         download(server.url + "/x.zip", tmp_path / "x.zip")
     server.content = server.content[:30_000]
@@ -191,7 +200,7 @@ def test_a_pair_the_publisher_has_not(server: Server, tmp_path: Path) -> None:
 
 
 def test_nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(DataError, match="Is the network up"):
         download("http://127.0.0.1:9/x.zip", tmp_path / "x.zip")
     with pytest.raises(UsageError, match="no http address"):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from attentio.data.alignments import format_links
-from attentio.data.guidance import link_files
 from attentio.data.heldout import LinkedPair
+from attentio.data.links import link_files
 from attentio.data.prepare import PreparedData, prepare
-from attentio.data.readers.source import origins
 from attentio.data.settings import DataConfig
+from attentio.data.source import origins
 from attentio.errors import DataError, UsageError
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -136,7 +136,7 @@ def test_links_stay_with_their_pair_whatever_is_dropped(
             lines += ["one column", "", "one\t", "same .\tsame .", "one\t" + "一 " * 60, line, line + "\tthird"]
             links += ["", "", "", "0-0 1-1", "0-0 0-59", "1-1", link]
     data = make(train=[put("a.tsv", lines)], links=[put("a.links", links)], **WORDS, dev=15, test=15)
-    assert set(data.report.dropped) == {"one column", "empty", "identical", "length ratio", "duplicate"}
+    assert set(data.report.dropped) == {"one column", "blank", "empty", "identical", "length ratio", "duplicate"}
     by_text = {" ".join(pair.source_words[:-1]) + ".": pair for pair in PAIRS}
     found = linked_words(data)
     assert len(found) == data.report.train == 220
@@ -198,9 +198,9 @@ def test_other_links_are_other_data(
 def test_words_that_cannot_be_followed_are_said(
     make: Callable[..., PreparedData], put: Callable[[str, Sequence[str]], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attentio.data import guidance
+    from attentio.data import links as module
 
-    place = guidance.place_words
+    place = module.place_words
 
     def lose_some(words: Any, texts: Any, cleaner: Any) -> Any:
         return [
@@ -208,7 +208,7 @@ def test_words_that_cannot_be_followed_are_said(
             for text, spans in zip(texts, place(words, texts, cleaner), strict=True)
         ]
 
-    monkeypatch.setattr(guidance, "place_words", lose_some)
+    monkeypatch.setattr(module, "place_words", lose_some)
     links = put("a.links", links_of(PAIRS))
     data = make(train=[put("a.tsv", tsv(PAIRS))], links=[links], dev=0, test=0)
     lost = sum(pair.source_words[:2] == ("one", "one") for pair in PAIRS)
@@ -262,7 +262,7 @@ def test_files_of_links_belong_to_parallel_files(put: Callable[[str, Sequence[st
         named([text, "small-world"], [links, links])
     with pytest.raises(UsageError, match="0 parallel and 1 links files"):
         named(["small-world"], [links])
-    with pytest.raises(UsageError, match="a TMX file has no lines"):
+    with pytest.raises(UsageError, match="a file of this format has no line"):
         named([put("a.tmx.gz", [])], [links])
     with pytest.raises(DataError, match="no such file"):
         named([text], [str(tmp_path / "missing")])

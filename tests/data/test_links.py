@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.corpora.small_world.sampling import linked_pairs, sampled
+from attentio.corpora.small_world.sampling import sampled
 from attentio.data.batch import collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import LinkStore, TokenLinks, place_words, span_links, token_links
+from attentio.data.readers.built_in import known_links
 from attentio.errors import ResourceError
 from attentio.text.clean import Cleaner
 from attentio.text.tokenizer import Tokenizer, train_tokenizer
@@ -181,13 +182,13 @@ def test_linked_pieces_belong_to_linked_words(world: tuple[EncodedCorpus, Tokeni
 
 def test_words_of_the_small_world_are_spelt_as_in_its_text_in_either_direction() -> None:
     pair = sampled(60)[7]
-    (there,) = linked_pairs([8], [pair.source], 60)
-    (back,) = linked_pairs([8], [pair.target], 60)
+    (there,) = known_links([8], [pair.source], 60)
+    (back,) = known_links([8], [pair.target], 60)
     assert there.source_words[0][0].isupper()
     assert "".join(there.source_words) == pair.source.replace(" ", "")
     assert "".join(there.target_words) == pair.target
     assert there.links == pair.links
-    assert back == there.turned()
+    assert back == there.swapped()
     assert back.links == {(j, i) for i, j in pair.links} != pair.links
 
 

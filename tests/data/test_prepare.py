@@ -11,14 +11,13 @@ import pytest
 from pydantic import ValidationError
 
 from attentio.corpora.small_world import sampling
-from attentio.data import pipeline
+from attentio.data import pipeline, source
+from attentio.data.filter import split_keys
 from attentio.data.heldout import HeldOut, LinkedPair, read_links, read_tsv, write_links
 from attentio.data.prepare import PreparedData, is_prepared, prepare
-from attentio.data.readers import source
 from attentio.data.report import DataReport
 from attentio.data.settings import DataConfig
 from attentio.errors import DataError, ResourceError
-from attentio.text.clean import split_keys
 
 NOUNS = (
     *("cat", "dog", "bird", "fish", "horse", "cow", "sheep", "pig", "duck", "goose"),

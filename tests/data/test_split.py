@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.data.readers.source import Pair, read_pairs
+from attentio.data.filter import split_keys
+from attentio.data.source import Pair, read_pairs
 from attentio.data.split import (
     DEV,
     TEST,
@@ -21,7 +22,6 @@ from attentio.data.split import (
     repeated,
     split,
 )
-from attentio.text.clean import split_keys
 
 EDGES = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=40)
 

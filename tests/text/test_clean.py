@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.data.readers.source import Pair, read_pairs
-from attentio.text.clean import Cleaner, Filter, script_mix, split_keys
+from attentio.data.filter import Filter, script_mix, split_keys
+from attentio.data.source import Pair, read_pairs
+from attentio.text.clean import Cleaner
 
 LATIN = Cleaner()
 CHINESE = Cleaner(han=True, script="keep")

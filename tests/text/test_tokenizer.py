@@ -12,7 +12,7 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.data.readers.source import read_pairs
+from attentio.data.source import read_pairs
 from attentio.errors import ModelError, UsageError
 from attentio.text import tokenizer as module
 from attentio.text.tokenizer import (

@@ -119,7 +119,7 @@ def _warn(translator: "Translator", translation: "Translation", number: int) -> 
 
 def _read(files: list[Path]) -> Iterator[str]:
     """Lines of the files, or of standard input; only a line feed ends a line."""
-    from attentio.data.readers.source import existing, read_lines
+    from attentio.data.readers.lines import existing, read_lines
 
     if not files:
         return _from_stdin()

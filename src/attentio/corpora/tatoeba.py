@@ -1,25 +1,25 @@
-"""Fetching a published archive: resumed where it broke off, checked, and never half there.
+"""Fetch a published archive of sentence pairs: resumed where it broke off, checked, and never half there.
 
-A download goes to NAME.part; what the server says identifies its content stands in NAME.part.json, so that a later run
-goes on only with the same file. NAME appears when every byte is there, with its SHA-256 in NAME.sha256.
+pooch moves the bytes. They go to NAME.part, and NAME.part.json holds what identifies the file on the server. A later
+run resumes only if the server still has the same file. NAME appears when every byte is there, with its SHA-256 in
+NAME.sha256.
 """
 
-import hashlib
-import http.client
 import json
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
+
+import pooch
 
 from attentio import __version__
 from attentio.errors import DataError, ResourceError, UsageError
 
 TATOEBA_URL = "https://www.manythings.org/anki"
 _BLOCK = 1 << 16
+_FETCH_BLOCK = 1 << 12  # what a broken connection loses at most
 _ATTEMPTS = 5
 _TIMEOUT = 30.0  # seconds without a byte
 _THREE_LETTERS = {
@@ -32,7 +32,7 @@ Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where
 
 
 class Fetched(NamedTuple):
-    """A corpus that was fetched: its text file, the archive it came from, and the archive's SHA-256."""
+    """A fetched corpus: its text file, the archive it came from, and the archive's SHA-256."""
 
     text: Path
     archive: Path
@@ -66,30 +66,28 @@ def fetch_tatoeba(
 
 
 def download(url: str, path: Path, *, sha256: str | None = None, progress: Progress | None = None) -> str:
-    """Fetch `url` to `path` unless it is there already and whole; returns its SHA-256.
+    """Fetch `url` to `path` unless it is there already and whole. Return its SHA-256.
 
-    `sha256` is the sum the file must have; without one, a file that is there is held to the sum stored beside it.
+    `sha256` is the checksum that the file must have. Without one, an existing file is compared with the checksum stored
+    beside it. Raises DataError where the file cannot be fetched or has another checksum.
     """
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url} is no http address.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    stored = _stored_sum(path)
-    if path.exists() and (sha256 or stored):
-        found = _sha256(path)
-        if found == (sha256 or stored):
-            _store_sum(path, found)
-            return found
-    part = path.with_name(path.name + ".part")
-    _fetch(url, part, progress or _silent)
-    found = _sha256(part)
+    expected = sha256.lower() if sha256 else _stored_sum(path)
+    if path.exists() and expected and pooch.file_hash(str(path)) == expected:
+        _store_sum(path, expected)
+        return expected
+    part = _Part(path.with_name(path.name + ".part"), url, progress)
+    _fetch(part)
+    found = pooch.file_hash(str(part.path))
     if sha256 is not None and found != sha256.lower():
-        part.unlink()
-        _identity(part).unlink(missing_ok=True)
+        part.delete()
         raise DataError(
             f"{url} has SHA-256 {found}, not {sha256}.", hint="It was removed.", code="E_DATA_CHECKSUM", file=path
         )
-    part.replace(path)
-    _identity(part).unlink(missing_ok=True)
+    part.path.replace(path)
+    part.delete()
     _store_sum(path, found)
     return found
 
@@ -98,80 +96,117 @@ class _NotThereError(Exception):
     """The server says 404."""
 
 
-def _fetch(url: str, part: Path, progress: Progress) -> None:
-    """All bytes of `url` in `part`, however often the connection breaks; what is there already is kept."""
+class _Part:
+    """The part of a download that is here: a file that pooch writes to, and what identifies it on the server."""
+
+    def __init__(self, path: Path, url: str, progress: Progress | None) -> None:
+        self.path = path
+        self.url = url
+        self._identity = path.with_name(path.name + ".json")
+        self._progress = progress
+        self._file: IO[bytes] | None = None
+        self._response: Any = None
+        self.status = 0, ""  # of the last reply
+        self._total: int | None = None
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def headers(self) -> dict[str, str]:
+        """Ask for the rest only if the server still has the file that was begun, otherwise for all of the new one."""
+        asked = {"User-Agent": f"attentio/{__version__}", "Accept-Encoding": "identity"}
+        try:
+            known = json.loads(self._identity.read_text(encoding="utf-8"))
+            if self.size and known["url"] == self.url and known["mark"]:
+                return asked | {"Range": f"bytes={self.size}-", "If-Range": known["mark"]}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            pass
+        return asked
+
+    def begin(self, response: Any, **_: object) -> None:
+        """Open the file at the place where the server's reply begins; called by requests."""
+        self._response = response
+        self.status = response.status_code, response.reason
+        if response.status_code not in (200, 206):
+            return
+        at = self.size
+        resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {at}-")
+        length = response.headers.get("Content-Length")
+        self._total = (at if resumed else 0) + int(length) if length is not None else None
+        etag = response.headers.get("ETag")
+        # A weak tag promises the same meaning, not the same bytes.
+        mark = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+        self._identity.write_text(json.dumps({"url": self.url, "mark": mark}), encoding="utf-8")
+        self._file = self.path.open("ab" if resumed else "wb")
+
+    def write(self, block: bytes) -> None:
+        assert self._file is not None, "the server's reply was not read"
+        self._file.write(block)
+        if self._progress is not None:
+            self._progress(self._file.tell(), self._total)
+
+    def flush(self) -> None:
+        """Do nothing: the file is flushed when it is closed."""
+
+    def close(self) -> None:
+        """Close the file and the connection, which pooch leaves open after an error."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def delete(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._identity.unlink(missing_ok=True)
+
+
+def _fetch(part: _Part) -> None:
+    """Fetch all bytes, however often the connection breaks. What is there already is kept."""
+    import requests
+
     fault = ""
     for attempt in range(_ATTEMPTS):
-        before = part.stat().st_size if part.exists() else 0
+        before = part.size
+        fetch = pooch.HTTPDownloader(
+            chunk_size=_FETCH_BLOCK, timeout=_TIMEOUT, headers=part.headers(), hooks={"response": part.begin}
+        )
         try:
-            _fetch_once(url, part, progress)
+            fetch(part.url, part, None)
             return
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in (404, 410):
+        except requests.HTTPError:
+            status, reason = part.status
+            fault = f"the server says {status} {reason}"
+            if status in (404, 410):
                 raise _NotThereError from None
-            if error.code < 500 and error.code != 429:
-                raise _failed(url, f"the server says {error.code} {error.reason}", part) from None
-            fault = f"the server says {error.code} {error.reason}"
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
-                raise ResourceError(f"disk full while fetching {url} to {part.parent}.") from None
-            fault = str(getattr(error, "reason", error)) or type(error).__name__
-        got_further = part.exists() and part.stat().st_size > before
+            if status == 416:
+                part.delete()  # longer than the file on the server: begin again
+            elif status < 500 and status != 429:
+                raise _failed(part, fault) from None
+        except OSError as error:  # requests' own errors are OSErrors, too
+            if error.errno == 28:  # ENOSPC
+                raise ResourceError(f"disk full while fetching {part.url} to {part.path.parent}.") from None
+            fault = str(error) or type(error).__name__
+        finally:
+            part.close()
         if attempt + 1 < _ATTEMPTS:
-            _sleep(0.1 if got_further else 0.25 * 2**attempt)
-    raise _failed(url, fault, part)
+            time.sleep(0.1 if part.size > before else 0.25 * 2**attempt)
+    raise _failed(part, fault)
 
 
-def _failed(url: str, fault: str, part: Path) -> DataError:
-    held = part.stat().st_size if part.exists() else 0
+def _failed(part: _Part, fault: str) -> DataError:
+    held = part.size
     return DataError(
-        f"could not fetch {url}: {fault}.",
-        hint=f"The same command goes on after the {held:,} bytes that are here." if held else "Is the network up?",
+        f"could not fetch {part.url}: {fault}.",
+        hint=f"The same command resumes after the {held:,} bytes that are here." if held else "Is the network up?",
         code="E_DATA_DOWNLOAD",
     )
 
 
-def _fetch_once(url: str, part: Path, progress: Progress) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    known = _read_identity(part)
-    if known.get("url") != url or not known.get("mark"):
-        have = 0
-    request = urllib.request.Request(url)
-    request.add_header("User-Agent", f"attentio/{__version__}")  # the publisher turns away urllib's own name
-    request.add_header("Accept-Encoding", "identity")
-    if have:
-        # If-Range: the rest only if the file is still the one that was begun, otherwise all of the new one.
-        request.add_header("Range", f"bytes={have}-")
-        request.add_header("If-Range", known["mark"])
-    try:
-        response: Any = urllib.request.urlopen(request, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code != 416:
-            raise
-        error.close()
-        part.unlink()  # longer than the file on the server: begin again
-        raise http.client.IncompleteRead(b"") from None
-    with response:
-        resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        have = have if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length is not None else None
-        etag = response.headers.get("ETag")
-        # A weak tag promises like meaning, not like bytes.
-        mark = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
-        _identity(part).write_text(json.dumps({"url": url, "mark": mark}), encoding="utf-8")
-        with part.open("ab" if have else "wb") as file:
-            while block := response.read(_BLOCK):
-                file.write(block)
-                have += len(block)
-                progress(have, total)
-        if total is not None and have != total:
-            raise http.client.IncompleteRead(b"", total - have)
-
-
 def _unpack(archive: Path, member: str, out: Path) -> Path:
-    """Extract one text file; its CRC is checked on the way, and it appears whole or not at all."""
+    """Extract one text file. Its CRC is checked on the way, and it appears whole or not at all."""
     partial = out.with_name(out.name + ".partial")
     try:
         with zipfile.ZipFile(archive) as zipped:
@@ -217,28 +252,3 @@ def _stored_sum(path: Path) -> str | None:
 def _store_sum(path: Path, digest: str) -> None:
     """As `sha256sum` writes it, so that `sha256sum -c` can check it."""
     _sum_file(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
-
-
-def _identity(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
-
-
-def _read_identity(part: Path) -> dict[str, str]:
-    try:
-        held = json.loads(_identity(part).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return held if isinstance(held, dict) else {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sleep(seconds: float) -> None:
-    time.sleep(seconds)
-
-
-def _silent(done: int, total: int | None) -> None:
-    del done, total

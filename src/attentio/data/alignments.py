@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from attentio.data.readers.source import existing, read_lines
+from attentio.data.readers.lines import existing, read_lines
 from attentio.errors import DataError
 
 Link: TypeAlias = tuple[int, int]

@@ -44,8 +44,8 @@ class LinkedPair(NamedTuple):
     target_words: tuple[str, ...]
     links: frozenset[tuple[int, int]]
 
-    def turned(self) -> "LinkedPair":
-        """The same pair in the other direction."""
+    def swapped(self) -> "LinkedPair":
+        """Return the same pair in the other direction."""
         return LinkedPair(self.target_words, self.source_words, frozenset((j, i) for i, j in self.links))
 
 

@@ -1,7 +1,8 @@
-"""The three passes over the data: clean everything, learn the pieces from training pairs, encode what is kept.
+"""The three passes over the data: clean everything, learn the tokenizers from training pairs, encode what is kept.
 
-Only hashes and line numbers of all pairs stay in memory; their text lies in a `CleanStore`. `prepare` strings the
-passes together and says what came out.
+Nothing that is dropped decides anything: languages, the split and the tokenizers follow from the pairs that are kept.
+Only hashes, lengths and line numbers of all pairs stay in memory. Their text lies in a `CleanStore`. `prepare` runs the
+passes and says what came out.
 """
 
 import shutil
@@ -15,25 +16,47 @@ import numpy as np
 import numpy.typing as npt
 
 from attentio.data.corpus import CorpusWriter
-from attentio.data.guidance import Linked, follow, is_small_world, link_files, linked_reader
-from attentio.data.links import LinkStore, SpanLinks, TokenLinks, span_links, token_links
-from attentio.data.readers.source import Chunk, Origin, held_out_origin, origins, read_chunks
+from attentio.data.filter import Filter, byte_lengths, script_mix, split_keys
+from attentio.data.links import (
+    Linked,
+    LinkStore,
+    SpanLinks,
+    TokenLinks,
+    follow,
+    link_files,
+    linked_reader,
+    span_links,
+    token_links,
+)
+from attentio.data.readers.built_in import knows_links
+from attentio.data.readers.rows import Origin
 from attentio.data.report import DropLog, Leak
 from attentio.data.settings import DataConfig
+from attentio.data.source import Chunk, file_origin, open_rows, origins, read_chunks
 from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, random_split, repeated, split
 from attentio.data.store import CleanStore
 from attentio.errors import DataError
-from attentio.text.clean import Cleaner, Filter, script_mix, split_keys
+from attentio.text.clean import Cleaner
 from attentio.text.script import base_language, guess_language
 from attentio.text.tokenizer import Tokenizer, train_tokenizer
 
-_DUPLICATE, _IN_HELD_OUT = 8, 9  # beside TRAIN, DEV and TEST: pairs that are left out
-_WORTHLESS = ("one column", "empty", "identical", "length ratio")
+_DUPLICATE, _IN_HELD_OUT, _TOO_LONG = 8, 9, 10  # beside TRAIN, DEV and TEST: pairs that are left out
+_NO_PAIR = ("one column", "blank", "language missing")  # dropped by readers, so that no chunk holds them
+# What makes a pair worthless, and what most of a file then has.
+_WORTHLESS = {
+    "one column": "have one column",
+    "empty": "have an empty side",
+    "identical": "have the same text on both sides",
+    "length ratio": "have sides of very different lengths",
+    "language missing": "lack one of the languages",
+}
 _LEAST_PAIRS = 200  # smaller parts hold nothing out unless asked to
 _MIX_LINES = 100_000
+_SAMPLE_PAIRS = 20_000  # usable pairs of a part from which its languages are guessed
 
 Progress = Callable[[str, int], None]
 HeldPair = tuple[int, int, str, str]  # part, line, source, target
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -49,10 +72,11 @@ class Parts:
     @property
     def linked(self) -> bool:
         """Whether word links of any training pair are known."""
-        return any(self.links) or any(map(is_small_world, self.origins[: self.training]))
+        return any(self.links) or any(map(knows_links, self.origins[: self.training]))
 
     @classmethod
     def of(cls, config: DataConfig) -> Self:
+        """Return the parts that the settings name."""
         found = origins(config)
         training = len(found)
         links = link_files(found, config)
@@ -60,7 +84,7 @@ class Parts:
         for name, value in (("dev", config.dev), ("test", config.test)):
             if isinstance(value, str):
                 places[name] = len(found)
-                found.append(held_out_origin(value))
+                found.append(file_origin(value))
         return cls(found, training, places["dev"], places["test"], links + [None] * (len(found) - training))
 
 
@@ -82,6 +106,8 @@ class Cleaned:
     source: npt.NDArray[np.int64]  # hashes of keys
     target: npt.NDArray[np.int64]
     pair: npt.NDArray[np.int64]  # hashes of the cleaned pair itself
+    characters: npt.NDArray[np.int32]  # of the longer side
+    size: npt.NDArray[np.int32]  # of the larger side, in UTF-8 bytes: no tokenizer makes more tokens than that and one
     read: list[int]  # pairs met in each part
     mixes: list[dict[str, float] | None]  # of source and target, before conversion
 
@@ -104,29 +130,40 @@ class Kept:
     train: list[int]
     dev: list[HeldPair]
     test: list[HeldPair]
-    tokens: list[int]  # pieces in training, source and target
+    tokens: list[int]  # in training, source and target
     longest: list[int]
     links: list[TokenLinks]  # known links of training pairs, chunk by chunk; nothing where no part has any
     linked: list[list[int]]  # by part: training pairs that have links, and how many links between words
 
 
-def look(config: DataConfig, parts: Parts, log: DropLog) -> list[SideRules]:
-    """The language of each side, from the settings or the first lines of every part, and the rules that follow."""
+def detect_languages(config: DataConfig, parts: Parts, log: DropLog) -> list[SideRules]:
+    """Return the language of each side and the cleaning rules that follow from it.
+
+    Languages come from the settings, else from what a file says of itself, else from its first usable pairs.
+    """
     quiet = DropLog()
-    guesses: list[tuple[str | None, str | None]] = []
+    named: list[tuple[str | None, str | None]] = []
+    guessed: list[tuple[str | None, str | None]] = []
     for origin in parts.origins:
-        first = next(read_chunks(origin, config, quiet), Chunk([], [], np.empty(0, dtype=np.int64)))
-        stride = max(1, len(first.sources) // 2000)
-        guesses.append((guess_language(first.sources[::stride]), guess_language(first.targets[::stride])))
-    wanted = (config.source_language or guesses[0][0], config.target_language or guesses[0][1])
-    for origin, guess in zip(parts.origins, guesses, strict=True):
+        rows = open_rows(origin, config, quiet)
+        named.append(rows.languages)
+        if origin.corpus is not None:
+            guessed.append(rows.languages)
+            continue
+        sources, targets = _usable_sample(origin, config, quiet)
+        guessed.append((guess_language(sources), guess_language(targets)))
+    wanted = tuple(
+        given or named[0][side] or guessed[0][side]
+        for side, given in enumerate((config.source_language, config.target_language))
+    )
+    for origin, guess in zip(parts.origins, guessed, strict=True):
         if None not in guess and guess == (base_language(wanted[1]), base_language(wanted[0])) and guess[0] != guess[1]:
             raise DataError(
                 f"{origin.path or origin.name} holds {guess[0]} on the source and {guess[1]} on the target side, "
                 f"but {wanted[0]} to {wanted[1]} is wanted.",
                 hint="Swapped columns? --swap",
                 code="E_DATA_SWAPPED",
-                file=origin.path,
+                file=None if origin.path is None else str(origin.path),
             )
     for note in quiet.notes:
         log.note(note)
@@ -135,6 +172,26 @@ def look(config: DataConfig, parts: Parts, log: DropLog) -> list[SideRules]:
         han = base_language(language) in ("zh", "cmn", "yue")
         rules.append(SideRules(language, Cleaner(han=han, script=config.script if han else "keep")))
     return rules
+
+
+def _usable_sample(origin: Origin, config: DataConfig, log: DropLog) -> tuple[list[str], list[str]]:
+    """The first pairs of a part that will be kept whatever the languages are: none too long, repeated or unfit."""
+    found: dict[tuple[str, str], None] = {}
+    first: Chunk | None = None
+    cleaner, rules = Cleaner(), Filter(config.max_ratio)
+    for chunk in read_chunks(origin, config, log):
+        first = first or chunk
+        sources, targets = cleaner.lines(chunk.sources), cleaner.lines(chunk.targets)
+        unfit = rules.reasons(sources, targets)
+        for i, pair in enumerate(zip(sources, targets, strict=True)):
+            if i not in unfit and max(map(len, pair)) <= config.max_length:
+                found[pair] = None
+        if len(found) >= _SAMPLE_PAIRS:
+            break
+    pairs = list(found)[:_SAMPLE_PAIRS]
+    if not pairs and first is not None:
+        return first.sources, first.targets
+    return [source for source, _ in pairs], [target for _, target in pairs]
 
 
 def clean(
@@ -146,8 +203,8 @@ def clean(
     log: DropLog,
     progress: Progress,
 ) -> Cleaned:
-    """First pass: every pair read, mended and filtered; survivors go to the store, their known links to `links`."""
-    columns: list[list[npt.NDArray[Any]]] = [[], [], [], [], []]
+    """First pass: read, mend and filter every pair. Survivors go to the store, their known links to `links`."""
+    columns: list[list[npt.NDArray[Any]]] = [[] for _ in range(7)]
     read: list[int] = []
     mixes = [_MixSample(), _MixSample()]
     rules = Filter(config.max_ratio)
@@ -165,7 +222,6 @@ def clean(
                     mix.add(lines)
             known = _known_links(reader, chunk, both, sides, lost)
             sources, targets, kept = _filtered(origin.name, rules, both, chunk.lines, log)
-            lines = chunk.lines[kept]
             store.add(sources, targets)
             if parts.linked:
                 links.add([known[i] for i in kept])
@@ -173,10 +229,12 @@ def clean(
             size = len(sources)
             new = (
                 np.full(size, part, dtype=np.int16),
-                lines,
+                chunk.lines[kept],
                 hashes(keys[0], size),
                 hashes(keys[1], size),
                 hashes(zip(sources, targets, strict=True), size),
+                np.fromiter(map(max, map(len, sources), map(len, targets)), dtype=np.int32, count=size),
+                np.maximum(byte_lengths(sources), byte_lengths(targets)).astype(np.int32),
             )
             for column, array in zip(columns, new, strict=True):
                 column.append(array)
@@ -187,33 +245,72 @@ def clean(
                 f"{parts.links[part] or origin.name}: links of {len(lost):,} pairs are left out, their words cannot be "
                 f"found after cleaning (first: line {lost[0]:,})"
             )
-        # Lines that were no pair were dropped while reading, so the chunks do not hold them.
-        read.append(count + sum(log.counts[origin.name][reason] for reason in ("one column", "language missing")))
+        read.append(count + sum(log.counts[origin.name][reason] for reason in _NO_PAIR))
         _check_worth(origin, read[-1], config, log)
     if not len(store):
         raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
-    part_of, line, source, target, pair = (np.concatenate(column) for column in columns)
-    return Cleaned(store, links, part_of, line, source, target, pair, read, [mix.shares() for mix in mixes])
+    part_of, line, source, target, pair, characters, sizes = (np.concatenate(column) for column in columns)
+    shares = [mix.shares() for mix in mixes]
+    return Cleaned(store, links, part_of, line, source, target, pair, characters, sizes, read, shares)
 
 
-def assign(cleaned: Cleaned, config: DataConfig, parts: Parts, seed: int, log: DropLog) -> Split:
-    """Splits the cleaned pairs by connected component and marks those that are left out."""
+def split_and_learn(
+    cleaned: Cleaned, config: DataConfig, parts: Parts, seed: int, log: DropLog, progress: Progress
+) -> tuple[Split, tuple[Tokenizer, Tokenizer]]:
+    """Second pass: split the pairs and learn the tokenizers, both without the pairs that are too long.
+
+    How long a pair is, only a tokenizer can say. Where some pairs may be too long, a first tokenizer learns from the
+    others and judges them. Both steps are repeated until no pair that took part turns out too long.
+    """
+    too_long = np.zeros(len(cleaned.part), dtype=np.bool_)
+    short = cleaned.characters <= config.max_length
+    if not short.all():
+        usable = (cleaned.part < parts.training) & ~repeated(cleaned.pair)
+        some = usable & short if (usable & short).any() else usable
+        too_long = _find_too_long(cleaned, _learn_tokenizers(cleaned, some, config, progress), config)
+    while True:
+        found = _assign(cleaned, too_long, config, parts, seed)
+        tokenizers = _learn_tokenizers(cleaned, found.assigned == TRAIN, config, progress)
+        new = _find_too_long(cleaned, tokenizers, config) & ~too_long
+        if not new.any():
+            break
+        too_long |= new
+    inside = int((found.assigned == _IN_HELD_OUT).sum())
+    if inside:
+        log.note(f"{inside:,} training pairs share a side with the dev or test file and were left out")
+    return found, tokenizers
+
+
+def _find_too_long(cleaned: Cleaned, tokenizers: tuple[Tokenizer, Tokenizer], config: DataConfig) -> Bools:
+    """Whether each pair has more tokens on a side than `max_length`. Only those that could are encoded."""
+    found = cleaned.size + 1 > config.max_length
+    if not found.any():
+        return found
+    for start, sources, targets in cleaned.store.pairs():
+        rows = np.flatnonzero(found[start : start + len(sources)])
+        if len(rows):
+            sides = ([side[i] for i in rows.tolist()] for side in (sources, targets))
+            lengths = [t.encode_lines(side)[1] for t, side in zip(tokenizers, sides, strict=True)]
+            found[start + rows] = np.maximum(*lengths) > config.max_length
+    return found
+
+
+def _assign(cleaned: Cleaned, too_long: Bools, config: DataConfig, parts: Parts, seed: int) -> Split:
+    """Split the cleaned pairs by connected component and mark those that are left out."""
     training = cleaned.part < parts.training
     assigned = np.full(len(training), TRAIN, dtype=np.uint8)
     for place, name in ((parts.dev, DEV), (parts.test, TEST)):
         if place is not None:
             assigned[cleaned.part == place] = name
-    # A pair that repeats within a held-out file is a repetition there; elsewhere it is one of the training part.
+    # A pair that repeats within a held-out file is a duplicate there. Elsewhere it is one of the training part.
     for group in (training, *(cleaned.part == place for place in (parts.dev, parts.test) if place is not None)):
         rows = np.flatnonzero(group)
         assigned[rows[repeated(cleaned.pair[rows])]] = _DUPLICATE
-    if not training.all():
-        held = ~training
+    assigned[too_long & (assigned != _DUPLICATE)] = _TOO_LONG
+    held = ~training & (assigned <= TEST)
+    if held.any():
         shared = contained(cleaned.source, cleaned.source[held]) | contained(cleaned.target, cleaned.target[held])
-        inside = training & (assigned == TRAIN) & shared
-        assigned[inside] = _IN_HELD_OUT
-        if inside.any():
-            log.note(f"{int(inside.sum()):,} training pairs share a side with the dev or test file and were left out")
+        assigned[training & (assigned == TRAIN) & shared] = _IN_HELD_OUT
     rows = np.flatnonzero(training & (assigned == TRAIN))
     labels = components(cleaned.source[rows], cleaned.target[rows])
     pairs = np.bincount(cleaned.part[rows], minlength=parts.training).tolist()
@@ -221,20 +318,26 @@ def assign(cleaned: Cleaned, config: DataConfig, parts: Parts, seed: int, log: D
     test = [_wanted(config.test, count, 2000) for count in pairs]
     assigned[rows] = split(labels, cleaned.part[rows], dev, test, seed)
     if not (assigned == TRAIN).any():
+        if (assigned[training] == _TOO_LONG).any() and not len(rows):
+            raise DataError(
+                f"every pair has more than {config.max_length:,} tokens on a side. Nothing was trained.",
+                hint="Allow more: --max-length.",
+                code="E_DATA_EMPTY",
+            )
         raise DataError("no pair is left for training.", hint="Hold out less: --dev, --test.", code="E_DATA_EMPTY")
     sizes = np.bincount(labels)
     before, after = _leaks(cleaned, assigned, parts, seed)
     return Split(assigned, int((sizes > 0).sum()), int(sizes.max(initial=0)), before, after)
 
 
-def learn_tokenizers(
-    cleaned: Cleaned, split: Split, config: DataConfig, progress: Progress
+def _learn_tokenizers(
+    cleaned: Cleaned, chosen: Bools, config: DataConfig, progress: Progress
 ) -> tuple[Tokenizer, Tokenizer]:
-    """Second pass, once for each side, over training pairs only."""
+    """The tokenizers of both sides, from the chosen pairs only."""
 
     def texts(side: int) -> Iterator[str]:
         for start, lines in cleaned.store.side(side):
-            yield from compress(lines, (split.assigned[start : start + len(lines)] == TRAIN).tolist())
+            yield from compress(lines, chosen[start : start + len(lines)].tolist())
             progress("tokenizer", start + len(lines))
 
     return (
@@ -254,12 +357,11 @@ def encode(
     cleaned: Cleaned,
     split: Split,
     tokenizers: tuple[Tokenizer, Tokenizer],
-    config: DataConfig,
     parts: Parts,
     log: DropLog,
     progress: Progress,
 ) -> Kept:
-    """Third pass: training pairs to the corpora, held-out pairs to lists; the too long ones are dropped here."""
+    """Third pass: write training pairs to the corpora, and return the held-out pairs. Log what is left out."""
     kept = Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0], [], [[0, 0] for _ in parts.origins])
     linked = cleaned.links.chunks() if parts.linked else repeat(None)
     sizes = [tokenizer.vocab_size for tokenizer in tokenizers]
@@ -268,16 +370,15 @@ def encode(
             rows = slice(start, start + len(sources))
             names, part, line = split.assigned[rows], cleaned.part[rows], cleaned.line[rows]
             encoded = [t.encode_lines(side) for t, side in zip(tokenizers, (sources, targets), strict=True)]
-            long = np.maximum(encoded[0][1], encoded[1][1]) > config.max_length
-            for reason, which in (
-                ("duplicate", names == _DUPLICATE),
-                ("in held-out file", names == _IN_HELD_OUT),
-                ("too long", long & (names <= TEST)),
+            for reason, name in (
+                ("duplicate", _DUPLICATE),
+                ("in held-out file", _IN_HELD_OUT),
+                ("too long", _TOO_LONG),
             ):
-                for i in np.flatnonzero(which).tolist():
+                for i in np.flatnonzero(names == name).tolist():
                     log.drop(parts.origins[part[i]].name, reason, int(line[i]), sources[i], targets[i])
             for writer, name in ((train, TRAIN), (dev, DEV)):
-                chosen = (names == name) & ~long
+                chosen = names == name
                 selected = [_select(ids, lengths, chosen) for ids, lengths in encoded]
                 writer.add(selected[0], selected[1])
                 if name == TRAIN:
@@ -285,7 +386,7 @@ def encode(
                     if known is not None:
                         _link(kept, known, (sources, targets), np.flatnonzero(chosen).tolist(), part, tokenizers)
             for held, name in ((kept.dev, DEV), (kept.test, TEST)):
-                for i in np.flatnonzero((names == name) & ~long).tolist():
+                for i in np.flatnonzero(names == name).tolist():
                     held.append((int(part[i]), int(line[i]), sources[i], targets[i]))
             progress("encode", start + len(sources))
     for path, train, (pairs, links) in zip(parts.links, kept.train, kept.linked, strict=True):
@@ -332,7 +433,7 @@ def _link(
     part: npt.NDArray[np.int16],
     tokenizers: tuple[Tokenizer, Tokenizer],
 ) -> None:
-    """The links of the training pairs in `rows` as links between pieces."""
+    """The links of the training pairs in `rows` as links between tokens."""
     found: list[list[tuple[int, int]]] = [[] for _ in rows]
     for place, i in enumerate(rows):
         if len(known[i]):
@@ -358,25 +459,19 @@ def _filtered(
 
 
 def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) -> None:
-    """A file of which most is unusable is probably not what the user meant."""
+    """Refuse a file of which most is unusable: it is probably not what the user meant."""
     dropped = log.counts[origin.name]
-    worthless = sum(dropped[reason] for reason in _WORTHLESS)
-    if config.keep_going or worthless * 2 <= read:
+    pairs = read - dropped["blank"]
+    if config.keep_going or sum(dropped[reason] for reason in _WORTHLESS) * 2 <= pairs:
         return
     reason = max(_WORTHLESS, key=lambda r: dropped[r])
-    what = {
-        "one column": "have one column",
-        "empty": "have an empty side",
-        "identical": "have the same text on both sides",
-        "length ratio": "have sides of very different lengths",
-    }[reason]
     first = log.first[origin.name, reason]
     raise DataError(
-        f"{origin.path or origin.name}: {dropped[reason]:,} of {read:,} pairs {what} "
+        f"{origin.path or origin.name}: {dropped[reason]:,} of {pairs:,} pairs {_WORTHLESS[reason]} "
         f"(first: lines {', '.join(map(str, first))}). Nothing was trained.",
         hint="If that is meant: --keep-going.",
         code=f"E_DATA_{reason.upper().replace(' ', '_')}",
-        file=origin.path,
+        file=None if origin.path is None else str(origin.path),
         line=first[0],
     )
 

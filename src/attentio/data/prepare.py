@@ -1,7 +1,7 @@
 """From what the user named to what training reads: read, clean, split, tokenize, encode, and say what happened.
 
-`prepare` writes one folder and returns it opened; asked again with the same settings, files and seed, it opens what is
-there. The work itself is done in `passes`.
+`prepare` writes one folder and returns it opened. Asked again with the same settings, files and seed, it opens what is
+there. The work itself is done in `pipeline`.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from attentio.corpora.small_world import sampling as small_world
+from attentio.corpora import CORPORA
+from attentio.corpora.small_world import sampling
 from attentio.data.corpus import EncodedCorpus
-from attentio.data.guidance import is_small_world
 from attentio.data.heldout import HeldOut, LinkedPair, write_links, write_pairs
 from attentio.data.links import LinkStore, TokenLinks
 from attentio.data.pipeline import (
@@ -25,13 +25,14 @@ from attentio.data.pipeline import (
     Parts,
     Progress,
     SideRules,
-    assign,
     clean,
+    detect_languages,
     encode,
-    learn_tokenizers,
-    look,
+    split_and_learn,
 )
-from attentio.data.readers.source import Origin
+from attentio.data.readers.built_in import knows_links
+from attentio.data.readers.lines import PACKED, on_disk
+from attentio.data.readers.rows import Origin
 from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
 from attentio.data.store import CleanStore
@@ -103,9 +104,9 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
     """
     seed = _split_seed(config, seed)
     parts = Parts.of(config)
-    key = _fingerprint(config, parts, seed)
+    keys = _fingerprints(config, parts, seed)
     held = _manifest(folder)
-    if held is not None and held["fingerprint"] == key:
+    if held is not None and held["fingerprint"] in keys:
         return PreparedData.load(folder)
     if held is None and folder.exists() and any(folder.iterdir()):
         raise DataError(
@@ -116,7 +117,7 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
     partial.mkdir(parents=True)
     try:
         _check_space(partial, parts)
-        _prepare_into(partial, config, parts, key, seed, progress or _silent)
+        _prepare_into(partial, config, parts, keys[0], seed, progress or _silent)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     finally:
@@ -127,7 +128,9 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
 def is_prepared(config: DataConfig, folder: Path, *, seed: int) -> bool:
     """Whether `prepare` with these settings, files and seed would open what is in `folder` rather than make it anew."""
     held = _manifest(folder)
-    return held is not None and held["fingerprint"] == _fingerprint(config, Parts.of(config), _split_seed(config, seed))
+    if held is None:
+        return False
+    return held["fingerprint"] in _fingerprints(config, Parts.of(config), _split_seed(config, seed))
 
 
 def _split_seed(config: DataConfig, seed: int) -> int:
@@ -141,11 +144,10 @@ def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed
         closing(CleanStore(folder / "clean.text")) as store,
         closing(LinkStore(folder / "clean.links")) as links,
     ):
-        sides = look(config, parts, log)
+        sides = detect_languages(config, parts, log)
         cleaned = clean(store, links, config, parts, sides, log, progress)
-        split = assign(cleaned, config, parts, seed, log)
-        tokenizers = learn_tokenizers(cleaned, split, config, progress)
-        kept = encode(folder, cleaned, split, tokenizers, config, parts, log, progress)
+        split, tokenizers = split_and_learn(cleaned, config, parts, seed, log, progress)
+        kept = encode(folder, cleaned, split, tokenizers, parts, log, progress)
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         tokenizer.save(folder / f"{side}.tokenizer")
     if parts.linked:
@@ -204,14 +206,14 @@ def _write_held_out(
         name, path = (origin.name, Path("test") / f"{origin.name}.tsv") if several else ("test", Path("test.tsv"))
         tests[name] = path
         write_pairs(folder / path, [(source, target) for _, source, target in held])
-        if is_small_world(origin):
+        if knows_links(origin):
             write_links((folder / path).with_suffix(""), _known_links(held, config, sides))
     return tests
 
 
 def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[SideRules]) -> list[LinkedPair]:
     """The grammar's words and links of test pairs, in this run's direction, spelt as in the cleaned text."""
-    world = small_world.sampled(config.small_world_pairs)
+    world = sampling.sampled(config.small_world_pairs)
     found: list[LinkedPair] = []
     for line, source, target in held:
         pair = world[line - 1]
@@ -220,7 +222,7 @@ def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides
         english_words = _cut_words(english, pair.source_spans, pair.source_words)
         chinese_words = _cut_words(chinese, pair.target_spans, pair.target_words)
         if backwards:
-            found.append(LinkedPair(chinese_words, english_words, frozenset((j, i) for i, j in pair.links)))
+            found.append(LinkedPair(english_words, chinese_words, pair.links).swapped())
         else:
             found.append(LinkedPair(english_words, chinese_words, pair.links))
     return found
@@ -260,29 +262,38 @@ def _side_report(
     )
 
 
-def _fingerprint(config: DataConfig, parts: Parts, seed: int) -> str:
-    """SHA-256 over all that the outcome depends on: settings, seed, and the content of every file."""
-    inputs: list[tuple[str, list[str]]] = []
-    for origin, links in zip(parts.origins, parts.links, strict=True):
-        files = [path for path in (origin.path, origin.target, links) if path is not None]
-        inputs.append((origin.name, [_sha256(path) for path in files] or [_built_in_version(origin.name)]))
+# How preparations before the small world had a version named what is its version 1.1 now: a hash of its source.
+_FORMER_VERSIONS = {
+    ("small-world", "1.1"): (
+        "68db2f7d03d887d6ef7b4f0d25e82b3fab5be07653e935fbe9e3740407b648d4"
+        "4da5920eefcbb5cffb688563a0eac5186c4833933251f94d4113164b52b13fb5"
+        "bb59f89af2c7b14e1fff0b80e78e09d688f42885cb1b395b75711b8eaad682dc"
+        "ada1aa7f334b68ec919d30058877bc37efda19cb3c4ef7a94f374301bfb4c6c9"
+    )
+}
+
+
+def _fingerprints(config: DataConfig, parts: Parts, seed: int) -> list[str]:
+    """Return the fingerprint of a preparation, and the one that older versions of Attentio gave it.
+
+    A fingerprint is a SHA-256 over all that the outcome depends on: settings, seed, and the content of every file.
+    """
     settings = config.model_dump(mode="json", exclude={"split_seed"})  # it is the seed already
-    held = {"format": _FORMAT, "config": settings, "seed": seed, "inputs": inputs}
-    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
-
-
-def _built_in_version(name: str) -> str:
-    if name.startswith("hsk"):
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            return version("hsk-sentences-audio")
-        except PackageNotFoundError:
-            return "missing"
-    return "".join(_sha256(path) for path in sorted(_SMALL_WORLD.glob("*.py")))
-
-
-_SMALL_WORLD = Path(__file__).parents[1] / "corpora" / "small_world"
+    if config.columns is None:
+        del settings["columns"]  # older preparations did not know it
+    versions = {name: corpus.version() for name, corpus in CORPORA.items()}
+    former = {name: _FORMER_VERSIONS.get((name, version), version) for name, version in versions.items()}
+    hashed: dict[Path, str] = {}
+    found: list[str] = []
+    for known in (versions, former):
+        inputs: list[tuple[str, list[str]]] = []
+        for origin, links in zip(parts.origins, parts.links, strict=True):
+            files = [on_disk(file) for file in (origin.path, origin.target, links) if file is not None]
+            hashed.update({file: _sha256(file) for file in files if file not in hashed})
+            inputs.append((origin.name, [hashed[file] for file in files] or [known[origin.corpus or ""]]))
+        held = {"format": _FORMAT, "config": settings, "seed": seed, "inputs": inputs}
+        found.append(hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest())
+    return found
 
 
 def _sha256(path: Path) -> str:
@@ -299,9 +310,12 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _check_space(folder: Path, parts: Parts) -> None:
-    """A cleaned copy, the encoded pairs and the held-out text take at most three times the files, ten if zipped."""
-    files = [path for origin in parts.origins for path in (origin.path, origin.target) if path is not None]
-    needed = sum(path.stat().st_size * (10 if path.suffix == ".gz" else 3) for path in files)
+    """A cleaned copy, the encoded pairs and the held-out text take at most three times the files, ten if packed."""
+    files = [file for origin in parts.origins for file in (origin.path, origin.target) if file is not None]
+    packed = (*PACKED, ".zip", ".tgz", ".tbz2", ".txz")
+    needed = sum(
+        path.stat().st_size * (10 if path.suffix in packed else 3) for path in dict.fromkeys(map(on_disk, files))
+    )
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ResourceError(

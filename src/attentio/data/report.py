@@ -151,10 +151,12 @@ class DataReport:
             for reason, count in part.dropped.items():
                 lines = part.first_dropped[reason]
                 first = f"first: {'line' if len(lines) == 1 else 'lines'} {', '.join(f'{line:,}' for line in lines)}"
-                pairs = "pair" if count == 1 else "pairs"
-                shown.append(
-                    f"warning: {part.name}: {count:,} {pairs} {_PHRASES.get(reason, reason)} dropped ({first})."
-                )
+                one = count == 1
+                if reason == "blank":
+                    what = f"blank {'line' if one else 'lines'} skipped"
+                else:
+                    what = f"{'pair' if one else 'pairs'} {_PHRASES.get(reason, reason)} dropped"
+                shown.append(f"warning: {part.name}: {count:,} {what} ({first}).")
         return shown
 
     def save(self, path: Path) -> None:

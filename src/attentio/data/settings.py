@@ -30,6 +30,10 @@ class DataConfig(BaseModel):
     ] = []
     links_index: Annotated[Literal[0, 1], Field(description="the words of `links` are counted from 0 or 1")] = 0
     delimiter: Annotated[str, Field(min_length=1, description="what separates the columns")] = "\t"
+    columns: Annotated[
+        str | None,
+        Field(description="the two columns to read, by number or by name in the header, such as 2,4; default: found"),
+    ] = None
     encoding: Annotated[
         str | None,
         Field(description="encoding of the files; default: UTF-8, or UTF-16 by its byte order mark"),

@@ -7,8 +7,8 @@ import torch
 
 from attentio.data.heldout import HeldOut
 from attentio.data.prepare import PreparedData
-from attentio.data.readers.source import read_pairs
 from attentio.data.settings import DataConfig
+from attentio.data.source import read_pairs
 from attentio.errors import DataError, UsageError
 from attentio.evaluation.links import LinkScorer, gold_sentences, held_out_sentences
 from attentio.metrics.alignment import LinkRule

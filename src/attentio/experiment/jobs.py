@@ -198,7 +198,7 @@ class _Seen:
             self._keys[side].update(self._keys_of(side, lines))
 
     def _keys_of(self, side: int, lines: Sequence[str]) -> list[str]:
-        from attentio.text.clean import split_keys
+        from attentio.data.filter import split_keys
 
         return split_keys(lines, han=self._han[side])
 

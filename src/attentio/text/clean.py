@@ -1,8 +1,8 @@
-"""Text as the model will see it: one normal form, one script, and no pair that teaches nothing.
+"""Text as the model will see it: one normal form and one script.
 
-`Cleaner` mends one side (invisible characters, spaces, punctuation next to Han, script); `Filter` says which pairs to
-leave out and why; `split_keys` says which sentences count as the same. A cleaner belongs to a run: what is translated
-later goes through the same one. NFKC is never applied: it turns full-width Chinese punctuation into ASCII.
+`Cleaner` mends one side: invisible characters, spaces, punctuation next to Han, script. A cleaner belongs to a run, and
+what is translated later goes through the same one. NFKC is never applied: it turns full-width Chinese punctuation into
+ASCII. Which pairs are left out of training is decided in `data`.
 """
 
 import re
@@ -13,11 +13,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal, Self, cast
 
-import numpy as np
-import numpy.typing as npt
 import opencc
 
-from attentio.text.script import HAN, KANA, PUNCTUATION
+from attentio.text.script import HAN, KANA
 
 Script = Literal["simplified", "traditional", "keep"]
 
@@ -61,7 +59,7 @@ class Cleaner:
             text = "\n".join(line.replace("\n", " ") for line in lines)
         text = self._mend(text, mended if mended is not None else Counter())
         if self.han and self.script != "keep":
-            text = _converter(_CONVERSIONS[self.script]).convert(text)
+            text = converter(_CONVERSIONS[self.script]).convert(text)
         return text.split("\n")
 
     def _mend(self, text: str, mended: Counter[str]) -> str:
@@ -89,62 +87,6 @@ class Cleaner:
         return cls(**held)
 
 
-def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
-    """Shares of Chinese lines by script; None where no line holds a Han character.
-
-    A line is traditional if only conversion to simplified changes it, simplified if only the other does, mixed if both
-    do, neutral if neither does.
-    """
-    lines = [line for line in lines if _HAN_LETTER.search(line)]
-    if not lines:
-        return None
-    text = "\n".join(lines)
-    simplified = _converter("t2s").convert(text).split("\n")
-    traditional = _converter("s2t").convert(text).split("\n")
-    names = {
-        (True, False): "traditional",
-        (False, True): "simplified",
-        (False, False): "neutral",
-        (True, True): "mixed",
-    }
-    counts = Counter(
-        names[line != simple, line != full] for line, simple, full in zip(lines, simplified, traditional, strict=True)
-    )
-    return {name: counts[name] / len(lines) for name in names.values()}
-
-
-def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
-    """A key for each cleaned line: equal for sentences that differ in case, punctuation, spaces or script only."""
-    if not lines:
-        return []
-    text = "\n".join(lines)
-    if han:
-        text = _converter("t2s").convert(text)
-    codes = np.frombuffer(text.casefold().encode("utf-32-le"), dtype=np.uint32)
-    keys = codes[_in_key()[codes]].tobytes().decode("utf-32-le").split("\n")
-    return [key or line for key, line in zip(keys, lines, strict=True)]
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which cleaned pairs are left out: empty, identical, or of very different lengths (in UTF-8 bytes)."""
-
-    max_ratio: float = 9.0
-
-    def reasons(self, sources: Sequence[str], targets: Sequence[str]) -> dict[int, str]:
-        """Index and reason of every pair to drop."""
-        left, right = _byte_lengths(sources), _byte_lengths(targets)
-        # Seven bytes are added so that short sentences may differ more: "Hi." and its polite translation pass.
-        longer, shorter = np.maximum(left, right) + 7, np.minimum(left, right) + 7
-        found = {int(i): "length ratio" for i in np.flatnonzero(longer > self.max_ratio * shorter)}
-        found |= {i: "identical" for i, (s, t) in enumerate(zip(sources, targets, strict=True)) if s == t}
-        found |= {int(i): "empty" for i in np.flatnonzero(np.minimum(left, right) == 0)}
-        return found
-
-
-_HAN_LETTER = re.compile(f"[{HAN}]")
-
-
 def _mend_han(text: str) -> str:
     """Full-width punctuation and no spaces next to Han; most lines hold nothing half-width and are not touched."""
     lines = text.split("\n")
@@ -156,20 +98,6 @@ def _mend_han(text: str) -> str:
     for i, line in zip(touched, part.split("\n"), strict=True) if touched else ():
         lines[i] = line
     return "\n".join(lines)
-
-
-@cache
-def _in_key() -> npt.NDArray[np.bool_]:
-    """For every code point, whether it counts in a key: all but punctuation and the space."""
-    counts = np.ones(0x110000, dtype=np.bool_)
-    plane = "".join(map(chr, range(0xD800))) + " " * 0x800 + "".join(map(chr, range(0xE000, 0x10000)))
-    counts[[found.start() for found in re.finditer(f"[{PUNCTUATION}]", plane)]] = False
-    counts[ord(" ")] = False
-    return counts
-
-
-def _byte_lengths(lines: Sequence[str]) -> npt.NDArray[np.int64]:
-    return np.fromiter((len(line.encode()) for line in lines), dtype=np.int64, count=len(lines))
 
 
 def _counted(pattern: re.Pattern[str], new: str, text: str, mended: Counter[str], kind: str) -> str:
@@ -190,5 +118,6 @@ class _Converter:
 
 
 @cache
-def _converter(name: str) -> _Converter:
+def converter(name: str) -> _Converter:
+    """Return OpenCC's conversion of that name: "t2s" to simplified, "s2t" to traditional characters."""
     return _Converter(name)

@@ -1,10 +1,9 @@
 """The small world: a synchronous English–Chinese grammar whose word links are known by construction.
 
-Each rule of `constructions.py` is one English and one Chinese template, written together; filling the slots
-of both with the same phrases yields a sentence, its translation and the links between their words. This module holds
-the engine (templates, phrases, agreement, contractions) and the public functions `sample`, `constructions` and
-`vocabulary`. The words themselves live in `lexicon.py`. Everything in it was written for this project
-and is free for any use (CC0).
+Each rule of `rules.txt` is one English and one Chinese template. Filling the slots of both with the same phrases gives
+a sentence, its translation and the links between their words. This module holds the engine (templates, phrases,
+agreement, contractions) and the public functions `sample`, `constructions`, `vocabulary` and `version`. The words come
+from `words.txt`, read by `lexicon.py`. Everything here was written for this project and is free for any use (CC0).
 """
 
 import re
@@ -16,7 +15,6 @@ from itertools import accumulate, pairwise
 from random import Random
 from typing import NamedTuple
 
-from attentio.corpora.small_world import constructions as rules
 from attentio.corpora.small_world import lexicon
 from attentio.errors import UsageError
 
@@ -169,13 +167,11 @@ def spell_out(line: str) -> list[str]:
     return lines
 
 
-def parse_rules(text: str) -> dict[str, tuple[float, tuple[Template, ...]]]:
+def parse_rules(lines: Iterable[str]) -> dict[str, tuple[float, tuple[Template, ...]]]:
     """Read named groups of rules: an unindented line ``name [weight]``, then its rules, indented."""
     groups: dict[str, tuple[float, list[Template]]] = {}
     name = ""
-    for line in text.splitlines():
-        if not line.strip() or line.lstrip().startswith("--"):
-            continue
+    for line in lines:
         if not line.startswith(" "):
             name, _, weight = line.partition(" ")
             if name in groups:
@@ -189,36 +185,25 @@ def parse_rules(text: str) -> dict[str, tuple[float, tuple[Template, ...]]]:
 
 @cache
 def _sentences() -> dict[str, tuple[float, tuple[Template, ...]]]:
-    return parse_rules(rules.SENTENCES)
+    return parse_rules(lexicon.read_file("rules.txt")[1]["sentences"])
 
 
 @cache
 def _phrases() -> dict[str, tuple[float, tuple[Template, ...]]]:
-    return parse_rules(rules.PHRASES)
+    return parse_rules(lexicon.read_file("rules.txt")[1]["phrases"])
 
 
 _NOUNS = lexicon.read_nouns()
 _ADJECTIVES = lexicon.read_adjectives()
 _COLORS = tuple(
-    lexicon.Adjective(english, chinese, chinese + " 的") for english, chinese in lexicon.read_words(lexicon.COLORS)
+    lexicon.Adjective(english, chinese, chinese + " 的") for english, chinese in lexicon.read_words("colors")
 )
-_LISTS = {
-    "country": lexicon.read_words(lexicon.COUNTRIES),
-    "town": lexicon.read_words(lexicon.TOWNS),
-    "nationality": lexicon.read_words(lexicon.NATIONALITIES),
-    "language": lexicon.read_words(lexicon.LANGUAGES),
-    "subjectmatter": lexicon.read_words(lexicon.SUBJECTS),
-    "weekday": lexicon.read_words(lexicon.WEEKDAYS),
-    "month": lexicon.read_words(lexicon.MONTHS),
-    "season": lexicon.read_words(lexicon.SEASONS),
-    "dayofmonth": lexicon.read_words(lexicon.DAYS_OF_MONTH),
-    "count": lexicon.read_words(lexicon.COUNTS),
-    "few": lexicon.read_words(lexicon.COUNTS)[:3],
-    "hour": lexicon.read_words(lexicon.HOURS),
-    "tens": lexicon.read_words(lexicon.TENS),
-    "amount": lexicon.read_words(lexicon.AMOUNTS),
-    "name": lexicon.read_words(lexicon.NAMES),
-}
+_LIST_NAMES = (
+    *("country", "town", "nationality", "language", "subjectmatter", "weekday", "month", "season", "dayofmonth"),
+    *("count", "hour", "tens", "amount", "name"),
+)
+_LISTS = {name: lexicon.read_words(name) for name in _LIST_NAMES}
+_LISTS["few"] = _LISTS["count"][:3]
 # subject, object, possessive, agreement, Chinese
 _PRONOUNS = {
     "my": ("I", "me", "1s", "我"),
@@ -229,6 +214,8 @@ _PRONOUNS = {
     "their": ("they", "them", "p", "他们"),
 }
 _OWNERS = tuple(_PRONOUNS)
+# The first slot of a rule with one of these names is the subject of the others.
+_SUBJECT_SLOTS = ("s", "q", "pronoun", "other", "name", "t")
 # Who is meant by "I" and "we" cannot be the object of the same clause.
 _SAME = {"my": ("my", "our"), "our": ("my", "our")}
 _NOBODY = Phrase((), (), frozenset(), "2", "your")
@@ -267,7 +254,7 @@ _UNOWNED = frozenset(("film", "food", "fruit", "drink", "song", "asked", "place"
 _FEW = frozenset(("home", "vehicle", "device", "sibling", "pet", "furniture", "nature"))
 _SPOUSES = {"wife": ("my", "his", "your"), "husband": ("my", "her", "your")}
 _COLORED = frozenset(("wear", "vehicle", "bike", "puton"))
-_FEMALE = frozenset(row[0] for row in lexicon.lines(lexicon.NOUNS) if "her" in row) | {"woman", "girl", "nurse"}
+_FEMALE = frozenset(row[0] for row in lexicon.rows("nouns") if "her" in row) | {"woman", "girl", "nurse"}
 
 
 class Choice(NamedTuple):
@@ -399,9 +386,9 @@ class _Sampler:
             subject = subject._replace(owner=rule.owner)
         known = subject
         filled: dict[str, Phrase] = {}
-        for slot in sorted(rule.slots, key=lambda s: s.rstrip("0123456789") not in rules.SUBJECT_SLOTS):
+        for slot in sorted(rule.slots, key=lambda s: s.rstrip("0123456789") not in _SUBJECT_SLOTS):
             filled[slot] = self.expand(rule.aliases.get(slot, slot), Context(context.mode, subject))
-            if subject is known and slot.rstrip("0123456789") in rules.SUBJECT_SLOTS:
+            if subject is known and slot.rstrip("0123456789") in _SUBJECT_SLOTS:
                 subject = filled[slot]
         filled["subject"] = context.subject
         return assemble(rule, filled)
@@ -747,6 +734,11 @@ def _spell(phrase: Phrase) -> Phrase:
         if word == "不" and following.startswith("有") and following != "有":
             chinese[j : j + 2] = ["没", following[1:]]
     return phrase._replace(english=tuple(spelled), chinese=tuple(chinese))
+
+
+def version() -> str:
+    """Return the versions of rules and words, such as "1.1": equal versions give equal samples."""
+    return ".".join(str(lexicon.read_file(name)[0]) for name in ("rules.txt", "words.txt"))
 
 
 def sample(count: int, seed: int = 0) -> list[GrammarPair]:

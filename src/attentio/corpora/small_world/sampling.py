@@ -1,28 +1,21 @@
-"""The built-in small world as a corpus: the grammar's sample, drawn once per process and size."""
+"""The small world as a corpus: the grammar's sample, drawn once per process and size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
-from attentio.corpora.small_world.grammar import GrammarPair, sample
-from attentio.data.heldout import LinkedPair
+from attentio.corpora.small_world.grammar import GrammarPair, sample, version
 
-SAMPLE_SEED = 1  # the corpus is the same for everyone; a run's seed changes its split and order only
+__all__ = ["SAMPLE_SEED", "pairs", "sampled", "version"]
+SAMPLE_SEED = 1  # the corpus is the same for everyone: a run's seed changes its split and order only
 
 
 @lru_cache(maxsize=2)
 def sampled(count: int) -> tuple[GrammarPair, ...]:
-    """`count` pairs of the grammar, always the same."""
+    """Return `count` pairs of the grammar, always the same."""
     return tuple(sample(count, SAMPLE_SEED))
 
 
-def linked_pairs(numbers: Sequence[int], sources: Sequence[str], count: int) -> list[LinkedPair]:
-    """The words and links of the pairs with these numbers (from 1) among `count`, in the direction of their sources."""
-    world = sampled(count)
-    return [_linked(world[number - 1], source) for number, source in zip(numbers, sources, strict=True)]
-
-
-def _linked(pair: GrammarPair, source: str) -> LinkedPair:
-    english = tuple(pair.source[start:end] for start, end in pair.source_spans)
-    chinese = tuple(pair.target[start:end] for start, end in pair.target_spans)
-    linked = LinkedPair(english, chinese, pair.links)
-    return linked if source == pair.source else linked.turned()
+def pairs(count: int) -> Iterator[tuple[str, str, int]]:
+    """Yield English, Chinese and the number of each of `count` pairs, from 1."""
+    for number, pair in enumerate(sampled(count), start=1):
+        yield pair.source, pair.target, number

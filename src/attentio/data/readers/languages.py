@@ -1,0 +1,30 @@
+"""Languages by their codes, tags and names, as headers, keys and file names give them."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+_TAG = re.compile(r"([a-z]{2,3})(?:[-_](?:[a-z]{4}|[a-z]{2}|[0-9]{3}))*", re.IGNORECASE)
+
+
+@cache
+def _languages() -> dict[str, str]:
+    text = Path(__file__).with_name("languages.txt").read_text(encoding="utf-8")
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {name.replace("_", " "): row[0] for row in rows for name in row}
+
+
+def known_language(name: str) -> str | None:
+    """Return the code of a language given by code ("zh", "cmn"), tag ("zh-CN") or name ("Chinese", "中文").
+
+    The code has two letters where the language has one. None where nothing is known by that name.
+    """
+    name = name.strip().lower()
+    match = _TAG.fullmatch(name)
+    return _languages().get(name) or (_languages().get(match[1]) if match else None)
+
+
+def is_tag(name: str) -> bool:
+    """Return whether a text is the code or tag of a known language."""
+    match = _TAG.fullmatch(name.strip())
+    return match is not None and match[1].lower() in _languages()

@@ -1,0 +1,287 @@
+"""From a file to its lines: finding it, unpacking, decoding, and cutting at line ends.
+
+A file may be packed (gzip, bzip2, xz, zstandard) or a member of an archive. It is UTF-8 with or without a byte order
+mark, UTF-16 with one, or in an encoding that is named. Lines end at LF or CRLF and nowhere else. Python's `splitlines`
+also breaks at U+2028, U+0085 and VT, which shifts one side of a corpus against the other.
+"""
+
+import bz2
+import codecs
+import difflib
+import gzip
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeAlias, cast
+
+from attentio.data.readers.encoding import byte_order_mark, guess_encoding
+from attentio.errors import DataError, MissingExtra, UsageError
+
+BLOCK_BYTES = 1 << 22
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+
+
+class Member(NamedTuple):
+    """A file inside a zip or tar archive."""
+
+    archive: Path
+    inside: str
+
+    def __str__(self) -> str:
+        return f"{self.archive}:{self.inside}"
+
+    @property
+    def name(self) -> str:
+        return Path(self.inside).name
+
+
+File: TypeAlias = Path | Member
+
+
+def existing(text: str, *, known: Iterable[str] = ()) -> Path:
+    """Return the path of a file. Raise DataError with a suggestion where there is none.
+
+    `known` are other names that the user may have meant.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, not a file.", file=path)
+    similar = _similar_file(path, known)
+    raise DataError(
+        f"{path}: no such file.", hint=f"Did you mean {similar}?" if similar else None, code="E_DATA_MISSING", file=path
+    )
+
+
+def read_lines(file: File, encoding: str | None = None) -> Iterator[str]:
+    """Yield the lines of a text file, without their ends, decoded strictly.
+
+    Raises DataError with line and byte where the file is in another encoding or damaged.
+    """
+    blocks = read_blocks(file)
+    first = next(blocks, b"")
+    mark, marked = byte_order_mark(first)
+    name = encoding or marked or "utf-8"
+    wide = find_codec(name).name.startswith(("utf-16", "utf-32"))
+    blocks = chain([first[len(mark) :] if marked else first], blocks)
+    decoded = decode_stream(file, blocks, marked or name) if wide else _decode(file, blocks, name)
+    yield from _split_lines(file, decoded)
+
+
+def find_codec(name: str) -> codecs.CodecInfo:
+    """Return the codec of an encoding. Raise UsageError where there is none of that name."""
+    try:
+        return codecs.lookup(name)
+    except LookupError:
+        raise UsageError(f"unknown encoding {name!r}.", hint="For example gb18030, big5, utf-16-le.") from None
+
+
+def read_blocks(file: File) -> Iterator[bytes]:
+    """Yield the unpacked bytes of a file. Raise DataError where they are damaged."""
+    with _opened(file) as opened:
+        try:
+            while block := opened.read(BLOCK_BYTES):
+                yield block
+        except _DAMAGED as error:
+            raise DataError(f"{file} is damaged ({error}).", file=str(file)) from None
+        except OSError as error:  # bz2 has no error of its own
+            raise DataError(f"{file}: {error.strerror or error}.", file=str(file)) from None
+
+
+def on_disk(file: File) -> Path:
+    """Return the path of a file, or of the archive that it is in."""
+    return file.archive if isinstance(file, Member) else file
+
+
+def ends_with_crlf(file: File) -> bool:
+    """Return whether the first line ends with CRLF."""
+    blocks = read_blocks(file)
+    found = next(blocks, b"").partition(b"\n")[0].endswith(b"\r")
+    cast(Any, blocks).close()
+    return found
+
+
+def decode_stream(file: File, blocks: Iterable[bytes], encoding: str) -> Iterator[str]:
+    """Decode blocks that may be cut inside a character. Raise DataError where that fails."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for block in blocks:
+            yield decoder.decode(block)
+        yield decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not {encoding} ({error.reason}).", code="E_DATA_ENCODING", file=str(file)) from None
+
+
+# Unpacking
+
+
+def _zstandard(file: IO[bytes]) -> IO[bytes]:
+    """Open a zstandard file with Python 3.14's own module or the package of that name."""
+    if find_spec("compression") is not None:
+        from compression import zstd  # pyright: ignore
+
+        return cast(IO[bytes], zstd.open(file))
+    if find_spec("zstandard") is not None:
+        import zstandard  # pyright: ignore
+
+        return cast(IO[bytes], zstandard.open(file))
+    raise MissingExtra(
+        "this is a zstandard file, and Python reads those from 3.14 on.",
+        hint="pip install zstandard, or unpack it: unzstd FILE.",
+    )
+
+
+_UNPACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+    (b"\x1f\x8b", lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file))),
+    (b"BZh", lambda file: cast(IO[bytes], bz2.BZ2File(file))),
+    (b"\xfd7zXZ\x00", lambda file: cast(IO[bytes], lzma.LZMAFile(file))),  # noqa: SIM115
+    (b"\x28\xb5\x2f\xfd", _zstandard),
+)
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+
+
+def unpacked_name(file: File) -> str:
+    """Return the name of a file without the ending that says how it is packed."""
+    name = file.name
+    return next((name[: -len(ending)] for ending in PACKED if name.lower().endswith(ending)), name)
+
+
+@contextmanager
+def _opened(file: File) -> Generator[IO[bytes]]:
+    path = on_disk(file)
+    try:
+        outer = path.open("rb")
+    except FileNotFoundError:
+        existing(str(path))
+        raise
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}.", file=path) from None
+    with outer:
+        if isinstance(file, Member):
+            with _opened_member(file, outer) as inner:
+                yield inner
+            return
+        head = outer.read(8)
+        outer.seek(0)
+        unpack = next((unpack for magic, unpack in _UNPACKERS if head.startswith(magic)), None)
+        if unpack is None:
+            yield outer
+            return
+        with unpack(outer) as inner:
+            yield inner
+
+
+@contextmanager
+def _opened_member(file: Member, outer: IO[bytes]) -> Generator[IO[bytes]]:
+    try:
+        if zipfile.is_zipfile(outer):
+            with zipfile.ZipFile(outer) as archive, archive.open(file.inside) as inner:
+                yield inner
+            return
+        outer.seek(0)
+        with tarfile.open(fileobj=outer) as archive:
+            inner = archive.extractfile(file.inside)
+            assert inner is not None, "only regular files are listed"
+            with inner:
+                yield inner
+    except (*_DAMAGED, RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a rare way
+        raise DataError(f"{file} cannot be unpacked ({error}).", hint="Unpack it yourself.", file=str(file)) from None
+
+
+# Decoding
+
+
+def _decode(file: File, blocks: Iterable[bytes], encoding: str) -> Iterator[str]:
+    """Whole lines, decoded. Every encoding but UTF-16 and UTF-32 writes LF as the byte 0x0A, and only LF."""
+    line = 1
+    for data in _whole_lines(blocks):
+        try:
+            yield data.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise _not_decodable(file, data, error, line, encoding) from None
+        line += data.count(b"\n")
+
+
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    rest: list[bytes] = []
+    for block in blocks:
+        whole, newline, tail = block.rpartition(b"\n")
+        if newline:
+            yield b"".join((*rest, whole, newline))
+            rest = [tail]
+        else:
+            rest.append(block)
+    yield b"".join(rest)
+
+
+def _split_lines(file: File, texts: Iterable[str]) -> Iterator[str]:
+    rest: list[str] = []
+    number = 0
+    for text in texts:
+        nul = text.find("\0")
+        if nul >= 0:
+            at = number + text.count("\n", 0, nul) + 1
+            raise DataError(
+                f"{file} line {at} has a NUL byte; is this a binary or UTF-16 file?",
+                hint="If UTF-16: --encoding utf-16-le (or utf-16-be).",
+                code="E_DATA_NUL",
+                file=str(file),
+                line=at,
+            )
+        *lines, tail = text.split("\n")
+        if lines:
+            lines[0] = "".join((*rest, lines[0]))
+            rest.clear()
+        rest.append(tail)
+        number += len(lines)
+        for line in lines:
+            yield line.removesuffix("\r")
+    last = "".join(rest)
+    if number == 0 and last.count("\r") > 1:
+        raise DataError(f"{file} ends its lines with CR alone.", hint="Convert it: tr '\\r' '\\n'.", file=str(file))
+    if last:
+        yield last.removesuffix("\r")
+
+
+def _not_decodable(file: File, data: bytes, error: UnicodeDecodeError, line: int, encoding: str) -> DataError:
+    start = data.rfind(b"\n", 0, error.start) + 1
+    at = line + data.count(b"\n", 0, error.start)
+    guess = guess_encoding(data[start : start + (1 << 20)])
+    name = "UTF-8" if encoding == "utf-8" else encoding
+    return DataError(
+        f"{file} line {at}, byte {error.start - start + 1}: not {name} (0x{data[error.start]:02X}).",
+        hint=f"Looks like {guess.upper()}: --encoding {guess}, or iconv -f {guess.upper()} -t UTF-8."
+        if guess
+        else None,
+        code="E_DATA_ENCODING",
+        file=str(file),
+        line=at,
+    )
+
+
+# Suggestions
+
+
+def _similar_file(path: Path, known: Iterable[str]) -> Path | str | None:
+    folders = [folder for folder in (path.parent, Path()) if folder.is_dir()]
+    folders += sorted(entry for entry in Path().iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    nearby = [entry for folder in dict.fromkeys(folders) for entry in _files(folder)]
+    for entry in nearby:
+        if entry.name == path.name:
+            return entry
+    close = difflib.get_close_matches(path.name, [*(entry.name for entry in nearby), *known], n=1, cutoff=0.75)
+    return next((entry for entry in nearby if entry.name == close[0]), close[0]) if close else None
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in islice(folder.iterdir(), 2000) if entry.is_file())
+    except OSError:
+        return []

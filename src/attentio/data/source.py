@@ -1,0 +1,123 @@
+"""What the user named as data, and its pairs: built-in corpora, files, aligned files and archives.
+
+The formats are in `readers`. Texts come out as they stand in the file, on one line each. Cleaning comes later.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from attentio.corpora import COLLECTIONS, CORPORA
+from attentio.data.readers import reader_of
+from attentio.data.readers.archives import is_archive, open_archive
+from attentio.data.readers.lines import Member, ends_with_crlf, existing, unpacked_name
+from attentio.data.readers.rows import Origin, Rows
+from attentio.data.report import DropLog
+from attentio.data.settings import DataConfig
+from attentio.errors import DataError, UsageError
+from attentio.text.script import base_language
+
+BUILT_IN = (*CORPORA, *COLLECTIONS)
+CHUNK_LINES = 20_000
+
+
+class Pair(NamedTuple):
+    """A sentence and its translation. `line` is where it begins in its file, from 1."""
+
+    source: str
+    target: str
+    line: int
+
+
+class Chunk(NamedTuple):
+    """Many pairs in columns."""
+
+    sources: list[str]
+    targets: list[str]
+    lines: npt.NDArray[np.int64]  # line of each pair in its file, from 1
+
+
+def origins(config: DataConfig) -> list[Origin]:
+    """Return the parts that `config.train` names, each with a name of its own.
+
+    Raises UsageError for a built-in corpus named twice and DataError for a missing file.
+    """
+    if not config.train:
+        raise UsageError("no data given.", hint=f"Name a parallel file, or a built-in corpus: {', '.join(BUILT_IN)}.")
+    found: list[Origin] = []
+    named_by: dict[str, str] = {}
+    for i, text in enumerate(config.train):
+        if config.target:
+            source, target = existing(text), existing(config.target[i])
+            if source.samefile(target):
+                raise DataError(f"{source} is given as source and as target.", file=source)
+            found.append(Origin(_stem(source), source, target))
+        elif text in BUILT_IN:
+            for name in COLLECTIONS.get(text, (text,)):
+                if name in named_by:
+                    raise UsageError(
+                        f"the built-in corpus {name!r} is named twice: by {named_by[name]!r} and by {text!r}.",
+                        hint="Name each corpus once.",
+                    )
+                named_by[name] = text
+                if text not in COLLECTIONS or CORPORA[name].installed():
+                    found.append(Origin(name, corpus=name))
+        else:
+            found.append(file_origin(text))
+    return _with_distinct_names(found)
+
+
+def file_origin(text: str) -> Origin:
+    """Return the part that one file, or one archive, is."""
+    path = existing(text, known=BUILT_IN)
+    if is_archive(path):
+        return Origin(_stem(path), *open_archive(path))
+    return Origin(_stem(path), path)
+
+
+def open_rows(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
+    """Return the pairs of one part and the languages it names, sides as `config.swap` asks.
+
+    Raises DataError for what cannot be read: what, where, and how to mend it.
+    """
+    for file in (origin.path, origin.target):
+        if file is not None and ends_with_crlf(file):
+            log.note(f"{file}: lines end with CRLF")
+    rows = reader_of(origin).read(origin, config, log)
+    wanted = (base_language(config.source_language), base_language(config.target_language))
+    if not config.swap or origin.corpus is not None or (None not in wanted and rows.languages == wanted):
+        return rows
+    first, second = rows.languages
+    return Rows(((target, source, line) for source, target, line in rows.pairs), (second, first))
+
+
+def read_chunks(origin: Origin, config: DataConfig, log: DropLog) -> Iterator[Chunk]:
+    """Yield all pairs of one part in chunks of `CHUNK_LINES`. Lines that are no pair go to `log`."""
+    rows = open_rows(origin, config, log).pairs
+    while pairs := list(islice(rows, CHUNK_LINES)):
+        sources, targets, lines = zip(*pairs, strict=True)
+        yield Chunk(list(sources), list(targets), np.array(lines, dtype=np.int64))
+
+
+def read_pairs(path: Path, config: DataConfig | None = None, log: DropLog | None = None) -> Iterator[Pair]:
+    """Yield the pairs of one file, one by one."""
+    rows = open_rows(file_origin(str(path)), config or DataConfig(), log or DropLog())
+    yield from map(Pair._make, rows.pairs)
+
+
+def _stem(path: Path | Member) -> str:
+    name = unpacked_name(path)
+    return Path(name).stem or name
+
+
+def _with_distinct_names(found: Sequence[Origin]) -> list[Origin]:
+    names = [origin.name for origin in found]
+    return [
+        origin if names.count(origin.name) == 1 else replace(origin, name=f"{origin.name}-{i + 1}")
+        for i, origin in enumerate(found)
+    ]
