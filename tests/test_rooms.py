@@ -246,7 +246,7 @@ TrainOutcome = Callable[[dict[str, Any], str], tuple[Any, dict[str, torch.Tensor
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
     """Settings of training, normalizer -> progress, published weights and updates after which dev was scored."""
     from attentio.data.prepare import prepare
-    from attentio.data.subword_regularization import PieceSplits
+    from attentio.data.subword_regularization import TokenSplits
     from attentio.train.loop import train
 
     folder = tmp_path_factory.mktemp("acts")
@@ -282,7 +282,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
             sizes,
             place,
             links=data.train_links,
-            splits=(PieceSplits.of(data.source_tokenizer), PieceSplits.of(data.target_tokenizer)),
+            splits=(TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)),
             evaluate=lambda _: float(-len(scored)),
             publish=publish,
             reporter=Watch(),

@@ -1,14 +1,14 @@
-"""Pieces that come apart: the text stays, the links stay with their words, and the draws are those asked for."""
+"""Subword regularization: text and links stay the same, and the draws are those asked for."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attentio.data.batch import Splitting, collate
+from attentio.data.batch import SubwordRegularization, collate
 from attentio.data.corpus import EncodedCorpus, Side
 from attentio.data.links import TokenLinks
-from attentio.data.subword_regularization import PieceSplits, Rows
+from attentio.data.subword_regularization import Rows, TokenSplits
 from attentio.text.tokenizer import EOS_ID, SentencePieceTokenizer, train_tokenizer
 
 TEXTS = [
@@ -27,8 +27,8 @@ def tokenizer() -> SentencePieceTokenizer:
 
 
 @pytest.fixture(scope="module")
-def splits(tokenizer: SentencePieceTokenizer) -> PieceSplits:
-    made = PieceSplits.of(tokenizer)
+def splits(tokenizer: SentencePieceTokenizer) -> TokenSplits:
+    made = TokenSplits.of(tokenizer)
     assert made is not None
     return made
 
@@ -38,7 +38,7 @@ def side(rows: list[list[int]]) -> Side:
     return Side(flat, np.cumsum([0, *map(len, rows)], dtype=np.int64))
 
 
-def test_halves_are_pieces_that_make_up_the_whole(tokenizer: SentencePieceTokenizer, splits: PieceSplits) -> None:
+def test_halves_are_pieces_that_make_up_the_whole(tokenizer: SentencePieceTokenizer, splits: TokenSplits) -> None:
     pieces = tokenizer.pieces
     divisible = np.flatnonzero(splits.count)
     assert len(divisible) > 10
@@ -53,7 +53,7 @@ def test_halves_are_pieces_that_make_up_the_whole(tokenizer: SentencePieceTokeni
 
 def test_words_and_characters_do_not_come_apart() -> None:
     for kind in ("word", "char"):
-        assert PieceSplits.of(train_tokenizer(kind, ["a b ab"])) is None
+        assert TokenSplits.of(train_tokenizer(kind, ["a b ab"])) is None
 
 
 @given(
@@ -63,7 +63,7 @@ def test_words_and_characters_do_not_come_apart() -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_the_text_stays(
-    tokenizer: SentencePieceTokenizer, splits: PieceSplits, texts: list[str], share: float, seed: int
+    tokenizer: SentencePieceTokenizer, splits: TokenSplits, texts: list[str], share: float, seed: int
 ) -> None:
     rows = [tokenizer.encode(text) for text in texts]
     flat = np.array([token for row in rows for token in row], dtype=np.int32)
@@ -74,7 +74,7 @@ def test_the_text_stays(
     assert [tokenizer.decode(row) for row in found] == [tokenizer.decode(row) for row in rows]
 
 
-def test_the_share_is_that_of_the_divisible_pieces(splits: PieceSplits) -> None:
+def test_the_share_is_that_of_the_divisible_pieces(splits: TokenSplits) -> None:
     divisible = np.flatnonzero(splits.count)
     rows = Rows(np.tile(divisible, 400), np.full(400, len(divisible)))
     for share in (0.0, 0.1, 1.0):
@@ -88,7 +88,7 @@ def test_the_share_is_that_of_the_divisible_pieces(splits: PieceSplits) -> None:
         assert (firsts == first).mean() == pytest.approx(1 / splits.count[most], abs=0.04)
 
 
-def test_links_stay_with_their_words(tokenizer: SentencePieceTokenizer, splits: PieceSplits) -> None:
+def test_links_stay_with_their_words(tokenizer: SentencePieceTokenizer, splits: TokenSplits) -> None:
     """What a link joins, piece by piece, is in the end the same text on both sides."""
     texts = TEXTS[:4]
     rows = [tokenizer.encode(text) for text in texts]
@@ -97,7 +97,12 @@ def test_links_stay_with_their_words(tokenizer: SentencePieceTokenizer, splits: 
     links = TokenLinks.of_pairs([[(i, len(row) - 1 - i) for i in range(len(row))] for row in rows])
     indices = np.array([2, 0, 3])
     plain = collate(corpus, indices, links=links)
-    split = collate(corpus, indices, links=links, splitting=Splitting(splits, splits, 0.6, np.random.default_rng(3)))
+    split = collate(
+        corpus,
+        indices,
+        links=links,
+        splitting=SubwordRegularization(splits, splits, 0.6, np.random.default_rng(3)),
+    )
     assert plain.links is not None
     assert split.links is not None
     assert split.source.shape[1] > plain.source.shape[1]
@@ -124,14 +129,14 @@ def test_links_stay_with_their_words(tokenizer: SentencePieceTokenizer, splits: 
 
 
 def test_without_a_share_or_splits_the_batch_is_as_it_was(
-    tokenizer: SentencePieceTokenizer, splits: PieceSplits
+    tokenizer: SentencePieceTokenizer, splits: TokenSplits
 ) -> None:
     corpus = EncodedCorpus(*[side([tokenizer.encode(text) for text in TEXTS[:4]])] * 2)
     indices = np.arange(4)
     plain = collate(corpus, indices)
     for splitting in (
-        Splitting(splits, splits, 0.0, np.random.default_rng(1)),
-        Splitting(None, None, 1.0, np.random.default_rng(1)),
+        SubwordRegularization(splits, splits, 0.0, np.random.default_rng(1)),
+        SubwordRegularization(None, None, 1.0, np.random.default_rng(1)),
     ):
         same = collate(corpus, indices, splitting=splitting)
         assert all(one.equal(other) for one, other in zip(plain[:4], same[:4], strict=True))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attentio.corpora.small_world.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
-from attentio.data.subword_regularization import MOST, PieceSplits
+from attentio.data.subword_regularization import MOST, TokenSplits
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.train import loop
@@ -101,7 +101,7 @@ def test_stopped_and_resumed_it_is_the_same_run(run: Run) -> None:
 def test_pieces_come_apart_in_the_same_places_when_resumed(run: Run, data: PreparedData) -> None:
     size = data.source_tokenizer.vocab_size
     halves = np.tile(np.array([4, 5], dtype=np.int32), (size, MOST, 1))
-    splits = PieceSplits(halves, np.where(np.arange(size) > 3, MOST, 0))
+    splits = TokenSplits(halves, np.where(np.arange(size) > 3, MOST, 0))
     options: dict[str, Any] = {"settings": {"split_pieces": 0.3}, "splits": (splits, None)}
     _, whole = run("whole", **options)
     reporter = Notes()

@@ -1,4 +1,4 @@
-"""Batches by token budget, bucketed by length, reproducible by seed; the sampler's place can be saved and restored.
+"""Batches by token budget, of like lengths, reproducible by seed. The sampler's place can be saved and restored.
 
 `BatchSampler` decides which pairs go together and in which order, from lengths alone; `collate` turns the indices of
 one batch into padded tensors. Neither holds a Python object per sentence, so five million pairs cost a few arrays.
@@ -14,7 +14,7 @@ import torch
 
 from attentio.data.corpus import EncodedCorpus, Side
 from attentio.data.links import TokenLinks
-from attentio.data.subword_regularization import PieceSplits, Rows, moved
+from attentio.data.subword_regularization import Rows, TokenSplits, move_links
 from attentio.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 # Widths of the bands of target lengths that are tried: the smaller the corpus for its batches, the wider is best.
@@ -23,7 +23,7 @@ _GOOD_PADDING = 0.02
 
 
 class Batch(NamedTuple):
-    """One padded batch: B pairs, S and T the longest source and target including their end piece."""
+    """One padded batch: B pairs, S and T the longest source and target including their end token."""
 
     source: torch.Tensor  # (B, S) int64, ends with eos, padded with 0
     source_lengths: torch.Tensor  # (B,) int64, eos counted
@@ -33,13 +33,13 @@ class Batch(NamedTuple):
     links: torch.Tensor | None = None  # (L, 3) known links, where there are any: row, target and source position
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on another device."""
+        """Return the same batch on another device."""
         source, source_lengths, target_in, target_out = (t.to(device, non_blocking=True) for t in self[:4])
         links = None if self.links is None else self.links.to(device, non_blocking=True)
         return Batch(source, source_lengths, target_in, target_out, self.num_target_tokens, links)
 
     def halves(self) -> "list[Batch]":
-        """The batch as two of half as many pairs, or as it is when it has but one."""
+        """Return the batch as two of half as many pairs, or as it is when it has one pair."""
         middle = len(self.source) // 2
         return [self._rows(0, middle), self._rows(middle, len(self.source))] if middle else [self]
 
@@ -52,25 +52,25 @@ class Batch(NamedTuple):
         return Batch(source, source_lengths, target_in, target_out, num_target_tokens, links)
 
 
-class Splitting(NamedTuple):
-    """Subword regularisation of one batch: what `share` of the pieces of each side is split, and by which draws."""
+class SubwordRegularization(NamedTuple):
+    """Subword regularization of one batch: the `share` of tokens to split, and the randomness."""
 
-    source: PieceSplits | None
-    target: PieceSplits | None
+    source: TokenSplits | None
+    target: TokenSplits | None
     share: float
     generator: np.random.Generator
 
 
 class BatchSampler:
-    """Batches of indices, `batch.source_lengths` and targets alike within one, in an order that differs every epoch.
+    """Batches of indices: pairs of like lengths together, in an order that differs every epoch.
 
-    A batch of B pairs whose longest source and target have S and T positions (end piece counted) holds at most
-    `max_tokens` = B * (S + T) positions, padding included, or at most `max_sentences` pairs; give one or both. A pair
-    longer than the budget makes a batch of its own. Lengths count as rounded up to a multiple of `length_multiple`,
-    and B is rounded down to one of `size_multiple` where it is larger, so that few distinct shapes occur.
+    A batch of B pairs whose longest source and target have S and T positions (end token counted) holds at most
+    `max_tokens` = B * (S + T) positions, padding included, or at most `max_sentences` pairs. Give one or both. A pair
+    longer than the budget makes a batch of its own. Lengths are rounded up to a multiple of `length_multiple`, and a
+    larger B is rounded down to a multiple of `size_multiple`, so that few distinct shapes occur.
 
-    Iterating yields what remains of the current epoch and moves on to the next; `state_dict` taken between two batches
-    says where to go on. The same seed and epoch give the same batches, whatever was drawn before.
+    Iterating yields what remains of the current epoch and moves on to the next. `state_dict`, taken between two
+    batches, says where to resume. The same seed and epoch give the same batches, whatever was drawn before.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class BatchSampler:
             yield order[self._cuts[number] : self._cuts[number + 1]]
 
     def state_dict(self) -> dict[str, int]:
-        """Where the sampler stands: seed, epoch, position in the epoch, and how many pairs and batches it knows."""
+        """Return seed, epoch, position in the epoch, and the numbers of pairs and batches."""
         return {
             "seed": self.seed,
             "epoch": self.epoch,
@@ -144,7 +144,7 @@ class BatchSampler:
         }
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state` was taken; the data and the budget must be the same."""
+        """Resume where `state` was taken. The data and the budget must be the same."""
         if (state["pairs"], state["batches"]) != (len(self._key), len(self)):
             raise ValueError(
                 f"state of {state['pairs']} pairs in {state['batches']} batches, not {len(self._key)} in {len(self)}"
@@ -153,7 +153,7 @@ class BatchSampler:
 
 
 def sequential_batches(corpus: EncodedCorpus, max_tokens: int) -> Iterator[npt.NDArray[np.int64]]:
-    """All pairs once, in batches of like lengths in a fixed order, within `max_tokens` positions: for evaluation."""
+    """Yield all pairs once, for evaluation: batches of like lengths in a fixed order, within `max_tokens` positions."""
     source, target = _rounded(corpus.source.lengths, 1), _rounded(corpus.target.lengths, 1)
     order = np.argsort(_sort_key(source, target), kind="stable")
     cuts = _cut(source[order], target[order], max_tokens, None, 1)
@@ -167,9 +167,9 @@ def collate(
     *,
     length_multiple: int = 1,
     links: TokenLinks | None = None,
-    splitting: Splitting | None = None,
+    splitting: SubwordRegularization | None = None,
 ) -> Batch:
-    """The pairs of `indices` as padded tensors, with their `links`; S and T are rounded up to `length_multiple`."""
+    """Return the pairs of `indices` as padded tensors, with `links`. S and T are multiples of `length_multiple`."""
     sides = _rows(corpus.source, indices), _rows(corpus.target, indices)
     found = None if links is None else links.batch(indices)  # columns: row, target, source
     if splitting is not None:
@@ -181,7 +181,7 @@ def collate(
                 continue
             after, places = splits(rows, share, generator)
             split.append(after)
-            found = None if found is None else moved(found, rows.lengths, places, column)
+            found = None if found is None else move_links(found, rows.lengths, places, column)
         sides = split[0], split[1]
     source, source_lengths = _padded(sides[0], length_multiple)
     target, target_lengths = _padded(sides[1], length_multiple)
@@ -219,14 +219,14 @@ def _padded(rows: Rows, length_multiple: int) -> tuple[npt.NDArray[np.int64], np
 
 
 def _rounded(lengths: npt.NDArray[np.integer[Any]], multiple: int) -> npt.NDArray[np.int64]:
-    """Positions a sentence takes in a batch: its pieces and eos, rounded up."""
+    """Positions a sentence takes in a batch: its tokens and eos, rounded up."""
     return -(-(lengths.astype(np.int64) + 1) // multiple) * multiple
 
 
 def _sort_key(
     source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], band: int = 1
 ) -> npt.NDArray[np.integer[Any]]:
-    """Orders pairs by bands of target length, in each by source length up and down by turns: neighbours are alike.
+    """Order pairs by bands of target length, and in each by source length, up and down by turns: neighbors are alike.
 
     Equal keys mean equal lengths on both sides.
     """

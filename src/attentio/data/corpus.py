@@ -1,7 +1,7 @@
-"""Encoded sentence pairs in memory-mapped files: the corpus may be larger than memory.
+"""Encoded sentence pairs in memory-mapped files, so that a corpus may be larger than memory.
 
-A corpus is a folder: for each side one flat file of piece ids and one of offsets, and a manifest. It knows nothing of
-text or of batches. Sentences are stored bare; `batch` adds begin and end.
+A corpus is a folder: for each side one flat file of token ids and one of offsets, and a manifest. It knows nothing of
+text or of batches. Sentences are stored without begin and end, which `batch` adds.
 """
 
 import hashlib
@@ -32,19 +32,19 @@ class Side:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> npt.NDArray[Any]:
-        """The ids of one sentence, without begin and end."""
+        """Return the ids of one sentence, without begin and end."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
-        """Number of pieces of each sentence, without begin and end."""
+        """Number of tokens of each sentence, without begin and end."""
         return np.diff(self.offsets).astype(np.int32)
 
 
 class EncodedCorpus:
-    """Pairs of encoded sentences; opened lazily from a folder that `CorpusWriter` wrote."""
+    """Pairs of encoded sentences, opened lazily from a folder that `CorpusWriter` wrote."""
 
     def __init__(self, source: Side, target: Side, manifest: dict[str, Any] | None = None) -> None:
         if len(source) != len(target):
@@ -55,7 +55,7 @@ class EncodedCorpus:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Map the files of `folder`; nothing is read yet. A damaged folder raises DataError."""
+        """Map the files of `folder` without reading them. Raise DataError where the folder is damaged."""
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -79,14 +79,14 @@ class EncodedCorpus:
 
     @classmethod
     def from_lists(cls, source: list[list[int]], target: list[list[int]]) -> Self:
-        """A small corpus in memory, for tests and examples."""
+        """Return a small corpus in memory, for tests and examples."""
         return cls(_in_memory(source), _in_memory(target))
 
     def __len__(self) -> int:
         return len(self.source)
 
     def verify(self) -> None:
-        """Compare every file with the SHA-256 in the manifest; DataError when one differs."""
+        """Compare every file with the SHA-256 in the manifest. Raise DataError where one differs."""
         for name, expected in self.manifest["sha256"].items():
             side = self.source if name.startswith("source") else self.target
             array = side.tokens if name.endswith("tokens") else side.offsets
@@ -95,7 +95,7 @@ class EncodedCorpus:
 
 
 class CorpusWriter:
-    """Writes a corpus in bounded memory; the folder appears, whole, when the `with` block ends without an error."""
+    """Writer of a corpus, in bounded memory. The folder appears whole when the `with` block ends without an error."""
 
     def __init__(self, folder: Path, source_vocab_size: int, target_vocab_size: int, **notes: object) -> None:
         self._folder = folder
@@ -113,7 +113,7 @@ class CorpusWriter:
         source: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
         target: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
     ) -> None:
-        """Append pairs; each side as (ids end to end, length of each sentence), as `Tokenizer.encode_lines` gives."""
+        """Append pairs, each side as (ids end to end, length of each sentence), as `Tokenizer.encode_lines` gives."""
         if len(source[1]) != len(target[1]):
             raise ValueError(f"{len(source[1])} sources but {len(target[1])} targets")
         for writer, (tokens, lengths) in zip(self._sides, (source, target), strict=True):
@@ -158,7 +158,7 @@ class _SideWriter:
         if int(lengths.sum()) != len(tokens):
             raise ValueError(f"{len(tokens)} tokens, but the lengths add up to {int(lengths.sum())}")
         if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < self._vocab_size:
-            raise ValueError(f"a piece id is outside 0..{self._vocab_size - 1}")
+            raise ValueError(f"a token id is outside 0..{self._vocab_size - 1}")
         self._write("tokens", tokens.astype(self._dtype))
         self._write("offsets", self._tokens + np.cumsum(lengths, dtype=np.int64))
         self._tokens += len(tokens)

@@ -80,7 +80,7 @@ class PartReport:
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side of all training pairs; lengths in pieces."""
+    """One side of all training pairs; lengths in tokens."""
 
     language: str | None
     tokenizer: str
@@ -134,7 +134,7 @@ class DataReport:
             shown.append(f"split  {self.train:,} train, no held-out part")
         for name, side in (("source", self.source), ("target", self.target)):
             shown.append(
-                f"{name} {side.language or 'unknown language'}, {side.tokenizer}, {side.vocab_size:,} pieces, "
+                f"{name} {side.language or 'unknown language'}, {side.tokenizer}, {side.vocab_size:,} tokens, "
                 f"mean length {side.mean_length:.1f}, longest {side.longest}"
                 + (f", {side.unseen_in_test:,} unseen in held-out text" if side.unseen_in_test else "")
             )

@@ -9,7 +9,7 @@ TokenizerKind = Literal["auto", "word", "char", "sentencepiece"]
 
 
 class DataConfig(BaseModel):
-    """Which pairs are read, how they are cleaned, split and cut into pieces."""
+    """Which pairs are read, how they are cleaned, split and tokenized."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -44,21 +44,21 @@ class DataConfig(BaseModel):
     script: Annotated[
         Literal["simplified", "traditional", "keep"], Field(description="script that Chinese text is converted to")
     ] = "simplified"
-    source_tokenizer: Annotated[TokenizerKind, Field(description="pieces of the source side")] = "auto"
-    target_tokenizer: Annotated[TokenizerKind, Field(description="pieces of the target side")] = "auto"
+    source_tokenizer: Annotated[TokenizerKind, Field(description="tokens of the source side")] = "auto"
+    target_tokenizer: Annotated[TokenizerKind, Field(description="tokens of the target side")] = "auto"
     source_vocab_size: Annotated[
-        int | None, Field(ge=5, description="pieces in the source vocabulary; default: chosen from the data")
+        int | None, Field(ge=5, description="tokens in the source vocabulary; default: chosen from the data")
     ] = None
     target_vocab_size: Annotated[
-        int | None, Field(ge=5, description="pieces in the target vocabulary; default: chosen from the data")
+        int | None, Field(ge=5, description="tokens in the target vocabulary; default: chosen from the data")
     ] = None
     lowercase_source: Annotated[
-        bool, Field(description="SentencePiece pieces of the source take no notice of case: good where words are rare")
+        bool, Field(description="SentencePiece ignores the case of the source: good where words are rare")
     ] = False
     min_count: Annotated[
         int, Field(ge=1, description="words and characters seen less often in training are unknown")
     ] = 1
-    max_length: Annotated[int, Field(ge=1, description="pairs with more pieces than this on a side are dropped")] = 256
+    max_length: Annotated[int, Field(ge=1, description="pairs with more tokens than this on a side are dropped")] = 256
     max_ratio: Annotated[
         float, Field(gt=1, description="pairs whose sides differ more than this in length (UTF-8 bytes) are dropped")
     ] = 9.0

@@ -1,8 +1,8 @@
-"""Subword regularisation: in training, subword pieces are now and then read as two smaller ones.
+"""Subword regularization: in training, some subword tokens are replaced by two smaller ones.
 
-Kudo (2018) samples a segmentation of every sentence anew for each pass, from the text. Here the sentence keeps its own
-one, and each piece by itself is taken apart with a given probability, at one of its likeliest places: no text is
-needed, only the ids of a batch. As there, rare pieces are learnt together with the smaller ones that they are made of.
+Kudo (2018) samples a new segmentation of every sentence for each epoch, from its text. Here a sentence keeps its
+tokens, and each of them is split with a given probability, at one of its likeliest places. So no text is
+needed, only the ids of a batch. The aim is the same: rare tokens are learned with the smaller ones they consist of.
 """
 
 from typing import Any, NamedTuple, Self
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from attentio.text.tokenizer import SentencePieceTokenizer, Tokenizer
 
-MOST = 4  # places at which one piece may come apart
+MOST = 4  # places at which one token may be split
 
 
 class Rows(NamedTuple):
@@ -23,14 +23,14 @@ class Rows(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where the tokens of some rows are after they were split: `first` (N,) in their row, and whether in two (N,)."""
+    """Where tokens are after the split: `first` (N,), the place in their row, and `split` (N,), whether in two."""
 
     first: npt.NDArray[np.int64]
     split: npt.NDArray[np.bool_]
 
 
-class PieceSplits:
-    """How the pieces of a vocabulary come apart: `halves` (V, MOST, 2) ids, the first `count` (V,) of them in use."""
+class TokenSplits:
+    """How the tokens of a vocabulary can be split: `halves` (V, MOST, 2) ids, the first `count` (V,) of them in use."""
 
     def __init__(self, halves: npt.NDArray[np.int32], count: npt.NDArray[np.int64]) -> None:
         self.halves = halves
@@ -38,18 +38,18 @@ class PieceSplits:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
-        """The splits of a SentencePiece vocabulary; None for words and characters, which are not made of others."""
+        """Return the splits of a SentencePiece vocabulary, or None for words and characters, which have no parts."""
         if not isinstance(tokenizer, SentencePieceTokenizer):
             return None
         halves = np.zeros((tokenizer.vocab_size, MOST, 2), dtype=np.int32)
         count = np.zeros(tokenizer.vocab_size, dtype=np.int64)
-        for piece, found in enumerate(tokenizer.halves()):
-            count[piece] = len(found[:MOST])
-            halves[piece, : count[piece]] = np.array(found[:MOST], dtype=np.int32).reshape(-1, 2)
+        for token, found in enumerate(tokenizer.halves()):
+            count[token] = len(found[:MOST])
+            halves[token, : count[token]] = np.array(found[:MOST], dtype=np.int32).reshape(-1, 2)
         return cls(halves, count)
 
     def __call__(self, rows: Rows, share: float, generator: np.random.Generator) -> tuple[Rows, Places]:
-        """The rows with a `share` of their divisible tokens in two, each at a place drawn among its likeliest."""
+        """Return the rows with a `share` of their divisible tokens split, each at a place drawn among its likeliest."""
         tokens, lengths = rows
         drawn, place = generator.random((2, len(tokens)))
         count = self.count[tokens]
@@ -65,12 +65,12 @@ class PieceSplits:
         return Rows(after, grown), Places(starts - (np.cumsum(grown) - grown)[row], split)
 
 
-def moved(
+def move_links(
     links: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], places: Places, side: int
 ) -> npt.NDArray[np.int64]:
-    """Links (L, 3), row and tokens, after those in column `side` were split: a link with one is one with each half.
+    """Return links (L, 3) after the tokens in column `side` were split. A linked token links with both its halves.
 
-    lengths (B,): of the rows before.
+    lengths (B,): of the rows before the split.
     """
     token = (np.cumsum(lengths) - lengths)[links[:, 0]] + links[:, side]
     links = links.copy()

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attentio.data.batch import Batch, BatchSampler, Splitting, collate
+from attentio.data.batch import Batch, BatchSampler, SubwordRegularization, collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import TokenLinks
-from attentio.data.subword_regularization import PieceSplits
+from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import Seq2Seq, build_model
 from attentio.runtime.device import is_out_of_memory, resolve_device
@@ -74,7 +74,7 @@ def train(
     checkpoints: Path,
     *,
     links: TokenLinks | None = None,
-    splits: tuple[PieceSplits | None, PieceSplits | None] = (None, None),
+    splits: tuple[TokenSplits | None, TokenSplits | None] = (None, None),
     evaluate: Callable[[Seq2Seq], float] | None,
     publish: Callable[[Seq2Seq, Progress], None],
     reporter: Reporter,
@@ -159,7 +159,7 @@ def train(
         splitting = None
         if settings.split_pieces > 0:  # drawn from the number of the update alone, so that it is the same when resumed
             generator = np.random.default_rng([settings.seed, progress.step])
-            splitting = Splitting(*splits, settings.split_pieces, generator)
+            splitting = SubwordRegularization(*splits, settings.split_pieces, generator)
         batch = collate(corpus, indices, length_multiple=LENGTH_MULTIPLE, links=links, splitting=splitting).to(device)
         rate = learning_rate(
             progress.step,

@@ -8,7 +8,7 @@ from typing import Any
 from attentio.bundle import publish_model
 from attentio.data.pipeline import Parts
 from attentio.data.prepare import PreparedData, is_prepared, prepare
-from attentio.data.subword_regularization import PieceSplits
+from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError
 from attentio.runtime.device import resolve_device
 from attentio.runtime.stop import StopRequest
@@ -89,7 +89,7 @@ def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: C
         dev = DevSet(data.dev, data.source_tokenizer, data.target_tokenizer, limit=config.train.evaluate_pairs)
     splits = None, None
     if config.train.split_pieces > 0:
-        splits = PieceSplits.of(data.source_tokenizer), PieceSplits.of(data.target_tokenizer)
+        splits = TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)
     stop = StopRequest()
     with TrainingReporter(run.log, display, epochs=config.train.epochs) as reporter, stop:
         progress = train(
