@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["attention"] = set()
 ROOMS["trace"] = {"errors", "runtime"}
-ROOMS["view"] = {"errors", "trace", "metrics"}
+ROOMS["view"] = {"errors", "text", "runtime", "trace", "metrics"}
 ROOMS["metrics"] = {"errors", "trace"}
 ROOMS["__init__"] = {"trace", "translator"}  # names only, loaded when asked for
 # What still points the wrong way. This list only shrinks.

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from attentio.errors import UsageError
 from attentio.view import font
 from attentio.view.heatmap import draw
+
+TEXTS = ("title", "desc", "text")
 
 
 def panels(heatmap) -> list:
@@ -118,8 +121,16 @@ def test_with_a_font_han_is_drawn_without_a_word(make_trace, tmp_path: Path) -> 
     heatmap = draw(make_trace("I like cats.", "我喜欢猫。"))
     assert heatmap.message is None
     heatmap.save(tmp_path / "map.png")
-    heatmap.save(tmp_path / "map.svg")
-    assert "<text" not in (tmp_path / "map.svg").read_text(encoding="utf-8")
+
+
+def test_an_svg_holds_text_a_title_and_a_description(make_trace, tmp_path: Path) -> None:
+    draw(make_trace("I like cats", "Ich mag & nehme")).save(tmp_path / "map.svg")
+    root = ElementTree.parse(tmp_path / "map.svg").getroot()
+    found = {tag: [item.text for item in root.iter(f"{{http://www.w3.org/2000/svg}}{tag}")] for tag in TEXTS}
+    assert found["title"] == ["Attention: I like cats → Ich mag & nehme"]
+    assert "Rows are target words" in (found["desc"][0] or "")
+    assert {"I", "like", "cats", "Ich", "mag", "&", "nehme"} <= set(found["text"])
+    assert root.get("role") == "img"
 
 
 def test_the_same_picture_is_the_same_file(make_trace, tmp_path: Path) -> None:

@@ -167,6 +167,11 @@ class Cell:
         """The runs that have a result."""
         return tuple(run for run in self.runs if run.failure is None)
 
+    @property
+    def has_one_seed(self) -> bool:
+        """Whether a single run has a result."""
+        return len(self.measured) == 1
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -275,6 +280,13 @@ def verdict(difference: CellDifference) -> str:
     if not difference.shown:
         return f"no difference shown: {size}, {p}"
     return f"{'higher' if difference.difference > 0 else 'lower'}: {size}, {p}"
+
+
+def seed_counts(comparison: Comparison) -> str:
+    """Return how many seeds the cells have: `3 seeds`, `1 to 3 seeds`."""
+    counts = sorted({len(cell.measured) for cell in comparison.cells if cell.measured})
+    numbers = " to ".join(map(str, sorted({counts[0], counts[-1]}))) if counts else "0"
+    return f"{numbers} seed{'' if numbers == '1' else 's'}"
 
 
 def written_p(p: float) -> str:

@@ -13,9 +13,7 @@ from matplotlib.font_manager import FontEntry
 from matplotlib.ft2font import FaceFlags, FT2Font
 
 from attentio.errors import DataError
-
-BASE = "DejaVu Sans"
-"""The family that comes with matplotlib: Latin, Greek, Cyrillic and many signs, no Han."""
+from attentio.view.figure import BASE_FONT
 
 # Only an order of preference, so that one sans-serif family draws a whole sentence where several could.
 _HAN = (
@@ -61,7 +59,7 @@ def families(text: str, *, font: str | Path | None = None) -> tuple[list[str], s
 
     font: a font file to prefer to all others. Raises DataError when it is no font.
     """
-    chosen = [_added(Path(font)), BASE] if font is not None else [BASE]
+    chosen = [_added(Path(font)), BASE_FONT] if font is not None else [BASE_FONT]
     missing = {char for char in text if not char.isspace()}
     for family in chosen:
         entry = next(entry for entry in font_manager.fontManager.ttflist if entry.name == family)

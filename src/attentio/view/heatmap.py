@@ -1,36 +1,21 @@
 """Attention maps as pictures: PNG or SVG files by matplotlib, one panel for each sentence, layer or head.
 
-Nothing of matplotlib's global state is used or changed: no pyplot, settings only inside a context. Which fonts draw the
-labels is found out in `font`. Importing this module needs the extra `plot`.
+Which fonts draw the labels is found out in `font`. Importing this module needs the extra `plot`.
 """
 
-import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, chop_cells
 
-from attentio.errors import MissingExtra, UsageError
+from attentio.errors import UsageError
 from attentio.trace import AttentionTrace
+from attentio.view.figure import Axes, Figure, settings, svg
+from attentio.view.font import families
 from attentio.view.label import label, stacks
-
-try:
-    import matplotlib
-    from matplotlib.axes import Axes
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
-
-    if matplotlib.__version_info__[:2] < (3, 11):  # older ones miss most of a .ttc collection
-        raise ImportError(f"matplotlib {matplotlib.__version__} is older than 3.11")
-    from attentio.view.font import BASE, families
-except ImportError as error:
-    raise MissingExtra(f"pictures need matplotlib ({error}).", hint="pip install 'attentio[plot]'") from error
 
 _CELL = 0.34  # inches, of one weight; smaller where a picture would grow beyond _LARGEST
 _LARGEST = 36.0
@@ -49,31 +34,31 @@ class _Panel:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A drawn figure. `message` says in one line which characters no installed font can draw; None when all is well."""
+    """A drawn figure with its title. `message` names the characters that no installed font can draw, or is None."""
 
     figure: Figure
+    title: str
     message: str | None
 
     def save(self, path: str | Path, *, dpi: int = 150) -> None:
         """Write the picture as .png or .svg, the same bytes for the same picture.
 
-        An SVG holds outlines and needs no font to be looked at; only where a font was missing here does it hold text,
-        for the reader's own fonts to draw.
+        An SVG holds its text as text, which the fonts of its reader draw, and a title and a description.
+        Raises UsageError for another ending.
         """
         path = Path(path)
-        kind = path.suffix.lower().removeprefix(".")
-        if kind not in ("png", "svg"):
+        kind = path.suffix.lower()
+        if kind not in (".png", ".svg"):
             raise UsageError(f"{path}: pictures are .png or .svg files.", hint="Give it such an ending.")
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        settings = {
-            "svg.fonttype": "path" if self.message is None else "none",
-            "svg.hashsalt": "attentio",
-            "font.sans-serif": [BASE],
-        }
-        with _settings(settings), warnings.catch_warnings():
-            # The message has said it once for all characters; matplotlib says it for each, each time.
-            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
-            self.figure.savefig(path, format=kind, dpi=dpi, bbox_inches="tight", metadata=metadata)
+        with settings():
+            if kind == ".png":
+                self.figure.savefig(path, dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+                return
+            told = (
+                "Rows are target words, columns are source words. The darker a cell, the more attention, from 0 to 1."
+            )
+            text = svg(self.figure, self.title, told, dpi=dpi, bbox_inches="tight")
+            path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}', encoding="utf-8")
 
 
 def draw(
@@ -104,9 +89,10 @@ def draw(
     headline = _sentences(shown[0], 80 * columns) if several and len(shown) == 1 else ""
     text = headline + "".join(panel.title + "".join(panel.source + panel.target) for panel in panels)
     chosen, missing = families(text + "0123456789", font=font)
-    # The generic name is there for the reader of an SVG with text, whose machine may lack even the base font.
-    with _settings({"font.family": [*chosen, "sans-serif"] if missing else chosen}):
-        return Heatmap(_figure(panels, columns, headline, numbers), _message(missing))
+    title = " | ".join(f"Attention: {label(trace.source)} → {label(trace.target)}" for trace in shown)
+    # The generic name is there for the reader of an SVG, whose machine may lack all of these fonts.
+    with settings(font__family=[*chosen, "sans-serif"]):
+        return Heatmap(_figure(panels, columns, headline, numbers), title, _message(missing))
 
 
 def _panel(trace: AttentionTrace, layer: str | None, head: int | None, *, whole_title: bool) -> _Panel:
@@ -150,7 +136,7 @@ def _figure(panels: Sequence[_Panel], columns: int, headline: str, numbers: bool
         figure.text(lefts[0] / width, 1, headline, fontsize=em * _POINTS * 1.1, va="top")
     tall = min(1.6, heights[0])
     place = ((width - 0.7) / width, 1 - (above + tops[0] + tall) / height, 0.12 / width, tall / height)
-    bar = figure.colorbar(ScalarMappable(Normalize(0.0, 1.0), _COLORS), cax=figure.add_axes(place), ticks=[0, 0.5, 1])
+    bar = figure.colorbar(figure.axes[0].images[0], cax=figure.add_axes(place), ticks=[0, 0.5, 1])
     bar.set_label("attention", fontsize=em * _POINTS)
     bar.ax.tick_params(labelsize=em * _POINTS * 0.9, length=2)
     bar.outline.set_visible(False)
@@ -224,8 +210,3 @@ def _message(missing: str) -> str | None:
         f"no installed font draws {shown}: install one (on Debian, `apt install fonts-noto-cjk` for Chinese, Japanese "
         "and Korean) or name a font file."
     )
-
-
-def _settings(settings: dict[str, Any]) -> AbstractContextManager[None]:
-    # Text is text: a dollar sign opens no formula, whatever the user's own settings say.
-    return matplotlib.rc_context(cast("Any", {"text.parse_math": False, "text.usetex": False, **settings}))

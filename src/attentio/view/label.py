@@ -1,23 +1,30 @@
 """How tokens and sentences are written beside a map, whatever strange characters they hold.
 
-Text comes from users and models, so a label never carries what would steer a terminal or break a line. Fonts and
-colours are the business of the views.
+Text comes from users and models. A label never carries what would steer a terminal or break a line. Fonts and colors
+are the business of the views.
 """
 
 import unicodedata
 
-# Joiners shape the letters of many scripts and are harmless; other invisible characters are not.
+from rich.cells import cell_len, set_cell_size
+
+# Joiners shape the letters of many scripts and are harmless. Other invisible characters are not.
 _JOINERS = "\u200c\u200d"
 
 
 def label(text: str) -> str:
-    """The text on one line, control and other invisible characters made visible as �, a lone space as ␣."""
+    """Return the text on one line, with control and other invisible characters as �, and a lone space as ␣."""
     shown = "".join(_shown(char) for char in text)
     return "␣" if text and not shown.strip() else shown
 
 
+def shortened(text: str, width: int) -> str:
+    """Return a label of at most `width` columns of a terminal. A Han character takes two."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+
+
 def stacks(text: str) -> bool:
-    """Whether a label is read just as well from top to bottom: all of its characters are full-width (Han, kana ...)."""
+    """Return whether a label reads just as well from top to bottom: all characters are full-width (Han, kana)."""
     return bool(text) and all(unicodedata.east_asian_width(char) in "WF" for char in text)
 
 

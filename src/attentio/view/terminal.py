@@ -1,7 +1,7 @@
 """The attention map in a terminal: target words down the side, source words along the top, a shade for each weight.
 
-Where colours cannot be had (a pipe, NO_COLOR, a terminal of 16 colours) the same map is made of percentages. A map that
-is wider than the terminal folds: the source words that do not fit follow in further blocks, and nothing is left out.
+Without colors (a pipe, NO_COLOR, a terminal of 16 colors) the map is made of percentages. A map that is wider than the
+terminal folds: the source words that do not fit follow in further blocks. Nothing is left out.
 """
 
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.style import Style
 from rich.text import Text
 
 from attentio.trace import AttentionTrace
-from attentio.view.label import label
+from attentio.view.label import label, shortened
 
 _NARROWEST = 3  # a percentage has up to three digits
 _WIDEST = 12
-# From dark to bright at an even pace, readable with every kind of colour blindness: blue, grey, yellow.
+# From dark to bright in even steps, readable with every kind of color blindness: blue, gray, yellow.
 _STOPS = np.array([(0, 32, 81), (60, 77, 110), (127, 124, 117), (187, 175, 113), (253, 234, 69)], dtype=np.float64)
 
 
@@ -27,7 +27,7 @@ _STOPS = np.array([(0, 32, 81), (60, 77, 110), (127, 124, 117), (187, 175, 113),
 class TerminalMap:
     """One attention map as something rich can print.
 
-    trace: shown as it is; pass `trace.words()` for words instead of sub-words.
+    trace: shown as it is. Pass `trace.words()` for words instead of subwords.
     layer, head: as for `AttentionTrace.matrix`.
     numbers: write percentages on the shades as well.
     """
@@ -46,8 +46,9 @@ class TerminalMap:
         if not matrix.size:
             yield Text("(no words to attend to)")
             return
-        rows = _fitted(self.trace.target_tokens, max(_NARROWEST, min(2 * _WIDEST, options.max_width // 3)))
-        columns = _fitted(self.trace.source_tokens, _WIDEST)
+        widest = max(_NARROWEST, min(2 * _WIDEST, options.max_width // 3))
+        rows = [shortened(label(token), widest) for token in self.trace.target_tokens]
+        columns = [shortened(label(token), _WIDEST) for token in self.trace.source_tokens]
         gutter = max(map(cell_len, rows))
         widths = [max(_NARROWEST, cell_len(column)) for column in columns]
         blocks = list(_blocks(widths, options.max_width - gutter))
@@ -55,7 +56,7 @@ class TerminalMap:
             if len(blocks) > 1:
                 yield Text(f"source {first + 1} to {last} of {len(columns)}", style="italic")
             part = slice(first, last)
-            yield _line("", gutter, [_right(name, width) for name, width in _pairs(columns[part], widths[part])])
+            yield _line("", gutter, list(map(_right, columns[part], widths[part])))
             for row, weights in zip(rows, matrix[:, part], strict=True):
                 yield _line(row, gutter, self._cells(weights, widths[part], shades))
         yield _scale() if shades else Text("Numbers are percent of attention; a dot is half a percent or less.")
@@ -84,12 +85,6 @@ def print_map(
     (console or Console(highlight=False)).print(TerminalMap(trace, layer, head, numbers))
 
 
-def _fitted(tokens: tuple[str, ...], widest: int) -> list[str]:
-    """Labels of at most `widest` columns of the terminal; a Han character takes two."""
-    labels = [label(token) for token in tokens]
-    return [name if cell_len(name) <= widest else set_cell_size(name, widest - 1).rstrip() + "…" for name in labels]
-
-
 def _blocks(widths: list[int], room: int) -> Iterator[tuple[int, int]]:
     """Ranges of columns that fit into `room` beside each other, one space before each; at least one in each range."""
     first, used = 0, 0
@@ -112,10 +107,6 @@ def _line(name: str, gutter: int, cells: list[Text]) -> Text:
 
 def _right(text: str, width: int) -> Text:
     return Text(" " * (width - cell_len(text)) + text)
-
-
-def _pairs(columns: list[str], widths: list[int]) -> Iterator[tuple[str, int]]:
-    return zip(columns, widths, strict=True)
 
 
 def _shade(weight: float) -> Style:
