@@ -285,6 +285,7 @@ def test_line_counts_that_differ_name_the_first_suspicious_pair(tmp_path: Path) 
         ("shift_jis", "これは私たちの日本語の文です。猫はどこにいますか。", "shift_jis"),
         ("euc_kr", "이것은 우리의 한국어 문장입니다. 고양이는 어디에 있나요?", "euc_kr"),
         ("latin-1", "J'ai vu un élève à l'école, où était-il passé ?", "windows-1252"),
+        ("cp1251", "Он медленно читает длинную книгу о зелёном чае.", "cp1251"),
     ],
 )
 def test_another_encoding_names_the_byte_and_suggests(
@@ -420,3 +421,25 @@ def test_real_files(real: Path) -> None:
         assert len({p.target for p in pairs}) == 20_230
     assert log.counts == {}
     assert not any("\r" in pair.target or "\t" in pair.target for pair in pairs)
+
+
+@pytest.mark.parametrize("train", [["demo", "small-world"], ["hsk", "demo"], ["hsk", "hsk"], ["demo", "demo"]])
+def test_a_built_in_corpus_is_named_once(train: list[str]) -> None:
+    with pytest.raises(UsageError, match=rf"is named twice: by '{train[0]}' and by '{train[1]}'\. Name each"):
+        origins(DataConfig(train=train))
+
+
+def test_a_file_named_like_a_corpus_gets_a_name_of_its_own(tmp_path: Path) -> None:
+    path = put(tmp_path, "hsk.tsv", "a\tb\n")
+    found = origins(DataConfig(train=["hsk", str(path)]))
+    assert [(origin.name, origin.corpus) for origin in found] == [("hsk-1", "hsk"), ("hsk-2", None)]
+    assert next(read_chunks(found[1], DataConfig(), DropLog())).sources == ["a"]
+
+
+def test_blank_lines_at_the_end_of_one_file_are_no_difference(tmp_path: Path) -> None:
+    paths = put(tmp_path, "a.en", "one\ntwo\n"), put(tmp_path, "a.zh", "一\n二\n \n\n")
+    config = DataConfig(train=[str(paths[0])], target=[str(paths[1])])
+    log = DropLog()
+    (chunk,) = read_chunks(origins(config)[0], config, log)
+    assert chunk.targets == ["一", "二"]
+    assert log.notes == [f"{paths[1]} ends with more blank lines than {paths[0]}"]
