@@ -18,7 +18,8 @@ from attentio.attention import Attended
 from attentio.corpora.small_world.grammar import sample
 from attentio.data.batch import Batch, BatchSampler, collate
 from attentio.data.prepare import PreparedData, prepare
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.search.batched import SearchConfig, padded, search
 from attentio.train.loop import LENGTH_MULTIPLE
@@ -234,10 +235,10 @@ def test_what_was_learnt_can_be_said(model: Seq2Seq) -> None:
     target_in = torch.cat([torch.ones(len(targets), 1, dtype=torch.int64), target_out[:, :-1]], 1)
     right = Batch(inputs, lengths, target_in, target_out, int(target_lengths.sum()))
     unshifted = right._replace(target_in=target_out)
-    start = {name: tensor.clone() for name, tensor in model.own_tensors().items()}
+    start = {name: tensor.clone() for name, tensor in model.unique_state_dict().items()}
 
     def learn(batch: Batch) -> tuple[float, int]:
-        model.load_own_tensors(start)
+        model.load_unique_state_dict(start)
         optimizer = torch.optim.Adam(model.parameters(), lr=3e-2)
         loss = math.inf
         for _ in range(150):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.recorder import AttentionRecorder
 from attentio.search.batched import padded

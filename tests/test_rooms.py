@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
-from attentio.model.seq2seq import build_model
+from attentio.model.families import build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train.settings import RunConfig, TrainConfig
 
@@ -136,7 +136,7 @@ def outcome(model: dict[str, Any], attention: dict[str, Any]) -> tuple[dict[str,
     source = torch.tensor([[5, 9, 4, 7, 6, 3, 8, 10, 5, 4, 9, 2], [3, 8, 10, 6, 3, 5, 7, 2, 0, 0, 0, 0]])
     given = source, torch.tensor([12, 8]), torch.tensor([[1, 7, 5, 12], [1, 4, 3, 0]])
     logits = torch.stack([built.train()(*given), built.eval()(*given)])
-    return {name: tuple(tensor.shape) for name, tensor in built.own_tensors().items()}, logits.detach()
+    return {name: tuple(tensor.shape) for name, tensor in built.unique_state_dict().items()}, logits.detach()
 
 
 def acts(model: dict[str, Any], attention: dict[str, Any], than: dict[str, Any] | None = None) -> bool:
@@ -267,7 +267,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
                 scored.append(progress.step)
 
         def publish(model: Any, _progress: Any) -> None:
-            weights.update({name: tensor.clone() for name, tensor in model.own_tensors().items()})
+            weights.update({name: tensor.clone() for name, tensor in model.unique_state_dict().items()})
 
         sections = {
             "train": TrainConfig.model_validate(base | change),

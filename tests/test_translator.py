@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attentio.model.seq2seq import build_model
+from attentio.model.families import build_model
 from attentio.search.batched import SearchConfig
 from attentio.text.tokenizer import Tokenizer, train_tokenizer
 from attentio.translator import Translator, spans_of

@@ -8,7 +8,8 @@ import torch
 
 from attentio.data.prepare import PreparedData
 from attentio.errors import ModelError, UsageError
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.files import resolve_path, sha256
 from attentio.runtime.precision import resolve_precision
 from attentio.text.clean import Cleaner
@@ -54,7 +55,7 @@ def publish_model(run: Run, config: RunConfig, data: PreparedData, model: Seq2Se
         "source.tokenizer": data.source_tokenizer.to_bytes(),
         "target.tokenizer": data.target_tokenizer.to_bytes(),
     }
-    save_checkpoint(run.model, Checkpoint({"model": model.own_tensors()}, state, files))
+    save_checkpoint(run.model, Checkpoint({"model": model.unique_state_dict()}, state, files))
 
 
 def open_model(path: Path, device: torch.device, *, precision: str = "fp32") -> TrainedModel:
@@ -77,7 +78,7 @@ def open_model(path: Path, device: torch.device, *, precision: str = "fp32") -> 
     tokenizers = {side: load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")}
     sizes = tokenizers["source"].vocab_size, tokenizers["target"].vocab_size
     model = build_model(config.model, config.attention, *sizes, self_attention=config.self_attention).to(device)
-    model.load_own_tensors(tensors["model"])
+    model.load_unique_state_dict(tensors["model"])
     num_parameters = model.num_parameters()
     model.fold()
     if arithmetic == "bf16":

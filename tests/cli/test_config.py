@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attentio.model.seq2seq import build_model
+from attentio.model.families import build_model
 from attentio.train.settings import PRESETS, effective_config, parse_config, sections
 
 Command = Callable[..., Any]

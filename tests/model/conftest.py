@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 
 SOURCE_VOCAB, TARGET_VOCAB = 11, 13

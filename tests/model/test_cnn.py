@@ -21,7 +21,8 @@ from attentio.data.prepare import PreparedData, prepare
 from attentio.errors import UsageError
 from attentio.model.cnn import GatedConvolution
 from attentio.model.decoder import Encoded
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, CNNConfig
 from attentio.recorder import AttentionRecorder
 from attentio.runtime.precision import arithmetic
@@ -87,7 +88,7 @@ def test_step_by_step_equals_all_at_once(variant: dict[str, Any]) -> None:
     state = model.decoder.start(encoded)
     with AttentionRecorder(model.decoder) as by_steps:
         for t, tokens in enumerate(TARGET_IN.unbind(1)):
-            logits, state = model.decoder.step(tokens, state)
+            logits, state, _ = model.decoder.step(tokens, state)
             torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
     for found, wanted in zip(by_steps.layers_weights(), at_once.layers_weights(), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
@@ -128,13 +129,13 @@ def test_selecting_rows_and_stepping_commute(variant: dict[str, Any]) -> None:
     model = build(**variant)
     state = model.decoder.start(model.encode(SOURCE, LENGTHS))
     for t in range(3):
-        _, state = model.decoder.step(TARGET_IN[:, t], state)
+        _, state, _ = model.decoder.step(TARGET_IN[:, t], state)
     rows = torch.tensor([2, 0, 2, 1])
-    wanted, after = model.decoder.step(TARGET_IN[:, 3], state)
-    found, after_selection = model.decoder.step(TARGET_IN[rows, 3], state.select(rows))
+    wanted, after, _ = model.decoder.step(TARGET_IN[:, 3], state)
+    found, after_selection, _ = model.decoder.step(TARGET_IN[rows, 3], state.select(rows))
     torch.testing.assert_close(found, wanted[rows])
-    again, _ = model.decoder.step(TARGET_IN[rows, 4], after_selection)
-    wanted, _ = model.decoder.step(TARGET_IN[:, 4], after)
+    again, _, _ = model.decoder.step(TARGET_IN[rows, 4], after_selection)
+    wanted, _, _ = model.decoder.step(TARGET_IN[:, 4], after)
     torch.testing.assert_close(again, wanted[rows])
 
 
@@ -144,11 +145,11 @@ def test_reordered_hypotheses_of_a_sentence_go_on_as_recomputed(variant: dict[st
     encoded = model.encode(SOURCE[1:2], LENGTHS[1:2]).select(torch.tensor([0, 0, 0]))
     state = model.decoder.start(encoded)
     for tokens in TARGET_IN.unbind(1)[:3]:
-        _, state = model.decoder.step(tokens, state)
+        _, state, _ = model.decoder.step(tokens, state)
     rows = torch.tensor([1, 1, 0])
     reordered = state.reorder(rows)
     assert all(new.memory is old.memory for new, old in zip(reordered.layers, state.layers, strict=True))
-    found, _ = model.decoder.step(TARGET_IN[:, 3], reordered)
+    found, _, _ = model.decoder.step(TARGET_IN[:, 3], reordered)
     written = torch.cat([TARGET_IN[rows, :3], TARGET_IN[:, 3:4]], dim=1)
     torch.testing.assert_close(found, model.decoder(written, encoded)[:, 3], rtol=1e-5, atol=1e-5)
 
@@ -263,7 +264,7 @@ def test_contexts_grow_with_the_true_length() -> None:
 @pytest.mark.parametrize("decoder_layers", [1, 3])
 def test_what_was_attended_to_reaches_later_tokens_where_the_decoder_says_so(decoder_layers: int) -> None:
     model = build(decoder_layers=decoder_layers)
-    assert model.decoder.feeds_back == (decoder_layers > 1)
+    assert model.decoder.context_feeds_back == (decoder_layers > 1)
     wanted = model(SOURCE, LENGTHS, TARGET_IN)
 
     def disturb(_module: nn.Module, _inputs: Any, attended: Attended) -> Attended:
@@ -274,7 +275,7 @@ def test_what_was_attended_to_reaches_later_tokens_where_the_decoder_says_so(dec
     for attention in model.decoder.cross_attention().values():
         attention.register_forward_hook(disturb)
     moved = (model(SOURCE, LENGTHS, TARGET_IN) - wanted).abs().amax((0, 2)) > 1e-4
-    assert moved.tolist() == [False, True, *([model.decoder.feeds_back] * 4)]
+    assert moved.tolist() == [False, True, *([model.decoder.context_feeds_back] * 4)]
 
 
 # Gradients.
@@ -440,7 +441,7 @@ def outcome(model: dict[str, Any], attention: dict[str, Any]) -> tuple[dict[str,
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
     torch.manual_seed(2)
     logits = built.train()(SOURCE, LENGTHS, TARGET_IN)
-    return {name: tuple(tensor.shape) for name, tensor in built.own_tensors().items()}, logits.detach()
+    return {name: tuple(tensor.shape) for name, tensor in built.unique_state_dict().items()}, logits.detach()
 
 
 MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
@@ -491,7 +492,7 @@ def test_dropout_falls_on_words_inputs_and_features() -> None:
         assert not torch.allclose(model(SOURCE, LENGTHS, TARGET_IN), wanted)
     model = build(dropout=0.5)
     model.get_submodule("decoder.dropout").train()
-    assert (model.decoder.features(TARGET_IN, model.encode(SOURCE, LENGTHS)) == 0).any()
+    assert (model.decoder.features(TARGET_IN, model.encode(SOURCE, LENGTHS)).values == 0).any()
 
 
 # Search.
@@ -563,7 +564,7 @@ def trained(data: PreparedData, tmp_path: Path) -> Train:
         published: dict[str, Tensor] = {}
 
         def publish(model: Seq2Seq, _progress: Progress) -> None:
-            published.update({name: tensor.clone() for name, tensor in model.own_tensors().items()})
+            published.update({name: tensor.clone() for name, tensor in model.unique_state_dict().items()})
 
         reporter = Steps()
         progress = train(
@@ -607,7 +608,7 @@ def test_tensors_taken_out_and_in_make_the_same_model() -> None:
     first, second = build(), build(seed=4)
     wanted = first(SOURCE, LENGTHS, TARGET_IN)
     assert not torch.allclose(second(SOURCE, LENGTHS, TARGET_IN), wanted)
-    second.load_own_tensors({name: tensor.clone() for name, tensor in first.own_tensors().items()})
+    second.load_unique_state_dict({name: tensor.clone() for name, tensor in first.unique_state_dict().items()})
     assert torch.equal(second(SOURCE, LENGTHS, TARGET_IN), wanted)
     assert second.decoder.output is second.decoder.embedding.table
 
@@ -632,7 +633,7 @@ def test_it_learns_a_few_sentences_by_heart(precision: str) -> None:
     assert sum(losses[-10:]) / 10 < 0.2
     state = model.eval().decoder.start(model.encode(SOURCE, LENGTHS))
     for t in range(3):  # under its own steam
-        logits, state = model.decoder.step(TARGET_IN[:, t], state)
+        logits, state, _ = model.decoder.step(TARGET_IN[:, t], state)
         assert torch.equal(logits.argmax(-1), target_out[:, t])
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attentio.model.dropout import Dropout
+from attentio.model.layers import Dropout
 
 N = 200_003  # no multiple of eight
 

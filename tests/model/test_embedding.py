@@ -2,7 +2,7 @@
 
 import torch
 
-from attentio.model.embedding import TokenEmbedding
+from attentio.model.layers import TokenEmbedding
 
 
 def test_padding_is_zero_and_learns_nothing() -> None:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
@@ -46,7 +47,7 @@ def test_steps_equal_teacher_forcing(model: Seq2Seq) -> None:
     wanted = model(*batch(), target)
     state = model.decoder.start(model.encode(*batch()))
     for t in range(target.shape[1]):
-        logits, state = model.decoder.step(target[:, t], state)
+        logits, state, _ = model.decoder.step(target[:, t], state)
         torch.testing.assert_close(logits, wanted[:, t], rtol=1e-5, atol=1e-5)
 
 
@@ -61,7 +62,7 @@ def test_rounded_to_bfloat16_it_says_nearly_the_same(preset: str) -> None:
     assert 0 < (found - wanted).abs().mean() < 0.03
     state = rounded.decoder.start(rounded.encode(*batch()))
     for t in range(target.shape[1]):
-        logits, state = rounded.decoder.step(target[:, t], state)
+        logits, state, _ = rounded.decoder.step(target[:, t], state)
         torch.testing.assert_close(logits.float().log_softmax(-1), found[:, t], rtol=0, atol=0.1)
 
 
@@ -76,7 +77,7 @@ def test_packed_it_says_the_same(preset: str) -> None:
     torch.testing.assert_close(packed(*batch(), target), wanted, rtol=1e-5, atol=1e-5)
     state = packed.decoder.start(packed.encode(*batch()))
     for t in range(target.shape[1]):
-        logits, state = packed.decoder.step(target[:, t], state)
+        logits, state, _ = packed.decoder.step(target[:, t], state)
         torch.testing.assert_close(logits, wanted[:, t], rtol=1e-5, atol=1e-5)
 
 
@@ -89,8 +90,8 @@ def test_hypotheses_of_a_sentence_share_its_memory_and_nothing_else(model: Seq2S
     within = torch.tensor([2, 0, 0, 4, 5, 3, 6, 6, 8, 10, 9, 11])  # hypotheses change places
     gone = torch.tensor([4, 3, 3, 11, 10, 9])  # and two sentences leave
     for move, rows in (("reorder", within), ("select", gone), (None, None)):
-        found, shared = model.decoder.step(tokens, shared)
-        wanted, own = model.decoder.step(tokens, own)
+        found, shared, _ = model.decoder.step(tokens, shared)
+        wanted, own, _ = model.decoder.step(tokens, own)
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
         if move is not None:
             shared, own, tokens = getattr(shared, move)(rows), own.select(rows), tokens[rows]

@@ -47,7 +47,7 @@ def test_step_by_step_equals_all_at_once(build: Build, variant: dict[str, Any]) 
     assert together.shape == (3, 4, 13)
     state = model.decoder.start(model.encode(SOURCE, LENGTHS))
     for t in range(TARGET_IN.shape[1]):
-        logits, state = model.decoder.step(TARGET_IN[:, t], state)
+        logits, state, _ = model.decoder.step(TARGET_IN[:, t], state)
         torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
 
 
@@ -76,20 +76,20 @@ def test_the_past_alone_decides(build: Build, variant: dict[str, Any]) -> None:
 def test_selecting_rows_and_stepping_commute(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
     state = model.decoder.start(model.encode(SOURCE, LENGTHS))
-    _, state = model.decoder.step(TARGET_IN[:, 0], state)
+    _, state, _ = model.decoder.step(TARGET_IN[:, 0], state)
     rows = torch.tensor([2, 0, 2, 1])
-    wanted, after = model.decoder.step(TARGET_IN[:, 1], state)
-    found, after_selection = model.decoder.step(TARGET_IN[rows, 1], state.select(rows))
+    wanted, after, _ = model.decoder.step(TARGET_IN[:, 1], state)
+    found, after_selection, _ = model.decoder.step(TARGET_IN[rows, 1], state.select(rows))
     torch.testing.assert_close(found, wanted[rows])
-    again, _ = model.decoder.step(TARGET_IN[rows, 2], after_selection)
-    wanted, _ = model.decoder.step(TARGET_IN[:, 2], after)
+    again, _, _ = model.decoder.step(TARGET_IN[rows, 2], after_selection)
+    wanted, _, _ = model.decoder.step(TARGET_IN[:, 2], after)
     torch.testing.assert_close(again, wanted[rows])
 
 
 def test_reordering_keeps_the_memory(build: Build) -> None:
     model = build()
     state = model.decoder.start(model.encode(SOURCE, LENGTHS))
-    _, state = model.decoder.step(TARGET_IN[:, 1], state)
+    _, state, _ = model.decoder.step(TARGET_IN[:, 1], state)
     rows = torch.tensor([1, 0, 2])
     reordered = state.reorder(rows)
     assert reordered.memory is state.memory
@@ -153,7 +153,7 @@ def test_one_step_of_bahdanau_from_the_paper(build: Build) -> None:
     queries, answers = seen_by_attention(model)
     encoded = model.encode(SOURCE, LENGTHS)
     hidden, cell = torch.tanh(decoder.first_state(encoded.summary)).chunk(2, -1)
-    logits, _ = decoder.step(TARGET_IN[:, 1], decoder.start(encoded))
+    logits, _, _ = decoder.step(TARGET_IN[:, 1], decoder.start(encoded))
     torch.testing.assert_close(queries[0][:, 0], hidden)
     context = answers[0].weights[:, 0] @ encoded.states  # type: ignore[index]
     word = decoder.embedding.table[TARGET_IN[:, 1]]
@@ -174,7 +174,7 @@ def test_two_steps_of_luong_from_the_paper(build: Build, feeding: bool) -> None:
     hidden, cell = (part[None] for part in torch.tanh(decoder.first_state(encoded.summary)).chunk(2, -1))
     features = torch.zeros(3, 5)
     for t in range(2):
-        logits, state = decoder.step(TARGET_IN[:, t], state)
+        logits, state, _ = decoder.step(TARGET_IN[:, t], state)
         word = decoder.embedding.table[TARGET_IN[:, t]]
         inputs = torch.cat([word, features], -1) if feeding else word
         _, (hidden, cell) = decoder.cells[0].layer(inputs[None], (hidden, cell))
@@ -203,7 +203,7 @@ def test_the_top_layer_asks(build: Build) -> None:
         decoder: Any = model.decoder
         queries, _ = seen_by_attention(model)
         state = decoder.start(model.encode(SOURCE, LENGTHS))
-        _, after = decoder.step(TARGET_IN[:, 1], state)
+        _, after, _ = decoder.step(TARGET_IN[:, 1], state)
         asked = state if query == "previous" else after
         assert torch.equal(queries[0][:, 0], asked.cells[-1].hidden)
         assert not torch.allclose(asked.cells[0].hidden, asked.cells[-1].hidden)
@@ -266,7 +266,7 @@ def test_two_steps_of_bottom_attention_from_the_paper(build: Build, query: str) 
         for hidden, cell in zip(*[iter(torch.tanh(decoder.first_state(encoded.summary)).split(6, -1))] * 2, strict=True)
     ]
     for t in range(2):
-        logits, state = decoder.step(TARGET_IN[:, t], state)
+        logits, state, _ = decoder.step(TARGET_IN[:, t], state)
         before = carried[0][0]
         _, carried[0] = decoder.cells[0].layer(decoder.embedding.table[TARGET_IN[:, t]][None], carried[0])
         asked = before if query == "previous" else carried[0][0]
@@ -295,7 +295,7 @@ def test_what_was_attended_to_reaches_later_tokens_where_the_decoder_says_so(
     build: Build, settings: dict[str, Any], reaches: bool
 ) -> None:
     model = build(**settings)
-    assert model.decoder.feeds_back is reaches
+    assert model.decoder.context_feeds_back is reaches
     wanted = model(SOURCE, LENGTHS, TARGET_IN)
     calls: list[int] = []
 

@@ -13,7 +13,8 @@ import torch
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
 from attentio.errors import UsageError
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 
 MODEL: dict[str, tuple[Any, ...]] = {
@@ -127,12 +128,12 @@ def test_laws(settings: Settings) -> None:
             if t == 2:
                 state = state.select(rows)
             tokens, wanted = TARGET_IN[:, t], together[:, t]
-            logits, state = model.decoder.step(tokens if t < 2 else tokens[rows], state)
+            logits, state, _ = model.decoder.step(tokens if t < 2 else tokens[rows], state)
             torch.testing.assert_close(logits, wanted if t < 2 else wanted[rows], rtol=0, atol=1e-5)
-        _, state = model.decoder.step(torch.tensor([4, 8, 9, 6]), state)  # rows 0 and 2 differ from here on
+        _, state, _ = model.decoder.step(torch.tensor([4, 8, 9, 6]), state)  # rows 0 and 2 differ from here on
         tokens, swapped = torch.tensor([3, 5, 7, 11]), torch.tensor([2, 1, 0, 3])
-        wanted, _ = model.decoder.step(tokens, state)
-        found, _ = model.decoder.step(tokens[swapped], state.reorder(swapped))
+        wanted, _, _ = model.decoder.step(tokens, state)
+        found, _, _ = model.decoder.step(tokens[swapped], state.reorder(swapped))
         torch.testing.assert_close(found, wanted[swapped], rtol=0, atol=1e-5)
         for row, length in enumerate(LENGTHS.tolist()):
             alone = model(SOURCE[row : row + 1, :length], LENGTHS[row : row + 1], TARGET_IN[row : row + 1])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from attentio.errors import ModelError, UsageError
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 
 Build = Callable[..., Seq2Seq]
@@ -21,8 +22,8 @@ def test_tied_embeddings_are_one_tensor(build: Build) -> None:
     assert tied.decoder.embedding.table.grad is not None
     assert tied.decoder.embedding.table.grad[4].any()
     both = {"decoder.output", "decoder.embedding.table"}
-    assert len(both & tied.own_tensors().keys()) == 1
-    assert both <= loose.own_tensors().keys()
+    assert len(both & tied.unique_state_dict().keys()) == 1
+    assert both <= loose.unique_state_dict().keys()
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -33,7 +34,7 @@ def test_tensors_taken_out_and_in_make_the_same_model(build: Build, tied: bool) 
             parameter.normal_()
     wanted = first(SOURCE, LENGTHS, TARGET_IN)
     assert not torch.allclose(second(SOURCE, LENGTHS, TARGET_IN), wanted)
-    second.load_own_tensors({name: tensor.clone() for name, tensor in first.own_tensors().items()})
+    second.load_unique_state_dict({name: tensor.clone() for name, tensor in first.unique_state_dict().items()})
     assert torch.equal(second(SOURCE, LENGTHS, TARGET_IN), wanted)
     if tied:
         assert second.decoder.output is second.decoder.embedding.table
@@ -41,23 +42,23 @@ def test_tensors_taken_out_and_in_make_the_same_model(build: Build, tied: bool) 
 
 def test_tensors_that_do_not_belong_are_named(build: Build) -> None:
     model = build()
-    tensors = dict(model.own_tensors())
+    tensors = dict(model.unique_state_dict())
     missing = {name: tensor for name, tensor in tensors.items() if name != "decoder.bias"}
     with pytest.raises(ModelError, match=r"decoder\.bias is on one side only"):
-        model.load_own_tensors(missing)
+        model.load_unique_state_dict(missing)
     with pytest.raises(ModelError, match="stranger is on one side only"):
-        model.load_own_tensors(tensors | {"stranger": torch.zeros(1)})
+        model.load_unique_state_dict(tensors | {"stranger": torch.zeros(1)})
     with pytest.raises(ModelError, match=r"decoder\.bias is \(12,\) in the file, \(13,\) in the model"):
-        model.load_own_tensors(tensors | {"decoder.bias": torch.zeros(12)})
+        model.load_unique_state_dict(tensors | {"decoder.bias": torch.zeros(12)})
 
 
 def test_refused_tensors_change_nothing(build: Build) -> None:
     model = build()
-    before = {name: tensor.clone() for name, tensor in model.own_tensors().items()}
+    before = {name: tensor.clone() for name, tensor in model.unique_state_dict().items()}
     wrong = {name: tensor + 1 for name, tensor in before.items()} | {"decoder.bias": torch.zeros(12)}
     with pytest.raises(ModelError):
-        model.load_own_tensors(wrong)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.own_tensors().items())
+        model.load_unique_state_dict(wrong)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.unique_state_dict().items())
 
 
 @pytest.mark.parametrize(
@@ -81,5 +82,5 @@ def test_what_does_not_fit_together_is_said_with_the_reason(
 
 
 def test_the_same_seed_builds_the_same_model(build: Build) -> None:
-    first, second = build().own_tensors(), build().own_tensors()
+    first, second = build().unique_state_dict(), build().unique_state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)

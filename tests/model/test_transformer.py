@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from attentio.attention import SCORES, WINDOWS
 from attentio.errors import UsageError
-from attentio.model.position import Learned, Rotary, Sinusoidal
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.layers import Learned, Rotary, Sinusoidal
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig, SelfAttentionConfig, TransformerConfig
 from attentio.model.transformer import DecoderLayer, EncoderLayer, TransformerDecoder
 
@@ -71,7 +72,7 @@ def test_step_by_step_equals_all_at_once(build: Build, variant: dict[str, Any]) 
     assert together.shape == (3, 6, 13)
     state = model.decoder.start(model.encode(SOURCE, LENGTHS))
     for t in range(TARGET_IN.shape[1]):
-        logits, state = model.decoder.step(TARGET_IN[:, t], state)
+        logits, state, _ = model.decoder.step(TARGET_IN[:, t], state)
         torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
 
 
@@ -101,13 +102,13 @@ def test_selecting_rows_and_stepping_commute(build: Build, variant: dict[str, An
     model = build(**variant)
     state = model.decoder.start(model.encode(SOURCE, LENGTHS))
     for t in range(2):
-        _, state = model.decoder.step(TARGET_IN[:, t], state)
+        _, state, _ = model.decoder.step(TARGET_IN[:, t], state)
     rows = torch.tensor([2, 0, 2, 1])
-    wanted, after = model.decoder.step(TARGET_IN[:, 2], state)
-    found, after_selection = model.decoder.step(TARGET_IN[rows, 2], state.select(rows))
+    wanted, after, _ = model.decoder.step(TARGET_IN[:, 2], state)
+    found, after_selection, _ = model.decoder.step(TARGET_IN[rows, 2], state.select(rows))
     torch.testing.assert_close(found, wanted[rows], rtol=1e-5, atol=1e-6)
-    again, _ = model.decoder.step(TARGET_IN[rows, 3], after_selection)
-    wanted, _ = model.decoder.step(TARGET_IN[:, 3], after)
+    again, _, _ = model.decoder.step(TARGET_IN[rows, 3], after_selection)
+    wanted, _, _ = model.decoder.step(TARGET_IN[:, 3], after)
     torch.testing.assert_close(again, wanted[rows], rtol=1e-5, atol=1e-6)
 
 
@@ -116,15 +117,15 @@ def test_reordering_keeps_the_source_and_moves_the_rest(build: Build) -> None:
     encoded = model.encode(SOURCE[:1], LENGTHS[:1]).select(torch.tensor([0, 0, 0]))  # one sentence, three hypotheses
     state = model.decoder.start(encoded)
     for t in range(2):
-        _, state = model.decoder.step(TARGET_IN[:, t], state)
+        _, state, _ = model.decoder.step(TARGET_IN[:, t], state)
     rows = torch.tensor([1, 2, 0])
     reordered = state.reorder(rows)
     for before, after in zip(state.layers, reordered.layers, strict=True):
         assert after.source is before.source
-        assert torch.equal(after.own.memory.keys, before.own.memory.keys[rows])
-        assert torch.equal(after.own.memory.values, before.own.memory.values[rows])
-    wanted, _ = model.decoder.step(TARGET_IN[:, 2], state)
-    found, _ = model.decoder.step(TARGET_IN[rows, 2], reordered)
+        assert torch.equal(after.target.memory.keys, before.target.memory.keys[rows])
+        assert torch.equal(after.target.memory.values, before.target.memory.values[rows])
+    wanted, _, _ = model.decoder.step(TARGET_IN[:, 2], state)
+    found, _, _ = model.decoder.step(TARGET_IN[rows, 2], reordered)
     torch.testing.assert_close(found, wanted[rows])
 
 
@@ -157,12 +158,12 @@ def test_layers_are_those_of_torch(build: Build, norm: str, activation: str) -> 
     theirs: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer = encoder
     own_decoder = cast(DecoderLayer, model.decoder.layers[1])
     for layer, theirs in ((ours, encoder), (own_decoder, decoder)):
-        theirs.self_attn.in_proj_weight.copy_(layer.own.query_key_value.weight)
-        theirs.self_attn.in_proj_bias.copy_(layer.own.query_key_value.bias)
-        theirs.self_attn.out_proj.load_state_dict(layer.own.output.state_dict())
+        theirs.self_attn.in_proj_weight.copy_(layer.self_attn.query_key_value.weight)
+        theirs.self_attn.in_proj_bias.copy_(layer.self_attn.query_key_value.bias)
+        theirs.self_attn.out_proj.load_state_dict(layer.self_attn.output.state_dict())
         theirs.linear1.load_state_dict(layer.feed_forward.inner.state_dict())
         theirs.linear2.load_state_dict(layer.feed_forward.output.state_dict())
-        theirs.norm1.load_state_dict(layer.own_residual.norm.state_dict())
+        theirs.norm1.load_state_dict(layer.self_residual.norm.state_dict())
     encoder.norm2.load_state_dict(ours.feed_forward_residual.norm.state_dict())
     decoder.norm2.load_state_dict(own_decoder.cross_residual.norm.state_dict())
     decoder.norm3.load_state_dict(own_decoder.feed_forward_residual.norm.state_dict())
@@ -174,11 +175,11 @@ def test_layers_are_those_of_torch(build: Build, norm: str, activation: str) -> 
     mask = torch.arange(5) < LENGTHS[:, None]
     states, target = torch.randn(3, 5, 12), torch.randn(3, 6, 12)
     wanted = encoder(states, src_key_padding_mask=~mask)
-    found = ours(states, mask)
+    found, _ = ours(states, mask)
     torch.testing.assert_close(found[mask], wanted[mask], rtol=1e-4, atol=1e-5)
 
     encoded = model.encode(SOURCE, LENGTHS)._replace(states=states)
-    found, _ = own_decoder(target, own_decoder.start(encoded))
+    found, _, _ = own_decoder(target, own_decoder.start(encoded))
     ahead = nn.Transformer.generate_square_subsequent_mask(6)
     wanted = decoder(target, states, tgt_mask=ahead, tgt_is_causal=True, memory_key_padding_mask=~mask)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
@@ -191,7 +192,7 @@ def test_the_stack_is_embedding_positions_layers_norm(build: Build) -> None:
     states = encoder.embedding.table[SOURCE] * math.sqrt(12) + encoder.positions(0, 5)
     mask = torch.arange(5) < LENGTHS[:, None]
     for layer in encoder.layers:
-        states = layer(states, mask)
+        states, _ = layer(states, mask)
     wanted = nn.functional.layer_norm(states, (12,), encoder.norm.weight, encoder.norm.bias)
     found = model.encode(SOURCE, LENGTHS)
     torch.testing.assert_close(found.states, wanted)
@@ -269,7 +270,7 @@ def test_self_attention_belongs_to_the_transformer() -> None:
 
 
 def test_contexts_reach_later_tokens_through_a_layer_above(build: Build) -> None:
-    """What `feeds_back` says, seen: a change of one step's context alone changes later features, or does not."""
+    """Test `context_feeds_back`: a change of one step's context alone changes later features, or does not."""
     for layers in (1, 2):
         model = build(decoder_layers=layers)
         assert isinstance(model.decoder, TransformerDecoder)
@@ -281,12 +282,12 @@ def test_contexts_reach_later_tokens_through_a_layer_above(build: Build) -> None
             pushed[:, 1] += torch.linspace(0, 1, 12)  # not a constant, which layer normalisation takes away
             return pushed, output[1]
 
-        before = model.decoder.features(TARGET_IN[:1], encoded)
+        before = model.decoder.features(TARGET_IN[:1], encoded).values
         handle = cross.register_forward_hook(push)
-        after = model.decoder.features(TARGET_IN[:1], encoded)
+        after = model.decoder.features(TARGET_IN[:1], encoded).values
         handle.remove()
         assert not torch.allclose(before[:, 1], after[:, 1])
-        assert torch.allclose(before[:, 2:], after[:, 2:], atol=1e-6) is not model.decoder.feeds_back
+        assert torch.allclose(before[:, 2:], after[:, 2:], atol=1e-6) is not model.decoder.context_feeds_back
 
 
 CHANGES: dict[str, dict[str, Any]] = {

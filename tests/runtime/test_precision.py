@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from attentio.data.batch import Batch
-from attentio.model.seq2seq import build_model
+from attentio.model.families import build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.runtime.precision import arithmetic, has_fast_bf16, resolve_precision
 from attentio.train.objective import cross_entropy

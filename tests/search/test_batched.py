@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.search.batched import SearchConfig, batches_of, max_target_length, padded, search, search_batches
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train.average import RunningAverage
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attentio.errors import ResourceError
-from attentio.model.seq2seq import build_model
+from attentio.model.families import build_model
 from attentio.train import footprint as module
 from attentio.train.footprint import available_memory, check_resources, describe, footprint
 from attentio.train.settings import RunConfig

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from attentio.data.batch import Batch
-from attentio.model.seq2seq import Seq2Seq, build_model
-from attentio.recorder import AttentionRecorder
-from attentio.train.objective import cross_entropy, training_loss
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
+from attentio.train.objective import cross_entropy, distributions, training_loss
 from attentio.train.settings import RunConfig
 
 SOURCE, LENGTHS = torch.tensor([[5, 7, 9, 2], [6, 2, 0, 0]]), torch.tensor([4, 2])
@@ -37,9 +37,13 @@ def build(config: RunConfig) -> Seq2Seq:
 
 def layers_weights(model: Seq2Seq) -> list[Tensor]:
     """(B, T, S) of each layer, mean of the heads."""
-    with AttentionRecorder(model.decoder) as recorder:
-        model(SOURCE, LENGTHS, batch().target_in)
-    return [weights.mean(dim=1) for weights in recorder.layers_weights()]
+    return [weights.mean(dim=1) for weights in weights_of(model)]
+
+
+def weights_of(model: Seq2Seq) -> list[Tensor]:
+    """(B, H, T, S) of each layer that looks at the source."""
+    _, attended = model.decoder.features(batch().target_in, model.encode(SOURCE, LENGTHS))
+    return distributions(model.decoder, attended)
 
 
 MODELS = pytest.mark.parametrize(
@@ -85,17 +89,16 @@ def test_the_coverage_loss_by_its_formula(family: dict[str, Any]) -> None:
     """sum_j min(a_tj, sum of a_j before t) of each real token, mean of tokens, heads and layers (See 2017, eq. 12)."""
     config = settings(family, coverage_loss=0.7)
     model = build(config)
-    with AttentionRecorder(model.decoder) as recorder:
-        model(SOURCE, LENGTHS, batch().target_in)
+    layers = weights_of(model)
     found: list[Tensor] = []
-    for weights in recorder.layers_weights():  # (B, H, T, S)
+    for weights in layers:  # (B, H, T, S)
         for row, length in ((0, 3), (1, 2)):
             for head in weights[row]:
                 found += [
                     sum((torch.minimum(head[t, j], head[:t, j].sum()) for j in range(4)), start=torch.tensor(0.0))
                     for t in range(length)
                 ]
-    covered = torch.stack(found).sum() / (5 * 2 * len(recorder.layers))
+    covered = torch.stack(found).sum() / (5 * 2 * len(layers))
     assert 0.01 < covered < 1
     plain = cross_entropy(model, batch(), label_smoothing=0.1)
     loss = training_loss(model, batch(), config)

@@ -15,7 +15,8 @@ from attentio.attention import hard
 from attentio.data.batch import Batch
 from attentio.data.prepare import PreparedData, prepare
 from attentio.errors import UsageError
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.train import objective
 from attentio.train.loop import Progress, train
 from attentio.train.objective import cross_entropy, training_loss
@@ -171,7 +172,7 @@ def test_where_choices_reach_later_tokens_their_own_cost_alone_would_be_wrong(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, paths = paths_of(case, monkeypatch)
-    monkeypatch.setattr(paths.model.decoder, "feeds_back", False)
+    monkeypatch.setattr(paths.model.decoder, "context_feeds_back", False)
     loss, _ = mean_of_pairs(paths, config, monkeypatch)
     with pytest.raises(AssertionError):
         assert_same(paths.gradients(loss), paths.gradients(paths.expected_cost()), paths.model)
@@ -354,7 +355,7 @@ def test_stopped_and_resumed_it_is_the_same_run(name: str, data: PreparedData, t
         steps = Steps()
 
         def publish(model: Seq2Seq, _progress: Progress) -> None:
-            weights.update({key: tensor.clone() for key, tensor in model.own_tensors().items()})
+            weights.update({key: tensor.clone() for key, tensor in model.unique_state_dict().items()})
 
         place, stop = tmp_path / folder, lambda: steps.count >= until
         options: dict[str, Any] = {"links": data.train_links, "evaluate": None, "publish": publish}

@@ -15,7 +15,8 @@ from attentio.corpora.small_world.grammar import sample
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.subword_regularization import MOST, TokenSplits
 from attentio.errors import ResourceError
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.train import loop
 from attentio.train.loop import Progress, _optimizer, train
 from attentio.train.objective import Loss
@@ -67,7 +68,7 @@ def run(data: PreparedData, tmp_path: Path) -> Run:
         published: dict[str, Tensor] = {}
 
         def publish(model: Seq2Seq, _progress: Progress) -> None:
-            published.update({name: tensor.clone() for name, tensor in model.own_tensors().items()})
+            published.update({name: tensor.clone() for name, tensor in model.unique_state_dict().items()})
 
         arguments: dict[str, Any] = {"evaluate": None, "publish": publish, "reporter": reporter or Notes()}
         progress = train(config, data.train, sizes, tmp_path / name, **(arguments | options))
@@ -136,7 +137,7 @@ def test_the_best_by_dev_is_published_and_patience_ends_the_run(run: Run) -> Non
 
     def evaluate(model: Seq2Seq) -> float:
         assert not model.training
-        seen.append({name: tensor.clone() for name, tensor in model.own_tensors().items()})
+        seen.append({name: tensor.clone() for name, tensor in model.unique_state_dict().items()})
         return next(scores)
 
     settings = {"evaluate_every": 2, "patience": 3}
@@ -226,7 +227,7 @@ def memory_probe(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_halves_have_the_gradient_of_the_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropout; the halves' gradients are added in another order, hence the tolerance."""
     settings = {"max_steps": 1, "average_decay": 0.0, "precision": "fp32"}
-    monkeypatch.setattr("attentio.model.dropout.Dropout.forward", lambda _self, x: x)
+    monkeypatch.setattr("attentio.model.layers.Dropout.forward", lambda _self, x: x)
     _, whole = run("whole", settings=settings)
     memory_for(max(memory_probe(run, monkeypatch)) // 2 + 1, monkeypatch, MemoryError)
     _, halved = run("halved", settings=settings)

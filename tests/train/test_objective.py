@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
+from attentio.model.families import build_model
 from attentio.model.fast import loss as fast_loss
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train import objective
 from attentio.train.objective import cross_entropy, training_loss

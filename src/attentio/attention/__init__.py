@@ -4,7 +4,7 @@ A kind is a choice on each of three axes, `score` (how well a query fits a key),
 `normalize` (how scores become weights), over one head or several. `attention.py` puts them together.
 """
 
-from attentio.attention.attention import Attended, Attention, AttentionState
+from attentio.attention.attention import Attended, Attention, AttentionState, join_attended
 from attentio.attention.heads import merge_heads
 from attentio.attention.memory import GrowingMemory, Memory
 from attentio.attention.multihead import MultiHeadAttention
@@ -32,5 +32,6 @@ __all__ = [
     "Span",
     "Window",
     "combine_windows",
+    "join_attended",
     "merge_heads",
 ]

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from attentio.attention.combination import require_sense
 from attentio.attention.heads import split_heads
 from attentio.attention.kernels.backend import (
+    WITH_WEIGHTS,
     Choice,
     attend_without_weights,
     choose,
@@ -152,7 +153,7 @@ class Attention(nn.Module):
         for row, row_mask, row_bias in zip(query.split(1, 2), masks, biases, strict=True):
             steps.append(self._attend(row, memory, row_mask, row_bias, state, need_weights))
             state = steps[-1].state
-        return _join(steps)
+        return join_attended(steps)
 
     def explain(self, query: Tensor, memory: Memory, *, need_weights: bool = False) -> str:
         """What runs for query (B, T, Q), and why, in a few lines; ValueError if the backend asked for cannot."""
@@ -167,6 +168,7 @@ class Attention(nn.Module):
 
     def _choose(self, query: Tensor, keys: Tensor, need_weights: bool) -> Choice:
         parts = self.score, self.normalize, self.window
+        need_weights = need_weights or self.backend == WITH_WEIGHTS
         traits = traits_of(*parts, query, keys, need_weights=need_weights, training=self.training)
         return choose(self.backend, traits)
 
@@ -228,15 +230,15 @@ class Attention(nn.Module):
         return attended, attended.state
 
 
-def _join(steps: list[Attended]) -> Attended:
-    """What T queries attended to one by one, along the T axis."""
+def join_attended(steps: list[Attended]) -> Attended:
+    """Return what T queries attended to one by one, joined along the T axis."""
     if len(steps) == 1:
         return steps[0]
     weights = [step.weights for step in steps if step.weights is not None]
     log_weights = [step.log_weights for step in steps if step.log_weights is not None]
     return Attended(
         torch.cat([step.context for step in steps], 2),
-        torch.cat(weights, 2),
+        torch.cat(weights, 2) if weights else None,
         steps[-1].state,
         torch.cat(log_weights, 2) if log_weights else None,
     )

@@ -17,7 +17,6 @@ from attentio.data.settings import DataConfig
 from attentio.data.source import read_pairs
 from attentio.errors import DataError
 from attentio.metrics.alignment import LinkRule, alignment_error_rate, flipped
-from attentio.recorder import AttentionRecorder
 from attentio.translator import Translator
 
 
@@ -56,7 +55,7 @@ class LinkScorer:
 
     def method(self) -> str:
         """Which weights became links, and how."""
-        layer = self.rule.layer or list(AttentionRecorder(self.translator.trained.model.decoder).layers)[-1]
+        layer = self.rule.layer or list(self.translator.trained.model.decoder.cross_attention())[-1]
         head = "mean of heads" if self.rule.head is None else f"head {self.rule.head}"
         both = "" if self.reverse is None else ", intersected with the other direction"
         return f"{self.rule.name}, {layer}, {head}{both}"

@@ -14,15 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from attentio.attention import Attention, AttentionState, Memory, merge_heads
+from attentio.attention import Attended, Attention, AttentionState, Memory, merge_heads
 from attentio.attention.memory import repeated
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded, build_attention
-from attentio.model.dropout import Dropout
-from attentio.model.embedding import TokenEmbedding
+from attentio.model.decoder import Decoder, Encoded, Features, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
-from attentio.model.position import Learned
-from attentio.model.settings import AttentionConfig, CNNConfig
+from attentio.model.layers import Dropout, Learned, TokenEmbedding
+from attentio.model.settings import CNNConfig
 
 HALF = math.sqrt(0.5)  # keeps the variance of a sum of two (section 3.4)
 
@@ -160,15 +158,16 @@ class DecoderLayer(nn.Module):
         )
         return LayerState(memory, self.attention.start(memory), inputs)
 
-    def forward(self, states: Tensor, embedded: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        """states (B, T, H), embedded (B, T, E) of the next T tokens -> (B, T, H), and the state after them."""
+    def forward(self, states: Tensor, embedded: Tensor, state: LayerState) -> tuple[Tensor, Attended, LayerState]:
+        """Return (B, T, H) for states (B, T, H) and embedded (B, T, E) of T tokens, and the state after them."""
         inputs = torch.cat([state.inputs, states], dim=1)
         hidden = self.convolution(inputs)
         query = (self.query(hidden) + embedded) * HALF  # eq. 1
         attended = self.attention(query, state.memory, state=state.attention)
         context = merge_heads(attended.context).to(hidden.dtype)
         hidden = (hidden + self.context(context)) * HALF
-        return (states + hidden) * HALF, LayerState(state.memory, attended.state, inputs[:, states.shape[1] :])
+        after = LayerState(state.memory, attended.state, inputs[:, states.shape[1] :])
+        return (states + hidden) * HALF, attended, after
 
 
 @final
@@ -193,7 +192,7 @@ class CNNDecoder(Decoder[CNNState]):
         self.to_width = _linear(hidden_size, width)
         self.dropout = Dropout(dropout)
         # The context of a layer reaches later tokens by the convolution of the layer above it.
-        self.feeds_back = len(layers) > 1
+        self.context_feeds_back = len(layers) > 1
 
     def cross_attention(self) -> dict[str, Attention]:
         """The attention of each layer, lowest first."""
@@ -211,31 +210,30 @@ class CNNDecoder(Decoder[CNNState]):
         encoded = encoded._replace(values=encoded.values * growth[:, None, None])
         return CNNState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
 
-    def features_step(self, tokens: Tensor, state: CNNState) -> tuple[Tensor, CNNState]:
-        """tokens (B,) -> features (B, E) for the output layer, and the next state."""
-        features, state = self._run(tokens[:, None], state)
-        return features[:, 0], state
+    def features_step(self, tokens: Tensor, state: CNNState) -> tuple[Features, CNNState]:
+        """Return the features (B, E) of tokens (B,), and the next state."""
+        (values, attended), state = self._run(tokens[:, None], state)
+        return Features(values[:, 0], attended), state
 
-    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
+    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
+        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
         return self._run(tokens, self.start(encoded))[0]
 
-    def _run(self, tokens: Tensor, state: CNNState) -> tuple[Tensor, CNNState]:
+    def _run(self, tokens: Tensor, state: CNNState) -> tuple[Features, CNNState]:
         embedded = _embed(self.embedding, self.positions, tokens, state.position)
         states = self.to_hidden(embedded)
+        attended: dict[str, Attended] = {}
         after: list[LayerState] = []
-        for layer, layer_state in zip(self.layers, state.layers, strict=True):
-            states, layer_state = layer(states, embedded, layer_state)
+        for n, (layer, layer_state) in enumerate(zip(self.layers, state.layers, strict=True), 1):
+            states, attended[f"layer {n}"], layer_state = layer(states, embedded, layer_state)
             after.append(layer_state)
-        features = self.dropout(self.to_width(states))
+        features = Features(self.dropout(self.to_width(states)), attended)
         return features, CNNState(state.position + tokens.shape[1], tuple(after))
 
 
-def build_cnn(
-    model: CNNConfig, attention: AttentionConfig, source: TokenEmbedding, target: TokenEmbedding, *, backend: str
-) -> tuple[CNNEncoder, CNNDecoder]:
-    """The encoder and decoder that a configuration describes; raises UsageError where its parts do not go together."""
-    width, hidden = model.embedding_size, model.hidden_size
+def build_cnn(model: CNNConfig, around: Surroundings) -> tuple[CNNEncoder, CNNDecoder]:
+    """Build the encoder and decoder of a configuration. Raises UsageError where its parts do not go together."""
+    width, hidden, attention = model.embedding_size, model.hidden_size, around.attention
     if model.kernel_size % 2 == 0:
         raise UsageError(
             f"model.kernel_size = {model.kernel_size} must be odd: the encoder looks as far to the left as to the "
@@ -251,11 +249,11 @@ def build_cnn(
         return GatedConvolution(hidden, model.kernel_size, model.dropout)
 
     def decoder_layer() -> DecoderLayer:
-        cross = build_attention(attention, width, width, backend=backend)
+        cross = build_attention(attention, width, width, backend=around.backend)
         return DecoderLayer(convolution(), cross, width=width, hidden_size=hidden)
 
     encoder = CNNEncoder(
-        source,
+        around.source,
         Learned(width, model.max_positions),
         [EncoderLayer(convolution()) for _ in range(model.encoder_layers)],
         hidden_size=hidden,
@@ -263,7 +261,7 @@ def build_cnn(
         dropout=model.dropout,
     )
     decoder = CNNDecoder(
-        target,
+        around.target,
         Learned(width, model.max_positions),
         [decoder_layer() for _ in range(model.decoder_layers)],
         hidden_size=hidden,

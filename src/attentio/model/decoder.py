@@ -1,66 +1,115 @@
-"""What every family's decoder is: the contract that training and search rely on, and the output layer they share.
+"""What the decoder of every family is: the contract that training and search rely on, and the shared output layer.
 
-A decoder looks at an `Encoded` source. `features` runs over a whole target at once (teacher forcing); `start` and
-`step` go token by token with an explicit state, and must give the same.
+A decoder looks at an `Encoded` source. `features` runs over a whole target at once (teacher forcing). `start` and
+`step` go token by token with an explicit state, and must give the same. Both hand on what was attended to.
 """
 
 from abc import ABC, abstractmethod
-from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from attentio.attention import Attention
+from attentio.attention import Attended, Attention
 from attentio.errors import UsageError
-from attentio.model.embedding import TokenEmbedding
 from attentio.model.fast.linear import linear, pack
-from attentio.model.settings import AttentionConfig
+from attentio.model.layers import TokenEmbedding
+from attentio.model.settings import AttentionConfig, SelfAttentionConfig
+
+AttendedByName: TypeAlias = Mapping[str, Attended]
+NOTHING: AttendedByName = MappingProxyType({})
 
 
 class Encoded(NamedTuple):
     """A batch of encoded sources.
 
-    states: (B, S, K) what attention compares queries with. mask: (B, S), True at real tokens. values: (B, S, V) what
-    attention sums up; None for the states themselves. summary: (B, H) the whole sentence, where the encoder makes one.
+    states: (B, S, K) what attention compares queries with.
+    mask: (B, S), True at real tokens.
+    values: (B, S, V) what attention sums up; None for the states themselves.
+    summary: (B, H) the whole sentence, where the encoder makes one.
+    attended: what the encoder's self-attention attended to, "encoder self 1" and so on.
     """
 
     states: Tensor
     mask: Tensor
     values: Tensor | None = None
     summary: Tensor | None = None
+    attended: AttendedByName = NOTHING
 
     def select(self, indices: Tensor) -> "Encoded":
-        """The rows `indices` of the batch."""
-        return Encoded(*(None if part is None else part.index_select(0, indices) for part in self))  # type: ignore[arg-type]
+        """Return the rows `indices` of the batch, without what was attended to."""
+
+        def rows(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part.index_select(0, indices)
+
+        states, mask = self.states.index_select(0, indices), self.mask.index_select(0, indices)
+        return Encoded(states, mask, rows(self.values), rows(self.summary))
 
 
 class DecoderState(Protocol):
     """What a decoder carries from step to step, one row per sentence or hypothesis."""
 
     def select(self, indices: Tensor) -> Self:
-        """The rows `indices`: those of finished sentences are left out."""
+        """Return the rows `indices`, without those of finished sentences."""
         ...
 
     def repeat(self, times: int) -> Self:
-        """Each row so many times, side by side: the hypotheses of a beam."""
+        """Return each row so many times, side by side: the hypotheses of a beam."""
         ...
 
     def reorder(self, indices: Tensor) -> Self:
-        """The rows `indices` where every row keeps its sentence (a beam's hypotheses): its memory stays as it is."""
+        """Return the rows `indices` where every row keeps its sentence, so that the memory of the source stays."""
         ...
 
 
 State = TypeVar("State", bound=DecoderState)
 
 
-class Decoder(nn.Module, ABC, Generic[State]):
-    """Embedding below, output layer above; families say what stands between.
+class Features(NamedTuple):
+    """What the output layer reads, (B, E) or (B, T, E), and what each attention of the decoder attended to.
 
-    `feeds_back`: whether what was attended to at one step reaches later ones; if not, choices of hard attention answer
-    for their own token only.
+    A name is missing from `attended`, or its weights are None, only where a fast kernel without weights ran, which
+    happens in training alone. A model built with `backend="with-weights"` never runs one.
     """
 
-    feeds_back: bool
+    values: Tensor
+    attended: AttendedByName
+
+
+class Step(NamedTuple, Generic[State]):
+    """One step of a decoder: logits (B, V), the next state, and what each attention of the decoder attended to.
+
+    Names in `attended`: "attention" or "layer 1", "layer 2", ... look at the source, "decoder self 1" and so on at the
+    target so far. Weights are (B, H, 1, S). Those of self-attention may be longer than the target, with zeros there.
+    """
+
+    logits: Tensor
+    state: State
+    attended: AttendedByName
+
+
+class FeaturesByKey(NamedTuple):
+    """Teacher forcing that leaves open which key is looked at, for a hard normalizer with one head.
+
+    attended: the log-weights (B, 1, T, S) of the one attention. added: (B, 1, S, E), what the value of each key adds.
+    features: the function from (B, T, K, E), what K keys add, to the features (B, T, K, E) that each would give.
+    """
+
+    attended: AttendedByName
+    added: Tensor
+    features: Callable[[Tensor], Tensor]
+
+
+class Decoder(nn.Module, ABC, Generic[State]):
+    """Embedding below, output layer above. Families say what stands between.
+
+    `context_feeds_back`: whether the context of one step reaches later ones. If not, a choice of hard attention
+    answers for its own token only.
+    """
+
+    context_feeds_back: bool
 
     def __init__(self, embedding: TokenEmbedding, *, tie_embeddings: bool) -> None:
         super().__init__()
@@ -72,47 +121,63 @@ class Decoder(nn.Module, ABC, Generic[State]):
 
     @abstractmethod
     def cross_attention(self) -> dict[str, Attention]:
-        """The layers that look at the source, by name, lowest first."""
+        """Return the layers that look at the source, by name, lowest first."""
 
     @abstractmethod
     def start(self, encoded: Encoded) -> State:
-        """The state before the first token; the keys of the source are projected here, once per sentence."""
+        """Return the state before the first token. The keys of the source are projected here, once per sentence."""
 
     @abstractmethod
-    def features_step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """tokens (B,) -> features (B, E) for the output layer, and the next state."""
+    def features_step(self, tokens: Tensor, state: State) -> tuple[Features, State]:
+        """Return the features (B, E) of tokens (B,), and the next state."""
 
     @abstractmethod
-    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
+    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
+        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
 
-    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """tokens (B,) -> logits (B, V) of the next token, and the next state."""
+    @property
+    def can_marginalize(self) -> bool:
+        """Whether `features_by_key` is there: a token's features depend on the key chosen for it and no other."""
+        return False
+
+    def features_by_key(self, tokens: Tensor, encoded: Encoded) -> FeaturesByKey:
+        """Return the features of tokens (B, T) for each key by itself; only where `can_marginalize`."""
+        raise NotImplementedError("a choice of this decoder has a say in later tokens")
+
+    def step(self, tokens: Tensor, state: State) -> Step[State]:
+        """Return the logits (B, V) after tokens (B,), the next state, and what was attended to."""
         features, state = self.features_step(tokens, state)
-        return self.project(features), state
+        return Step(self.project(features.values), state, features.attended)
 
     def forward(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """Teacher forcing: tokens (B, T), starting with bos -> logits (B, T, V)."""
-        return self.project(self.features(tokens, encoded))
+        """Return the logits (B, T, V) of a whole target (B, T) that starts with bos (teacher forcing)."""
+        return self.project(self.features(tokens, encoded).values)
 
     def pack(self) -> None:
-        """For weights that change no more: see `linear.pack`."""
+        """Lay the output layer out for weights that change no more, see `linear.pack`."""
         self.packed_output = pack(self.output)
 
     def project(self, features: Tensor) -> Tensor:
-        """features (..., E) -> logits (..., V)."""
+        """Return the logits (..., V) of features (..., E)."""
         return linear(features, self.output, self.bias, self.packed_output)
 
 
-def build_attention(
-    settings: AttentionConfig, query_size: int, key_size: int, value_size: int | None = None, *, backend: str
-) -> Attention:
-    """The attention that a configuration describes; raises UsageError where its parts do not go together."""
+class Surroundings(NamedTuple):
+    """What the builder of a family is given beside the settings of the family."""
+
+    attention: AttentionConfig
+    self_attention: SelfAttentionConfig
+    source: TokenEmbedding
+    target: TokenEmbedding
+    backend: str
+
+
+def build_attention(settings: AttentionConfig, query_size: int, key_size: int, *, backend: str) -> Attention:
+    """Build the attention that a configuration describes. Raises UsageError where its parts do not go together."""
     try:
         return Attention(
             query_size,
             key_size,
-            value_size,
             score=settings.score,
             normalize=settings.normalize,
             window=settings.window,

@@ -9,17 +9,16 @@ in training.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, cast, final
 
 import torch
 from torch import Tensor, nn
 
-from attentio.attention import Attention, AttentionState, Memory, merge_heads
+from attentio.attention import Attended, Attention, AttentionState, Memory, join_attended, merge_heads
 from attentio.attention.memory import repeated
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded, build_attention
-from attentio.model.embedding import TokenEmbedding
+from attentio.model.decoder import Decoder, Encoded, Features, FeaturesByKey, Surroundings, build_attention
 from attentio.model.fast.feeding import can_be_written_out, feed_over_time
 from attentio.model.fast.linear import Linear, linear
 from attentio.model.fast.recurrence import (
@@ -31,8 +30,10 @@ from attentio.model.fast.recurrence import (
     RecurrentLayer,
     mirror_indices,
 )
-from attentio.model.settings import AttentionConfig, RNNConfig
-from attentio.model.stack import Stacking
+from attentio.model.layers import Stacking, TokenEmbedding
+from attentio.model.settings import RNNConfig
+
+ATTENTION = "attention"  # the name of the only one
 
 
 class RNNState(NamedTuple):
@@ -135,7 +136,7 @@ class RNNDecoder(Decoder[RNNState], ABC):
 
     def cross_attention(self) -> dict[str, Attention]:
         """The one attention."""
-        return {"attention": self.attention}
+        return {ATTENTION: self.attention}
 
     def start(self, encoded: Encoded) -> RNNState:
         """The state before the first token; the keys are projected here, once per sentence."""
@@ -152,12 +153,13 @@ class RNNDecoder(Decoder[RNNState], ABC):
         """What the cell is fed beside the first token, if anything."""
 
     @abstractmethod
-    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
-        """embedded (B, E) -> features (B, E) for the output layer, and the next state."""
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, Attended, RNNState]:
+        """Return features (B, E) for embedded tokens (B, E), what was attended to, and the next state."""
 
-    def features_step(self, tokens: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
-        """tokens (B,) -> features (B, E) for the output layer, and the next state."""
-        return self.embedded_step(self.embedding(tokens), state)
+    def features_step(self, tokens: Tensor, state: RNNState) -> tuple[Features, RNNState]:
+        """Return the features (B, E) of tokens (B,), and the next state."""
+        features, attended, state = self.embedded_step(self.embedding(tokens), state)
+        return seen(features, attended), state
 
     def run_cells(
         self, inputs: Tensor, cells: Sequence[CellState], *, first: int = 0, context: Tensor | None = None
@@ -178,14 +180,19 @@ class RNNDecoder(Decoder[RNNState], ABC):
         return inputs, tuple(states)
 
 
-def features_by_steps(decoder: RNNDecoder, tokens: Tensor, encoded: Encoded) -> Tensor:
-    """Teacher forcing where every step needs the one before it: tokens (B, T) -> features (B, T, E)."""
+def seen(features: Tensor, attended: Attended | None) -> Features:
+    """Return the features together with what the one attention of the decoder attended to."""
+    return Features(features, {} if attended is None else {ATTENTION: attended})
+
+
+def features_by_steps(decoder: RNNDecoder, tokens: Tensor, encoded: Encoded) -> Features:
+    """Return the features (B, T, E) of tokens (B, T) where every step needs the one before it (teacher forcing)."""
     state = decoder.start(encoded)
-    features: list[Tensor] = []
+    steps: list[tuple[Tensor, Attended]] = []
     for embedded in decoder.embedding(tokens).unbind(1):
-        step, state = decoder.embedded_step(embedded, state)
-        features.append(step)
-    return torch.stack(features, dim=1)
+        features, attended, state = decoder.embedded_step(embedded, state)
+        steps.append((features, attended))
+    return seen(torch.stack([step for step, _ in steps], dim=1), join_attended([attended for _, attended in steps]))
 
 
 @final
@@ -211,7 +218,7 @@ class LuongDecoder(RNNDecoder):
         super().__init__(embedding, cells, attention, stacking, summary_size=memory_size, tie_embeddings=tie_embeddings)
         self.asking = asking
         self.input_feeding = input_feeding
-        self.feeds_back = input_feeding or asking < len(cells)
+        self.context_feeds_back = input_feeding or asking < len(cells)
         self.combine = Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
@@ -220,8 +227,8 @@ class LuongDecoder(RNNDecoder):
             return None
         return encoded.states.new_zeros(encoded.states.shape[0], self.combine.out_features)
 
-    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
-        """embedded (B, E) -> attentional features (B, E), and the next state."""
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, Attended, RNNState]:
+        """Return attentional features (B, E) for embedded tokens (B, E), what was attended to, and the next state."""
         inputs = embedded if state.feed is None else torch.cat([embedded, state.feed], dim=-1)
         hidden, asking = self.run_cells(inputs[None], state.cells[: self.asking])  # (1, B, H)
         attended, attention = self.attention.step(hidden.transpose(0, 1), state.memory, state.attention)
@@ -229,15 +236,15 @@ class LuongDecoder(RNNDecoder):
         top, above = self.run_cells(hidden, state.cells[self.asking :], first=self.asking, context=context)
         features = self.stacking.dropout(attentional(self.combine, context[0], top[0]))
         feed = None if state.feed is None else features
-        return features, RNNState(state.memory, attention, asking + above, feed)
+        return features, attended, RNNState(state.memory, attention, asking + above, feed)
 
-    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
         """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
         if self.input_feeding and not self._can_be_written_out(tokens):
             return features_by_steps(self, tokens, encoded)
         state = self.start(encoded)
         if self.input_feeding:
-            return feed_over_time(
+            features = feed_over_time(
                 self.embedding(tokens.t()),
                 state.cells[0],
                 state.memory,
@@ -246,40 +253,42 @@ class LuongDecoder(RNNDecoder):
                 combine=self.combine,
                 dropout=self.stacking.dropout,
             )
+            return seen(features, None)
         hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells[: self.asking])  # (T, B, H)
         attended = self.attention(hidden.transpose(0, 1), state.memory, state=state.attention)
         context = merge_heads(attended.context)  # (B, T, V)
         above = state.cells[self.asking :]
         top, _ = self.run_cells(hidden, above, first=self.asking, context=context.transpose(0, 1))
-        return self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1)))
+        return seen(self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1))), attended)
 
     def _can_be_written_out(self, tokens: Tensor) -> bool:
         cell = cast(RecurrentLayer, self.cells[0])
         alone = len(self.cells) == 1 and not self.stacking.layer_norm
         return alone and can_be_written_out(cell, self.attention, tokens)
 
-    def features_by_key(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-        """Teacher forcing that leaves open which key is looked at; for a hard normalizer, one head, no feeding back.
+    @property
+    def can_marginalize(self) -> bool:
+        """Whether a token's features depend on the key chosen for it and no other."""
+        return not self.context_feeds_back
 
-        tokens (B, T) -> log-weights (B, 1, T, S); what the value of each key adds to the features, (B, 1, S, E); and
-        the function from (B, T, K, E), what K keys add, to the features (B, T, K, E) that each of them would give.
-        """
+    def features_by_key(self, tokens: Tensor, encoded: Encoded) -> FeaturesByKey:
+        """Return the features of tokens (B, T) for each key by itself (teacher forcing)."""
         state = self.start(encoded)
         hidden, _ = self.run_cells(self.embedding(tokens.t()), state.cells)  # (T, B, H)
         hidden = hidden.transpose(0, 1)
-        log_weights = self.attention(hidden, state.memory, state=state.attention).log_weights
+        attended = self.attention(hidden, state.memory, state=state.attention)
         values = state.memory.values  # (B, 1, S, V)
         of_value, of_hidden = self.combine.weight.split([values.shape[-1], hidden.shape[-1]], dim=1)
         given = linear(hidden, of_hidden)[:, :, None]  # (B, T, 1, E)
         added = linear(values.to(hidden.dtype), of_value)
-        return log_weights, added, lambda some: self.stacking.dropout(torch.tanh(given + some))
+        return FeaturesByKey({ATTENTION: attended}, added, lambda some: self.stacking.dropout(torch.tanh(given + some)))
 
 
 @final
 class BahdanauDecoder(RNNDecoder):
     """c_t = attend(s_{t-1}); s_t = cell([y_{t-1}; c_t], s_{t-1}); p(y_t) = g(y_{t-1}, s_t, c_t) (Bahdanau 2015)."""
 
-    feeds_back = True
+    context_feeds_back = True
 
     def __init__(
         self,
@@ -299,17 +308,17 @@ class BahdanauDecoder(RNNDecoder):
         """Nothing: what enters the cell beside the token is this step's own context."""
         return None
 
-    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
-        """embedded (B, E) -> readout features (B, E), and the next state."""
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, Attended, RNNState]:
+        """Return readout features (B, E) for embedded tokens (B, E), what was attended to, and the next state."""
         query = state.cells[-1].hidden[:, None]
         attended, attention = self.attention.step(query, state.memory, state.attention)
         context = merge_heads(attended.context)[:, 0].to(embedded.dtype)
         hidden, cells = self.run_cells(torch.cat([embedded, context], dim=-1)[None], state.cells)
         read = torch.cat([embedded, hidden[0].to(embedded.dtype), context], dim=-1)
         features = self.stacking.dropout(torch.tanh(self.readout(read)))
-        return features, RNNState(state.memory, attention, cells, None)
+        return features, attended, RNNState(state.memory, attention, cells, None)
 
-    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
         """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E); the query waits for the cell."""
         return features_by_steps(self, tokens, encoded)
 
@@ -322,7 +331,7 @@ class WuDecoder(RNNDecoder):
     and into h_t = tanh(W_c [c_t; s_t]): the whole target still runs at once.
     """
 
-    feeds_back = True
+    context_feeds_back = True
 
     def __init__(
         self,
@@ -341,16 +350,16 @@ class WuDecoder(RNNDecoder):
         """Nothing: the bottom layer reads the token alone."""
         return None
 
-    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
-        """embedded (B, E) -> attentional features (B, E), and the next state."""
+    def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, Attended, RNNState]:
+        """Return attentional features (B, E) for embedded tokens (B, E), what was attended to, and the next state."""
         attended, attention = self.attention.step(state.cells[0].hidden[:, None], state.memory, state.attention)
         context = merge_heads(attended.context).transpose(0, 1)  # (1, B, V)
         hidden, bottom = self.run_cells(embedded[None], state.cells[:1])
         top, above = self.run_cells(hidden, state.cells[1:], first=1, context=context)
         features = self.stacking.dropout(attentional(self.combine, context[0], top[0]))
-        return features, RNNState(state.memory, attention, bottom + above, None)
+        return features, attended, RNNState(state.memory, attention, bottom + above, None)
 
-    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
         """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
         state = self.start(encoded)
         embedded = self.embedding(tokens.t())  # (T, B, E)
@@ -360,7 +369,7 @@ class WuDecoder(RNNDecoder):
         context = merge_heads(attended.context)  # (B, T, V)
         hidden = self.stacking.above(0, embedded, outputs)
         top, _ = self.run_cells(hidden, state.cells[1:], first=1, context=context.transpose(0, 1))
-        return self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1)))
+        return seen(self.stacking.dropout(attentional(self.combine, context, top.transpose(0, 1))), attended)
 
 
 def attentional(combine: Linear, context: Tensor, hidden: Tensor) -> Tensor:
@@ -374,11 +383,9 @@ def build_cells(model: RNNConfig, input_size: int, beside: int) -> list[Recurren
     return [make(input_size, hidden), *(make(hidden + beside, hidden) for _ in range(model.decoder_layers - 1))]
 
 
-def build_rnn(
-    model: RNNConfig, attention: AttentionConfig, source: TokenEmbedding, target: TokenEmbedding, *, backend: str
-) -> tuple[RNNEncoder, RNNDecoder]:
-    """The encoder and decoder that a configuration describes; raises UsageError where its parts do not go together."""
-    hidden = model.hidden_size
+def build_rnn(model: RNNConfig, around: Surroundings) -> tuple[RNNEncoder, RNNDecoder]:
+    """Build the encoder and decoder of a configuration. Raises UsageError where its parts do not go together."""
+    hidden, attention = model.hidden_size, around.attention
     if (hidden % 2 and model.bidirectional) or hidden % attention.num_heads:
         raise UsageError(
             f"model.hidden_size = {hidden} must be even, for an encoder that reads both ways, and divisible by "
@@ -394,7 +401,7 @@ def build_rnn(
         return Stacking(num_layers, hidden, dropout=model.dropout, residual=model.residual, layer_norm=model.layer_norm)
 
     encoder = RNNEncoder(
-        source,
+        around.source,
         stacking(model.encoder_layers),
         cell=model.cell,
         hidden_size=hidden,
@@ -402,8 +409,8 @@ def build_rnn(
         bidirectional=model.bidirectional,
         lexical=model.lexical_memory,
     )
-    cross = build_attention(attention, hidden, hidden, backend=backend)
-    return encoder, _build_decoder(model, target, cross, stacking(model.decoder_layers))
+    cross = build_attention(attention, hidden, hidden, backend=around.backend)
+    return encoder, _build_decoder(model, around.target, cross, stacking(model.decoder_layers))
 
 
 def _build_decoder(model: RNNConfig, target: TokenEmbedding, cross: Attention, stacking: Stacking) -> RNNDecoder:

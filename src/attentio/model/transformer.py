@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from attentio.attention import (
     WINDOWS,
+    Attended,
     Attention,
     AttentionState,
     GrowingMemory,
@@ -25,20 +26,18 @@ from attentio.attention import (
 )
 from attentio.attention.memory import repeated
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded, build_attention
-from attentio.model.dropout import Dropout
-from attentio.model.embedding import TokenEmbedding
+from attentio.model.decoder import Decoder, Encoded, Features, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
-from attentio.model.position import POSITIONS, Positions, Rotary
-from attentio.model.settings import AttentionConfig, SelfAttentionConfig, TransformerConfig
+from attentio.model.layers import POSITIONS, Dropout, Positions, Rotary, TokenEmbedding
+from attentio.model.settings import SelfAttentionConfig, TransformerConfig
 
 
 class LayerState(NamedTuple):
     """What one decoder layer carries: keys and values of the target so far and of the source, and where it attends."""
 
-    own: GrowingMemory
+    target: GrowingMemory
     source: Memory
-    own_attention: AttentionState
+    target_attention: AttentionState
     source_attention: AttentionState
 
     def select(self, indices: Tensor) -> "LayerState":
@@ -53,10 +52,17 @@ class LayerState(NamedTuple):
     def reorder(self, indices: Tensor) -> "LayerState":
         """The rows `indices` where every row keeps its sentence."""
         return self._replace(
-            own=self.own.select(indices),
-            own_attention=self.own_attention.select(indices),
+            target=self.target.select(indices),
+            target_attention=self.target_attention.select(indices),
             source_attention=self.source_attention.select(indices),
         )
+
+
+class LayerAttended(NamedTuple):
+    """What one decoder layer attended to."""
+
+    source: Attended
+    target: Attended
 
 
 class TransformerState(NamedTuple):
@@ -95,15 +101,15 @@ class SelfAttention(nn.Module):
 
     def forward(
         self, states: Tensor, before: GrowingMemory | None, position: int, mask: Tensor | None = None
-    ) -> tuple[Tensor, GrowingMemory]:
-        """states (B, T, H), the first at `position` after what `before` holds -> (B, T, H) and the memory of all."""
+    ) -> tuple[Tensor, Attended, GrowingMemory]:
+        """Return (B, T, H) for states (B, T, H), the first at `position` after `before`, and the memory of all."""
         query, key, value = self.query_key_value(states).chunk(3, dim=-1)
         if self.rotary is not None:
             query, key = self.rotary(query, position), self.rotary(key, position)
         memory = self.attention.prepare(key, value, mask)
         grown = GrowingMemory.of(memory) if before is None else before.extend(memory)
         attended = self.attention(query, grown.memory, state=AttentionState(position))
-        return self.output(merge_heads(attended.context).to(states.dtype)), grown
+        return self.output(merge_heads(attended.context).to(states.dtype)), attended, grown
 
 
 class CrossAttention(nn.Module):
@@ -121,10 +127,10 @@ class CrossAttention(nn.Module):
         key, value = self.key_value(encoded.states).chunk(2, dim=-1)
         return self.attention.prepare(key, value, encoded.mask)
 
-    def forward(self, states: Tensor, memory: Memory, state: AttentionState) -> tuple[Tensor, AttentionState]:
-        """states (B, T, H) -> (B, T, H), and the state after the last of them."""
+    def forward(self, states: Tensor, memory: Memory, state: AttentionState) -> tuple[Tensor, Attended]:
+        """Return (B, T, H) for states (B, T, H), and what they attended to."""
         attended = self.attention(self.query(states), memory, state=state)
-        return self.output(merge_heads(attended.context).to(states.dtype)), attended.state
+        return self.output(merge_heads(attended.context).to(states.dtype)), attended
 
 
 class FeedForward(nn.Module):
@@ -172,45 +178,46 @@ class Residual(nn.Module):
 class EncoderLayer(nn.Module):
     """Self-attention, then feed-forward."""
 
-    def __init__(self, own: SelfAttention, feed_forward: FeedForward, residuals: list[Residual]) -> None:
+    def __init__(self, self_attn: SelfAttention, feed_forward: FeedForward, residuals: list[Residual]) -> None:
         super().__init__()
-        self.own, self.feed_forward = own, feed_forward
-        self.own_residual, self.feed_forward_residual = residuals
+        self.self_attn, self.feed_forward = self_attn, feed_forward
+        self.self_residual, self.feed_forward_residual = residuals
 
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """states (B, S, H), mask (B, S) -> (B, S, H)."""
-        added, _ = self.own(self.own_residual.before(states), None, 0, mask)
-        states = self.own_residual.after(states, added)
+    def forward(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Attended]:
+        """Return (B, S, H) for states (B, S, H) and mask (B, S), and what they attended to."""
+        added, attended, _ = self.self_attn(self.self_residual.before(states), None, 0, mask)
+        states = self.self_residual.after(states, added)
         added = self.feed_forward(self.feed_forward_residual.before(states))
-        return self.feed_forward_residual.after(states, added)
+        return self.feed_forward_residual.after(states, added), attended
 
 
 class DecoderLayer(nn.Module):
     """Causal self-attention, cross-attention, then feed-forward."""
 
     def __init__(
-        self, own: SelfAttention, cross: CrossAttention, feed_forward: FeedForward, residuals: list[Residual]
+        self, self_attn: SelfAttention, cross: CrossAttention, feed_forward: FeedForward, residuals: list[Residual]
     ) -> None:
         super().__init__()
-        self.own, self.cross, self.feed_forward = own, cross, feed_forward
-        self.own_residual, self.cross_residual, self.feed_forward_residual = residuals
+        self.self_attn, self.cross, self.feed_forward = self_attn, cross, feed_forward
+        self.self_residual, self.cross_residual, self.feed_forward_residual = residuals
 
     def start(self, encoded: Encoded) -> LayerState:
         """The state before the first token."""
         source = self.cross.prepare(encoded)
-        own = self.own.start(encoded.states)
-        return LayerState(own, source, AttentionState(0), self.cross.attention.start(source))
+        target = self.self_attn.start(encoded.states)
+        return LayerState(target, source, AttentionState(0), self.cross.attention.start(source))
 
-    def forward(self, states: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        """states (B, T, H) of the next T tokens -> (B, T, H), and the state after them."""
-        position = state.own_attention.position
-        added, own = self.own(self.own_residual.before(states), state.own, position)
-        states = self.own_residual.after(states, added)
-        added, source_attention = self.cross(self.cross_residual.before(states), state.source, state.source_attention)
+    def forward(self, states: Tensor, state: LayerState) -> tuple[Tensor, LayerAttended, LayerState]:
+        """Return (B, T, H) for states (B, T, H) of T tokens, what they attended to, and the state after them."""
+        position = state.target_attention.position
+        added, to_target, target = self.self_attn(self.self_residual.before(states), state.target, position)
+        states = self.self_residual.after(states, added)
+        added, to_source = self.cross(self.cross_residual.before(states), state.source, state.source_attention)
         states = self.cross_residual.after(states, added)
         added = self.feed_forward(self.feed_forward_residual.before(states))
         states = self.feed_forward_residual.after(states, added)
-        return states, LayerState(own, state.source, AttentionState(position + states.shape[1]), source_attention)
+        after = LayerState(target, state.source, AttentionState(position + states.shape[1]), to_source.state)
+        return states, LayerAttended(to_source, to_target), after
 
 
 class TransformerEncoder(nn.Module):
@@ -229,9 +236,10 @@ class TransformerEncoder(nn.Module):
         """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
         mask = torch.arange(source.shape[1], device=source.device) < lengths[:, None]
         states = _embed(self.embedding, self.positions, source, 0)
-        for layer in self.layers:
-            states = layer(states, mask)
-        return Encoded(self.norm(states), mask)
+        attended: dict[str, Attended] = {}
+        for n, layer in enumerate(self.layers, 1):
+            states, attended[f"encoder self {n}"] = layer(states, mask)
+        return Encoded(self.norm(states), mask, attended=attended)
 
 
 @final
@@ -252,7 +260,7 @@ class TransformerDecoder(Decoder[TransformerState]):
         self.layers = nn.ModuleList(layers)
         self.norm = norm
         # The context of a layer reaches later tokens by the self-attention of the layer above it.
-        self.feeds_back = len(layers) > 1
+        self.context_feeds_back = len(layers) > 1
 
     def cross_attention(self) -> dict[str, Attention]:
         """The attention to the source of each layer, lowest first."""
@@ -263,34 +271,32 @@ class TransformerDecoder(Decoder[TransformerState]):
         """The state before the first token; keys and values of the source are projected here, once per sentence."""
         return TransformerState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
 
-    def features_step(self, tokens: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
-        """tokens (B,) -> features (B, H) for the output layer, and the next state."""
-        features, state = self._run(tokens[:, None], state)
-        return features[:, 0], state
+    def features_step(self, tokens: Tensor, state: TransformerState) -> tuple[Features, TransformerState]:
+        """Return the features (B, H) of tokens (B,), and the next state."""
+        (values, attended), state = self._run(tokens[:, None], state)
+        return Features(values[:, 0], attended), state
 
-    def features(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, H)."""
+    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
+        """Return the features (B, T, H) of a whole target (B, T) that starts with bos (teacher forcing)."""
         return self._run(tokens, self.start(encoded))[0]
 
-    def _run(self, tokens: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
+    def _run(self, tokens: Tensor, state: TransformerState) -> tuple[Features, TransformerState]:
         states = _embed(self.embedding, self.positions, tokens, state.position)
+        across: dict[str, Attended] = {}
+        back: dict[str, Attended] = {}
         after: list[LayerState] = []
-        for layer, layer_state in zip(self.layers, state.layers, strict=True):
-            states, layer_state = layer(states, layer_state)
+        for n, (layer, layer_state) in enumerate(zip(self.layers, state.layers, strict=True), 1):
+            states, attended, layer_state = layer(states, layer_state)
+            across[f"layer {n}"], back[f"decoder self {n}"] = attended
             after.append(layer_state)
-        return self.norm(states), TransformerState(state.position + tokens.shape[1], tuple(after))
+        return Features(self.norm(states), across | back), TransformerState(
+            state.position + tokens.shape[1], tuple(after)
+        )
 
 
-def build_transformer(
-    model: TransformerConfig,
-    attention: AttentionConfig,
-    self_attention: SelfAttentionConfig,
-    source: TokenEmbedding,
-    target: TokenEmbedding,
-    *,
-    backend: str,
-) -> tuple[TransformerEncoder, TransformerDecoder]:
-    """The encoder and decoder that a configuration describes; raises UsageError where its parts do not go together."""
+def build_transformer(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEncoder, TransformerDecoder]:
+    """Build the encoder and decoder of a configuration. Raises UsageError where its parts do not go together."""
+    attention, self_attention = around.attention, around.self_attention
     size, pre = model.hidden_size, model.norm == "pre"
     for section, heads in (("attention", attention.num_heads), ("self_attention", self_attention.num_heads)):
         if size % heads:
@@ -301,7 +307,7 @@ def build_transformer(
             raise UsageError("model.positions = 'rotary' turns pairs of numbers: heads of self_attention must be even.")
         rotary = Rotary(self_attention.num_heads)
 
-    def own(*, causal: bool) -> SelfAttention:
+    def self_attn(*, causal: bool) -> SelfAttention:
         window = _causal(self_attention.window) if causal else self_attention.window
         return SelfAttention(_self_attention(self_attention, size, window), size, rotary)
 
@@ -312,7 +318,7 @@ def build_transformer(
         return [Residual(size, model.dropout, pre=pre) for _ in range(count)]
 
     def cross() -> CrossAttention:
-        return CrossAttention(build_attention(attention, size, size, backend=backend), size)
+        return CrossAttention(build_attention(attention, size, size, backend=around.backend), size)
 
     def positions() -> Positions | None:
         return None if rotary is not None else POSITIONS[model.positions](size, model.max_positions)
@@ -321,14 +327,14 @@ def build_transformer(
         return nn.LayerNorm(size) if pre else nn.Identity()
 
     encoder_layers = [
-        EncoderLayer(own(causal=False), feed_forward(), residuals(2)) for _ in range(model.encoder_layers)
+        EncoderLayer(self_attn(causal=False), feed_forward(), residuals(2)) for _ in range(model.encoder_layers)
     ]
     decoder_layers = [
-        DecoderLayer(own(causal=True), cross(), feed_forward(), residuals(3)) for _ in range(model.decoder_layers)
+        DecoderLayer(self_attn(causal=True), cross(), feed_forward(), residuals(3)) for _ in range(model.decoder_layers)
     ]
     return (
-        TransformerEncoder(source, positions(), encoder_layers, norm()),
-        TransformerDecoder(target, positions(), decoder_layers, norm(), tie_embeddings=model.tie_embeddings),
+        TransformerEncoder(around.source, positions(), encoder_layers, norm()),
+        TransformerDecoder(around.target, positions(), decoder_layers, norm(), tie_embeddings=model.tie_embeddings),
     )
 
 

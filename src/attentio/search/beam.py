@@ -36,7 +36,7 @@ def beam_search(
     totals = torch.zeros(len(sentences), 1, device=device)
     trail = Trail()
     for length in range(1, max(max_lengths) + 1):
-        logits, state = model.decoder.step(tokens, state)
+        logits, state, _ = model.decoder.step(tokens, state)
         logits = logits.float()
         logits[:, NEVER] = -torch.inf
         (groups, width), wide = totals.shape, min(2 * beam, logits.shape[-1])

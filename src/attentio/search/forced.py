@@ -33,7 +33,7 @@ def _log_probs(model: Seq2Seq, source: torch.Tensor, lengths: torch.Tensor, targ
     tokens = torch.full_like(target[:, 0], BOS_ID)
     found: list[torch.Tensor] = []
     for wanted in target.unbind(1):
-        logits, state = model.decoder.step(tokens, state)
+        logits, state, _ = model.decoder.step(tokens, state)
         found.append(logits.float().log_softmax(dim=-1).gather(1, wanted[:, None]))
         tokens = wanted
     return torch.cat(found, dim=1)

@@ -25,7 +25,7 @@ def greedy_search(
     found: list[Hypothesis | None] = [None] * source.shape[0]
     trail = Trail()
     for length in range(1, max(max_lengths) + 1):
-        logits, state = model.decoder.step(tokens, state)
+        logits, state, _ = model.decoder.step(tokens, state)
         logits = logits.float()
         logits[:, NEVER] = -torch.inf
         best, tokens = logits.max(dim=-1)

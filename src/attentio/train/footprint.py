@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attentio.errors import ResourceError
-from attentio.model.seq2seq import build_model
+from attentio.model.families import build_model
 from attentio.model.settings import RNNConfig
 from attentio.runtime.device import is_out_of_memory, resolve_device
 from attentio.runtime.precision import resolve_precision

@@ -17,17 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attentio.attention.kernels.backend import WITH_WEIGHTS
 from attentio.data.batch import Batch, BatchSampler, SubwordRegularization, collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import TokenLinks
 from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import ResourceError
-from attentio.model.seq2seq import Seq2Seq, build_model
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq, current_name
 from attentio.runtime.device import is_out_of_memory, resolve_device
 from attentio.runtime.precision import arithmetic, resolve_precision
 from attentio.train.average import RunningAverage
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
-from attentio.train.objective import check_objective, training_loss
+from attentio.train.objective import check_objective, needs_weights, training_loss
 from attentio.train.plan import StepPlan
 from attentio.train.schedule import learning_rate
 from attentio.train.settings import RunConfig, TrainConfig
@@ -91,7 +93,10 @@ def train(
     device = resolve_device(settings.device)
     precision = resolve_precision(settings.precision, device)
     torch.manual_seed(settings.seed)
-    model = build_model(config.model, config.attention, *vocab_sizes, self_attention=config.self_attention).to(device)
+    backend = WITH_WEIGHTS if needs_weights(config) else "auto"
+    model = build_model(
+        config.model, config.attention, *vocab_sizes, self_attention=config.self_attention, backend=backend
+    ).to(device)
     average = RunningAverage(model, settings.average_decay)
     optimizer = _optimizer(model, settings)
     sampler = BatchSampler(
@@ -108,9 +113,9 @@ def train(
 
     if (newest := latest_checkpoint(checkpoints, reporter.note)) is not None:
         tensors, state, _ = load_checkpoint(newest)
-        model.load_own_tensors(tensors["weights"])
+        model.load_unique_state_dict(tensors["weights"])
         if average.model is not model:
-            average.model.load_own_tensors(tensors["average"])
+            average.model.load_unique_state_dict(tensors["average"])
         _load_optimizer(optimizer, model, tensors["optimizer"])
         _set_random_state(tensors["random"], device)
         sampler.load_state_dict(state["sampler"])
@@ -132,12 +137,12 @@ def train(
 
     def save() -> None:
         groups = {
-            "weights": model.own_tensors(),
+            "weights": model.unique_state_dict(),
             "optimizer": _optimizer_tensors(optimizer, model),
             "random": _random_state(device),
         }
         if average.model is not model:
-            groups["average"] = average.model.own_tensors()
+            groups["average"] = average.model.unique_state_dict()
         state = {
             "progress": asdict(progress),
             "sampler": sampler.state_dict(),
@@ -275,7 +280,7 @@ def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mappi
     parameters = dict(model.named_parameters())
     for name, tensor in tensors.items():
         parameter_name, key = name.rsplit("/", 1)
-        parameter = parameters[parameter_name]
+        parameter = parameters[current_name(parameter_name)]
         optimizer.state[parameter][key] = tensor if key == "step" else tensor.to(parameter.device)
 
 

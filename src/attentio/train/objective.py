@@ -7,13 +7,14 @@ Which cost it is follows from `attention.normalize`; all are negative log-likeli
     all others       the cross-entropy; of hard_straight_through with keys drawn, so the same bound
 """
 
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from attentio.attention import Attended
+from attentio.attention.kernels.backend import WITH_WEIGHTS
 from attentio.attention.objective import (
     choice_entropy,
     choice_log_probs,
@@ -26,11 +27,9 @@ from attentio.attention.objective import (
 from attentio.attention.precision import at_least_float32
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded
+from attentio.model.decoder import NOTHING, AttendedByName, Decoder, Encoded
 from attentio.model.fast.loss import PAD_ID, smoothed_cross_entropy, symmetric_divergence
-from attentio.model.rnn import LuongDecoder
 from attentio.model.seq2seq import Seq2Seq
-from attentio.recorder import AttentionRecorder
 from attentio.train.settings import RunConfig
 
 ROW_MULTIPLE = 32  # few distinct shapes: a CPU's matrix library prepares itself anew for each
@@ -71,26 +70,25 @@ def training_loss(model: Seq2Seq, batch: Batch, config: RunConfig) -> Loss:
     if draws:
         rows = torch.arange(len(batch.source), device=batch.source.device).repeat(settings.reinforce_samples)
         encoded, batch = encoded.select(rows), _repeated(batch, settings.reinforce_samples)
-    recorder = AttentionRecorder(decoder)
     disagreement = None
-    with recorder if draws or guided or settings.coverage_loss > 0 else nullcontext():
-        if normalize == "hard_marginal":
-            top_k = settings.marginal_top_k or None
-            costs = marginal_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing, top_k=top_k)
-        else:
-            predicted = predict(decoder, batch, encoded)
-            costs = token_costs(predicted, label_smoothing=settings.label_smoothing)
-            if settings.consistency > 0:
-                disagreement = predicted.disagreement()
+    if normalize == "hard_marginal":
+        top_k = settings.marginal_top_k or None
+        costs, attended = marginal_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing, top_k=top_k)
+    else:
+        predicted = predict(decoder, batch, encoded)
+        attended = predicted.attended
+        costs = token_costs(predicted, label_smoothing=settings.label_smoothing)
+        if settings.consistency > 0:
+            disagreement = predicted.disagreement()
     total = cost = costs.sum() / batch.num_target_tokens
     if disagreement is not None:
         total = total + settings.consistency * disagreement
     if draws:
-        total = _reinforced(costs, decoder, recorder, batch, settings.reinforce_samples, settings.entropy_bonus)
+        total = _reinforced(costs, decoder, attended, batch, settings.reinforce_samples, settings.entropy_bonus)
     if guided:
-        total = total + settings.guided_alignment * missed_links(recorder, batch)
+        total = total + settings.guided_alignment * missed_links(decoder, attended, batch)
     if settings.coverage_loss > 0:
-        total = total + settings.coverage_loss * repeated_looks(recorder, batch)
+        total = total + settings.coverage_loss * repeated_looks(decoder, attended, batch)
     return Loss(total, cost.detach())
 
 
@@ -110,6 +108,7 @@ class Predicted(NamedTuple):
     rows: Tensor
     targets: Tensor
     num_real: int
+    attended: AttendedByName = NOTHING
 
     def disagreement(self) -> Tensor:
         """(KL(p || q) + KL(q || p)) / 2 for a batch that holds everything twice (Liang 2021, eq. 2), mean of tokens."""
@@ -119,12 +118,13 @@ class Predicted(NamedTuple):
 
 def predict(decoder: Decoder[Any], batch: Batch, encoded: Encoded) -> Predicted:
     """The logits of a batch's target tokens; none are computed for padding, but for a few."""
-    features = decoder.features(batch.target_in, encoded).flatten(0, 1)
+    features, attended = decoder.features(batch.target_in, encoded)
+    features = features.flatten(0, 1)
     targets = batch.target_out.flatten()
     real = (targets != PAD_ID).nonzero()[:, 0]
     surplus = (targets == PAD_ID).nonzero()[: -len(real) % ROW_MULTIPLE, 0]
     rows = torch.cat([real, surplus])
-    return Predicted(decoder.project(features.index_select(0, rows)), rows, batch.target_out, len(real))
+    return Predicted(decoder.project(features.index_select(0, rows)), rows, batch.target_out, len(real), attended)
 
 
 def token_costs(predicted: Predicted, *, label_smoothing: float) -> Tensor:
@@ -132,7 +132,7 @@ def token_costs(predicted: Predicted, *, label_smoothing: float) -> Tensor:
 
     With label smoothing e the target distribution is (1 - e) one-hot + e uniform (Szegedy 2016, section 7).
     """
-    logits, rows, targets, num_real = predicted
+    logits, rows, targets, num_real, _ = predicted
     goals = targets.flatten()[rows]
     costs = smoothed_cross_entropy(logits, goals, num_real, label_smoothing)
     return costs.new_zeros(targets.numel()).index_copy(0, rows, costs).view_as(targets)
@@ -140,14 +140,16 @@ def token_costs(predicted: Predicted, *, label_smoothing: float) -> Tensor:
 
 def marginal_costs(
     decoder: Decoder[Any], batch: Batch, encoded: Encoded, *, label_smoothing: float, top_k: int | None
-) -> Tensor:
-    """-log sum_j a_ij p(y_i | v_j) of each target token, (B, T), over the `top_k` best keys or all; 0 at padding.
+) -> tuple[Tensor, AttendedByName]:
+    """Return -log sum_j a_ij p(y_i | v_j) of each target token, (B, T), over the `top_k` best keys or all.
+
+    Padding has 0. The second value is what was attended to.
 
     Label smoothing falls on each key's own cost, so that with one key this is the smoothed cross-entropy: what is
     summed is a_ij exp(-cost_ij).
     """
-    assert isinstance(decoder, LuongDecoder), "`build_model` refuses the others"
-    log_weights, added, features = decoder.features_by_key(batch.target_in, encoded)
+    attended, added, features = decoder.features_by_key(batch.target_in, encoded)
+    (log_weights,) = (_chosen_from(layer) for layer in attended.values())
 
     def log_prob(some: Tensor) -> Tensor:  # (B, T, K, E) -> (B, T, K)
         logits = at_least_float32(decoder.project(features(some)))
@@ -158,25 +160,30 @@ def marginal_costs(
         return -costs.view_as(targets)
 
     costs = marginal_nll(log_weights, added, log_prob, top_k=top_k, chunk=KEYS_AT_ONCE)
-    return torch.where(batch.target_out != PAD_ID, costs, 0.0)
+    return torch.where(batch.target_out != PAD_ID, costs, 0.0), attended
 
 
 def _reinforced(
-    costs: Tensor, decoder: Decoder[Any], recorder: AttentionRecorder, batch: Batch, samples: int, entropy_weight: float
+    costs: Tensor,
+    decoder: Decoder[Any],
+    attended: AttendedByName,
+    batch: Batch,
+    samples: int,
+    entropy_weight: float,
 ) -> Tensor:
     """The loss whose mean gradient is that of the expected cost (Xu 2015), per token: costs (K * B, T) of K samples.
 
     The baseline of a sample is the mean of the others. A choice answers for its own token only, but for all later
     ones, too, where they see what was chosen.
     """
-    layers = list(zip(recorder.layers_weights(), recorder.layers_log_weights(), strict=True))
-    log_probs = torch.stack([choice_log_probs(weights, log_weights) for weights, log_weights in layers]).sum(0)
-    entropy = torch.stack([choice_entropy(log_weights) for _, log_weights in layers]).sum(0)
+    layers = [attended[name] for name in decoder.cross_attention()]
+    log_probs = torch.stack([choice_log_probs(_shown(layer), _chosen_from(layer)) for layer in layers]).sum(0)
+    entropy = torch.stack([choice_entropy(_chosen_from(layer)) for layer in layers]).sum(0)
     costs, log_probs, entropy, mask = (
         x.unflatten(0, (samples, -1)) for x in (costs, log_probs, entropy, batch.target_out != PAD_ID)
     )
-    remembers = any(layer.score.history is not None for layer in recorder.layers.values())
-    returns = rewards_to_go(costs, mask) if decoder.feeds_back or remembers else costs
+    remembers = any(layer.score.history is not None for layer in decoder.cross_attention().values())
+    returns = rewards_to_go(costs, mask) if decoder.context_feeds_back or remembers else costs
     loss = reinforce(
         costs,
         log_probs,
@@ -189,7 +196,7 @@ def _reinforced(
     return loss / batch.num_target_tokens
 
 
-def missed_links(recorder: AttentionRecorder, batch: Batch) -> Tensor:
+def missed_links(decoder: Decoder[Any], attended: AttendedByName, batch: Batch) -> Tensor:
     """What the last layer misses of the batch's known links (Chen 2016; of one layer, as in Garg 2019).
 
     A target token with known links has -log of the weight it gives to all linked source tokens together, mean of the
@@ -199,21 +206,43 @@ def missed_links(recorder: AttentionRecorder, batch: Batch) -> Tensor:
     row, target, source = batch.links.unbind(1)
     token = row * batch.target_in.shape[1] + target
     linked, place = token.unique(return_inverse=True)
-    weights = _distributions(recorder)[-1].mean(dim=1)  # (B, T, S)
+    weights = distributions(decoder, attended)[-1].mean(dim=1)  # (B, T, S)
     mass = weights.new_zeros(len(linked)).index_add(0, place, weights[row, target, source])
     return -mass.clamp_min(1e-6).log().sum() / batch.num_target_tokens
 
 
-def repeated_looks(recorder: AttentionRecorder, batch: Batch) -> Tensor:
+def repeated_looks(decoder: Decoder[Any], attended: AttendedByName, batch: Batch) -> Tensor:
     """The coverage loss (See 2017, eq. 12) of a target token, mean of tokens, heads and layers; between 0 and 1."""
     real = batch.target_out != PAD_ID
-    layers = [coverage_loss(weights, real).sum() for weights in _distributions(recorder)]
+    layers = [coverage_loss(weights, real).sum() for weights in distributions(decoder, attended)]
     return torch.stack(layers).mean() / batch.num_target_tokens
 
 
-def _distributions(recorder: AttentionRecorder) -> list[Tensor]:
-    """(B, H, T, S) of each layer: the weights, or what a hard kind chose from, for a choice has no gradient."""
-    return [weights.exp() for weights in recorder.layers_log_weights()] or recorder.layers_weights()
+def needs_weights(config: RunConfig) -> bool:
+    """Whether the objective reads the weights, so that kernels without weights may not run: build with WITH_WEIGHTS."""
+    return config.train.guided_alignment > 0 or config.train.coverage_loss > 0
+
+
+def distributions(decoder: Decoder[Any], attended: AttendedByName) -> list[Tensor]:
+    """Return (B, H, T, S) of each layer: the weights, or what a hard kind chose from, for a choice has no gradient.
+
+    Raises ValueError where a kernel without weights ran.
+    """
+    layers = [attended.get(name) for name in decoder.cross_attention()]
+    return [
+        _shown(layer) if layer is None or layer.log_weights is None else layer.log_weights.exp() for layer in layers
+    ]
+
+
+def _shown(layer: Attended | None) -> Tensor:
+    if layer is None or layer.weights is None:
+        raise ValueError(f"a kernel without weights ran: build the model with backend={WITH_WEIGHTS!r}")
+    return layer.weights
+
+
+def _chosen_from(layer: Attended) -> Tensor:
+    assert layer.log_weights is not None, "only hard kinds have this objective"
+    return layer.log_weights
 
 
 def _has_links(batch: Batch) -> bool:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from attentio.attention import Attention
 from attentio.model import rnn
 from attentio.model.decoder import Encoded
-from attentio.model.dropout import Dropout
 from attentio.model.fast.feeding import can_be_written_out, feed_over_time
 from attentio.model.fast.recurrence import LSTM
+from attentio.model.layers import Dropout
 from attentio.model.rnn import LuongDecoder, features_by_steps
 from attentio.model.seq2seq import Seq2Seq
 
@@ -48,7 +48,7 @@ def test_it_is_the_plain_loop(build: Build, score: str, heads: int, steps: int) 
     tokens = TARGET_IN[:, :steps]
     encoded = model.encode(SOURCE, LENGTHS)
     assert can_be_written_out(decoder.cells[0], decoder.attention, tokens)  # type: ignore[arg-type]
-    found, wanted = decoder.features(tokens, encoded), features_by_steps(decoder, tokens, encoded)
+    found, wanted = decoder.features(tokens, encoded).values, features_by_steps(decoder, tokens, encoded).values
     assert found.shape == (3, steps, 5)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-14)
     for mine, theirs in zip(pulled(model, found), pulled(model, wanted), strict=True):
@@ -118,12 +118,12 @@ def test_dropout_falls_where_it_does_in_the_plain_loop(monkeypatch: pytest.Monke
 def test_in_bfloat16_it_is_as_near_to_the_truth_as_the_plain_loop(build: Build) -> None:
     model, decoder = feeding(build, embedding_size=32, hidden_size=64)
     encoded = model.encode(SOURCE, LENGTHS)
-    truth = features_by_steps(decoder, TARGET_IN, encoded)
+    truth = features_by_steps(decoder, TARGET_IN, encoded).values
     true_gradients = pulled(model, truth)
 
     def errors(features: Callable[[Tensor, Encoded], Tensor]) -> tuple[float, float]:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            given = features(TARGET_IN, model.encode(SOURCE, LENGTHS))
+            given = features(TARGET_IN, model.encode(SOURCE, LENGTHS)).values
         pairs = list(zip(pulled(model, given), true_gradients, strict=True))
         off = sum((mine - true).square().sum() for mine, true in pairs)
         size = sum(true.square().sum() for _, true in pairs)
@@ -164,9 +164,9 @@ def test_where_it_runs_it_is_the_plain_loop_and_elsewhere_the_loop_runs(
     monkeypatch.setattr(rnn, "feed_over_time", counted)
     _, decoder = feeding(build, **settings)
     encoded = Encoded(torch.randn(3, 5, 6), torch.arange(5) < LENGTHS[:, None], summary=torch.randn(3, 6))
-    found = decoder.features(TARGET_IN, encoded)
+    found = decoder.features(TARGET_IN, encoded).values
     assert bool(calls) is by_hand
-    torch.testing.assert_close(found, features_by_steps(decoder, TARGET_IN, encoded), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found, features_by_steps(decoder, TARGET_IN, encoded).values, rtol=1e-5, atol=1e-6)
 
 
 def test_where_weights_are_to_be_seen_the_loop_runs(build: Build) -> None:

@@ -23,7 +23,8 @@ from attentio.attention.normalize import Normalizer, Softmax
 from attentio.attention.score import AdditiveScore, InnerProductScore, Score
 from attentio.attention.window import Window
 
-BACKENDS = ("auto", "eager", "sdpa", "chunked", "triton")
+WITH_WEIGHTS = "with-weights"  # as "auto", among those that give weights in training, too
+BACKENDS = ("auto", WITH_WEIGHTS, "eager", "sdpa", "chunked", "triton")
 
 FEW = 2**14
 FEW_WITH_GRADIENT = 2**18
@@ -63,7 +64,7 @@ class Traits:
 
 def choose(backend: str, traits: Traits) -> Choice:
     """The backend for these traits; ValueError, with the reason, where the one asked for cannot run."""
-    if backend == "auto":
+    if backend in ("auto", WITH_WEIGHTS):
         return _choose_best(traits)
     of_kind = _objection_to_kind(backend, traits.family, softmax=traits.softmax, scales=traits.scales)
     _raise_if(backend, of_kind or _objection_to_call(backend, traits))

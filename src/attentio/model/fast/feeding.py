@@ -18,9 +18,9 @@ from attentio.attention.normalize import Softmax
 from attentio.attention.precision import at_least_float32
 from attentio.attention.score import Bilinear, Dot, ScaledDot
 from attentio.attention.window import Full
-from attentio.model.dropout import Dropout, dropout_mask
 from attentio.model.fast.linear import Linear, linear, product, product_and
 from attentio.model.fast.recurrence import LSTM, CellState, RecurrentLayer, lstm_step, lstm_step_backward
+from attentio.model.layers import Dropout, dropout_mask
 
 
 def can_be_written_out(cell: RecurrentLayer, attention: Attention, tokens: Tensor) -> bool:
