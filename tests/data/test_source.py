@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from attentio.data.readers.lines import existing, read_lines
 from attentio.data.readers.rows import Origin
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
-from attentio.data.source import Pair, origins, read_chunks, read_pairs
+from attentio.data.source import Pair, origins, read_chunks, read_pairs, settings_for
 from attentio.errors import DataError, MissingExtra, UsageError
 
 PAIRS = [("I see a cat.", "我看见一只猫。"), ("Where are you?", "你在哪里？"), ("Good morning!", "早上好！")]
@@ -443,3 +444,29 @@ def test_blank_lines_at_the_end_of_one_file_are_no_difference(tmp_path: Path) ->
     (chunk,) = read_chunks(origins(config)[0], config, log)
     assert chunk.targets == ["一", "二"]
     assert log.notes == [f"{paths[1]} ends with more blank lines than {paths[0]}"]
+
+
+PLAIN = "café now\tzwei drei\nthé\tvier\n"
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "content"),
+    [
+        ({"encoding": "latin-1"}, {}, PLAIN.encode()),
+        ({"encoding": "latin-1"}, {}, PLAIN.encode("latin-1")),
+        ({"encoding": "utf-16-le"}, {"encoding": "latin-1"}, PLAIN.encode("latin-1")),
+        ({"delimiter": ","}, {}, PLAIN.encode()),
+        ({"delimiter": ","}, {}, PLAIN.replace("\t", ",").encode()),
+        ({"delimiter": ","}, {"delimiter": ";"}, PLAIN.replace("\t", ";").encode()),
+        ({"columns": "2,4"}, {}, PLAIN.encode()),
+        ({"columns": "2,4"}, {}, re.sub(r"^(?=.)|(?<=\t)", r"1\t", PLAIN, flags=re.MULTILINE).encode()),
+        ({"columns": "4,1"}, {"columns": "1,2"}, PLAIN.replace("\n", "\tx\n").encode()),
+    ],
+)
+def test_another_file_is_read_as_it_shows_itself(
+    tmp_path: Path, trained: dict[str, object], given: dict[str, object], content: bytes
+) -> None:
+    path = put(tmp_path, "test.tsv", content)
+    config = settings_for(path, DataConfig.model_validate(trained), given)
+    pairs = [(pair.source, pair.target) for pair in read_pairs(path, config)]
+    assert pairs == [("café now", "zwei drei"), ("thé", "vier")]

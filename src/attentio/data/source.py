@@ -3,11 +3,11 @@
 The formats are in `readers`. Texts come out as they stand in the file, on one line each. Cleaning comes later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,15 @@ import numpy.typing as npt
 from attentio.corpora import COLLECTIONS, CORPORA
 from attentio.data.readers import reader_of
 from attentio.data.readers.archives import is_archive, open_archive
-from attentio.data.readers.lines import Member, ends_with_crlf, existing, unpacked_name
+from attentio.data.readers.lines import (
+    Member,
+    decode_stream,
+    ends_with_crlf,
+    existing,
+    read_blocks,
+    read_lines,
+    unpacked_name,
+)
 from attentio.data.readers.rows import Origin, Rows
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
@@ -78,6 +86,35 @@ def file_origin(text: str) -> Origin:
     if is_archive(path):
         return Origin(_stem(path), *open_archive(path))
     return Origin(_stem(path), path)
+
+
+def settings_for(file: Path, trained: DataConfig, given: Mapping[str, object]) -> DataConfig:
+    """Return how to read a file that a run was not trained on.
+
+    What is `given` (delimiter, encoding, columns, swap) counts. Otherwise the file shows it: UTF-8 where it can be
+    decoded so, tabs where its first lines have some. Only then the settings `trained` of the run's own files count.
+    """
+    update = dict(given)
+    if "encoding" not in update and trained.encoding is not None and _is_utf8(file):
+        update["encoding"] = None
+    if update.keys().isdisjoint({"delimiter", "columns"}) and (trained.delimiter != "\t" or trained.columns):
+        encoding = update.get("encoding", trained.encoding)
+        filled = [line for line in islice(read_lines(file, cast("str | None", encoding)), 100) if line.strip()]
+        tabs = min((line.count("\t") for line in filled), default=0)
+        if tabs and trained.delimiter != "\t":
+            update |= {"delimiter": "\t", "columns": None}
+        elif tabs == 1 and trained.columns:
+            update["columns"] = None
+    return DataConfig.model_validate(trained.model_dump() | update)
+
+
+def _is_utf8(file: Path) -> bool:
+    try:
+        for _ in decode_stream(file, read_blocks(file), "utf-8"):
+            pass
+    except DataError:
+        return False
+    return True
 
 
 def open_rows(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
