@@ -1,34 +1,35 @@
-"""Writes the pages of docs/attention from the catalogue, and the picture of each kind's weights.
+"""Writes the pages of docs/attention from the classes of the kinds, and the picture of each kind's weights.
 
     python docs/attention/generate.py            # pages and pictures: every kind learns the example, under a minute
     python docs/attention/generate.py --pages    # pages only
 
-A test holds that the pages are what this would write. Pictures differ in the last digits from machine to machine.
+A test compares the pages with what this would write. Pictures differ in the last digits from machine to machine.
 """
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from attentio.attention.catalog import CATALOG, Entry
+from attentio.attention import AXES, Kind
 
 DOCS = Path(__file__).resolve().parent
-AXES = {
+TITLES = {
     "score": "How a query and a key are compared",
     "normalize": "How scores become weights",
     "window": "Which keys a query sees",
 }
+PAGES = [(axis, kind) for axis, kinds in AXES.items() for kind in kinds.values()]
 
 
 BEFORE = """# Every kind of attention
 
-Soft, hard and local attention are no rivals of dot product and cosine: a kind is a choice on each of three
-axes that are free of each other, over one head or several.
+Soft, hard and local attention are not rivals of dot product and cosine. A kind is a choice on each of three
+independent axes, over one head or several.
 
 ```python
 from attentio.attention import Attention, merge_heads
 
-attention = Attention(256, 512, score="additive", normalize="entmax15", window="local-p", num_heads=4)
+attention = Attention(256, 512, score="additive", normalize="entmax15", window="local-p:3", num_heads=4)
 memory = attention.prepare(keys, mask=mask)  # keys (B, S, 512), projected once per sentence
 attended = attention(query, memory)  # query (B, T, 256): context (B, 4, T, 128), weights (B, 4, T, S)
 context = merge_heads(attended.context)  # (B, T, 512)
@@ -37,34 +38,50 @@ state = attention.start(memory)  # or query by query, as a decoder does
 attended, state = attention.step(query[:, :1], memory, state)
 ```
 
-In a mask True means “may attend”. A query that may attend nowhere gets zeros, and finite gradients. In training
-a kernel may run that has no weights; `need_weights=True` forbids it, and `attention.explain(query, memory)` says
-what runs and why. `MultiHeadAttention` takes the place of `torch.nn.MultiheadAttention`, masks and state dict
-included.
+In a mask True means “may attend”. A query that may attend nowhere gets zeros and finite gradients. In training a
+kernel without weights may run. `need_weights=True` forbids it, and `attention.explain(query, memory)` says what runs
+and why. `MultiHeadAttention` takes the place of `torch.nn.MultiheadAttention`, with the same masks and state dict.
 
-In a decoder's self-attention the memory grows by a key with each step: `memory.extend(attention.prepare(key))`.
-With `window=combine_windows(Causal, …)` around any other window, step by step then equals all at once, for every kind.
+In the self-attention of a decoder the memory grows by a key with each step: `memory.extend(attention.prepare(key))`.
+With `window=combine_windows(Causal, …)` around any other window, step by step equals all at once for every kind.
+
+## Options
+
+A kind may have options. They follow its name, after a colon:
+
+| written as | means |
+|---|---|
+| `local-p` | the kind with its defaults |
+| `local-p:3` | its first option is 3 |
+| `local-p:3,renormalize=true` | the other options by name |
+| `{kind = "local-p", radius = 3}` | the same as a table, in a TOML file |
+
+This holds everywhere: `-o attention.window=local-p:3`, `--vary attention.window=full,local-p:2,local-p:5`, a TOML file
+and `Attention(window="local-p:3")`. In `--vary`, a bare value or `name=value` after a comma belongs to the kind before
+it. The class of the kind checks the options when the settings are read. An option at its default is left out, so
+`local-p:10` and `local-p` are the same. `attentio attention show local-p` lists the options. The old name
+`local-p-renormalized` still works and means `local-p:renormalize=true`.
 """
 AFTER = """
-What each comes to in a translator, on the same data with the same updates: [kinds, measured](../kinds-measured.md).
+Their quality in a translator, on the same data with the same updates: [kinds, measured](../kinds-measured.md).
 
 ## A kind of your own
 
-A score is its formula, a normalizer a function of scores and mask; heads, masks, windows and backends stay as they
-are. `conform` holds yours to the laws that all kinds obey, and says which one it breaks.
+A score is its formula, and a normalizer is a function of scores and mask. Heads, masks, windows and backends stay as
+they are. `conform` checks the laws that all kinds obey, and says which one is broken.
 
 ```python run
 import torch
 from torch import nn
 
 from attentio.attention import Attention, RowNormalizer, Score
-from attentio.testing.conformance import conform
+from attentio.testing import conform
 
 
 class Manhattan(Score):  # how near query and key are: minus their L1 distance, scaled per head
-    def __init__(self, query_size, key_size, num_heads):  # sizes of one head
+    def __init__(self, query_size: int, key_size: int, num_heads: int, *, start: float = 1.0):  # sizes of one head
         super().__init__()
-        self.scale = nn.Parameter(torch.ones(num_heads, 1, 1))
+        self.scale = nn.Parameter(torch.full((num_heads, 1, 1), start))
 
     def prepare(self, keys):  # (B, H, S, K): what can be done once per sentence
         return keys
@@ -96,70 +113,111 @@ except AssertionError as error:
     assert "breaks the law 'weights are shares'" in str(error)
 ```
 
+### On the command line
+
+Put the class into a file, say `mine.py`, and name it by its import path:
+
+```sh
+attentio attention show mine:Manhattan
+attentio train pairs.tsv -o attention.score=mine:Manhattan --out run
+attentio train pairs.tsv -o attention.score=mine:Manhattan:start=0.5 --out other
+attentio compare pairs.tsv --vary attention.score=dot,mine:Manhattan
+attentio --allow-kinds mine translate run/model
+```
+
+- The current folder is searched, also where `attentio` runs as a script. It comes after installed packages.
+- Keyword arguments of the constructor are options. They need a type (`int`, `float`, `bool` or `str`) or a default.
+- A ValueError in the constructor refuses an option, when the settings are read.
+- A normalizer names its training objective: `objective = "cross_entropy"`, `"reinforce"` or `"marginal"`.
+- An attribute `about = About(...)` adds formula, paper and trap, as the kinds here have them. It is optional.
+
+The model stores the import path, not the code. Who opens the model needs the same file. Opening a model never imports
+such a module by itself, because a model from a stranger could name any module. You allow it in one of three ways:
+
+- `attentio --allow-kinds mine …`, before the verb,
+- the environment variable `ATTENTIO_ALLOW_KINDS=mine` (several modules with commas between them),
+- in Python, `import mine`, or `attentio.attention.allow_kinds("mine")`.
+
+`train`, `compare --vary` and `attention show` import what their command line or `--config` file names.
+
+### Among the built-in kinds
+
+A new built-in kind touches one source file, its test, and the generated pages. Write the class with its `about` in
+`score.py`, `window.py`, `normalize.py` or the file of its family, and run `make docs`. The registry, the command line,
+the tests of the laws and these pages read the class.
+
 ## Combinations that are refused
 
 - `monotonic` and `mocha` in a window that moves by itself (`sliding`, `local-m`, `local-p`): it would leave them
   behind.
-- The hard kinds in `local-p`: a Gaussian after the choice only shrinks the value chosen; `local-p-renormalized`
-  has a say in the choice.
-- `hard_marginal` with several heads, or with a score that remembers: the sum over all choices would be
+- The hard kinds in `local-p`: a Gaussian after the choice only shrinks the value chosen. In
+  `local-p:renormalize=true` it is a part of the choice.
+- `hard_marginal` with several heads, or with a score that has a history: the sum over all choices would be
   exponential.
-- `mocha` with a score that remembers: it has two scores, and it is not said which of them remembers.
+- `mocha` with a score that has a history: it has two scores, and the history could belong to either.
 
-Pages and pictures are made by `python docs/attention/generate.py`. Each picture shows the same sentence, after the
-kind has learnt, from random words only, to say where each target word comes from; `attentio attention show NAME`
-learns and draws the same.
+`python docs/attention/generate.py` writes pages and pictures. Each picture shows the same sentence, after the kind has
+learnt, from random words only, where each target word comes from. Windows with a radius have a radius of 2 in their
+pictures. `attentio attention show NAME` learns and draws the same.
 """
 
 
 def index() -> str:
     """The page that leads to all others."""
     lines: list[str] = []
-    for axis, title in AXES.items():
+    for axis, title in TITLES.items():
         lines += ["", f"## {title}: `{axis}`", "", "| name | 名称 | group | formula |", "|---|---|---|---|"]
-        for kind in (kind for kind in CATALOG if kind.axis == axis):
-            group = f"{kind.group.english} {kind.group.chinese}"
-            formula = kind.formula.replace("|", "\\|")
-            lines.append(f"| [{kind.name}]({kind.name}.md) | {kind.chinese} | {group} | `{formula}` |")
+        for about in (kind.about for kind in AXES[axis].values()):
+            group = f"{about.group.english} {about.group.chinese}"
+            formula = about.formula.replace("|", "\\|")
+            lines.append(f"| [{about.name}]({about.name}.md) | {about.chinese} | {group} | `{formula}` |")
     return BEFORE + "\n".join(lines) + "\n" + AFTER
 
 
-def page(kind: Entry) -> Iterator[str]:
+def page(axis: str, kind: type[Kind]) -> Iterator[str]:
     """The page of one kind."""
-    option = f'{kind.axis}="{kind.name}"'
+    about, options = kind.about, kind.options().values()
     yield from (
-        f"# {kind.name} · {kind.chinese}",
+        f"# {about.name} · {about.chinese}",
         "",
-        f"`Attention(..., {option})` · {kind.group.english} {kind.group.chinese} · [all kinds](README.md)",
+        f'`Attention(..., {axis}="{about.name}")` · {" ".join(about.group)} · [all kinds](README.md)',
         "",
         "```",
-        kind.formula,
+        about.formula,
         "```",
         "",
-        f"**Paper.** {kind.paper}.",
+        f"**Paper.** {about.paper}.",
         "",
-        f"**When to use it.** {kind.use}",
+        f"**When to use it.** {about.use}",
         "",
-        f"**Cost.** {kind.cost}",
+        f"**Cost.** {about.cost}",
         "",
-        f"**Trap.** {kind.trap}",
+        f"**Trap.** {about.trap}",
         "",
-        f"![Weights of {kind.name} on the example: a row for each target word, a column for each source word]"
-        f"(images/{kind.name}.svg)",
+    )
+    if options:
+        yield "| option | type | default | meaning |\n|---|---|---|---|"
+        for option in options:
+            default = "" if option.default is None else f"`{str(option.default).lower()}`"
+            yield f"| `{option.name}` | {option.type.__name__} | {default} | {option.meaning} |"
+        yield ""
+    yield (
+        f"![Weights of {about.name} on the example: a row for each target word, a column for each source word]"
+        f"(images/{about.name}.svg)"
     )
 
 
-def picture(kind: Entry) -> str:
+def picture(name: str) -> str:
     """The weights of a kind on the example, as SVG."""
-    from attentio.attention.example import SOURCE, TARGET, example_attention, learn
+    from attentio.testing.example import SOURCE, TARGET, example_attention, learn
 
-    weights = learn(example_attention(kind.name)).tolist()
+    weights = learn(example_attention(name)).tolist()
     cell, left, top = 52, 70, 40
     width, height = left + cell * len(SOURCE) + 10, top + cell * len(TARGET) + 10
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" font-family="sans-serif" font-size="14">',
-        f"<title>Attention weights of {kind.name}</title>",
+        f"<title>Attention weights of {name}</title>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
     half = cell // 2
@@ -182,10 +240,11 @@ def picture(kind: Entry) -> str:
 
 def main() -> None:
     (DOCS / "README.md").write_text(index(), encoding="utf-8")
-    for kind in CATALOG:
-        (DOCS / f"{kind.name}.md").write_text("\n".join([*page(kind), ""]), encoding="utf-8")
+    for axis, kind in PAGES:
+        name = kind.about.name
+        (DOCS / f"{name}.md").write_text("\n".join([*page(axis, kind), ""]), encoding="utf-8")
         if "--pages" not in sys.argv:
-            (DOCS / "images" / f"{kind.name}.svg").write_text(picture(kind), encoding="utf-8")
+            (DOCS / "images" / f"{name}.svg").write_text(picture(name), encoding="utf-8")
 
 
 if __name__ == "__main__":

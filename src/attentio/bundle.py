@@ -74,7 +74,7 @@ def open_model(path: Path, device: torch.device, *, precision: str = "fp32") -> 
     try:
         config = parse_config(state["config"], where=str(folder))
     except UsageError as error:
-        raise ModelError(f"{error.message}", hint="Was it written by another version?", file=folder) from None
+        raise ModelError(error.message, hint=error.hint or "Was it written by another version?", file=folder) from None
     tokenizers = {side: load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")}
     sizes = tokenizers["source"].vocab_size, tokenizers["target"].vocab_size
     model = build_model(config.model, config.attention, *sizes, self_attention=config.self_attention).to(device)

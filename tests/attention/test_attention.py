@@ -226,7 +226,7 @@ def test_weights_are_shown_before_dropout():
 def test_unequal_cuts_and_unknown_names_are_refused():
     with pytest.raises(ValueError, match="query_size 7 cannot be cut into 2 equal heads"):
         Attention(7, 8, num_heads=2)
-    with pytest.raises(ValueError, match=r"score 'bahdanau' is unknown; known are dot"):
+    with pytest.raises(ValueError, match=r"there is no kind 'bahdanau'. Known: dot"):
         Attention(8, 8, score="bahdanau")
     with pytest.raises(ValueError, match="bilinear"):
         Attention(8, 6, score="dot")

@@ -13,8 +13,6 @@ from attentio.attention.objective import (
     choice_log_probs,
     leave_one_out,
     marginal_nll,
-    moving_average,
-    posterior,
     reinforce,
     rewards_to_go,
 )
@@ -192,10 +190,6 @@ def test_padding_of_the_target_counts_nowhere():
     torch.testing.assert_close(loss, torch.tensor(1 + 2 + 0.0 * 0.5 + 1.0 * 0.5))
     weighted = reinforce(costs, torch.tensor([[0.5, 0.5, 99.0]]), mask, baseline=torch.tensor(1.0), weight=3.0)
     torch.testing.assert_close(weighted, torch.tensor(3 + 3 * 0.5))
-    average = moving_average(torch.tensor(2.0), costs, mask)
-    torch.testing.assert_close(average, torch.tensor(0.9 * 2 + 0.1 * 1.5))
-    torch.testing.assert_close(moving_average(torch.tensor(2.0), costs, mask, decay=0.5), torch.tensor(1.75))
-    assert not average.requires_grad
 
 
 def test_entropy_of_even_odds_is_the_logarithm_of_their_number():
@@ -258,14 +252,3 @@ def test_the_marginal_over_the_best_keys_and_in_chunks():
     contexts = toy.values[torch.arange(2)[:, None, None], 0, best[..., None]]
     expected = -(toy.log_weights.amax(-1).squeeze(1) + toy.log_prob(contexts).squeeze(-1))
     torch.testing.assert_close(toy.nll(top_k=1), expected)
-
-
-def test_the_posterior_is_bayes():
-    toy = Marginal()
-    contexts = toy.values.squeeze(1)[:, None].expand(2, T, S, 4)
-    joint = toy.log_weights.squeeze(1).exp() * toy.log_prob(contexts).exp()
-    expected = joint / joint.sum(-1, keepdim=True)
-    torch.testing.assert_close(posterior(toy.log_weights, toy.values, toy.log_prob), expected)
-    two = posterior(toy.log_weights, toy.values, toy.log_prob, top_k=2, chunk=1)
-    assert ((two == 0).sum(-1) == S - 2).all()
-    torch.testing.assert_close(two.sum(-1), torch.ones(2, T).double())

@@ -1,21 +1,18 @@
 """The package from outside: what it imports, what combinations it refuses, and that each option does something."""
 
-import inspect
 import pickle
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 import torch
 
-from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attention, MultiHeadAttention, combine_windows
-from attentio.attention.hard import HardStraightThrough
-from attentio.attention.monotonic import Monotonic, MonotonicChunkwise
-from attentio.attention.sparse import Entmax
+from attentio.attention import AXES, SCORES, Attention, MultiHeadAttention, combine_windows
+from attentio.attention.registry import find
 from attentio.attention.window import Causal, LocalMonotonic, RelativeBias
 
 
+@pytest.mark.slow
 def test_importing_it_imports_torch_and_nothing_of_the_rest():
     program = """
 import sys
@@ -41,12 +38,12 @@ print(sorted(new - standard))
             id="both",
         ),
         ({"normalize": "hard_reinforce", "window": "local-p"}, "would only shrink its value"),
-        ({"normalize": "hard_marginal", "num_heads": 2}, "2 heads raise to the power of 2"),
+        ({"normalize": "hard_marginal", "num_heads": 2}, "2 heads raise that number to the power of 2"),
         ({"normalize": "hard_marginal", "score": "coverage"}, "later queries do not depend on"),
-        ({"normalize": "mocha", "score": "location_aware"}, "not said which of them"),
+        ({"normalize": "mocha", "score": "location_aware"}, "could belong to either of them"),
         ({"num_heads": 3}, "query_size 8 cannot be cut into 3 equal heads"),
-        ({"normalize": "hardmax"}, "normalize 'hardmax' is unknown; known are softmax, "),
-        ({"window": "local"}, "window 'local' is unknown; known are full, "),
+        ({"normalize": "hardmax"}, "no kind 'hardmax'. Did you mean 'sparsemax'"),
+        ({"window": "local"}, "no kind 'local'. Did you mean 'local-p'"),
         ({"backend": "sdpa"}, "the score is not an inner product"),
         ({"backend": "cudnn"}, "backend 'cudnn' is unknown"),
         ({"backend": "chunked", "score": "dot"}, "the score is not additive"),
@@ -82,99 +79,62 @@ def made(training=False, **options):
     return outcome(Attention(8, 8, **options), training)
 
 
-@pytest.mark.parametrize(
-    ("axis", "registry"),
-    [("score", SCORES), ("normalize", NORMALIZERS), ("window", WINDOWS)],
-    ids=["score", "normalize", "window"],
-)
-def test_no_two_names_are_the_same_kind(axis, registry):
-    small = {"sliding": {"radius": 2}, "local-m": {"radius": 2}, "local-p": {"radius": 2}}
+@pytest.mark.parametrize("axis", AXES)
+def test_no_two_names_are_the_same_kind(axis):
+    small = {"sliding": "sliding:2", "local-m": "local-m:2", "local-p": "local-p:2"}
     outcomes = {}
-    for name, kind in registry.items():
-        chosen = partial(kind, **small[name]) if name in small else kind
-        option = chosen() if axis == "normalize" else chosen
-        outcomes[name] = [*made(training=True, **{axis: option}), *made(training=False, **{axis: option})]
+    for name in AXES[axis]:
+        option = {axis: small.get(name, name)}
+        outcomes[name] = [*made(training=True, **option), *made(training=False, **option)]
     for one in outcomes:
         for other in outcomes:
             assert one == other or acts(outcomes[one], outcomes[other]), (one, other)
 
 
-LOCAL_P = partial(WINDOWS["local-p"], radius=3)
+# Two values of each option that a kind has. With `training`, it acts in training only.
 OPTIONS = {
-    "num_heads": ({}, {"num_heads": 2}),
-    "cosine temperature": ({"score": "cosine"}, {"score": partial(SCORES["cosine"], temperature=2.0)}),
-    "location_aware width": (
-        {"score": partial(SCORES["location_aware"], width=3)},
-        {"score": partial(SCORES["location_aware"], width=5)},
-    ),
-    "location_aware channels": (
-        {"score": "location_aware"},
-        {"score": partial(SCORES["location_aware"], channels=3)},
-    ),
-    "fertility_coverage max_fertility": (
-        {"score": "fertility_coverage"},
-        {"score": partial(SCORES["fertility_coverage"], max_fertility=4.0)},
-    ),
-    "location max_length": ({"score": "location"}, {"score": partial(SCORES["location"], max_length=9)}),
-    "entmax alpha": ({"normalize": Entmax(1.2)}, {"normalize": Entmax(1.8)}),
-    "mocha width": ({"normalize": MonotonicChunkwise(2)}, {"normalize": MonotonicChunkwise(3)}),
-    "sliding radius": (
-        {"window": partial(WINDOWS["sliding"], radius=1)},
-        {"window": partial(WINDOWS["sliding"], radius=2)},
-    ),
-    "local-m radius": (
-        {"window": partial(WINDOWS["local-m"], radius=1)},
-        {"window": partial(WINDOWS["local-m"], radius=2)},
-    ),
-    "local-p radius": ({"window": LOCAL_P}, {"window": "local-p"}),
-    "local-p renormalize": ({"window": LOCAL_P}, {"window": partial(LOCAL_P, renormalize=True)}),
-    "relative max_distance": (
-        {"window": partial(WINDOWS["relative"], max_distance=2)},
-        {"window": partial(WINDOWS["relative"], max_distance=3)},
-    ),
+    ("cosine", "temperature"): (10, 2),
+    ("location", "max_length"): (512, 9),
+    ("location_aware", "width"): (3, 5),
+    ("location_aware", "channels"): (10, 3),
+    ("fertility_coverage", "max_fertility"): (2, 4),
+    ("entmax", "alpha"): (1.2, 1.8),
+    ("hard_straight_through", "temperature"): (1, 0.3),
+    ("monotonic", "noise"): (1, 0),
+    ("monotonic", "bias"): (-1, 1),
+    ("mocha", "width"): (2, 3),
+    ("mocha", "noise"): (1, 0),
+    ("mocha", "bias"): (-1, 1),
+    ("sliding", "radius"): (1, 2),
+    ("local-m", "radius"): (1, 2),
+    ("local-p", "radius"): (3, 10),
+    ("local-p", "renormalize"): ("false", "true"),
+    ("relative", "max_distance"): (2, 3),
 } | {
-    f"{name} hidden_size": ({"score": name}, {"score": partial(SCORES[name], hidden_size=5)})
+    (name, "hidden_size"): (8, 5)
     for name in ("additive", "normed_additive", "location_aware", "coverage", "fertility_coverage")
 }
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_acts(option):
-    one, other = OPTIONS[option]
-    assert acts(made(**one), made(**other))
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
+def test_every_option_acts(name, option):
+    axis, _ = find(name)
+    in_training = option in ("noise", "bias") or name == "hard_straight_through"
+    one, other = (
+        made(training=in_training, **{axis.name: f"{name}:{option}={value}"}) for value in OPTIONS[name, option]
+    )
+    assert acts(one, other)
 
 
-OPTIONS_OF_TRAINING = {
-    "dropout": ({}, {"dropout": 0.5}),
-    "hard_straight_through temperature": (
-        {"normalize": HardStraightThrough(1.0)},
-        {"normalize": HardStraightThrough(0.3)},
-    ),
-    "monotonic noise": ({"normalize": Monotonic(noise=1.0)}, {"normalize": Monotonic(noise=0.0)}),
-    "mocha noise": ({"normalize": MonotonicChunkwise(noise=1.0)}, {"normalize": MonotonicChunkwise(noise=0.0)}),
-    "monotonic bias": ({"normalize": Monotonic(bias=-1.0)}, {"normalize": Monotonic(bias=1.0)}),
-    "mocha bias": ({"normalize": MonotonicChunkwise(bias=-1.0)}, {"normalize": MonotonicChunkwise(bias=1.0)}),
-}
-
-
-@pytest.mark.parametrize("option", OPTIONS_OF_TRAINING)
-def test_every_option_of_training_acts_in_training(option):
-    one, other = OPTIONS_OF_TRAINING[option]
-    assert acts(made(training=True, **one), made(training=True, **other))
+def test_heads_and_dropout_act():
+    assert acts(made(), made(num_heads=2))
+    assert acts(made(training=True), made(training=True, dropout=0.5))
+    assert not acts(made(), made(dropout=0.5))
 
 
 def test_no_option_is_left_out():
-    """Every option that a kind's constructor has, beyond the sizes."""
-    kinds = SCORES | NORMALIZERS | WINDOWS
-    sizes = {"self", "query_size", "key_size", "num_heads"}
-    options = {
-        f"{name} {option}"
-        for name, kind in kinds.items()
-        if not isinstance(kind, partial)  # has the options of what it is part of
-        for option, parameter in inspect.signature(kind).parameters.items()
-        if option not in sizes and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    }
-    assert options == (OPTIONS.keys() | OPTIONS_OF_TRAINING.keys()) - {"num_heads", "dropout"}
+    found = {(name, option) for kinds in AXES.values() for name, kind in kinds.items() for option in kind.options()}
+    assert found == OPTIONS.keys()
 
 
 def test_value_size_is_that_of_the_keys_unless_said_otherwise():
@@ -197,8 +157,8 @@ def test_modules_survive_saving_and_loading(tmp_path):
 
 def test_a_kind_is_the_same_after_pickling():
     query, keys = torch.randn(2, 5, 8), torch.randn(2, 7, 8)
-    for axis, registry in (("score", SCORES), ("normalize", NORMALIZERS), ("window", WINDOWS)):
-        for name in registry:
+    for axis, kinds in AXES.items():
+        for name in kinds:
             attention = Attention(8, 8, **{axis: name}).eval()
             copied = pickle.loads(pickle.dumps(attention))
             expected = attention(query, attention.prepare(keys)).context

@@ -60,8 +60,8 @@ def test_local_m_stops_at_the_last_word_of_each_sentence(position):
     for b, length in enumerate(LENGTHS):
         expected = []
         for t in range(position, position + T):
-            centre = min(t, length - 1)
-            expected.append([j for j in range(S) if centre - 2 <= j <= centre + 2])
+            center = min(t, length - 1)
+            expected.append([j for j in range(S) if center - 2 <= j <= center + 2])
         assert seen(LocalMonotonic(radius=2), position)[b] == expected
 
 
@@ -76,10 +76,10 @@ def test_local_windows_of_an_empty_sentence_are_finite():
     query, memory = operands()
     memory = memory._replace(mask=torch.zeros(B, S, dtype=torch.bool))
     assert LocalMonotonic(radius=2)(query, memory, 0).mask[0, 0, 0].tolist() == [True] * 3 + [False] * 4
-    assert (LocalPredictive(Q, H).double()(query, memory, 0).factor[..., 0] == 1).all()  # the centre is the first key
+    assert (LocalPredictive(Q, H).double()(query, memory, 0).factor[..., 0] == 1).all()  # the center is the first key
 
 
-def test_in_a_sentence_of_one_word_that_word_is_the_centre():
+def test_in_a_sentence_of_one_word_that_word_is_the_center():
     query, memory = operands()
     memory = memory._replace(mask=torch.arange(S) < torch.tensor([[1], [2]]))
     factor = LocalPredictive(Q, H).double()(query, memory, 0).factor
@@ -87,16 +87,16 @@ def test_in_a_sentence_of_one_word_that_word_is_the_centre():
     assert (factor[1, ..., 0] < 1).any()
 
 
-def predicted_centres(window, query):
+def predicted_centers(window, query):
     """Luong 2015, eq. 9, by loops: (B, H, T)."""
-    centres = torch.empty(B, H, T)
+    centers = torch.empty(B, H, T)
     for b in range(B):
         for h in range(H):
             for t in range(T):
                 hidden = torch.tanh(window.hidden.weight[h] @ query[b, h, t])
-                share = torch.sigmoid(window.centre.weight[h, 0] @ hidden)
-                centres[b, h, t] = min(LENGTHS[b] * share.item(), LENGTHS[b] - 1)
-    return centres
+                share = torch.sigmoid(window.center.weight[h, 0] @ hidden)
+                centers[b, h, t] = min(LENGTHS[b] * share.item(), LENGTHS[b] - 1)
+    return centers
 
 
 @pytest.mark.parametrize("radius", [1, 2, 10])
@@ -104,13 +104,13 @@ def test_local_p_by_loops(radius):
     torch.manual_seed(3)
     query, memory = operands()
     window = LocalPredictive(Q, H, radius=radius).double()
-    query = 4 * query  # centres all over the sentence
+    query = 4 * query  # centers all over the sentence
     span = window(query, memory, 0)
-    centres = predicted_centres(window, query)
+    centers = predicted_centers(window, query)
     for b in range(B):
         for h in range(H):
             for t in range(T):
-                p = centres[b, h, t].item()
+                p = centers[b, h, t].item()
                 for j in range(S):
                     assert span.mask[b, h, t, j] == (math.ceil(p - radius) <= j <= math.floor(p + radius))
                     gaussian = math.exp(-((j - p) ** 2) / (2 * (radius / 2) ** 2))
@@ -166,7 +166,7 @@ def test_a_gaussian_wide_as_the_world_is_not_there():
 def test_masking_outside_the_window_is_gathering_what_is_inside():
     attention, query, keys = local_p()
     attended = attention(query, attention.prepare(keys))
-    share = attention.window.centre(attention.window.hidden(query.unsqueeze(1)).tanh()).sigmoid().flatten()
+    share = attention.window.center(attention.window.hidden(query.unsqueeze(1)).tanh()).sigmoid().flatten()
     for t in range(T):
         p = min(S * share[t].item(), S - 1)
         inside = [s for s in range(S) if abs(s - p) <= 2]
@@ -175,7 +175,7 @@ def test_masking_outside_the_window_is_gathering_what_is_inside():
         torch.testing.assert_close(attended.context[0, 0, t], (align * gaussian) @ keys[0, inside])
 
 
-def test_the_predicted_centre_knows_nothing_of_the_padding():
+def test_the_predicted_center_knows_nothing_of_the_padding():
     query, memory = operands()
     window = LocalPredictive(Q, H, radius=2).double()
     span = window(query, memory, 0)
@@ -239,7 +239,7 @@ def test_looking_back_only_local_p_shares_out_what_the_query_sees(position):
             for t in range(T):
                 length = min(LENGTHS[b], position + t + 1)
                 hidden = torch.tanh(predictor.hidden.weight[h] @ query[b, h, t])
-                p = min(length * torch.sigmoid(predictor.centre.weight[h, 0] @ hidden).item(), length - 1)
+                p = min(length * torch.sigmoid(predictor.center.weight[h, 0] @ hidden).item(), length - 1)
                 gaussian = torch.exp(-2 * ((torch.arange(S) - p) / 10) ** 2)
                 torch.testing.assert_close(factor[b, h, t], gaussian.double(), atol=1e-6, rtol=0)
 

@@ -33,14 +33,14 @@ MODEL: dict[str, tuple[Any, ...]] = {
 ATTENTION: dict[str, tuple[Any, ...]] = {
     "score": tuple(SCORES),
     "normalize": tuple(NORMALIZERS),
-    "window": tuple(WINDOWS),
+    "window": (*WINDOWS, "local-p:renormalize=true"),
     "num_heads": (1, 3),
 }
 FACTORS = MODEL | ATTENTION
 Settings = dict[str, Any]
 Pair = frozenset[tuple[str, Any]]
 
-LOCAL = ("sliding", "local-m", "local-p", "local-p-renormalized")
+LOCAL = ("sliding", "local-m", "local-p", "local-p:renormalize=true")
 CHOOSE_OR_SUM = ("hard_reinforce", "hard_marginal", "hard_straight_through")
 REMEMBER = ("location_aware", "coverage", "fertility_coverage")
 # Pairs that no model has, each for a reason that `build_model` gives.

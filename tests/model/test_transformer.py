@@ -58,7 +58,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"own": {"score": "cosine", "window": "relative"}},
     {"own": {"score": "bilinear", "window": "local-m", "num_heads": 1}},
     {"own": {"window": "local-p"}},
-    {"own": {"window": "local-p-renormalized", "num_heads": 2}, "positions": "rotary"},
+    {"own": {"window": "local-p:renormalize=true", "num_heads": 2}, "positions": "rotary"},
     {"own": {"normalize": "hard_straight_through"}, "cross": {"normalize": "hard_straight_through"}},
     *({"cross": {"score": score}} for score in SCORES if score not in ("scaled_dot", "coverage", "location_aware")),
 ]
@@ -252,8 +252,6 @@ def test_order_matters_to_every_kind_of_positions(build: Build, positions: str) 
         ({"own": {"score": "coverage"}}, "goes along a source that stands still"),
         ({"own": {"normalize": "monotonic"}}, "goes along a source that stands still"),
         ({"own": {"normalize": "hard_reinforce"}}, "has its objective for the attention to the source only"),
-        ({"own": {"score": "adaptive"}}, "self_attention: score 'adaptive' is unknown"),
-        ({"own": {"window": "wide"}}, "self_attention: window 'wide' is unknown"),
     ],
 )
 def test_what_does_not_fit_together_is_said_with_the_reason(

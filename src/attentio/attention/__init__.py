@@ -1,28 +1,33 @@
 """Attention of every kind, usable alone: needs torch and nothing else of Attentio.
 
-A kind is a choice on each of three axes, `score` (how well a query fits a key), `window` (which keys it sees) and
-`normalize` (how scores become weights), over one head or several. `attention.py` puts them together.
+A kind is a choice on each of three axes, over one head or several: `score` (how well a query fits a key), `window`
+(which keys a query sees) and `normalize` (how scores become weights). `attention.py` joins them.
 """
 
 from attentio.attention.attention import Attended, Attention, AttentionState, join_attended
 from attentio.attention.heads import merge_heads
+from attentio.attention.kind import About, Kind, KindError
 from attentio.attention.memory import GrowingMemory, Memory
 from attentio.attention.multihead import MultiHeadAttention
 from attentio.attention.normalize import Normalized, Normalizer, RowNormalizer
-from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
+from attentio.attention.registry import AXES, NORMALIZERS, SCORES, WINDOWS, allow_kinds
 from attentio.attention.score import AdditiveScore, InnerProductScore, Score
 from attentio.attention.window import Span, Window, combine_windows
 
 __all__ = [
+    "AXES",
     "NORMALIZERS",
     "SCORES",
     "WINDOWS",
+    "About",
     "AdditiveScore",
     "Attended",
     "Attention",
     "AttentionState",
     "GrowingMemory",
     "InnerProductScore",
+    "Kind",
+    "KindError",
     "Memory",
     "MultiHeadAttention",
     "Normalized",
@@ -31,6 +36,7 @@ __all__ = [
     "Score",
     "Span",
     "Window",
+    "allow_kinds",
     "combine_windows",
     "join_attended",
     "merge_heads",

@@ -1,21 +1,21 @@
-"""Attention: score, window and normalizer put together, over heads. Mask, weighted sum and dropout exist here, once.
+"""Attention: a score, a window and a normalizer over heads. Mask, weighted sum and dropout exist only here.
 
     memory = attention.prepare(keys, values, mask)       # once per sentence
     attended = attention(query, memory)                  # all queries at once
     state = attention.start(memory)                      # or one by one
     attended, state = attention.step(query, memory, state)
 
-B batch, H heads, T queries, S keys: always four axes, also when T = 1 or H = 1.
+B batch, H heads, T queries, S keys: always four axes, also when T = 1 or H = 1. An axis may be empty: without keys the
+context is zero.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention.combination import require_sense
 from attentio.attention.heads import split_heads
 from attentio.attention.kernels.backend import (
     WITH_WEIGHTS,
@@ -33,39 +33,36 @@ from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.attention.score import Paired, Score
 from attentio.attention.window import Full, Window
 
-Kind = TypeVar("Kind")
-
 
 class AttentionState(NamedTuple):
-    """Where the next query stands, and what the kinds that depend on their own history remember."""
+    """The position of the next query, and the histories of kinds that depend on earlier weights."""
 
     position: int
     score_history: Tensor | None = None
     normalizer_history: Tensor | None = None
 
     def select(self, indices: Tensor) -> "AttentionState":
-        """The rows `indices` of the batch."""
+        """Return the rows `indices` of the batch."""
         histories = (None if history is None else history.index_select(0, indices) for history in self[1:])
         return AttentionState(self.position, *histories)
 
 
 class Attended(NamedTuple):
-    """What attention gives: the context, the weights it was summed with, what an objective or the next step needs."""
+    """The result of attention. `weights` are None where a kernel without weights ran."""
 
     context: Tensor  # (B, H, T, V)
-    weights: (
-        Tensor | None
-    )  # (B, H, T, S) before dropout, exactly 0 where masked; None where a kernel without weights ran
+    weights: Tensor | None  # (B, H, T, S) before dropout, exactly 0 where masked
     state: AttentionState  # after the last query
-    log_weights: Tensor | None = None  # (B, H, T, S) hard kinds: log of the distribution that was chosen from
+    log_weights: Tensor | None = None  # (B, H, T, S) log of the distribution that a hard kind chose from
 
 
 class Attention(nn.Module):
-    """Attends with any score, normalizer and window; sizes are totals, cut evenly into `num_heads` slices.
+    """Attend with any score, normalizer and window. Sizes are totals, cut evenly into `num_heads` slices.
 
-    `score`, `normalize` and `window` are names (`SCORES`, `NORMALIZERS`, `WINDOWS`), or, to set a kind's own options: a
-    function of (query_size, key_size, num_heads) for the score, a normalizer, and a function of (query_size, num_heads)
-    for the window. `dropout` falls on the weights, in training.
+    score, normalize, window: settings such as "dot" or "local-p:3" (see `registry`), or: a class or function of
+    (query_size, key_size, num_heads), a normalizer, and a class or function of (query_size, num_heads).
+    dropout: on the weights, in training. backend: see `kernels.backend`.
+    Raises ValueError for sizes, options and combinations that make no sense, with the reason.
     """
 
     def __init__(
@@ -88,9 +85,9 @@ class Attention(nn.Module):
                 raise ValueError(f"{what}_size {size} cannot be cut into {num_heads} equal heads")
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout {dropout} must lie between 0 and 1")
-        make_score = _look_up("score", score, SCORES) if isinstance(score, str) else score
-        make_window = _look_up("window", window, WINDOWS) if isinstance(window, str) else window
-        normalizer = _look_up("normalize", normalize, NORMALIZERS)() if isinstance(normalize, str) else normalize
+        make_score = SCORES.choose(score) if isinstance(score, str) else score
+        make_window = WINDOWS.choose(window) if isinstance(window, str) else window
+        normalizer = NORMALIZERS.choose(normalize)() if isinstance(normalize, str) else normalize
         sizes = query_size // num_heads, key_size // num_heads, num_heads
 
         self.num_heads = num_heads
@@ -99,26 +96,26 @@ class Attention(nn.Module):
         self.score = make_score(*sizes)
         self.window = make_window(query_size // num_heads, num_heads)
         self.normalize = normalizer
-        require_sense(self.score, self.normalize, self.window, num_heads)
+        _require_sense(self.score, self.normalize, self.window, num_heads)
         require_backend(backend, self.score, self.normalize, self.window)
         if normalizer.num_scores == 2:
             self.score = Paired(self.score, make_score(*sizes))
 
     def prepare(self, keys: Tensor, values: Tensor | None = None, mask: Tensor | None = None) -> Memory:
-        """keys (B, S, K), values (B, S, V) or None for the keys, mask (B, S) -> the memory; projects the keys, once."""
-        if mask is not None:  # whatever stands in the padding, NaN included, must not reach anything: 0 * NaN is NaN
+        """Project keys (B, S, K), and return the memory with values (B, S, V), by default the keys, and mask (B, S)."""
+        if mask is not None:  # padding may hold anything, and 0 * NaN is NaN
             padding = ~mask.unsqueeze(-1)
             keys = keys.masked_fill(padding, 0.0)
             values = values if values is None else values.masked_fill(padding, 0.0)
         raw = split_heads(keys, self.num_heads)
         values = raw if values is None else split_heads(values, self.num_heads)
-        if not self.training:  # it is asked again and again: products would lay it out anew each time
+        if not self.training:  # else every product of a search would lay them out again
             raw, values = raw.contiguous(), values.contiguous()
         stateless = isinstance(self.window, Full) and self.score.history is None and not self.normalize.is_monotonic
         return Memory(self.score.prepare(raw), values, mask, sharable=stateless)
 
     def start(self, memory: Memory) -> AttentionState:
-        """The state before the first query."""
+        """Return the state before the first query."""
         history = self.score.history
         return AttentionState(0, None if history is None else history.start(memory), self.normalize.start(memory))
 
@@ -132,18 +129,18 @@ class Attention(nn.Module):
         state: AttentionState | None = None,
         need_weights: bool = False,
     ) -> Attended:
-        """query (B, T, Q) and memory -> what all T queries attend to.
+        """Return what queries (B, T, Q) attend to in a memory.
 
-        `mask` (True = may attend) and `bias` (added to the scores) broadcast to (B, H, T, S). `state` says where the
-        first query stands and what came before it; without one, it is the first. `need_weights` forbids the kernels
-        that have none, which in use, unlike in training, run only if asked for by name. The memory may have grown since
-        the state was made, as that of self-attention does. A score that depends on earlier weights is asked for one
-        query after the other: there is no batched form of it.
+        mask: True = may attend, broadcastable to (B, H, T, S). bias: added to the scores, of the same shape.
+        state: the position of the first query and the history before it. By default it is the first of all.
+        need_weights: forbid kernels that give no weights. They run in training, or if asked for by name.
+        The memory may have grown since the state was made, as in self-attention. A score with a history takes one query
+        after the other, because it has no batched form.
         """
         state = self.start(memory) if state is None else state
         query = split_heads(query, self.num_heads)  # (B, H, T, Q)
         if memory.shared_by > 1:
-            return self._attend_together(query, memory, state, need_weights)
+            return self._attend_shared(query, memory, state, need_weights)
         if self.score.history is None:
             return self._attend(query, memory, mask, bias, state, need_weights)
         full_shape = (*query.shape[:3], memory.num_keys)
@@ -156,13 +153,13 @@ class Attention(nn.Module):
         return join_attended(steps)
 
     def explain(self, query: Tensor, memory: Memory, *, need_weights: bool = False) -> str:
-        """What runs for query (B, T, Q), and why, in a few lines; ValueError if the backend asked for cannot."""
+        """Say what runs for queries (B, T, Q), and why. Raises ValueError if the named backend cannot run."""
         backend, reason = self._choose(split_heads(query, self.num_heads), memory.keys, need_weights)
         order = "all queries at once"
         if self.score.history is not None:
-            order = "one query after the other: the score depends on the weights of earlier ones"
+            order = "one query after the other, because the score depends on earlier weights"
         elif self.normalize.is_monotonic:
-            order = "all scores at once, the weights one query after the other: each goes on where the last stopped"
+            order = "all scores at once, then the weights one by one, because each query starts where the last stopped"
         parts = [type(part).__name__ for part in (self.score, self.window, self.normalize)]
         return f"{' · '.join(parts)} · heads: {self.num_heads}\nbackend: {backend}, because {reason}\norder: {order}"
 
@@ -212,8 +209,8 @@ class Attention(nn.Module):
             score_history = history.remember(memory.keys, score_history, weights.squeeze(2))
         return Attended(context, weights, AttentionState(position, score_history, normalizer_history), log_weights)
 
-    def _attend_together(self, query: Tensor, memory: Memory, state: AttentionState, need_weights: bool) -> Attended:
-        """query (B K, H, 1, Q), of K hypotheses of each of B sentences -> as `_attend`: K queries of one sentence."""
+    def _attend_shared(self, query: Tensor, memory: Memory, state: AttentionState, need_weights: bool) -> Attended:
+        """Attend with queries (B K, H, 1, Q) of K hypotheses per sentence, as if a sentence had K queries."""
         together = query.unflatten(0, (-1, memory.shared_by)).squeeze(3).transpose(1, 2)  # (B, H, K, Q)
         attended = self._attend(together, memory, None, None, state, need_weights)
 
@@ -225,7 +222,7 @@ class Attention(nn.Module):
         return Attended(context, weights, AttentionState(state.position + 1), log_weights)
 
     def step(self, query: Tensor, memory: Memory, state: AttentionState) -> tuple[Attended, AttentionState]:
-        """One query (B, 1, Q) and the state before it -> what it attends to, and the state after it."""
+        """Return what one query (B, 1, Q) attends to, and the state after it."""
         attended = self(query, memory, state=state)
         return attended, attended.state
 
@@ -244,7 +241,31 @@ def join_attended(steps: list[Attended]) -> Attended:
     )
 
 
-def _look_up(axis: str, name: str, registry: dict[str, Kind]) -> Kind:
-    if name not in registry:
-        raise ValueError(f"{axis} {name!r} is unknown; known are {', '.join(registry)}")
-    return registry[name]
+def _require_sense(score: Score, normalizer: Normalizer, window: Window, num_heads: int) -> None:
+    """Raise ValueError, with the reason, for a combination that makes no sense."""
+    marginal = normalizer.objective == "marginal"
+    if normalizer.is_monotonic and window.is_moving:
+        raise ValueError(
+            "a monotonic normalizer finds its own way along the source, and a window that moves by itself would leave "
+            "it behind: use window 'full'"
+        )
+    if normalizer.is_hard and window.scales_weights:
+        raise ValueError(
+            "a hard normalizer chooses one key, and a Gaussian after the choice would only shrink its value: use "
+            "'local-p:renormalize=true', where the Gaussian is a part of the choice"
+        )
+    if marginal and num_heads > 1:
+        raise ValueError(
+            f"the exact marginal sums over every choice of a key, and {num_heads} heads raise that number to the "
+            f"power of {num_heads}: use one head, or 'hard_reinforce'"
+        )
+    if marginal and score.history is not None:
+        raise ValueError(
+            "the exact marginal needs choices that later queries do not depend on, but this score remembers them: use "
+            "'hard_reinforce', with rewards to go"
+        )
+    if normalizer.num_scores > 1 and score.history is not None:
+        raise ValueError(
+            "MoChA takes two scores of each pair, and the remembered weights could belong to either of them: use a "
+            "score without a history, or 'monotonic'"
+        )

@@ -1,7 +1,7 @@
-"""Pasts: what a score remembers of the weights it led to, as a term added to the keys, inside the score's tanh.
+"""Histories: what a score remembers of earlier weights, as a term added to the keys inside the tanh of the score.
 
-The remembered tensor travels in `AttentionState`; the modules here only say how it starts, how it enters the score and
-how it is brought up to date. Nothing here touches the values.
+The remembered tensor travels in `AttentionState`. The modules here define how it starts, how it enters the score and
+how it is updated. Nothing here touches the values.
 """
 
 import math
@@ -11,28 +11,29 @@ import torch
 from torch import Tensor, nn
 
 from attentio.attention.heads import HeadLinear
+from attentio.attention.kind import at_least
 from attentio.attention.memory import Memory
 from attentio.attention.precision import at_least_float32
 
 
 class AlignmentHistory(nn.Module, ABC):
-    """A memory of earlier weights, (B, H, S) in every kind; zero before anything was attended to."""
+    """A memory of earlier weights, (B, H, S) in every kind, and zero before the first query."""
 
     def start(self, memory: Memory) -> Tensor:
-        """(B, H, S) zeros, in at least float32, in which the sums are kept."""
+        """Return zeros (B, H, S) in at least float32, the precision of the sums."""
         return at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
 
     @abstractmethod
     def forward(self, keys: Tensor, history: Tensor) -> Tensor:
-        """prepared keys (B, H, S, _), history (B, H, S) in their precision -> keys (B, H, S, D) with the term added."""
+        """Return keys (B, H, S, D) with the term of the history (B, H, S) added to the prepared keys (B, H, S, _)."""
 
     @abstractmethod
     def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
-        """prepared keys, history (B, H, S), weights (B, H, S) of the query just answered -> history (B, H, S)."""
+        """Return the history (B, H, S) after a query with these weights (B, H, S)."""
 
 
 class CoverageHistory(AlignmentHistory):
-    """c = sum of all earlier weights, entering as w_c c (See 2017, eqs. 10-11)."""
+    """c = sum of all earlier weights, with the term w_c c (See 2017, eqs. 10-11)."""
 
     def __init__(self, hidden_size: int, num_heads: int) -> None:
         super().__init__()
@@ -46,9 +47,9 @@ class CoverageHistory(AlignmentHistory):
 
 
 class FertilityHistory(AlignmentHistory):
-    """C_j = sum of earlier weights / Phi_j, entering as V C (Tu 2016, the "linguistic" coverage with fertility).
+    """C_j = sum of earlier weights / Phi_j, with the term V C (Tu 2016, the "linguistic" coverage with fertility).
 
-    Phi_j = N sigmoid(U h_j), the number of words that key j may yield, is the last entry of the prepared key.
+    Phi_j = N sigmoid(U h_j) is the number of words that key j may yield. It is the last entry of the prepared key.
     """
 
     def __init__(self, hidden_size: int, num_heads: int) -> None:
@@ -63,12 +64,13 @@ class FertilityHistory(AlignmentHistory):
 
 
 class ConvolvedHistory(AlignmentHistory):
-    """f = F * (weights of the query before), entering as U f (Chorowski 2015, eqs. 8-9)."""
+    """f = F * (weights of the query before), with the term U f (Chorowski 2015, eqs. 8-9)."""
 
     def __init__(self, hidden_size: int, num_heads: int, *, width: int, channels: int) -> None:
         super().__init__()
-        if width % 2 == 0:
-            raise ValueError(f"width {width} of the filters must be odd, so that each is centred on a key")
+        if at_least(1, width=width) % 2 == 0:
+            raise ValueError(f"width {width} of the filters must be odd, so that each has a key in its center")
+        channels = at_least(1, channels=channels)
         bound = 1 / math.sqrt(width)
         self.filters = nn.Parameter(torch.empty(num_heads * channels, 1, width).uniform_(-bound, bound))
         self.term = HeadLinear(channels, hidden_size, num_heads)

@@ -1,15 +1,18 @@
-"""Monotonic normalizers: each query goes on along the source from where the one before stopped, and never back.
+"""Monotonic normalizers: each query starts at the key where the last one stopped, and never goes back.
 
-In use the process is hard: at each key, stop if its probability is at least 1/2, else go on. In training the expected
-weights of that process are used, alpha_ij, the probability that query i stops at key j. Where the probabilities are 0
-or 1 the expectation *is* the process, so that one recurrence serves both. What goes on past the last key attends to
-nothing: rows sum to at most 1, and are not normalised (Raffel 2017, section 2.3).
+In use the process is hard: at each key it stops if the probability is at least 1/2, and else goes on. Training uses the
+expected weights, alpha_ij, the probability that query i stops at key j. With probabilities of 0 and 1 the expectation
+is the process itself, so one recurrence serves both. A query that runs beyond the last key attends to nothing. Rows sum
+to at most 1 and are not normalized (Raffel 2017, section 2.3).
 """
+
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attentio.attention.kind import REGION, About, at_least
 from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalized, Normalizer, mask_scores
 from attentio.attention.precision import at_least_float32
@@ -18,15 +21,32 @@ from attentio.attention.precision import at_least_float32
 class Monotonic(Normalizer):
     """p = sigmoid(e + r), alpha by the recurrence of `expected_stops` (Raffel 2017, eqs. 9-14).
 
-    `noise` is the size of the Gaussian noise that in training drives p towards 0 and 1; `bias` is where r starts: the
-    longer the source, the lower. Its energies want a score of bounded size, `normed_additive`.
+    Noise in training drives p towards 0 and 1. The longer the source, the lower `bias` should be. Use a score of
+    bounded size, such as `normed_additive`.
     """
+
+    about = About(
+        name="monotonic",
+        chinese="单调注意力",
+        group=REGION,
+        formula="p_ij = σ(e_ij + r);  q_ij = (1 - p_(i,j-1)) q_(i,j-1) + a_(i-1,j);  a_ij = p_ij q_ij",
+        paper="Raffel et al. 2017, eqs. 9-14",
+        use="Online decoding, and languages in the same order: each query starts where the last one stopped.",
+        cost="T rows one after the other, with log₂ S passes each. Linear in use.",
+        trap="Rows sum to less than 1 and must not be normalized. Training uses the expectation, translation hard "
+        "choices.",
+    )
 
     is_monotonic = True
 
-    def __init__(self, *, noise: float = 1.0, bias: float = -1.0) -> None:
+    def __init__(
+        self,
+        *,
+        noise: Annotated[float, "size of the Gaussian noise in training"] = 1.0,
+        bias: Annotated[float, "where r starts"] = -1.0,
+    ) -> None:
         super().__init__()
-        self.noise = noise
+        self.noise = at_least(0, noise=noise)
         self.bias = nn.Parameter(torch.tensor(bias))
 
     def start(self, memory: Memory) -> Tensor:
@@ -34,7 +54,7 @@ class Monotonic(Normalizer):
 
     def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
         if history is None:
-            raise ValueError("a monotonic normalizer goes on from a history: pass what `start` gives")
+            raise ValueError("a monotonic normalizer needs a history: pass the result of `start`")
         energies = at_least_float32(scores) + self.bias
         stop = stop_probabilities(energies, mask, self.noise if self.training else None)
         weights = expected_stops(stop, widen(history, stop.size(-1)))
@@ -42,18 +62,35 @@ class Monotonic(Normalizer):
 
 
 class MonotonicChunkwise(Normalizer):
-    """MoChA: soft attention over the `width` keys that end where the monotonic process stops (Chiu 2018, eqs. 11-13).
+    """MoChA: soft attention over the `width` keys up to the stop of the monotonic process (Chiu 2018, eqs. 11-13).
 
-    Needs two scores of each pair: where to stop, and how to spread the weight over the chunk.
+    It needs two scores of each pair: one for stopping, and one to spread the weight over the chunk.
     """
+
+    about = About(
+        name="mocha",
+        chinese="单调分块注意力 MoChA",
+        group=REGION,
+        formula="β_ij = Σ_(k=j..j+w-1) a_ik exp(u_ij) / Σ_(l=k-w+1..k) exp(u_il)",
+        paper="Chiu and Raffel 2018, eqs. 11-13",
+        use="As monotonic, for languages in roughly the same order: soft attention over the last w keys.",
+        cost="As monotonic, plus a second score and w sums.",
+        trap="The next query starts from the stop (a), not from the weights it gave (β).",
+    )
 
     is_monotonic = True
     num_scores = 2
 
-    def __init__(self, width: int = 4, *, noise: float = 1.0, bias: float = -1.0) -> None:
+    def __init__(
+        self,
+        width: Annotated[int, "keys in a chunk"] = 4,
+        *,
+        noise: Annotated[float, "size of the Gaussian noise in training"] = 1.0,
+        bias: Annotated[float, "where r starts"] = -1.0,
+    ) -> None:
         super().__init__()
-        self.width = width
-        self.noise = noise
+        self.width = at_least(1, width=width)
+        self.noise = at_least(0, noise=noise)
         self.bias = nn.Parameter(torch.tensor(bias))
 
     def start(self, memory: Memory) -> Tensor:
@@ -61,7 +98,7 @@ class MonotonicChunkwise(Normalizer):
 
     def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
         if history is None:
-            raise ValueError("a monotonic normalizer goes on from a history: pass what `start` gives")
+            raise ValueError("a monotonic normalizer needs a history: pass the result of `start`")
         energies, chunk_scores = at_least_float32(scores)  # (2, B, H, T, S)
         stop = stop_probabilities(energies + self.bias, mask, self.noise if self.training else None)
         stops = expected_stops(stop, widen(history, stop.size(-1)))
@@ -69,14 +106,14 @@ class MonotonicChunkwise(Normalizer):
 
 
 def before_the_first_query(memory: Memory) -> Tensor:
-    """alpha_0, (B, H, S): stopped at the first key."""
+    """Return alpha_0, (B, H, S): stopped at the first key."""
     history = at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
     history[:, :, :1] = 1
     return history
 
 
 def stop_probabilities(energies: Tensor, mask: Tensor | None, noise: float | None) -> Tensor:
-    """(B, H, T, S) energies -> probability of stopping at each key; `noise` None: 0 or 1, the process itself."""
+    """Return the probability of stopping at each key, (B, H, T, S). With `noise` None it is 0 or 1."""
     if noise is None:
         probabilities = (energies >= 0).to(energies.dtype)
     else:
@@ -85,12 +122,12 @@ def stop_probabilities(energies: Tensor, mask: Tensor | None, noise: float | Non
 
 
 def expected_stops(stop: Tensor, history: Tensor) -> Tensor:
-    """p (B, H, T, S), alpha of the query before (B, H, S) -> alpha (B, H, T, S).
+    """Return alpha (B, H, T, S), from p (B, H, T, S) and alpha of the query before (B, H, S).
 
         q_ij = (1 - p_i,j-1) q_i,j-1 + alpha_i-1,j        alpha_ij = p_ij q_ij
 
-    The recurrence over keys is solved by `scan`, which only multiplies and adds numbers between 0 and 1; the closed
-    form with a division by cumulative products loses all mass over a hundred keys.
+    `scan` solves the recurrence over keys. It only multiplies and adds numbers between 0 and 1. The closed form divides
+    by cumulative products, and loses all mass over a hundred keys.
     """
     go_on = F.pad(1 - stop, (1, 0))[..., :-1]  # 1 - p_i,j-1, and 0 before the first key
     rows: list[Tensor] = []
@@ -101,7 +138,7 @@ def expected_stops(stop: Tensor, history: Tensor) -> Tensor:
 
 
 def scan(carry: Tensor, add: Tensor) -> Tensor:
-    """x_j = carry_j x_j-1 + add_j along the last axis, in log2(S) doublings."""
+    """Return x with x_j = carry_j x_j-1 + add_j along the last axis, in log2(S) doublings."""
     stride = 1
     while stride < add.size(-1):
         add = add + carry * F.pad(add, (stride, 0))[..., :-stride]
@@ -111,10 +148,10 @@ def scan(carry: Tensor, add: Tensor) -> Tensor:
 
 
 def spread(stops: Tensor, chunk_scores: Tensor, width: int) -> Tensor:
-    """Each stop's weight over the `width` keys that end there, by softmax: two (B, H, T, S) -> (B, H, T, S)."""
+    """Return the weight of each stop, spread by softmax over the `width` keys up to it: (B, H, T, S)."""
     lowest = torch.finfo(chunk_scores.dtype).min
     chunks = F.pad(chunk_scores, (width - 1, 0), value=lowest).unfold(-1, width, 1)  # (B, H, T, S, width), key k last
-    shares = chunks.softmax(-1) * stops.unsqueeze(-1)  # a softmax per chunk: no sum of it can underflow
+    shares = chunks.softmax(-1) * stops.unsqueeze(-1)  # a softmax per chunk cannot underflow
     weights = torch.zeros_like(stops)
     for place in range(width):  # the chunk that ends at k gives its share `place` to key k - (width - 1 - place)
         back = width - 1 - place

@@ -1,57 +1,62 @@
-"""Normalizers: from scores to weights. Each gives weights >= 0 that are exactly 0 where the mask forbids; and for a row
-that may attend nowhere, zero weights and finite gradients.
+"""Normalizers: from scores to weights.
 
-Here are what a normalizer is, softmax, and the two steps by which all keep to the mask. Those that give few keys all
-the weight are in `sparse.py`, those that choose one key in `hard.py`, those that walk in `monotonic.py`.
+Weights are at least 0, and exactly 0 where the mask forbids. A row that may attend nowhere gets zero weights and finite
+gradients. Here are the base classes, softmax, and the two steps that apply a mask. Kinds with few weights above 0 are
+in `sparse.py`, those that choose one key in `hard.py`, those that move along the source in `monotonic.py`.
 """
 
-from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from abc import abstractmethod
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from attentio.attention.kind import REGION, About, Kind
 from attentio.attention.memory import Memory
 from attentio.attention.precision import at_least_float32
 
+Objective = Literal["cross_entropy", "reinforce", "marginal"]
+
 
 class Normalized(NamedTuple):
-    """weights (B, H, T, S); what an objective needs of the distribution they came from; what the next step needs."""
+    """Weights (B, H, T, S), the log of the distribution a hard kind chose from, and what the next step needs."""
 
     weights: Tensor
     log_weights: Tensor | None = None
     history: Tensor | None = None
 
 
-class Normalizer(nn.Module, ABC):
-    """Turns scores into weights.
+class Normalizer(Kind):
+    """Turn scores into weights. Constructor: (*, options).
 
-    `chooses` says that a weight is the choice of one key; `marginal` that the objective sums over all choices;
-    `walks` that it moves along the source and never back; `biased` that in training its gradient is on purpose not that
-    of its weights; `num_scores` how many scores it needs of each pair.
+    is_hard: a weight is the choice of one key.
+    is_monotonic: it moves along the source and never back.
+    is_biased: in training its gradient differs from that of its weights on purpose.
+    num_scores: the number of scores of each pair that it needs.
+    objective: what training minimizes, see `attentio.train.objective`.
     """
 
     is_hard: ClassVar[bool] = False
-    marginal: ClassVar[bool] = False
     is_monotonic: ClassVar[bool] = False
     is_biased: ClassVar[bool] = False
     num_scores: ClassVar[int] = 1
+    objective: ClassVar[Objective] = "cross_entropy"
 
     @abstractmethod
     def start(self, memory: Memory) -> Tensor | None:
-        """What is remembered before the first query, (B, ...); None for a kind that has no history."""
+        """Return the history before the first query, (B, ...), or None for a kind without a history."""
 
     @abstractmethod
     def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
-        """scores (B, H, T, S), mask (broadcastable, True = may attend, None = everywhere) -> weights (B, H, T, S)."""
+        """Return the weights of scores (B, H, T, S). mask: broadcastable, True = may attend, None = everywhere."""
 
 
 class RowNormalizer(Normalizer):
-    """A normalizer that treats each row of scores for itself and needs nothing but the scores and the mask."""
+    """A normalizer that treats each row by itself and needs only the scores and the mask."""
 
     @abstractmethod
     def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
-        """scores (..., S) in float32 or float64, mask -> weights (..., S)."""
+        """Return the weights (..., S) of scores (..., S), which are in float32 or float64."""
 
     def start(self, memory: Memory) -> None:
         return None
@@ -63,15 +68,26 @@ class RowNormalizer(Normalizer):
 class Softmax(RowNormalizer):
     """a_j = exp(e_j) / sum_k exp(e_k) (Bahdanau 2015, eq. 6)."""
 
+    about = About(
+        name="softmax",
+        chinese="软注意力",
+        group=REGION,
+        formula="a_ij = exp(e_ij) / Σ_k exp(e_ik)",
+        paper="Bahdanau, Cho and Bengio 2015, eq. 6",
+        use="The first choice.",
+        cost="B H T S exponentials.",
+        trap="Normalize once, over the keys. Over an axis of size 1 every weight is 1.",
+    )
+
     def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         return zero_masked(mask_scores(scores, mask).softmax(-1), mask)
 
 
 def mask_scores(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Forbidden scores become the lowest finite number: not -inf, so that an empty row stays finite until `blank`."""
+    """Return scores that are the lowest finite number where forbidden. Not -inf, so that an empty row stays finite."""
     return scores if mask is None else torch.where(mask, scores, torch.finfo(scores.dtype).min)
 
 
 def zero_masked(weights: Tensor, mask: Tensor | None) -> Tensor:
-    """Forbidden weights become exactly 0, which leaves an empty row all zeros."""
+    """Return weights that are exactly 0 where forbidden. An empty row is all zeros."""
     return weights if mask is None else torch.where(mask, weights, 0.0)

@@ -1,68 +1,215 @@
-"""The names of all kinds, one dictionary for each axis; what each name means is said in `catalog.py`."""
+"""The names of all kinds, one registry for each axis, and how a setting names a kind with its options.
 
-from collections.abc import Callable
-from functools import partial
+    local-p                            the kind with its defaults
+    local-p:3                          its first option
+    local-p:radius=3,renormalize=true  options by name
+    {kind = "local-p", radius = 3}     the same as a TOML table
+    mymodule:MyScore:2                 a class of your own, by its import path
 
-from attentio.attention.hard import HardMarginal, HardReinforce, HardStraightThrough
-from attentio.attention.monotonic import Monotonic, MonotonicChunkwise
-from attentio.attention.normalize import Normalizer, Softmax
-from attentio.attention.score import (
-    Additive,
-    Bilinear,
-    Cosine,
-    Coverage,
-    Dot,
-    FertilityCoverage,
-    LinearConcat,
-    Location,
-    LocationAware,
-    NormedAdditive,
-    ScaledDot,
-    Score,
-)
-from attentio.attention.sparse import Entmax, Entmax15, Sparsemax
-from attentio.attention.window import (
-    Causal,
-    Full,
-    LocalMonotonic,
-    LocalPredictive,
-    RelativeBias,
-    Sliding,
-    Window,
-)
+Every form has one canonical text (`str` of a `Choice`), so that equal kinds compare equal. A module of your own is
+imported only with consent: it is loaded already, or `allow_kinds` or ATTENTIO_ALLOW_KINDS names it.
+"""
 
-SCORES: dict[str, Callable[[int, int, int], Score]] = {
-    "dot": Dot,
-    "scaled_dot": ScaledDot,
-    "bilinear": Bilinear,
-    "cosine": Cosine,
-    "linear_concat": LinearConcat,
-    "additive": Additive,
-    "normed_additive": NormedAdditive,
-    "location": Location,
-    "location_aware": LocationAware,
-    "coverage": Coverage,
-    "fertility_coverage": FertilityCoverage,
-}
+import difflib
+import importlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar, cast
 
-NORMALIZERS: dict[str, Callable[[], Normalizer]] = {
-    "softmax": Softmax,
-    "sparsemax": Sparsemax,
-    "entmax15": Entmax15,
-    "entmax": Entmax,
-    "hard_reinforce": HardReinforce,
-    "hard_marginal": HardMarginal,
-    "hard_straight_through": HardStraightThrough,
-    "monotonic": Monotonic,
-    "mocha": MonotonicChunkwise,
-}
+import torch
 
-WINDOWS: dict[str, Callable[[int, int], Window]] = {
-    "full": Full,
-    "causal": Causal,
-    "sliding": Sliding,
-    "local-m": LocalMonotonic,
-    "local-p": LocalPredictive,
-    "local-p-renormalized": partial(LocalPredictive, renormalize=True),
-    "relative": RelativeBias,
-}
+from attentio.attention import hard, monotonic, normalize, score, sparse, window
+from attentio.attention.kind import Kind, KindError, Option
+from attentio.attention.normalize import Normalizer
+from attentio.attention.score import Score
+from attentio.attention.window import Window
+
+ALLOWED = "ATTENTIO_ALLOW_KINDS"
+OLD_NAMES = {"local-p-renormalized": ("local-p", "renormalize=true")}
+TRIAL_SIZE = 64  # of a query and a key, where options are tried
+
+_IMPORT_PATH = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?")
+
+K = TypeVar("K", bound=Kind)
+
+
+class NotAllowedError(KindError):
+    """Report a kind whose module may not be imported without consent."""
+
+    def __init__(self, module: str, path: str) -> None:
+        super().__init__(f"{path!r} is code in the module {module!r}, which may be imported only with your consent")
+        self.module = module
+        self.hint = f"If you trust it: attentio --allow-kinds {module} ..., or set {ALLOWED}={module}."
+
+
+@dataclass(frozen=True)
+class Choice(Generic[K]):
+    """A kind and the options that differ from its defaults. `name` is a registered name or an import path."""
+
+    name: str
+    kind: type[K]
+    options: Mapping[str, Any]
+
+    def __call__(self, *sizes: int) -> K:
+        """Return a new module of this kind: (query_size, key_size, num_heads) for a score, and so on."""
+        return self.kind(*sizes, **self.options)
+
+    def __str__(self) -> str:
+        first = next(iter(self.kind.options()), None)
+        parts = [
+            _written(value) if option == first else f"{option}={_written(value)}"
+            for option, value in self.options.items()
+        ]
+        return f"{self.name}:{','.join(parts)}" if parts else self.name
+
+
+class Axis(dict[str, type[K]], Generic[K]):
+    """The kinds of one axis by name. `base` is the class that all of them extend."""
+
+    def __init__(self, name: str, base: type[K], *modules: ModuleType) -> None:
+        super().__init__()
+        self.name = name
+        self.base = base
+        for module in modules:  # in the order of definition
+            for member in vars(module).values():
+                if inspect.isclass(member) and issubclass(member, base) and "about" in vars(member) and member.about:
+                    self[member.about.name] = member
+
+    def choose(self, setting: object, *, trusted: bool = False) -> Choice[K]:
+        """Return the kind that a setting names: a text, or a table with `kind` and options.
+
+        trusted: the user names it here and now, so its module may be imported. Raises KindError, which says what is
+        possible, for an unknown kind and for an option that its class does not allow.
+        """
+        if isinstance(setting, str):
+            name, given = self._split(setting)
+        elif isinstance(setting, dict) and isinstance(setting.get("kind"), str):
+            table = cast("dict[str, object]", setting)
+            name, given = self._split(str(table["kind"]))
+            given += [(key, value) for key, value in table.items() if key != "kind"]
+        else:
+            first = next(iter(self))
+            raise KindError(f'write the kind as "{first}" or as {{kind = "{first}"}}, not as {setting!r}')
+        kind = self[name] if name in self else self._imported(name, trusted=trusted)
+        choice = Choice(name, kind, _read_options(name, kind.options(), given))
+        if choice.options:
+            self._try(choice)
+        return choice
+
+    def _split(self, text: str) -> tuple[str, list[tuple[str, object]]]:
+        """Return the name or import path of a kind, and its options as (name or nothing, value)."""
+        text = re.sub(r"\s*([:,=])\s*", r"\1", text.strip())
+        name, _, options = text.partition(":")
+        if name in OLD_NAMES:
+            name, options = OLD_NAMES[name][0], f"{options},{OLD_NAMES[name][1]}"
+        elif name not in self and (path := _IMPORT_PATH.fullmatch(text)):
+            name, options = f"{path['module']}:{path['name']}", path["options"] or ""
+        pairs = [part.partition("=") for part in options.strip(",").split(",") if part]
+        return name, [(key, value) if equals else ("", key) for key, equals, value in pairs]
+
+    def _imported(self, path: str, *, trusted: bool) -> type[K]:
+        found = _IMPORT_PATH.fullmatch(path)
+        if found is None:
+            raise KindError(f"there is no kind {path!r}. {_suggestion(path, self)}")
+        kind = getattr(_module(found["module"], path, trusted=trusted), found["name"], None)
+        if not (inspect.isclass(kind) and issubclass(kind, self.base)) or inspect.isabstract(kind):
+            raise KindError(f"{path!r} is not a class that extends attentio.attention.{self.base.__name__}")
+        return kind
+
+    def _try(self, choice: Choice[K]) -> None:
+        """Let the class judge its options in its constructor, without drawing from the generator of random numbers."""
+        sizes = {"score": (TRIAL_SIZE, TRIAL_SIZE, 1), "window": (TRIAL_SIZE, 1)}.get(self.name, ())
+        with torch.random.fork_rng(devices=[]):
+            try:
+                choice(*sizes)
+            except ValueError as error:
+                raise KindError(f"{choice.name}: {error}") from None
+
+
+SCORES: Axis[Score] = Axis("score", Score, score)
+NORMALIZERS: Axis[Normalizer] = Axis("normalize", Normalizer, normalize, sparse, hard, monotonic)
+WINDOWS: Axis[Window] = Axis("window", Window, window)
+AXES: Mapping[str, Axis[Any]] = {axis.name: axis for axis in (SCORES, NORMALIZERS, WINDOWS)}
+
+
+def find(setting: str, *, trusted: bool = False) -> tuple[Axis[Any], Choice[Any]]:
+    """Return the axis and the kind that a setting names on any axis. Raises KindError as `Axis.choose` does."""
+    name = setting.partition(":")[0].strip()
+    name = OLD_NAMES.get(name, (name,))[0]
+    for axis in AXES.values():
+        if name in axis:
+            return axis, axis.choose(setting)
+    path = _IMPORT_PATH.fullmatch(setting)
+    if path is None:
+        known = [name for axis in AXES.values() for name in axis]
+        raise KindError(f"there is no kind {name!r}. {_suggestion(name, known)}")
+    kind = getattr(_module(path["module"], setting, trusted=trusted), path["name"], None)
+    for axis in AXES.values():
+        if inspect.isclass(kind) and issubclass(kind, axis.base):
+            return axis, axis.choose(setting)
+    raise KindError(f"{setting!r} is not a class that extends Score, Normalizer or Window of attentio.attention")
+
+
+def allow_kinds(*modules: str) -> None:
+    """Consent that these modules are imported for kinds, by this process and by those that it starts."""
+    os.environ[ALLOWED] = ",".join(dict.fromkeys([*_allowed(), *modules]))
+
+
+def _allowed() -> list[str]:
+    return [module for module in os.environ.get(ALLOWED, "").split(",") if module]
+
+
+def _module(name: str, path: str, *, trusted: bool) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    if trusted:
+        allow_kinds(name)
+    elif name not in _allowed():
+        raise NotAllowedError(name, path)
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)  # a script finds modules beside itself only
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            why = f"no file {name}.py in the current folder and no installed package of that name"
+        raise KindError(f"cannot import {path!r}: {why}.") from error
+
+
+def _read_options(kind: str, known: Mapping[str, Option], given: list[tuple[str, object]]) -> dict[str, Any]:
+    """Return the options that differ from their defaults, in the order of the constructor."""
+    possible = f"Its options: {', '.join(known)}." if known else "It has no options."
+    read: dict[str, Any] = {}
+    for place, (name, value) in enumerate(given):
+        if not name and place < len(known):
+            name = list(known)[place]
+        if name not in known:
+            raise KindError(f"{kind} has no option {name or value!r}. {possible}")
+        if name in read:
+            raise KindError(f"{kind} is given its option {name} twice")
+        try:
+            read[name] = known[name].read(value)
+        except KindError as error:
+            raise KindError(f"{kind}: {error}") from None
+    for name, option in known.items():
+        if option.required and name not in read:
+            raise KindError(f"{kind} needs its option {name}. {possible}")
+    return {name: read[name] for name in known if name in read and read[name] != known[name].default}
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name.partition(":")[0], known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."

@@ -1,38 +1,43 @@
-"""Windows: which keys a query sees because of where it stands, and how much position alone counts.
+"""Windows: which keys a query sees because of its position, and how much position alone counts.
 
 A window never looks at a score. It gives a mask, a bias that is added to the scores, and a factor that multiplies the
-weights; most give only one of them. Windows are combined by `CombinedWindow`.
+weights. Most windows give only one of them. `combine_windows` combines several.
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from attentio.attention.heads import HeadLinear
+from attentio.attention.kind import INFORMATION, REGION, About, Kind, at_least
 from attentio.attention.mask import causal, combine, distances
 from attentio.attention.memory import Memory
 from attentio.attention.precision import at_least_float32
 
+MaxDistance = Annotated[int, "largest distance with a number of its own"]
+Radius = Annotated[int, "keys seen on each side of the center"]
+Renormalize = Annotated[bool, "put the Gaussian inside the softmax, so that rows sum to 1"]
+
 
 class Span(NamedTuple):
-    """What a window says; each part broadcasts to (B, H, T, S), and None leaves things as they are."""
+    """What a window gives. Each part broadcasts to (B, H, T, S), and None changes nothing."""
 
     mask: Tensor | None = None
     bias: Tensor | None = None
     factor: Tensor | None = None
 
 
-class Window(nn.Module, ABC):
-    """From positions to a mask, a bias and a factor; built as `Kind(query_size, num_heads)`, sizes of one head.
+class Window(Kind):
+    """Turn positions into a mask, a bias and a factor. Constructor: (query_size, num_heads, *, options), of one head.
 
-    `follows` says that the window moves along the source with the queries and leaves keys behind; `scales` that it
-    gives a factor, so that weights need not sum to what the normalizer made of them; `causal` that no key after a
-    query's own position is seen, by this window or by one that it stands together with: for such a query the sentence
-    ends where it stands, and a window that asks how long the sentence is must say so.
+    is_moving: the window moves along the source with the queries and leaves keys behind.
+    scales_weights: it gives a factor, so that weights need not keep the sum that the normalizer gave them.
+    is_causal: this window, or one that it is combined with, hides every key after the query's own position. For such a
+    query the sentence ends at its position. A window that asks for the length of the sentence must respect that.
     """
 
     is_moving: bool = False
@@ -41,11 +46,22 @@ class Window(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
-        """query (B, H, T, Q), whose first row stands at `position`."""
+        """Return the span of queries (B, H, T, Q), the first of which is at `position`."""
 
 
 class Full(Window):
-    """Every query sees every key ("global" in Luong 2015, section 3.1)."""
+    """Every query sees every key (Luong 2015, section 3.1, "global")."""
+
+    about = About(
+        name="full",
+        chinese="全局注意力",
+        group=REGION,
+        formula="every j",
+        paper="Luong, Pham and Manning 2015, section 3.1, “global”",
+        use="Between two sequences of ordinary length.",
+        cost="T S pairs.",
+        trap="Padding is not part of the sentence: pass the mask.",
+    )
 
     def __init__(self, query_size: int = 0, num_heads: int = 1) -> None:
         super().__init__()
@@ -55,7 +71,19 @@ class Full(Window):
 
 
 class Causal(Window):
-    """Query t sees the keys up to position t: self-attention that cannot look ahead (Vaswani 2017, section 3.2.3)."""
+    """Query t sees the keys up to position t, so self-attention cannot look ahead (Vaswani 2017, section 3.2.3)."""
+
+    about = About(
+        name="causal",
+        chinese="自注意力（因果）",
+        group=INFORMATION,
+        formula="j ≤ i",
+        paper="Vaswani et al. 2017, section 3.2.3",
+        use="Self-attention of a decoder: query and keys come from one sequence.",
+        cost="All pairs are computed, and half of them count.",
+        trap="While decoding, the position is part of the state, and `step` carries it. Add others by "
+        "`combine_windows`.",
+    )
 
     is_causal = True
 
@@ -63,7 +91,7 @@ class Causal(Window):
         super().__init__()
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
-        if memory.num_keys <= position + 1:  # as at every step of a search: no query has a key behind it
+        if memory.num_keys <= position + 1:  # no key lies behind a query, as in every step of a search
             return Span()
         return Span(mask=causal(query.size(2), memory.num_keys, offset=position, device=query.device))
 
@@ -71,11 +99,23 @@ class Causal(Window):
 class Sliding(Window):
     """Query t sees the keys at most `radius` away from position t (Beltagy 2020, section 3.1)."""
 
+    about = About(
+        name="sliding",
+        chinese="自注意力（滑动窗口）",
+        group=INFORMATION,
+        formula="|j - i| ≤ radius",
+        paper="Beltagy, Peters and Cohan 2020, section 3.1",
+        use="Self-attention over long sequences. Add causal by `combine_windows`.",
+        cost="T S pairs, because it is a mask here. 2 radius + 1 keys count.",
+        trap="A query far past the end of a short source sees no key, and its context is zero. local-m stays at "
+        "the end.",
+    )
+
     is_moving = True
 
-    def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: int = 10) -> None:
+    def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: Radius = 10) -> None:
         super().__init__()
-        self.radius = radius
+        self.radius = at_least(0, radius=radius)
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         away = distances(query.size(2), memory.num_keys, offset=position, device=query.device)
@@ -83,47 +123,74 @@ class Sliding(Window):
 
 
 class LocalMonotonic(Window):
-    """local-m: |s - p_t| <= D with p_t = t, but never past the last word (Luong 2015, section 3.2)."""
+    """local-m: |s - p_t| <= D with p_t = t, but at most the last word (Luong 2015, section 3.2)."""
+
+    about = About(
+        name="local-m",
+        chinese="局部注意力（单调对齐）",
+        group=REGION,
+        formula="|j - p_i| ≤ D, p_i = min(i, S - 1)",
+        paper="Luong, Pham and Manning 2015, section 3.2, “local-m”",
+        use="Languages in nearly the same order.",
+        cost="As full, because it is a mask here.",
+        trap="It assumes equal lengths. p stays at the last word of each sentence, not of the padded batch.",
+    )
 
     is_moving = True
 
-    def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: int = 10) -> None:
+    def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: Radius = 10) -> None:
         super().__init__()
-        self.radius = radius
+        self.radius = at_least(0, radius=radius)
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         queries = torch.arange(position, position + query.size(2), device=query.device)
-        centre = torch.minimum(queries, (memory.lengths() - 1).clamp(min=0)[:, None])  # (B, T)
-        return Span(mask=_offsets(centre.unsqueeze(1), memory.num_keys).abs() <= self.radius)
+        center = torch.minimum(queries, (memory.lengths() - 1).clamp(min=0)[:, None])  # (B, T)
+        return Span(mask=_offsets(center.unsqueeze(1), memory.num_keys).abs() <= self.radius)
 
 
 class LocalPredictive(Window):
     """local-p: |s - p_t| <= D with p_t = S sigmoid(v . tanh(W q)), weights times exp(-(s - p_t)^2 / 2 sigma^2).
 
-    Luong 2015, eqs. 9-10, sigma = D/2; S is the true length of the sentence, or, together with `Causal`, of what query
-    t sees of it, t + 1 at most: the centre may not tell how long the rest will be. As in the paper the Gaussian comes
-    after the softmax and the weights then sum to less than 1; `renormalize` adds its logarithm to the scores instead.
-    The Gaussian is the only way by which W and v learn: the edges of the window have no gradient.
+    Luong 2015, eqs. 9-10, with sigma = D/2. S is the true length of the sentence. Combined with `Causal`, S is t + 1 at
+    most, because the center must not tell the length of the rest. As in the paper the Gaussian comes after the softmax,
+    so weights sum to less than 1. `renormalize` adds its logarithm to the scores instead. W and v learn through the
+    Gaussian only, because the edges of the window have no gradient.
     """
+
+    about = About(
+        name="local-p",
+        chinese="局部注意力（预测对齐）",
+        group=REGION,
+        formula="p_i = S σ(v · tanh(W q_i));  a_ij exp(-(j - p_i)² / 2σ²), |j - p_i| ≤ D, σ = D/2",
+        paper="Luong, Pham and Manning 2015, eqs. 9-10, “local-p”",
+        use="Soft attention within a region that the decoder chooses.",
+        cost="As full, plus a small layer for each query.",
+        trap="The Gaussian comes after the softmax, so rows sum to less than 1. W and v learn through it alone. "
+        "With `renormalize`, −(j − p_i)² / 2σ² is added to the scores instead, and rows sum to 1: this is not"
+        " what the paper computes. In causal self-attention S is i + 1, or the center would tell how long the"
+        " rest is.",
+    )
 
     is_moving = True
 
-    def __init__(self, query_size: int, num_heads: int = 1, *, radius: int = 10, renormalize: bool = False) -> None:
+    def __init__(
+        self, query_size: int, num_heads: int = 1, *, radius: Radius = 10, renormalize: Renormalize = False
+    ) -> None:
         super().__init__()
-        self.radius = radius
+        self.radius = at_least(1, radius=radius)
         self.renormalize = renormalize
         self.scales_weights = not renormalize
         self.hidden = HeadLinear(query_size, query_size, num_heads)
-        self.centre = HeadLinear(query_size, 1, num_heads)
+        self.center = HeadLinear(query_size, 1, num_heads)
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
-        share = at_least_float32(self.centre(self.hidden(query).tanh())).squeeze(-1).sigmoid()  # (B, H, T)
+        share = at_least_float32(self.center(self.hidden(query).tanh())).squeeze(-1).sigmoid()  # (B, H, T)
         length = memory.lengths()[:, None, None]
         if self.is_causal:
             seen = torch.arange(position + 1, position + query.size(2) + 1, device=query.device)
             length = torch.minimum(length, seen)  # (B, 1, T)
-        centre = torch.minimum(length * share, (length - 1).clamp(min=0))
-        away = _offsets(centre, memory.num_keys)  # (B, H, T, S)
+        center = torch.minimum(length * share, (length - 1).clamp(min=0))
+        away = _offsets(center, memory.num_keys)  # (B, H, T, S)
         log_gaussian = -2 * (away / self.radius) ** 2  # sigma = D/2
         mask = away.abs() <= self.radius
         if self.renormalize:
@@ -132,14 +199,31 @@ class LocalPredictive(Window):
 
 
 class RelativeBias(Window):
-    """Adds to each score a number learnt per head for j - t, equal beyond `max_distance` (Raffel 2020, section 2.1).
+    """Add to each score a number per head, learnt for j - t (Raffel 2020, section 2.1).
 
-    Position counts, whatever the score is; the content-dependent form of Shaw 2018 is not this one.
+    Beyond `max_distance` the numbers are equal. The content-dependent form of Shaw 2018 is another kind.
     """
 
-    def __init__(self, query_size: int = 0, num_heads: int = 1, *, max_distance: int = 16) -> None:
+    about = About(
+        name="relative",
+        chinese="相对位置偏置",
+        group=INFORMATION,
+        formula="e_ij + b_(j-i), the same beyond max_distance",
+        paper="Shaw, Uszkoreit and Vaswani 2018 (clipping); Raffel et al. 2020, section 2.1 (as a number per head)",
+        use="Self-attention that should know distances, with any score.",
+        cost="One sum.",
+        trap="It starts at zero, as if it were not there.",
+    )
+
+    def __init__(
+        self,
+        query_size: int = 0,
+        num_heads: int = 1,
+        *,
+        max_distance: MaxDistance = 16,
+    ) -> None:
         super().__init__()
-        self.max_distance = max_distance
+        self.max_distance = at_least(0, max_distance=max_distance)
         self.bias = nn.Parameter(torch.zeros(num_heads, 2 * max_distance + 1))
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
@@ -149,9 +233,9 @@ class RelativeBias(Window):
 
 
 class CombinedWindow(Window):
-    """Several windows at once: a key is seen where all see it, biases add up and factors multiply.
+    """Several windows at once: a key is seen where all see it, biases are added, and factors are multiplied.
 
-    With `Causal` among them, all are told (`Window.is_causal`).
+    If one of them is causal, all parts become `is_causal`.
     """
 
     def __init__(self, windows: "list[Window]") -> None:
@@ -176,10 +260,10 @@ class CombinedWindow(Window):
 
 
 def combine_windows(*windows: Callable[[int, int], Window]) -> Callable[[int, int], Window]:
-    """`combine_windows(Causal, RelativeBias)`: a window that is all of these."""
+    """Return a constructor of a window that is all of these, as in `combine_windows(Causal, RelativeBias)`."""
     return lambda query_size, num_heads: CombinedWindow([window(query_size, num_heads) for window in windows])
 
 
-def _offsets(centre: Tensor, num_keys: int) -> Tensor:
-    """(B, H, T) -> (B, H, T, S): position of each key, less the centre."""
-    return torch.arange(num_keys, device=centre.device) - centre.unsqueeze(-1)
+def _offsets(center: Tensor, num_keys: int) -> Tensor:
+    """Return the position of each key minus the center: (B, H, T) -> (B, H, T, S)."""
+    return torch.arange(num_keys, device=center.device) - center.unsqueeze(-1)

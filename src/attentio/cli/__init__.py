@@ -52,11 +52,21 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  (its callback acts)
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    allow_kinds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE,...",
+            envvar="ATTENTIO_ALLOW_KINDS",
+            help="Modules with kinds of attention of your own that a model may import.",
+        ),
+    ] = None,
 ) -> None:
     """Options before the verb."""
+    if allow_kinds:
+        os.environ["ATTENTIO_ALLOW_KINDS"] = allow_kinds
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
-"""`attentio attention`: the kinds of attention there are, and what each of them is."""
+"""`attentio attention`: the kinds of attention, and what each of them is."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from attentio.attention.catalog import Entry
+    from attentio.attention.kind import Kind
 
 app = typer.Typer(no_args_is_help=True, help="The kinds of attention: list them, or show one with its weights.")
 
@@ -21,10 +22,11 @@ _TITLES = {
 @app.command("list")
 def list_kinds(as_json: AsJson = False) -> None:
     """List every kind, on its axis and in its group, in English and Chinese."""
-    from attentio.attention.catalog import CATALOG
+    from attentio.attention import AXES
 
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "kinds": [_as_dict(kind) for kind in CATALOG]}, ensure_ascii=False))
+        kinds = [_as_dict(axis, name, kind) for axis, kinds in AXES.items() for name, kind in kinds.items()]
+        typer.echo(json.dumps({"schema": 1, "kinds": kinds}, ensure_ascii=False))
         return
     from rich.console import Console
     from rich.table import Table
@@ -33,43 +35,44 @@ def list_kinds(as_json: AsJson = False) -> None:
     console = Console(highlight=False)
     for axis, title in _TITLES.items():
         console.print(title, style="bold")
-        kinds = [kind for kind in CATALOG if kind.axis == axis]
-        for group in dict.fromkeys(kind.group for kind in kinds):
+        described = [kind.about for kind in AXES[axis].values()]
+        for group in dict.fromkeys(about.group for about in described):
             console.print(f"{group.english} {group.chinese}", style="italic")
             table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
             for width in (26, 30, None):  # the first two hold the longest name, indented, and the padding
                 table.add_column(width=width, overflow="fold")
-            for kind in kinds:
-                if kind.group == group:
-                    table.add_row(f"  {kind.name}", Text(kind.chinese), Text(kind.formula))
+            for about in described:
+                if about.group == group:
+                    table.add_row(f"  {about.name}", Text(about.chinese), Text(about.formula))
             console.print(table)
         console.print()
     console.print("The axes are free of each other: any score, any normalizer, any window, any number of heads.")
+    console.print("Options follow the name, as in local-p:3. `attentio attention show NAME` lists them.")
 
 
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A kind, as `attentio attention list` names it.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="A kind, as in dot or local-p:3, or a class of your own, mine:MyScore."),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Show one kind: formula, paper, cost, trap, and its weights on one sentence, learnt on the spot."""
-    from attentio.attention.catalog import CATALOG
+    """Show one kind: formula, options, paper, cost, trap, and its weights on one sentence, learnt on the spot."""
+    from attentio.attention import KindError
+    from attentio.attention.registry import find
     from attentio.errors import UsageError
+    from attentio.testing.example import ORDER, SOURCE, TARGET, example_attention, learn
 
-    known = {kind.name: kind for kind in CATALOG}
-    if name not in known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, known, 1)
-        hint = f"Did you mean {near[0]!r}?" if near else "See `attentio attention list`."
-        raise UsageError(f"there is no kind of attention named {name!r}.", hint=hint)
-    kind = known[name]
-    from attentio.attention.example import ORDER, SOURCE, TARGET, example_attention, learn
-
-    weights = learn(example_attention(name))
+    try:
+        axis, choice = find(name, trusted=True)
+        weights = learn(example_attention(name))
+    except KindError as error:
+        raise UsageError(f"{error}", hint="See `attentio attention list`.") from None
+    described = _as_dict(axis.name, choice.name, choice.kind)
     if as_json:
         example = {"source": SOURCE, "target": TARGET, "links": [list(link) for link in enumerate(ORDER)]}
-        shown = {"schema": 1, **_as_dict(kind), "example": example | {"weights": weights.tolist()}}
+        shown = {"schema": 1, **described, "example": example | {"weights": weights.tolist()}}
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     from rich.console import Console
@@ -80,16 +83,15 @@ def show(
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, text in (
-        (kind.axis, f"{kind.name} {kind.chinese}"),
-        ("group", f"{kind.group.english} {kind.group.chinese}"),
-        ("formula", kind.formula),
-        ("paper", kind.paper),
-        ("use", kind.use),
-        ("cost", kind.cost),
-        ("trap", kind.trap),
-    ):
-        table.add_row(label, Text(text))
+    table.add_row(axis.name, f"{choice} {described.pop('chinese', '')}")
+    if group := described.pop("group", None):
+        table.add_row("group", f"{group['english']} {group['chinese']}")
+    for label, value in described.items():
+        if label == "options":
+            for option in choice.kind.options().values():
+                table.add_row("option", Text(str(option)))
+        elif label not in ("name", "axis"):
+            table.add_row(label, Text(value))
     console.print(table)
     console.print()
 
@@ -105,7 +107,7 @@ def show(
         target_tokens=TARGET,
         source_spans=_spans(SOURCE, " "),
         target_spans=_spans(TARGET, ""),
-        weights={kind.name: weights.unsqueeze(0).numpy()},
+        weights={str(choice): weights.unsqueeze(0).numpy()},
         token_log_probs=np.zeros(len(TARGET), dtype=np.float32),
     )
     print_map(trace, numbers=True, console=console)
@@ -120,15 +122,7 @@ def _spans(tokens: tuple[str, ...], space: str) -> tuple[tuple[int, int], ...]:
     return tuple(spans)
 
 
-def _as_dict(kind: "Entry") -> dict[str, object]:
-    return {
-        "name": kind.name,
-        "axis": kind.axis,
-        "chinese": kind.chinese,
-        "group": {"english": kind.group.english, "chinese": kind.group.chinese},
-        "formula": kind.formula,
-        "paper": kind.paper,
-        "use": kind.use,
-        "cost": kind.cost,
-        "trap": kind.trap,
-    }
+def _as_dict(axis: str, name: str, kind: "type[Kind]") -> dict[str, Any]:
+    about = {} if kind.about is None else asdict(kind.about) | {"group": kind.about.group._asdict()}
+    options = [option.as_dict() for option in kind.options().values()]
+    return {"name": name, "axis": axis} | about | {"name": name, "options": options}

@@ -1,6 +1,5 @@
 """What is compared: axes, and the cells that they span."""
 
-import difflib
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +9,8 @@ from attentio.errors import UsageError
 from attentio.train.settings import RunConfig
 
 PRESET = "preset"
+_KINDS = re.compile(r"(self_)?attention\.(score|normalize|window)")
+_OPTION = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?|true|false|\w+=.*", re.IGNORECASE)  # no kind has such a name
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,-]")
 _NOT_AXES = {
     "train.seed": "seeds are given with --seeds",
@@ -32,11 +33,15 @@ class GridCell:
 
 
 def read_axes(vary: Sequence[str]) -> dict[str, list[str]]:
-    """`section.key=a,b` or `preset=a,b`, each once -> the values of each axis. Raises UsageError for anything else."""
+    """Return the values of each axis from `section.key=a,b` or `preset=a,b`. Raises UsageError for anything else.
+
+    After a comma, a bare value or `name=value` is an option of the kind of attention before it:
+    `attention.window=full,local-p:3,renormalize=true` has two values.
+    """
     axes: dict[str, list[str]] = {}
     for text in vary:
         key, separator, listed = (part.strip() for part in text.partition("="))
-        values = [value.strip() for value in listed.split(",")]
+        values = _kinds(listed) if _KINDS.fullmatch(key) else [value.strip() for value in listed.split(",")]
         if not separator or not all(values) or (key != PRESET and not re.fullmatch(r"\w+\.\w+", key)):
             raise UsageError(
                 f"cannot read the axis {text!r}.",
@@ -52,6 +57,16 @@ def read_axes(vary: Sequence[str]) -> dict[str, list[str]]:
     return axes
 
 
+def _kinds(listed: str) -> list[str]:
+    values: list[str] = []
+    for part in map(str.strip, listed.split(",")):
+        if values and _OPTION.fullmatch(part):
+            values[-1] += f",{part}"
+        else:
+            values.append(part)
+    return values
+
+
 def cells_of(
     axes: Mapping[str, Sequence[str]], build: Callable[[str | None, Sequence[str]], RunConfig]
 ) -> list[GridCell]:
@@ -63,12 +78,16 @@ def cells_of(
     for chosen in itertools.product(*axes.values()):
         values = dict(zip(axes, chosen, strict=True))
         overrides = [f"{key}={value}" for key, value in values.items() if key != PRESET]
-        folder = _UNSAFE.sub("_", ",".join(f"{key}={value}" for key, value in values.items()))
+        folder = ",".join(f"{key}={value}" for key, value in values.items()).replace(":", "-")
+        folder = _UNSAFE.sub("_", folder)
         cells.append(GridCell(", ".join(chosen), folder, values, build(values.get(PRESET), overrides)))
     for field, what in (("folder", "folders"), ("name", "names")):
         names = [getattr(cell, field) for cell in cells]
         if len(set(names)) < len(names):
             raise UsageError(f"two cells would have the same {what}: the values of --vary are too alike.")
+    for one, other in itertools.combinations(cells, 2):
+        if one.config == other.config:
+            raise UsageError(f"{one.name} and {other.name} are the same configuration.", hint="Leave one of them out.")
     return cells
 
 
@@ -81,20 +100,3 @@ def check_axes(axes: Mapping[str, Sequence[str]], overrides: Sequence[str], *, b
         raise UsageError("the preset is given and varied.", hint="Take one of --preset and --vary preset=.")
     if budget and (ends := [key for key in _BUDGET if key in axes or key in given]):
         raise UsageError(f"--budget and {ends[0]} both say when a training ends.", hint="Take one of the two.")
-
-
-def check_names(axes: Mapping[str, Sequence[str]]) -> None:
-    """Raises UsageError for a score, normaliser or window that does not exist, before anything is trained."""
-    from attentio.attention import NORMALIZERS, SCORES, WINDOWS
-
-    known: dict[str, list[str]] = {
-        f"{section}.{key}": list(names)
-        for section in ("attention", "self_attention")
-        for key, names in (("score", SCORES), ("normalize", NORMALIZERS), ("window", WINDOWS))
-    }
-    for key, values in axes.items():
-        for value in values:
-            if key in known and value not in known[key]:
-                close = difflib.get_close_matches(value, known[key], n=1)
-                hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known[key])}."
-                raise UsageError(f"{key} has no {value!r}.", hint=hint)

@@ -65,14 +65,12 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _check(axes: dict[str, list[str]], configs: list[dict[str, Any]]) -> None:
-    """Finds mistakes before anything is written: names that do not exist, missing files, a device that is not there."""
+def _check(configs: list[dict[str, Any]]) -> None:
+    """Find mistakes before anything is written: missing files, a device that is not there."""
     from attentio.data.pipeline import Parts
-    from attentio.experiment.grid import check_names
     from attentio.runtime.device import resolve_device
     from attentio.train.settings import parse_config
 
-    check_names(axes)
     for settings in configs:
         config = parse_config(settings, where="settings")
         Parts.of(config.data)

@@ -119,7 +119,7 @@ def compare_grid(
     bench = Bench(out)
     with StopRequest() as stop, closing(display()) as shown:
         with TemporaryDirectory(prefix="attentio-") as folder:
-            check = {"axes": axes, "configs": [cell.config.model_dump(mode="json") for cell in cells]}
+            check = {"configs": [cell.config.model_dump(mode="json") for cell in cells]}
             Workers(stop).do("check", check, Path(folder) / "check.json")
         with bench.claimed(shown.line) as lock:
             workers = Workers(stop, (lock,))

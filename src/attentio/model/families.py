@@ -63,9 +63,10 @@ def build_model(
     source = TokenEmbedding(source_vocab, width, model.dropout, model.word_dropout)
     target = TokenEmbedding(target_vocab, width, model.dropout, model.word_dropout)
     built = Seq2Seq(*family.build(model, Surroundings(attention, self_attention, source, target, backend)))
-    if attention.normalize == "hard_marginal" and not built.decoder.can_marginalize:
+    objectives = {layer.normalize.objective for layer in built.decoder.cross_attention().values()}
+    if "marginal" in objectives and not built.decoder.can_marginalize:
         raise UsageError(
-            "attention.normalize = 'hard_marginal' sums over the keys of each target token by itself. In this decoder "
+            f"attention.normalize = {attention.normalize!r} sums over the keys of each target token by itself. In this decoder "
             "a choice may have a say in later tokens, and the sum would be over every path.",
             hint="Take hard_reinforce; or an 'rnn' with query = 'current', attention at the top and no input feeding.",
         )

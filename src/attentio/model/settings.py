@@ -5,7 +5,7 @@ Each family of models has its own settings; `family` says which ones apply.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 WordDropout = Annotated[
     float, Field(ge=0, lt=1, description="share of whole tokens, source and target, left out of a training pass")
@@ -114,14 +114,28 @@ class TransformerConfig(BaseModel):
 ModelConfig = RNNConfig | CNNConfig | TransformerConfig
 
 
+def _kind(axis: str) -> BeforeValidator:
+    """Read a kind with its options, as `attention.registry` does, into its canonical text.
+
+    The context `kinds_by_user` says that the user names the kind here and now, so that its module may be imported.
+    """
+
+    def read(setting: object, info: ValidationInfo) -> str:
+        from attentio.attention.registry import AXES  # it loads torch
+
+        return str(AXES[axis].choose(setting, trusted=bool((info.context or {}).get("kinds_by_user"))))
+
+    return BeforeValidator(read)
+
+
 class AttentionConfig(BaseModel):
-    """The attention of the decoder to the source: score, normaliser, window and heads are independent choices."""
+    """The attention of the decoder to the source. Score, normalizer, window and heads are independent choices."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    score: Annotated[str, Field(description="how a query and a key are compared")] = "bilinear"
-    normalize: Annotated[str, Field(description="how scores become weights")] = "softmax"
-    window: Annotated[str, Field(description="which source positions a query may see")] = "full"
+    score: Annotated[str, _kind("score"), Field(description="how a query and a key are compared")] = "bilinear"
+    normalize: Annotated[str, _kind("normalize"), Field(description="how scores become weights")] = "softmax"
+    window: Annotated[str, _kind("window"), Field(description="which source positions a query may see")] = "full"
     num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 1
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0
 
@@ -131,8 +145,10 @@ class SelfAttentionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    score: Annotated[str, Field(description="how a query and a key are compared")] = "scaled_dot"
-    normalize: Annotated[str, Field(description="how scores become weights")] = "softmax"
-    window: Annotated[str, Field(description="which positions of its own sentence a token may see")] = "full"
+    score: Annotated[str, _kind("score"), Field(description="how a query and a key are compared")] = "scaled_dot"
+    normalize: Annotated[str, _kind("normalize"), Field(description="how scores become weights")] = "softmax"
+    window: Annotated[
+        str, _kind("window"), Field(description="which positions of its own sentence a token may see")
+    ] = "full"
     num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 4
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0

@@ -357,7 +357,7 @@ def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Call
             "sentence a decoder writes grows as it looks.",
             hint="Take it as `attention`, the one that looks at the source.",
         )
-    if attention.normalize.is_hard and not attention.normalize.is_biased:
+    if attention.normalize.objective != "cross_entropy":
         raise UsageError(
             f"self_attention: {settings.normalize} has its objective for the attention to the source only.",
             hint="hard_straight_through needs none.",
@@ -365,11 +365,11 @@ def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Call
     return attention
 
 
-def _causal(name: str) -> str | Callable[[int, int], Window]:
-    """The window of that name, looking back only."""
-    if name in ("full", "causal") or name not in WINDOWS:
-        return "causal" if name in WINDOWS else name
-    return combine_windows(WINDOWS["causal"], WINDOWS[name])
+def _causal(window: str) -> str | Callable[[int, int], Window]:
+    """Return a window that looks back only."""
+    if window in ("full", "causal"):
+        return "causal"
+    return combine_windows(WINDOWS["causal"], WINDOWS.choose(window))
 
 
 def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tensor, start: int) -> Tensor:

@@ -1,1 +1,5 @@
-"""The conformance suite for any kind of attention, also for your own."""
+"""The conformance suite: the laws that every kind of attention obeys, also for a kind of your own."""
+
+from attentio.testing.conformance import LAWS, conform
+
+__all__ = ["LAWS", "conform"]

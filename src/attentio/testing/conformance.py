@@ -1,12 +1,13 @@
-"""Conformance: the laws that every attention obeys, whatever its kind; for our kinds and for yours.
+"""Conformance: the laws that every attention obeys, for the kinds here and for yours.
 
-    from attentio.testing.conformance import conform
+    from attentio.testing import conform
 
-    conform(score=MyScore)                                      # raises AssertionError, naming the law that is broken
+    conform(score=MyScore)                                # raises AssertionError, naming the law that is broken
     conform(normalize=MyNormalizer, window="causal", num_heads=4)
+    conform(score="mymodule:MyScore:power=2")             # as a setting names it, after `allow_kinds("mymodule")`
 
-A law says nothing about what a kind computes, which its own tests must; it says what may not happen in any.
-docs/attention/README.md holds a score and a normalizer to them as an example.
+The laws do not say what a kind computes: its own tests must. They say what must not happen in any kind.
+docs/attention/README.md applies them to a score and a normalizer.
 """
 
 from collections.abc import Callable
@@ -17,20 +18,16 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from attentio.attention.attention import Attended, Attention
-from attentio.attention.memory import GrowingMemory
-from attentio.attention.normalize import Normalizer
-from attentio.attention.registry import NORMALIZERS, WINDOWS
-from attentio.attention.score import Score
+from attentio.attention import NORMALIZERS, WINDOWS, Attended, Attention, GrowingMemory, Normalizer, Score
 from attentio.attention.window import Causal, Full, Window, combine_windows
 
-# Coprime, so that no swapped axis passes by luck; D and V are sizes of one head.
+# Coprime, so that no swapped axis passes by luck. D and V are sizes of one head.
 B, T, S, D, V = 2, 5, 7, 3, 11
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A choice on each axis; `normalize` is a function, because a law may need the attention twice."""
+class Combination:
+    """A choice on each axis. `normalize` is a function, because a law may need the attention twice."""
 
     score: str | Callable[[int, int, int], Score] = "additive"
     normalize: str | Callable[[], Normalizer] = "softmax"
@@ -38,9 +35,9 @@ class Kind:
     num_heads: int = 1
 
     def make(self) -> Attention:
-        """The attention with sizes D and V for each head, float64 and not in training."""
+        """Return the attention, with sizes D and V for each head, in float64 and not in training."""
         torch.manual_seed(0)
-        make_normalizer = NORMALIZERS[self.normalize] if isinstance(self.normalize, str) else self.normalize
+        make_normalizer = NORMALIZERS.choose(self.normalize) if isinstance(self.normalize, str) else self.normalize
         attention = Attention(
             D * self.num_heads,
             D * self.num_heads,
@@ -50,13 +47,18 @@ class Kind:
             window=self.window,
             num_heads=self.num_heads,
         )
-        with torch.no_grad():  # no parameter is left at a value, like zero, that would make it act on nothing
+        with torch.no_grad():  # a parameter at zero would do nothing
             for parameter in attention.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
         return attention.double().eval()
 
+    def causal(self) -> "Combination":
+        """Return the same for self-attention that cannot look ahead."""
+        window = WINDOWS.choose(self.window) if isinstance(self.window, str) else self.window
+        return replace(self, window=combine_windows(Causal, window))
+
     def operands(self, num_keys: int = S) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """query, keys, values and mask; the second sentence is shorter by three."""
+        """Return query, keys, values and mask. The second sentence is shorter by three."""
         torch.manual_seed(1)
         query = torch.randn(B, T, D * self.num_heads, dtype=torch.float64)
         keys = torch.randn(B, num_keys, D * self.num_heads, dtype=torch.float64)
@@ -72,8 +74,8 @@ def conform(
     window: str | Callable[[int, int], Window] = "full",
     num_heads: int = 1,
 ) -> None:
-    """Holds a kind to every law; AssertionError says which law is broken, ValueError why it has no sense."""
-    kind = Kind(score, normalize, window, num_heads)
+    """Check every law. AssertionError says which law is broken, ValueError why the combination makes no sense."""
+    kind = Combination(score, normalize, window, num_heads)
     kind.make()
     for law in LAWS:
         try:
@@ -82,8 +84,8 @@ def conform(
             raise AssertionError(f"{kind} breaks the law '{law.__name__.replace('_', ' ')}': {error}") from error
 
 
-def weights_are_shares(kind: Kind) -> None:
-    """At least 0, exactly 0 where masked; they sum to 1, or to at most 1 where the kind says so."""
+def weights_are_shares(kind: Combination) -> None:
+    """Weights are at least 0, and 0 where masked. They sum to 1, or to at most 1 where the kind says so."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     call = _call_mask()
@@ -97,8 +99,8 @@ def weights_are_shares(kind: Kind) -> None:
         assert ((sums - 1).abs().minimum(sums) < 1e-9).all(), "a row sums neither to 1 nor, being empty, to 0"
 
 
-def context_is_the_weighted_sum(kind: Kind) -> None:
-    """What is shown is what was used."""
+def context_is_the_weighted_sum(kind: Combination) -> None:
+    """The weights that are shown are those that were used."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     memory = attention.prepare(keys, values, mask)
@@ -107,8 +109,8 @@ def context_is_the_weighted_sum(kind: Kind) -> None:
     assert attended.context.shape == (B, kind.num_heads, T, V)
 
 
-def an_empty_row_attends_to_nothing(kind: Kind) -> None:
-    """Zero weights, zero context, finite gradients, in training too."""
+def an_empty_row_attends_to_nothing(kind: Combination) -> None:
+    """An empty row has zero weights, a zero context and finite gradients, also in training."""
     attention = kind.make()
     for training in (False, True):
         attention.train(training)
@@ -125,8 +127,8 @@ def an_empty_row_attends_to_nothing(kind: Kind) -> None:
             assert tensor.grad is None or tensor.grad.isfinite().all(), "a gradient is not finite"
 
 
-def padding_changes_nothing(kind: Kind) -> None:
-    """Three more keys, all of them padding, that hold NaN."""
+def padding_changes_nothing(kind: Combination) -> None:
+    """Three more keys of padding, which hold NaN, change nothing."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     expected = attention(query, attention.prepare(keys, values, mask))
@@ -138,8 +140,8 @@ def padding_changes_nothing(kind: Kind) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in attention.parameters()), "NaN reached a gradient"
 
 
-def keys_may_change_places(kind: Kind) -> None:
-    """Unless the kind says that position counts, permuting keys and values permutes the weights."""
+def keys_may_change_places(kind: Combination) -> None:
+    """A permutation of keys and values permutes the weights, unless the kind says that position counts."""
     attention = kind.make()
     if attention.score.is_positional or attention.normalize.is_monotonic or not isinstance(attention.window, Full):
         return
@@ -151,8 +153,8 @@ def keys_may_change_places(kind: Kind) -> None:
     assert_close(_weights(permuted), _weights(expected)[..., order])
 
 
-def sentences_do_not_see_each_other(kind: Kind) -> None:
-    """A sentence gets the same alone, in a batch, and picked out of one."""
+def sentences_do_not_see_each_other(kind: Combination) -> None:
+    """A sentence gets the same result alone, in a batch, and selected from one."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     memory = attention.prepare(keys, values, mask)
@@ -165,8 +167,8 @@ def sentences_do_not_see_each_other(kind: Kind) -> None:
     assert_close(picked.context, together.context[rows])
 
 
-def heads_do_not_see_each_other(kind: Kind) -> None:
-    """Another query for the last head changes nothing for the others."""
+def heads_do_not_see_each_other(kind: Combination) -> None:
+    """Another query for the last head changes nothing for the other heads."""
     if kind.num_heads == 1:
         return
     attention = kind.make()
@@ -178,8 +180,8 @@ def heads_do_not_see_each_other(kind: Kind) -> None:
     assert_close(changed[:, :-1], expected[:, :-1])
 
 
-def keys_may_be_prepared_bit_by_bit(kind: Kind) -> None:
-    """A memory that grew equals one prepared at once."""
+def keys_may_be_prepared_bit_by_bit(kind: Combination) -> None:
+    """A memory that grew equals one that was prepared at once."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     parts = [attention.prepare(*(x[:, some] for x in (keys, values, mask))) for some in (slice(3), slice(3, S))]
@@ -187,8 +189,8 @@ def keys_may_be_prepared_bit_by_bit(kind: Kind) -> None:
     assert_close(grown.context, attention(query, attention.prepare(keys, values, mask)).context)
 
 
-def step_by_step_equals_all_at_once(kind: Kind) -> None:
-    """T steps, or two pieces, equal one call for T queries."""
+def step_by_step_equals_all_at_once(kind: Combination) -> None:
+    """T steps, or two parts, equal one call for T queries."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     memory = attention.prepare(keys, values, mask)
@@ -203,10 +205,9 @@ def step_by_step_equals_all_at_once(kind: Kind) -> None:
     assert_close(rest.context, expected.context[:, :, 2:])
 
 
-def the_memory_may_grow_step_by_step(kind: Kind) -> None:
-    """Self-attention that cannot look ahead: a key more with each step equals one call with all of them."""
-    window = WINDOWS[kind.window] if isinstance(kind.window, str) else kind.window
-    attention = replace(kind, window=combine_windows(Causal, window)).make()
+def the_memory_may_grow_step_by_step(kind: Combination) -> None:
+    """In causal self-attention, one more key with each step equals one call with all keys."""
+    attention = kind.causal().make()
     _, keys, values, mask = kind.operands()
     query = keys
     expected = attention(query, attention.prepare(keys, values, mask))
@@ -220,10 +221,9 @@ def the_memory_may_grow_step_by_step(kind: Kind) -> None:
         assert_close(_weights(attended), _weights(expected)[:, :, t : t + 1, : t + 1])
 
 
-def room_behind_a_memory_changes_nothing(kind: Kind) -> None:
-    """The same in a memory with room to grow into, if the score has no history; and one way on leaves others alone."""
-    window = WINDOWS[kind.window] if isinstance(kind.window, str) else kind.window
-    attention = replace(kind, window=combine_windows(Causal, window)).make()
+def room_behind_a_memory_changes_nothing(kind: Combination) -> None:
+    """A memory with spare room gives the same, and its branches are independent. Only for scores without a history."""
+    attention = kind.causal().make()
     if attention.score.history is not None:
         return
     _, keys, values, _ = kind.operands()
@@ -242,8 +242,8 @@ def room_behind_a_memory_changes_nothing(kind: Kind) -> None:
             assert not _weights(attended)[..., t + 1 :].any()
 
 
-def hypotheses_may_share_a_memory(kind: Kind) -> None:
-    """K rows that ask about one sentence get what each would get from a memory of its own, and so after a choice."""
+def hypotheses_may_share_a_memory(kind: Combination) -> None:
+    """K hypotheses that share a memory get what each gets from its own memory, also after a selection."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     memory, copies = attention.prepare(keys, values, mask), 3
@@ -254,29 +254,29 @@ def hypotheses_may_share_a_memory(kind: Kind) -> None:
     expected, expected_after = attention.step(queries, own, state)
     assert_close(first.context, expected.context)
     assert_close(_weights(first), _weights(expected))
-    rows = torch.tensor([5, 3, 3])  # of the second sentence alone, and not in order
+    rows = torch.tensor([5, 3, 3])  # of the second sentence only, and not in order
     second, _ = attention.step(queries[rows], shared.select(rows), after.select(rows))
     expected, _ = attention.step(queries[rows], own.select(rows), expected_after.select(rows))
     assert_close(second.context, expected.context)
     assert second.state.position == expected.state.position == 2
 
 
-def gradients_are_right(kind: Kind) -> None:
-    """The gradient of the context in training agrees with finite differences in float64."""
+def gradients_are_right(kind: Combination) -> None:
+    """In training, the gradient of the context agrees with finite differences in float64."""
     attention = kind.make()
     attention.train(not attention.normalize.is_biased)
     query, keys, values, mask = kind.operands()
 
     def context(query: Tensor, keys: Tensor, values: Tensor, *_parameters: Tensor) -> Tensor:
-        torch.manual_seed(2)  # the same draws every time
+        torch.manual_seed(2)  # the same draws in every call
         return attention(query, attention.prepare(keys, values, mask)).context
 
     inputs = (query[:, :2], keys, values, *attention.parameters())
     assert gradcheck(context, tuple(x.requires_grad_() for x in inputs), fast_mode=True, check_undefined_grad=False)
 
 
-def half_precision_is_near(kind: Kind) -> None:
-    """In bfloat16 the weights are float32, the context is bfloat16, and what is not a choice stays near."""
+def half_precision_is_near(kind: Combination) -> None:
+    """In bfloat16 the weights are float32, the context is bfloat16, and weights that are no choices stay near."""
     attention = kind.make().bfloat16()
     query, keys, values, mask = kind.operands()
     query, keys, values = query.bfloat16(), keys.bfloat16(), values.bfloat16()
@@ -291,7 +291,7 @@ def half_precision_is_near(kind: Kind) -> None:
         assert near.mean() < 0.01, "the weights are far from those in float64"
 
 
-LAWS: tuple[Callable[[Kind], None], ...] = (
+LAWS: tuple[Callable[[Combination], None], ...] = (
     weights_are_shares,
     context_is_the_weighted_sum,
     an_empty_row_attends_to_nothing,
@@ -315,7 +315,7 @@ def _weights(attended: Attended) -> Tensor:
 
 
 def _call_mask() -> Tensor:
-    """(T, S), with an empty row."""
+    """Return a mask (T, S) with an empty row."""
     mask = torch.rand(T, S, generator=torch.Generator().manual_seed(3)) < 0.6
     mask[2] = False
     return mask

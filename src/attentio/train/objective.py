@@ -1,10 +1,11 @@
 """What training minimises: the cost of the target tokens, the gradient of hard choices, and penalties on attention.
 
-Which cost it is follows from `attention.normalize`; all are negative log-likelihoods in nats per target token.
+The normalizer of the attention names the cost (`Normalizer.objective`). All are negative log-likelihoods in nats per
+target token.
 
-    hard_reinforce   mean over keys drawn, -sum_z a(z) log p(y|z): an upper bound of the next one
-    hard_marginal    -log sum_z a(z) p(y|z), over all keys or the best of them
-    all others       the cross-entropy; of hard_straight_through with keys drawn, so the same bound
+    reinforce        mean over keys drawn, -sum_z a(z) log p(y|z): an upper bound of the next one
+    marginal         -log sum_z a(z) p(y|z), over all keys or the best of them
+    cross_entropy    that of the target tokens; with hard_straight_through over keys drawn, so the same bound
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from attentio.attention import Attended
+from attentio.attention import NORMALIZERS, Attended
 from attentio.attention.kernels.backend import WITH_WEIGHTS
 from attentio.attention.objective import (
     choice_entropy,
@@ -30,7 +31,7 @@ from attentio.errors import UsageError
 from attentio.model.decoder import NOTHING, AttendedByName, Decoder, Encoded
 from attentio.model.fast.loss import PAD_ID, smoothed_cross_entropy, symmetric_divergence
 from attentio.model.seq2seq import Seq2Seq
-from attentio.train.settings import RunConfig
+from attentio.train.settings import RunConfig, TrainConfig
 
 ROW_MULTIPLE = 32  # few distinct shapes: a CPU's matrix library prepares itself anew for each
 KEYS_AT_ONCE = 2  # of the marginal: their logits are held, the others' are made again in the backward pass
@@ -46,7 +47,7 @@ class Loss(NamedTuple):
 def check_objective(config: RunConfig) -> None:
     """Raises UsageError for penalties that the kind of attention does not allow."""
     normalize = config.attention.normalize
-    if config.train.consistency > 0 and normalize in ("hard_reinforce", "hard_marginal"):
+    if config.train.consistency > 0 and NORMALIZERS.choose(normalize).kind.objective != "cross_entropy":
         raise UsageError(
             f"train.consistency compares what two passes predict of a token, and with attention.normalize = "
             f"{normalize!r} a pass makes one prediction for each key that may be chosen.",
@@ -62,8 +63,10 @@ def training_loss(model: Seq2Seq, batch: Batch, config: RunConfig) -> Loss:
     `coverage_loss` times how much it comes back to where it was. Hard kinds are judged there by the distribution that
     they choose from.
     """
-    settings, normalize, decoder = config.train, config.attention.normalize, model.decoder
-    draws, guided = normalize == "hard_reinforce", settings.guided_alignment > 0 and _has_links(batch)
+    settings, decoder = config.train, model.decoder
+    objective = next(iter(decoder.cross_attention().values())).normalize.objective
+    costs_of, draws = OBJECTIVES[objective], objective == "reinforce"
+    guided = settings.guided_alignment > 0 and _has_links(batch)
     if settings.consistency > 0:
         batch = _repeated(batch, 2)
     encoded = model.encode(batch.source, batch.source_lengths)
@@ -71,15 +74,9 @@ def training_loss(model: Seq2Seq, batch: Batch, config: RunConfig) -> Loss:
         rows = torch.arange(len(batch.source), device=batch.source.device).repeat(settings.reinforce_samples)
         encoded, batch = encoded.select(rows), _repeated(batch, settings.reinforce_samples)
     disagreement = None
-    if normalize == "hard_marginal":
-        top_k = settings.marginal_top_k or None
-        costs, attended = marginal_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing, top_k=top_k)
-    else:
-        predicted = predict(decoder, batch, encoded)
-        attended = predicted.attended
-        costs = token_costs(predicted, label_smoothing=settings.label_smoothing)
-        if settings.consistency > 0:
-            disagreement = predicted.disagreement()
+    costs, attended, predicted = costs_of(decoder, batch, encoded, settings)
+    if settings.consistency > 0 and predicted is not None:
+        disagreement = predicted.disagreement()
     total = cost = costs.sum() / batch.num_target_tokens
     if disagreement is not None:
         total = total + settings.consistency * disagreement
@@ -161,6 +158,24 @@ def marginal_costs(
 
     costs = marginal_nll(log_weights, added, log_prob, top_k=top_k, chunk=KEYS_AT_ONCE)
     return torch.where(batch.target_out != PAD_ID, costs, 0.0), attended
+
+
+def _likelihood(
+    decoder: Decoder[Any], batch: Batch, encoded: Encoded, settings: TrainConfig
+) -> tuple[Tensor, AttendedByName, Predicted | None]:
+    predicted = predict(decoder, batch, encoded)
+    return token_costs(predicted, label_smoothing=settings.label_smoothing), predicted.attended, predicted
+
+
+def _marginal(
+    decoder: Decoder[Any], batch: Batch, encoded: Encoded, settings: TrainConfig
+) -> tuple[Tensor, AttendedByName, Predicted | None]:
+    top_k = settings.marginal_top_k or None
+    return *marginal_costs(decoder, batch, encoded, label_smoothing=settings.label_smoothing, top_k=top_k), None
+
+
+# How the costs of a batch are computed, by `Normalizer.objective`. REINFORCE takes those of the keys that were drawn.
+OBJECTIVES = {"cross_entropy": _likelihood, "reinforce": _likelihood, "marginal": _marginal}
 
 
 def _reinforced(

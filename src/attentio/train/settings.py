@@ -229,16 +229,21 @@ def effective_config(
     family = _family(over)
     under = PRESETS[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
     merged = _merge(under, over)
-    return parse_config(merged, where="settings" if file is None else str(file))
+    return parse_config(merged, where="settings" if file is None else str(file), kinds_by_user=True)
 
 
-def parse_config(settings: Settings, *, where: str) -> RunConfig:
-    """Validates nested settings; raises UsageError with one clause per fault."""
+def parse_config(settings: Settings, *, where: str, kinds_by_user: bool = False) -> RunConfig:
+    """Validate nested settings. Raises UsageError with one clause per fault.
+
+    kinds_by_user: the user names the kinds of attention here and now, so that modules of their own may be imported.
+    """
     try:
-        return RunConfig.model_validate(settings)
+        return RunConfig.model_validate(settings, context={"kinds_by_user": kinds_by_user})
     except ValidationError as error:
         faults = "; ".join(_describe(dict(fault)) for fault in error.errors())
-        raise UsageError(f"{where}: {faults}", code="E_CONFIG") from None
+        hints = (getattr(fault.get("ctx", {}).get("error"), "hint", None) for fault in error.errors())
+        hint = next(filter(None, hints), None)
+        raise UsageError(f"{where}: {faults}", hint=hint, code="E_CONFIG") from None
 
 
 def dump_config(config: RunConfig) -> str:
@@ -291,8 +296,8 @@ def _merge(base: Settings, over: Settings) -> dict[str, object]:
     merged = dict(base)
     for key, value in over.items():
         under = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(under, Mapping):
-            merged[key] = _merge(cast(Settings, under), cast(Settings, value))
+        if isinstance(value, Mapping) and isinstance(under, Mapping):  # sections; a table in a section is one value
+            merged[key] = {**cast(Settings, under), **cast(Settings, value)}
         else:
             merged[key] = value
     return merged
@@ -313,6 +318,8 @@ def _describe(fault: dict[str, object]) -> str:
             own = section.model_fields["family"].default
             return f"{name} is a setting of model.family = {' or '.join(map(repr, others))}, and this is {own!r}."
         return f"unknown setting {name}. {_suggestion(location[-1], list(section.model_fields))}"
+    if fault["type"] == "value_error":  # of ours, in our words
+        return f"{name}: {str(fault['msg']).removeprefix('Value error, ')}"
     return f"{name}: {str(fault['msg']).lower()} (got {fault['input']!r})"
 
 

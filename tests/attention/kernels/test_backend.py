@@ -142,7 +142,7 @@ def run(backend, score, window="full", dtype=torch.float64, **options):
     return attended, [query.grad, keys.grad, *(p.grad for p in attention.parameters())]
 
 
-@pytest.mark.parametrize("window", ["full", "causal", "relative", "local-p-renormalized"])
+@pytest.mark.parametrize("window", ["full", "causal", "relative", "local-p:renormalize=true"])
 @pytest.mark.parametrize("score", ["dot", "scaled_dot", "bilinear", "cosine"])
 def test_sdpa_equals_eager(score, window):
     fast, fast_gradients = run("sdpa", score, window)
@@ -319,8 +319,8 @@ def test_explain_says_what_runs_and_why():
         "order: all queries at once"
     )
     assert "backend: sdpa, because it was asked for" in explained(score="dot", backend="sdpa")
-    assert "one query after the other: the score depends" in explained(score="coverage")
-    assert "each goes on where the last stopped" in explained(normalize="monotonic")
+    assert "one query after the other, because the score depends" in explained(score="coverage")
+    assert "each query starts where the last stopped" in explained(normalize="monotonic")
     assert "backend: eager, because it was asked for" in explained(backend="eager")
     with pytest.raises(ValueError, match=r"cannot run: (triton is not installed|the tensors are not on a CUDA device)"):
         explained(backend="triton")

@@ -1,39 +1,30 @@
-"""One small example that every kind can be seen on: a model of one attention that learns to say where words come from.
+"""One small task on which every kind can be seen: learn to tell where each target word comes from.
 
-Source and target are seven words, in a fixed order that is not quite the same. Words are drawn at random while
-learning, so that a kind must look at what stands where; the sentence shown is never trained on. This is the picture of
-`attentio attention show` and of the pages in docs/attention, and no benchmark.
+Source and target have seven words, in a fixed order that is nearly the same. Training draws words at random, so a kind
+must attend to the right position. The sentence that is shown is never trained on. `attentio attention show` and the
+pages in docs/attention show the result. It is an example, not a benchmark.
 """
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention.attention import Attended, Attention
-from attentio.attention.catalog import Entry, entry
-from attentio.attention.heads import merge_heads
+from attentio.attention import Attended, Attention, merge_heads
 from attentio.attention.objective import choice_log_probs, marginal_nll, reinforce
-from attentio.attention.window import LocalMonotonic, LocalPredictive, Sliding, Window
+from attentio.attention.registry import find
 
 SOURCE = ("I", "gave", "her", "a", "red", "book", "yesterday")
 TARGET = ("我", "昨天", "给了", "她", "一本", "红", "书")
 ORDER = (0, 6, 1, 2, 3, 4, 5)  # of each target word, the source word that it comes from
 
-# With a radius of ten, as they have it otherwise, these would see the whole sentence.
-_NEAR: dict[str, Callable[[int, int], Window]] = {
-    "sliding": partial(Sliding, radius=2),
-    "local-m": partial(LocalMonotonic, radius=2),
-    "local-p": partial(LocalPredictive, radius=2),
-    "local-p-renormalized": partial(LocalPredictive, radius=2, renormalize=True),
-}
+_RADIUS = 2  # a radius of ten would cover the whole sentence
 _VOCABULARY, _SIZE, _BATCH = 40, 24, 32
 
 
 class _Reader(nn.Module):
-    """Says each target word from what attention found in the source: it can only know by looking at the right place."""
+    """Predict each target word from the context alone, so that attention must find the right position."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
@@ -44,7 +35,7 @@ class _Reader(nn.Module):
         self.output = nn.Linear(_SIZE, _VOCABULARY)
 
     def forward(self, words: Tensor) -> tuple[Attended, Tensor]:
-        """Source words (B, S) -> what was attended to, and the values, for the target in its order."""
+        """Return what the target attends to, and the values, for source words (B, S)."""
         position = self.position.weight
         values = self.source(words)
         query = self.target(words[:, list(ORDER)]) + position
@@ -52,10 +43,11 @@ class _Reader(nn.Module):
         return self.attention(query, memory, need_weights=True), values
 
     def loss(self, words: Tensor) -> Tensor:
-        """The objective that belongs to the kind."""
+        """Return the mean loss under the objective of the kind."""
         attended, values = self(words)
         gold = words[:, list(ORDER)]
-        if self.attention.normalize.marginal and attended.log_weights is not None:
+        objective = self.attention.normalize.objective
+        if objective == "marginal" and attended.log_weights is not None:
 
             def log_prob(contexts: Tensor) -> Tensor:
                 every = self.output(contexts).log_softmax(-1)
@@ -64,19 +56,15 @@ class _Reader(nn.Module):
             return marginal_nll(attended.log_weights, values.unsqueeze(1), log_prob).mean()
         logits = self.output(merge_heads(attended.context))
         costs = F.cross_entropy(logits.transpose(1, 2), gold, reduction="none")  # (B, T)
-        if _learns_by_reinforce(self.attention) and attended.weights is not None and attended.log_weights is not None:
+        if objective == "reinforce" and attended.weights is not None and attended.log_weights is not None:
             log_probs = choice_log_probs(attended.weights, attended.log_weights)
             everywhere = torch.ones_like(costs, dtype=torch.bool)
             return reinforce(costs, log_probs, everywhere, baseline=costs.detach().mean()) / costs.numel()
         return costs.mean()
 
 
-def _learns_by_reinforce(attention: Attention) -> bool:
-    return attention.normalize.is_hard and not attention.normalize.is_biased
-
-
 def learn(attention: Attention, *, steps: int = 200, seed: int = 0) -> Tensor:
-    """Trains an attention on random words; its weights on the sentence, (T, S), the mean of its heads."""
+    """Train an attention on random words. Return its weights on the sentence, (T, S), the mean of its heads."""
     torch.manual_seed(seed)
     reader = _Reader(attention)
     optimizer = torch.optim.Adam(reader.parameters(), lr=1e-2)
@@ -90,14 +78,13 @@ def learn(attention: Attention, *, steps: int = 200, seed: int = 0) -> Tensor:
     return weights[0].mean(0)
 
 
-def example_attention(name: str, *, seed: int = 0) -> Attention:
-    """The attention that shows a kind: the kind itself, and on the other axes what goes with it."""
-    kind: Entry = entry(name)
+def example_attention(setting: str, *, seed: int = 0) -> Attention:
+    """Return an attention that shows a kind on its axis, with suitable kinds on the other axes. Raises KindError."""
+    axis, choice = find(setting)
+    if "radius" in choice.kind.options() and "radius" not in choice.options:
+        choice = replace(choice, options={**choice.options, "radius": _RADIUS})
     torch.manual_seed(seed)
-    return Attention(
-        _SIZE,
-        _SIZE,
-        score=name if kind.axis == "score" else "normed_additive" if name in ("monotonic", "mocha") else "scaled_dot",
-        normalize=name if kind.axis == "normalize" else "softmax",
-        window=_NEAR.get(name, name) if kind.axis == "window" else "full",
-    )
+    chosen = choice() if axis.name == "normalize" else choice
+    monotonic = getattr(choice.kind, "is_monotonic", False)
+    score = "normed_additive" if monotonic else "scaled_dot"
+    return Attention(_SIZE, _SIZE, **{"score": score, axis.name: chosen})  # type: ignore[arg-type]
