@@ -112,7 +112,7 @@ def test_a_file_is_no_run_folder(train: Command, refused: Refused, pairs: Path) 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--attention", "aditive"], "score 'aditive' is unknown; known are"),
+        (["--attention", "aditive"], "attention.score: there is no kind 'aditive'. Did you mean 'additive'?"),
         (["--device", "tpu9"], "unknown device 'tpu9'"),
         (["--device", "cuda:77"], "no device 'cuda:77'"),
         (["-o", "model.hiden_size=9"], "Did you mean hidden_size?"),

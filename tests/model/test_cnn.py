@@ -415,7 +415,6 @@ def test_query_and_key_have_products_of_about_unit_variance() -> None:
         ({"kernel_size": 4}, {}, "kernel_size = 4 must be odd"),
         ({"embedding_size": 8}, {"num_heads": 3}, "divisible by attention.num_heads = 3"),
         ({}, {"normalize": "monotonic", "window": "local-m"}, "a monotonic normalizer finds its own way"),
-        ({}, {"score": "dots"}, "score 'dots' is unknown"),
     ],
 )
 def test_what_does_not_fit_together_is_said_with_the_reason(
