@@ -499,7 +499,10 @@ def test_nothing_could_be_trained(attentio: Command, refused: Refused, pairs: Pa
         (["--vary", "attention.score"], "cannot read the axis 'attention.score'"),
         (["--vary", "attention.score=dot,"], "cannot read the axis"),
         (["--vary", "attention.scor=dot,additive"], "unknown setting attention.scor. Did you mean score?"),
-        (["--vary", "attention.score=dot,aditive"], "attention.score: there is no kind 'aditive'. Did you mean 'additive'?"),
+        (
+            ["--vary", "attention.score=dot,aditive"],
+            "no kind 'aditive'. Did you mean 'additive'?",
+        ),
         (["--vary", "attention.window=full,quux"], "attention.window: there is no kind 'quux'. Known: full, "),
         (["--vary", "model.kernel_size=3,five"], "model.kernel_size: input should be a valid integer"),
         (["--vary", "model.dropout=0.1,9"], "model.dropout: input should be less than 1"),

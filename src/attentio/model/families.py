@@ -66,8 +66,8 @@ def build_model(
     objectives = {layer.normalize.objective for layer in built.decoder.cross_attention().values()}
     if "marginal" in objectives and not built.decoder.can_marginalize:
         raise UsageError(
-            f"attention.normalize = {attention.normalize!r} sums over the keys of each target token by itself. In this decoder "
-            "a choice may have a say in later tokens, and the sum would be over every path.",
+            f"attention.normalize = {attention.normalize!r} sums over the keys of each target token by itself. In this "
+            "decoder a choice may have a say in later tokens, and the sum would be over every path.",
             hint="Take hard_reinforce; or an 'rnn' with query = 'current', attention at the top and no input feeding.",
         )
     return built

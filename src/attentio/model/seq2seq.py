@@ -10,7 +10,12 @@ from attentio.errors import ModelError
 from attentio.model.decoder import Decoder, Encoded
 from attentio.model.fast.linear import Linear
 
-RENAMED = {".own.": ".self_attn.", ".own_residual.": ".self_residual.", ".past.": ".history.", ".centre.": ".center."}  # parts of names in files of earlier versions
+RENAMED = {
+    ".own.": ".self_attn.",
+    ".own_residual.": ".self_residual.",
+    ".past.": ".history.",
+    ".centre.": ".center.",
+}  # parts of names in files of earlier versions
 
 
 class Seq2Seq(nn.Module):
