@@ -23,7 +23,7 @@ from peers import first_update
 from report import Table, add_options, publish
 from workload import FAMILIES, MODELS, Training, Workload, new_run, train
 
-from attentio.bundle import open_model
+from attentio.bundle import Bundle
 from attentio.data.prepare import PreparedData
 from attentio.runtime.memory import keep_freed_memory
 from attentio.search.beam import beam_search
@@ -154,12 +154,12 @@ def by_length(smallest: Grown, folder: Path, arguments: argparse.Namespace) -> T
 
 
 def _seconds_by_length(run_folder: Path, beam: int, arguments: argparse.Namespace) -> dict[int, list[float]]:
-    trained = open_model(run_folder, torch.device("cpu"))
-    model = trained.model
+    bundle = Bundle.load(run_folder)
+    model = bundle.ready()
     with torch.no_grad():
         model.decoder.bias[EOS_ID] = NEVER
     torch.manual_seed(0)
-    ordinary = (len(SPECIAL_PIECES), trained.source_tokenizer.vocab_size)
+    ordinary = (len(SPECIAL_PIECES), bundle.source.tokenizer.vocab_size)
     source = torch.randint(*ordinary, (arguments.sentences, SOURCE_LENGTH))
     lengths = torch.full((arguments.sentences,), SOURCE_LENGTH)
 

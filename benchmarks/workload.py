@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 import torch
 from measure import ATTENTIO, Finished, run
 
-from attentio.bundle import open_model
+from attentio.bundle import Bundle
 from attentio.data.batch import BatchSampler, collate, sequential_batches
 from attentio.data.heldout import read_tsv
 from attentio.data.prepare import PreparedData, prepare
@@ -210,7 +210,7 @@ def _outcome(workload: Workload, folder: Path, finished: Finished) -> Training:
     """What the log of a finished run says, and the loss of its model."""
     events = map(json.loads, Run(folder).log.read_text(encoding="utf-8").splitlines())
     course = [Point(e["seconds"], e["step"], e["target_tokens"]) for e in events if e["event"] == "step"]
-    model = open_model(folder, torch.device("cpu")).model
+    model = Bundle.load(folder).ready()
     dev = workload.prepared.dev_corpus
     assert dev is not None
     loss = tokens = 0.0

@@ -127,9 +127,9 @@ def test_a_trace_is_softmax_of_bilinear_scores_by_hand(tmp_path: Path) -> None:
     translation = translator("My sister bought two books.")
     trace = translation.trace
     assert trace is not None
-    model: Any = translator.trained.model
-    ids = translator.trained.source_tokenizer.encode(translation.source)
-    pieces = translator.trained.target_tokenizer.pieces
+    model: Any = translator.model
+    ids = translator.bundle.source.tokenizer.encode(translation.source)
+    pieces = translator.bundle.target.tokenizer.pieces
     target = [1, *(pieces.index(token) for token in trace.target_tokens[:-1])]
     with torch.inference_mode():
         encoded = model.encode(*padded([ids], torch.device("cpu")))

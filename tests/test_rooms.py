@@ -31,13 +31,11 @@ ROOMS["metrics"] = {"errors", "trace"}
 ROOMS["__init__"] = {"trace", "translator"}  # names only, loaded when asked for
 # What still points the wrong way. This list only shrinks.
 STILL_WRONG = {
-    "bundle": {"data", "train"},
     "metrics": {"data"},
     "model": {"train"},
     "recorder": {"errors", "attention", "model", "search"},
     "search": {"data"},
-    "text": {"data"},
-    "translator": {"recorder", "data", "train"},
+    "translator": {"recorder"},
 }
 for wrong_room, rooms in STILL_WRONG.items():
     ROOMS.setdefault(wrong_room, set()).update(rooms)

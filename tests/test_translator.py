@@ -33,15 +33,14 @@ def translator(tiny_run: Path) -> Translator:
 
 def test_it_says_how_many_parameters_were_trained(translator: Translator) -> None:
     """Opened, a convolutional model has fewer: its normalised weights are computed once."""
-    trained = translator.trained
-    sizes = trained.source_tokenizer.vocab_size, trained.target_tokenizer.vocab_size
-    fresh = build_model(trained.config.model, trained.config.attention, *sizes)
-    assert trained.num_parameters == fresh.num_parameters() > trained.model.num_parameters()
+    bundle = translator.bundle
+    sizes = bundle.source.tokenizer.vocab_size, bundle.target.tokenizer.vocab_size
+    fresh = build_model(bundle.architecture.model, bundle.architecture.attention, *sizes)
+    assert bundle.num_parameters == fresh.num_parameters() > translator.model.num_parameters()
 
 
 def test_case_is_not_read_but_shown(translator: Translator) -> None:
     written, lower = translator("My Sister Bought TWO Books."), translator("my sister bought two books.")
-    assert translator.trained.config.data.lowercase_source
     assert (written.text, written.score) == (lower.text, lower.score)
     assert written.source == "My Sister Bought TWO Books."
     trace = written.trace
@@ -64,7 +63,7 @@ def test_with_and_without_traces_the_same(translator: Translator, beam: int) -> 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_company_changes_no_answer_in_bf16_either(tiny_run: Path, beam: int) -> None:
     translator = Translator.load(tiny_run, device="cpu", precision="bf16")
-    assert {parameter.dtype for parameter in translator.trained.model.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in translator.model.parameters()} == {torch.bfloat16}
     together = translator.translate(SENTENCES, SearchConfig(beam), trace=True)
     for text, translation in zip(SENTENCES, together, strict=True):
         (alone,) = translator.translate([text], SearchConfig(beam))
@@ -143,9 +142,7 @@ def test_unseen_characters_are_reported(translator: Translator) -> None:
 
 
 def with_max_length(translator: Translator, length: int) -> Translator:
-    trained = translator.trained
-    data = trained.config.data.model_copy(update={"max_length": length})
-    return Translator(dataclasses.replace(trained, config=trained.config.model_copy(update={"data": data})))
+    return Translator(dataclasses.replace(translator.bundle, max_length=length), device="cpu")
 
 
 def test_long_text_is_cut_at_sentence_ends_and_nothing_is_lost(
@@ -174,7 +171,7 @@ def test_long_text_is_cut_at_sentence_ends_and_nothing_is_lost(
 
 def test_parts_are_translated_as_they_would_be_alone(translator: Translator) -> None:
     first, second = "I love you.", "Where is the station?"
-    longest = max(len(translator.trained.source_tokenizer.encode(text)) for text in (first, second))
+    longest = max(len(translator.bundle.source.tokenizer.encode(text)) for text in (first, second))
     short = with_max_length(translator, longest)
     assert short(f"{first} {second}").text == short(first).text + short(second).text
 
@@ -205,7 +202,7 @@ def test_given_targets_are_aligned(translator: Translator) -> None:
 def test_unknown_characters_of_a_given_target_keep_their_places(translator: Translator) -> None:
     """Decoded they would be another text, and all that follows them would stand nowhere."""
     (trace,) = translator.align(["I love you."], ["我龘爱你。"])
-    assert translator.trained.target_tokenizer.unseen(trace.target) == ["龘"]
+    assert translator.bundle.target.tokenizer.unseen(trace.target) == ["龘"]
     assert [trace.target[start:end] for start, end in trace.target_spans] == [*"我龘爱你。", ""]
 
 

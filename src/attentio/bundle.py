@@ -1,121 +1,229 @@
-"""How a finished model is put into its run folder, and how it is opened again."""
+"""A bundle: the one thing that translating opens, and all that leaves with a model.
 
-import dataclasses
-from dataclasses import dataclass
+It holds the architecture, the weights, and for each side the tokenizer, the cleaner and the language. It holds no
+configuration of the run: no paths, no texts, no settings of training. A model folder is a bundle on the disk, of a
+numbered format. Folders of every earlier format still open: `MIGRATIONS` brings them up to date.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
 
-from attentio.data.prepare import PreparedData
-from attentio.errors import ModelError, UsageError
+from attentio import __version__
+from attentio.errors import ModelError
 from attentio.model.families import build_model
-from attentio.model.seq2seq import Seq2Seq
-from attentio.runtime.files import resolve_path, sha256
+from attentio.model.seq2seq import Seq2Seq, current_name
+from attentio.model.settings import AttentionConfig, ModelConfig, SelfAttentionConfig
+from attentio.runtime.files import new_folder, resolve_path, sha256
 from attentio.runtime.precision import resolve_precision
+from attentio.runtime.sealed import MANIFEST, load_tensors, read_manifest, save_tensors, seal, verify
 from attentio.text.clean import Cleaner
+from attentio.text.special import SpecialIds
 from attentio.text.tokenizer import Tokenizer, load_tokenizer
-from attentio.train.checkpoint import (
-    MANIFEST,
-    Checkpoint,
-    load_checkpoint,
-    read_manifest,
-    save_checkpoint,
-)
-from attentio.train.folder import Run
-from attentio.train.loop import Progress
-from attentio.train.settings import RunConfig, parse_config
+
+FORMAT = 2  # of what `Bundle.save` writes
+WEIGHTS = "model.safetensors"
+SIDES = ("source", "target")
+
+
+class Architecture(BaseModel):
+    """What a model is built from, beside its vocabularies: the settings of the network, and none of its training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    model: Annotated[ModelConfig, Field(discriminator="family")]
+    attention: AttentionConfig = AttentionConfig()
+    self_attention: SelfAttentionConfig = SelfAttentionConfig()
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A model with what surrounds it: the text rules and tokenizers it was trained with."""
+class Side:
+    """What reads or writes one language: `language` is its code, or None where it is not known."""
 
-    config: RunConfig
-    model: Seq2Seq
-    num_parameters: int  # that were trained
-    source_tokenizer: Tokenizer
-    target_tokenizer: Tokenizer
-    source_cleaner: Cleaner
-    target_cleaner: Cleaner
-    source_language: str | None
-    target_language: str | None
-    progress: Progress
+    tokenizer: Tokenizer
+    cleaner: Cleaner = field(default_factory=Cleaner)
+    language: str | None = None
 
 
-def publish_model(run: Run, config: RunConfig, data: PreparedData, model: Seq2Seq, progress: Progress) -> None:
-    """Writes `model` and all that translating needs to the run's model folder, in place of what was there."""
-    state = {
-        "config": config.model_dump(mode="json"),
-        "progress": dataclasses.asdict(progress),
-        "cleaners": {"source": data.source_cleaner.as_dict(), "target": data.target_cleaner.as_dict()},
-        "languages": {"source": data.source_language, "target": data.target_language},
-        "vocab_sizes": {"source": data.source_tokenizer.vocab_size, "target": data.target_tokenizer.vocab_size},
-    }
-    files = {
-        "source.tokenizer": data.source_tokenizer.to_bytes(),
-        "target.tokenizer": data.target_tokenizer.to_bytes(),
-    }
-    save_checkpoint(run.model, Checkpoint({"model": model.unique_state_dict()}, state, files))
+@dataclass(frozen=True)
+class Bundle:
+    """A model with what surrounds it.
 
-
-def open_model(path: Path, device: torch.device, *, precision: str = "fp32") -> TrainedModel:
-    """Opens the model of a run folder, or a model folder itself.
-
-    precision: "fp32"; "bf16", which rounds weights and states to bfloat16; or "auto", bf16 where the device is fast at
-    it.
-    Raises ModelError when it is missing, damaged, or put together from different runs.
+    weights: tensors by name, a shared one once (`Seq2Seq.unique_state_dict`).
+    max_length: tokens of the longest sentence it was trained on.
+    metadata: free facts, to be looked at only: the version of Attentio and how far its training was.
     """
-    arithmetic = resolve_precision(precision, device)
-    folder = _model_folder(path)
-    manifest = read_manifest(folder)
-    for side in ("source", "target"):
-        _check_tokenizer(folder / f"{side}.tokenizer", manifest["files"], manifest["state"]["vocab_sizes"][side])
-    tensors, state, _ = load_checkpoint(folder)
+
+    architecture: Architecture
+    weights: Mapping[str, Tensor]
+    source: Side
+    target: Side
+    max_length: int
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle as a folder, in place of what stood there, all or nothing. Raises ResourceError."""
+        with new_folder(folder) as partial:
+            save_tensors(partial / WEIGHTS, self.weights)
+            described: dict[str, Any] = {}
+            for name, side in zip(SIDES, (self.source, self.target), strict=True):
+                (partial / f"{name}.tokenizer").write_bytes(side.tokenizer.to_bytes())
+                described[name] = {
+                    "language": side.language,
+                    "cleaner": side.cleaner.as_dict(),
+                    "vocab_size": side.tokenizer.vocab_size,
+                    "special": side.tokenizer.special._asdict(),
+                }
+            held = {"format": FORMAT, "architecture": self.architecture.model_dump(mode="json"), **described}
+            metadata = {"version": __version__, "parameters": self.num_parameters, **self.metadata}
+            seal(partial, {**held, "max_length": self.max_length, "metadata": metadata})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read the model of a run folder, or a model folder itself, on the CPU.
+
+        Raises ModelError when it is missing, damaged, altered, put together from two runs, or of a newer format.
+        """
+        folder = _model_folder(Path(path))
+        manifest = _up_to_date(folder, read_manifest(folder))
+        try:
+            for name in SIDES:
+                _check_tokenizer(folder / f"{name}.tokenizer", manifest["files"], manifest[name]["vocab_size"])
+            verify(folder, manifest)
+            return cls(
+                architecture=Architecture.model_validate(manifest["architecture"]),
+                weights={current_name(name): tensor for name, tensor in load_tensors(folder / WEIGHTS).items()},
+                source=_side(folder / "source.tokenizer", manifest["source"]),
+                target=_side(folder / "target.tokenizer", manifest["target"]),
+                max_length=int(manifest["max_length"]),
+                metadata=dict(manifest["metadata"]),
+            )
+        except ValidationError as error:
+            fault = error.errors()[0]
+            hint = getattr(fault.get("ctx", {}).get("error"), "hint", None)
+            what = f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            raise _damaged(folder, what, hint) from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """The number of weights that were trained. Shared ones count once."""
+        return int(self.metadata.get("parameters", 0)) or self._empty().num_parameters()
+
+    def build(self, device: str | torch.device = "cpu") -> Seq2Seq:
+        """Return the model with these weights, to be trained further. Raises ModelError where they do not fit."""
+        model = self._empty().to(device)
+        model.load_unique_state_dict(self.weights)
+        return model
+
+    def ready(self, device: str | torch.device = "cpu", *, precision: str = "fp32") -> Seq2Seq:
+        """Return the model laid out for translating. It learns no more.
+
+        precision: "fp32"; "bf16", which rounds weights and states; or "auto", bf16 where the device is fast at it.
+        Raises ModelError where the weights do not fit the architecture.
+        """
+        arithmetic = resolve_precision(precision, torch.device(device))
+        model = self.build(device)
+        model.fold()
+        if arithmetic == "bf16":
+            model.to(torch.bfloat16)
+        model.pack()
+        return model.eval()
+
+    def with_weights(self, model: Seq2Seq, **metadata: object) -> Self:
+        """Return this bundle with the weights of `model`, and `metadata` beside what it has."""
+        return replace(self, weights=model.unique_state_dict(), metadata={**self.metadata, **metadata})
+
+    def _empty(self) -> Seq2Seq:
+        parts = self.architecture
+        sizes = self.source.tokenizer.vocab_size, self.target.tokenizer.vocab_size
+        with torch.random.fork_rng(devices=()):  # random weights that nobody keeps must not move a training's generator
+            return build_model(parts.model, parts.attention, *sizes, self_attention=parts.self_attention)
+
+
+def _from_format_1(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Take what translating needs out of the whole configuration of the run, which format 1 held."""
+    state = manifest["state"]
+    config = state["config"]
+    sides = {
+        name: {
+            "language": state["languages"][name],
+            "cleaner": state["cleaners"][name],
+            "vocab_size": state["vocab_sizes"][name],
+            "special": {"pad": 0, "bos": 1, "eos": 2, "unk": 3},
+        }
+        for name in SIDES
+    }
+    return {
+        "format": 2,
+        "files": manifest["files"],
+        "architecture": {name: config[name] for name in ("model", "attention", "self_attention")},
+        **sides,
+        "max_length": config["data"]["max_length"],
+        "metadata": {"progress": state["progress"]},
+    }
+
+
+# The number of a format, and what turns its manifest into one of the next format.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_format_1}
+
+
+def _up_to_date(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    number = manifest.get("format", manifest.get("schema"))  # format 1 called it so
+    if not isinstance(number, int) or not 1 <= number <= FORMAT:
+        newer = isinstance(number, int) and number > FORMAT
+        raise ModelError(
+            f"{folder} was written by a newer Attentio (format {number}, this one reads up to {FORMAT})."
+            if newer
+            else f"{folder / MANIFEST} names no format of a model.",
+            hint="Install that version." if newer else "Give the folder that `attentio train --out` wrote.",
+            code="E_MODEL_SCHEMA",
+            file=folder,
+        )
     try:
-        config = parse_config(state["config"], where=str(folder))
-    except UsageError as error:
-        raise ModelError(error.message, hint=error.hint or "Was it written by another version?", file=folder) from None
-    tokenizers = {side: load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")}
-    sizes = tokenizers["source"].vocab_size, tokenizers["target"].vocab_size
-    model = build_model(config.model, config.attention, *sizes, self_attention=config.self_attention).to(device)
-    model.load_unique_state_dict(tensors["model"])
-    num_parameters = model.num_parameters()
-    model.fold()
-    if arithmetic == "bf16":
-        model.to(torch.bfloat16)
-    model.pack()
-    return TrainedModel(
-        config=config,
-        model=model.eval(),
-        num_parameters=num_parameters,
-        source_tokenizer=tokenizers["source"],
-        target_tokenizer=tokenizers["target"],
-        source_cleaner=Cleaner.from_dict(state["cleaners"]["source"]),
-        target_cleaner=Cleaner.from_dict(state["cleaners"]["target"]),
-        source_language=state["languages"]["source"],
-        target_language=state["languages"]["target"],
-        progress=Progress(**state["progress"]),
-    )
+        for format_number in range(number, FORMAT):
+            manifest = MIGRATIONS[format_number](manifest)
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+    return manifest
+
+
+def _side(path: Path, held: Mapping[str, Any]) -> Side:
+    tokenizer = load_tokenizer(path)
+    if tokenizer.special != SpecialIds(**held["special"]):
+        raise ModelError(f"{path}: its special tokens have other ids.", code="E_MODEL_MISMATCH", file=path)
+    return Side(tokenizer, Cleaner.from_dict(held["cleaner"]), held["language"])
+
+
+def _damaged(folder: Path, what: str, hint: str | None = None) -> ModelError:
+    path = folder / MANIFEST
+    return ModelError(f"{path} cannot be understood ({what}).", hint=hint, code="E_MODEL_CORRUPT", file=path)
 
 
 def _model_folder(path: Path) -> Path:
-    run = Run(path)
     hint = "Give the folder that `attentio train --out` wrote."
     if not path.is_dir():
         raise ModelError(f"{path}: no such folder.", hint=hint, file=path)
-    if any((path / name).exists() for name in (MANIFEST, "model.safetensors")):
+    if any((path / name).exists() for name in (MANIFEST, WEIGHTS)):
         return path
-    folder = resolve_path(run.model)
+    folder = resolve_path(path / "model")
     if folder.exists():
         return folder
-    if run.config.exists():
+    if (path / "config.toml").exists():
         hint = "It is written at the first evaluation of the training."
         raise ModelError(f"{path} has no model yet.", hint=hint, file=path)
     raise ModelError(f"{path} is not a run folder.", hint=hint, file=path)
 
 
-def _check_tokenizer(path: Path, files: dict[str, dict[str, object]], vocab_size: int) -> None:
-    """Compares hashes, not only sizes: pieces of another run in the same number would translate into nonsense."""
+def _check_tokenizer(path: Path, files: Mapping[str, Any], vocab_size: int) -> None:
+    """Refuse the tokenizer of another run, also one of the same size: it would translate into nonsense."""
     if not path.is_file() or sha256(path) == files[path.name]["sha256"]:
         return  # a missing file is reported with the others
     try:
@@ -123,7 +231,7 @@ def _check_tokenizer(path: Path, files: dict[str, dict[str, object]], vocab_size
     except ModelError:
         return  # damaged, not exchanged: reported with the others
     raise ModelError(
-        f"{path} ({found:,} pieces) does not belong to these weights (embedding {vocab_size:,}).",
+        f"{path} ({found:,} tokens) does not belong to these weights (embedding {vocab_size:,}).",
         hint="Model and tokenizer must come from one run.",
         code="E_MODEL_MISMATCH",
         file=path,

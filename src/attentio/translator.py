@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from attentio.bundle import TrainedModel, open_model
+from attentio.bundle import Bundle
 from attentio.recorder import AttentionRecorder
 from attentio.runtime.device import resolve_device
 from attentio.search.batched import SearchConfig, search_batches
@@ -46,9 +46,10 @@ class Translation:
 class Translator:
     """Translates text with a trained model."""
 
-    def __init__(self, trained: TrainedModel) -> None:
-        self.trained = trained
-        self.max_length = trained.config.data.max_length
+    def __init__(self, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> None:
+        self.bundle = bundle
+        self.model = bundle.ready(resolve_device(device), precision=precision)
+        self.max_length = bundle.max_length
 
     @classmethod
     def load(cls, run: str | Path, *, device: str = "auto", precision: str = "fp32") -> Self:
@@ -56,17 +57,17 @@ class Translator:
 
         Raises ModelError when it is missing or damaged.
         """
-        return cls(open_model(Path(run), resolve_device(device), precision=precision))
+        return cls(Bundle.load(run), device=device, precision=precision)
 
     @property
     def source_language(self) -> str | None:
         """Language code of what it reads, as far as known."""
-        return self.trained.source_language
+        return self.bundle.source.language
 
     @property
     def target_language(self) -> str | None:
         """Language code of what it writes, as far as known."""
-        return self.trained.target_language
+        return self.bundle.target.language
 
     def __call__(self, text: str, *, beam_size: int = 1, length_penalty: float = 1.0) -> Translation:
         """Translates one text and keeps what was attended to."""
@@ -81,7 +82,7 @@ class Translator:
         ends, or where it must be, translated piece by piece, and has no trace.
         """
         config = config or SearchConfig()
-        cleaned = self.trained.source_cleaner.lines([" ".join(text.split()) for text in texts])
+        cleaned = self.bundle.source.cleaner.lines([" ".join(text.split()) for text in texts])
         parts = [self._parts(text) for text in cleaned]
         flat = [part for group in parts for part in group]
         done = iter(self._translate_parts(flat, config, trace=trace))
@@ -89,42 +90,42 @@ class Translator:
 
     def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[AttentionTrace]:
         """What the model attends to when it is made to produce each given target, step by step as in a search."""
-        trained = self.trained
-        source_texts, target_texts = trained.source_cleaner.lines(sources), trained.target_cleaner.lines(targets)
-        source_ids = [trained.source_tokenizer.encode(text) for text in source_texts]
-        target_ids = [trained.target_tokenizer.encode(text) for text in target_texts]
+        source, target = self.bundle.source, self.bundle.target
+        source_texts, target_texts = source.cleaner.lines(sources), target.cleaner.lines(targets)
+        source_ids = [source.tokenizer.encode(text) for text in source_texts]
+        target_ids = [target.tokenizer.encode(text) for text in target_texts]
         found: list[AttentionTrace | None] = [None] * len(source_ids)
-        with AttentionRecorder(trained.model.decoder) as recorder:
-            for indices, groups in forced_batches(trained.model, source_ids, target_ids):
+        with AttentionRecorder(self.model.decoder) as recorder:
+            for indices, groups in forced_batches(self.model, source_ids, target_ids):
                 for index, (hypothesis,) in zip(indices, groups, strict=True):
                     given = Translation(source_texts[index], target_texts[index], hypothesis.score)
                     # What is given may hold characters that the tokenizer cannot decode again, so it is not decoded.
                     end = len(given.text)
-                    spans = [*trained.target_tokenizer.spans(given.text), (end, end)]
+                    spans = [*target.tokenizer.spans(given.text), (end, end)]
                     found[index] = self._trace(given, source_ids[index], hypothesis, spans, recorder)
                 recorder.clear()
         return [trace for trace in found if trace is not None]
 
     def is_long(self, text: str) -> bool:
         """Whether `text` has more pieces than the model was trained for."""
-        return len(self.trained.source_tokenizer.encode(text)) > self.max_length
+        return len(self.bundle.source.tokenizer.encode(text)) > self.max_length
 
     def _translate_parts(self, texts: list[str], config: SearchConfig, *, trace: bool) -> list[Translation]:
-        tokenizer = self.trained.source_tokenizer
+        tokenizer = self.bundle.source.tokenizer
         sources = [tokenizer.encode(text) for text in texts]
         found: list[Translation | None] = [None] * len(texts)
-        recorder = AttentionRecorder(self.trained.model.decoder)
+        recorder = AttentionRecorder(self.model.decoder)
         if not trace:
-            for indices, groups in search_batches(self.trained.model, sources, config):
+            for indices, groups in search_batches(self.model, sources, config):
                 for index, hypotheses in zip(indices, groups, strict=True):
                     found[index] = self._translation(texts[index], hypotheses)
         else:
             here = config._replace(workers=1)  # where the recorder looks on
             with recorder:
-                for indices, groups in search_batches(self.trained.model, sources, here):
+                for indices, groups in search_batches(self.model, sources, here):
                     for index, hypotheses in zip(indices, groups, strict=True):
                         best = self._translation(texts[index], hypotheses)
-                        spans = spans_of(self.trained.target_tokenizer, hypotheses[0].tokens, best.text)
+                        spans = spans_of(self.bundle.target.tokenizer, hypotheses[0].tokens, best.text)
                         seen = self._trace(best, sources[index], hypotheses[0], spans, recorder)
                         found[index] = replace(best, trace=seen)
                     recorder.clear()
@@ -132,9 +133,9 @@ class Translator:
 
     def _translation(self, source: str, hypotheses: list[Hypothesis]) -> Translation:
         nbest = tuple(
-            (self.trained.target_tokenizer.decode(hypothesis.tokens), hypothesis.score) for hypothesis in hypotheses
+            (self.bundle.target.tokenizer.decode(hypothesis.tokens), hypothesis.score) for hypothesis in hypotheses
         )
-        unseen = tuple(self.trained.source_tokenizer.unseen(source))
+        unseen = tuple(self.bundle.source.tokenizer.unseen(source))
         return Translation(source, nbest[0][0], nbest[0][1], nbest, unseen)
 
     def _trace(
@@ -145,15 +146,15 @@ class Translator:
         target_spans: list[tuple[int, int]],
         recorder: AttentionRecorder,
     ) -> AttentionTrace:
-        target_tokenizer = self.trained.target_tokenizer
+        target_tokenizer = self.bundle.target.tokenizer
         source_end, target_end = len(translation.source), len(translation.text)
-        pieces = self.trained.source_tokenizer.pieces
+        pieces = self.bundle.source.tokenizer.pieces
         return AttentionTrace(
             source=translation.source,
             target=translation.text,
             source_tokens=(*(pieces[i] for i in source), EOS),
             target_tokens=tuple(target_tokenizer.pieces[i] for i in hypothesis.tokens),
-            source_spans=(*self.trained.source_tokenizer.spans(translation.source), (source_end, source_end)),
+            source_spans=(*self.bundle.source.tokenizer.spans(translation.source), (source_end, source_end)),
             target_spans=tuple(target_spans) or ((target_end, target_end),),
             weights=recorder.weights(hypothesis, len(source) + 1),
             token_log_probs=np.array(hypothesis.log_probs, dtype=np.float32),
@@ -174,7 +175,7 @@ class Translator:
 
     def _cut(self, sentence: str) -> list[str]:
         """A sentence with no end in reach is cut by pieces."""
-        spans = self.trained.source_tokenizer.spans(sentence)
+        spans = self.bundle.source.tokenizer.spans(sentence)
         starts = [spans[i][0] for i in range(0, len(spans), self.max_length)]
         return [sentence[a:b] for a, b in zip(starts, [*starts[1:], len(sentence)], strict=True)]
 

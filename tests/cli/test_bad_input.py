@@ -134,7 +134,7 @@ def test_10_a_vocabulary_that_does_not_belong(attentio: Command, refused: Refuse
     shutil.copy(run / "model" / "source.tokenizer", run / "model" / "target.tokenizer")
     outcome = attentio("translate", run, "--json", stdin="Yes.\n")
     line = refused(outcome, 4)
-    assert "pieces) does not belong to these weights (embedding " in line
+    assert "tokens) does not belong to these weights (embedding " in line
     assert "Model and tokenizer must come from one run." in line
     assert json.loads(outcome.out)["error"]["code"] == "E_MODEL_MISMATCH"
 
@@ -143,9 +143,9 @@ def test_11_a_full_disk(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk fills after two updates: the checkpoint before is kept, and once there is room the run goes on."""
-    from attentio.train import checkpoint
+    from attentio.runtime import sealed
 
-    save, saved = checkpoint.save_file, []
+    save, saved = sealed.save_file, []
 
     def filling(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if len(saved) >= 4 * 2:  # weights, optimizer, random state and average of two checkpoints
@@ -155,7 +155,7 @@ def test_11_a_full_disk(
 
     arguments = [pairs, "--out", tmp_path / "out", "--quiet", "-o", "train.save_every_seconds=1e-9"]
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save_file", filling)
+        patch.setattr(sealed, "save_file", filling)
         line = refused(train(*arguments), 5)
     assert "disk full while saving" in line
     assert "step-3" in line

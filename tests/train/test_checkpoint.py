@@ -1,6 +1,5 @@
 """Checkpoints: whole or not there, whatever happens while they are written; and damage is found and named."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from attentio.errors import ModelError, ResourceError
-from attentio.train import checkpoint as module
+from attentio.runtime import sealed as module
 from attentio.train.checkpoint import (
     Checkpoint,
     latest_checkpoint,
@@ -117,11 +116,8 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str | None, words: str) -
 
 def test_a_file_that_is_no_safetensors_although_its_hash_fits(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "x", content(1.0))
-    path, manifest = tmp_path / "x" / "more.safetensors", tmp_path / "x" / "manifest.json"
-    path.write_bytes(b"nonsense")
-    held = json.loads(manifest.read_text(encoding="utf-8"))
-    held["files"][path.name] = {"bytes": 8, "sha256": module.sha256(path)}
-    manifest.write_text(json.dumps(held), encoding="utf-8")
+    (tmp_path / "x" / "more.safetensors").write_bytes(b"nonsense")
+    module.seal(tmp_path / "x", {"schema": 1, "state": {}})
     with pytest.raises(ModelError, match="cannot be read"):
         load_checkpoint(tmp_path / "x")
 

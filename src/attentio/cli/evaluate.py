@@ -75,7 +75,7 @@ def evaluate(
     scorer = LinkScorer(translator, rule, other)
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}
     if test is not None and alignments is not None and gold_index is not None:
-        results = score_attention(scorer, test, alignments, gold_index=gold_index, swap=swap)
+        results = score_attention(scorer, run, test, alignments, gold_index=gold_index, swap=swap)
     else:
         results = score_run(
             translator,

@@ -55,7 +55,7 @@ class LinkScorer:
 
     def method(self) -> str:
         """Which weights became links, and how."""
-        layer = self.rule.layer or list(self.translator.trained.model.decoder.cross_attention())[-1]
+        layer = self.rule.layer or list(self.translator.model.decoder.cross_attention())[-1]
         head = "mean of heads" if self.rule.head is None else f"head {self.rule.head}"
         both = "" if self.reverse is None else ", intersected with the other direction"
         return f"{self.rule.name}, {layer}, {head}{both}"
@@ -112,12 +112,12 @@ def _drawn(translator: Translator, rule: LinkRule, sentences: Sequence[GoldSente
     sources = place_words(
         [sentence.source_words for sentence in filled],
         [trace.source for trace in traces],
-        translator.trained.source_cleaner,
+        translator.bundle.source.cleaner,
     )
     targets = place_words(
         [sentence.target_words for sentence in filled],
         [trace.target for trace in traces],
-        translator.trained.target_cleaner,
+        translator.bundle.target.cleaner,
     )
     for place, sentence, trace, source, target in zip(places, filled, traces, sources, targets, strict=True):
         if source is None or target is None:

@@ -16,6 +16,7 @@ from attentio.metrics.quality import evaluate
 from attentio.search.batched import SearchConfig
 from attentio.text.script import base_language, guess_language
 from attentio.train.folder import Run
+from attentio.train.settings import load_config
 from attentio.translator import Translator
 
 
@@ -55,10 +56,10 @@ def score_run(
 
 
 def score_attention(
-    scorer: LinkScorer, test: Path, gold: Path, *, gold_index: int, swap: bool | None = None
+    scorer: LinkScorer, run: Path, test: Path, gold: Path, *, gold_index: int, swap: bool | None = None
 ) -> dict[str, dict[str, Any]]:
     """Name of the test file -> how the links that attention draws agree with gold links."""
-    config = _data_config(scorer.translator, swap)
+    config = _data_config(run, swap)
     sentences = gold_sentences(test, gold, index=gold_index, config=config)
     _check_direction(test, scorer.translator, [(sentence.source, sentence.target) for sentence in sentences])
     return {test.stem: {"alignment": scorer.score(sentences)}}
@@ -75,22 +76,22 @@ def test_sets(run: Path, test: Path | None, translator: Translator, swap: bool |
                 f"{run} held nothing out for testing.", hint="Give a test file: attentio evaluate RUN TEST."
             )
         return sets
-    trained = translator.trained
-    pairs = list(read_pairs(test, _data_config(translator, swap)))
+    pairs = list(read_pairs(test, _data_config(run, swap)))
     if not pairs:
         raise DataError(f"{test} has no sentence pairs.", file=test)
     _check_direction(test, translator, [(pair.source, pair.target) for pair in pairs])
-    sources = trained.source_cleaner.lines([pair.source for pair in pairs])
-    targets = trained.target_cleaner.lines([pair.target for pair in pairs])
+    sources = translator.bundle.source.cleaner.lines([pair.source for pair in pairs])
+    targets = translator.bundle.target.cleaner.lines([pair.target for pair in pairs])
     kept = [(source, target) for source, target in zip(sources, targets, strict=True) if source and target]
     if not kept:
         raise DataError(f"{test} has no pair with text on both sides.", file=test)
     return {test.stem: HeldOut.from_pairs(test.stem, kept)}
 
 
-def _data_config(translator: Translator, swap: bool | None) -> DataConfig:
-    """How the run read its own files, and so how it reads a test file."""
-    config = translator.trained.config.data
+def _data_config(run: Path, swap: bool | None) -> DataConfig:
+    """Return how the run read its own files, and so how a test file is read. A model alone reads by the defaults."""
+    written = Run(run.parent if run.name == "model" else run).config
+    config = load_config(written).data if written.exists() else DataConfig()
     return config if swap is None else config.model_copy(update={"swap": swap})
 
 

@@ -304,7 +304,7 @@ def _evaluate(
             translation.trace.words().save(Path(maps) / f"{number}.json")
     return {
         "key": key,
-        "parameters": translator.trained.num_parameters,
+        "parameters": translator.bundle.num_parameters,
         "sentences_per_second": per_second,
         "tests": results,
     }

@@ -21,9 +21,10 @@ import sentencepiece
 
 from attentio.errors import ModelError, UsageError
 from attentio.text.script import PUNCTUATION, is_unsegmented
+from attentio.text.special import SPECIAL, SPECIAL_TOKENS, SpecialIds
 
-PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
-SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>")
+PAD_ID, BOS_ID, EOS_ID, UNK_ID = SPECIAL
+SPECIAL_PIECES = SPECIAL_TOKENS
 _LOWERCASE = b"lowercase\n"  # before the content of a SentencePiece model that reads lower case
 _WORD_MARK = "\u2581"  # SentencePiece's space
 _CACHED_WORDS = 500_000  # of one tokenizer, each with its pieces: some 100 MB at most
@@ -46,6 +47,11 @@ class Tokenizer(Protocol):
     @property
     def pieces(self) -> list[str]:
         """The piece of each id; the first four are the special ones."""
+        ...
+
+    @property
+    def special(self) -> SpecialIds:
+        """The ids of its special tokens."""
         ...
 
     @property
@@ -97,6 +103,7 @@ class WordTokenizer:
     """The seed's words: lower-cased, split at spaces, punctuation split off; unknown words become one piece."""
 
     kind = "word"
+    special = SPECIAL
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self._pieces = _checked(pieces)
@@ -155,6 +162,7 @@ class CharTokenizer:
     """One piece per character, spaces included; unknown characters become one piece."""
 
     kind = "char"
+    special = SPECIAL
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self._pieces = _checked(pieces)
@@ -205,6 +213,7 @@ class SentencePieceTokenizer:
     """
 
     kind = "sentencepiece"
+    special = SPECIAL
 
     def __init__(self, model: bytes, *, lowercase: bool = False) -> None:
         self._model = model

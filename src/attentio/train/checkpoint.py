@@ -4,26 +4,20 @@ A checkpoint is a folder: written beside its place, flushed to the disk and rena
 decides.
 """
 
-import contextlib
-import json
-import os
 import re
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from attentio.errors import ModelError
-from attentio.runtime.files import new_folder, resolve_path, sha256
+from attentio.runtime.files import new_folder, resolve_path
+from attentio.runtime.sealed import load_tensors, read_manifest, save_tensors, seal, verify
 
-MANIFEST = "manifest.json"
 TENSORS = ".safetensors"
 SCHEMA = 1
-_OS_ERROR = re.compile(r"os error (\d+)", re.IGNORECASE)
 _STEP = re.compile(r"\.?step-(\d+)(?:\.old)?")
 
 
@@ -41,79 +35,29 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     Raises ResourceError when the disk is full; what stood in `folder` before is then still there.
     """
     with new_folder(folder) as partial:
-        (partial / MANIFEST).touch()  # its permissions are the user's; safetensors would let nobody else read
-        files: dict[str, object] = {}
         for name, group in checkpoint.tensors.items():
-            path = partial / f"{name}{TENSORS}"
-            with _tensor_errors():
-                save_file({key: tensor.detach().contiguous() for key, tensor in group.items()}, path)
-            shutil.copymode(partial / MANIFEST, path)
+            save_tensors(partial / f"{name}{TENSORS}", group)
         for name, content in checkpoint.files.items():
             (partial / name).write_bytes(content)
-        (partial / MANIFEST).unlink()
-        for path in sorted(partial.iterdir()):
-            files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
-        manifest = {"schema": SCHEMA, "files": files, "state": checkpoint.state}
-        (partial / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+        seal(partial, {"schema": SCHEMA, "state": checkpoint.state})
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Reads what `save_checkpoint` wrote; raises ModelError naming the file that is missing, cut short or altered."""
+    """Read what `save_checkpoint` wrote. Raises ModelError naming the file that is missing, cut short or altered."""
     folder = resolve_path(folder)
-    manifest = read_manifest(folder)
-    tensors: dict[str, dict[str, Tensor]] = {}
-    files: dict[str, bytes] = {}
-    for name, expected in manifest["files"].items():
-        path = folder / name
-        verify(path, expected)
-        if path.suffix != TENSORS:
-            files[name] = path.read_bytes()
-            continue
-        try:
-            tensors[path.stem] = load_file(path)
-        except SafetensorError as error:
-            raise ModelError(f"{path}: cannot be read ({error}).", code="E_MODEL_CORRUPT", file=path) from None
+    manifest = _manifest(folder)
+    verify(folder, manifest)
+    paths = [folder / name for name in manifest["files"]]
+    tensors = {path.stem: load_tensors(path) for path in paths if path.suffix == TENSORS}
+    files = {path.name: path.read_bytes() for path in paths if path.suffix != TENSORS}
     return Checkpoint(tensors, manifest["state"], files)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint or of a run's model; raises ModelError when there is none or it is unreadable."""
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path}: no such file.", hint="Is the run still training, or the folder wrong?", file=path
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path}: not valid JSON ({error}).", code="E_MODEL_CORRUPT", file=path) from None
-    if not isinstance(manifest, dict) or cast(dict[str, object], manifest).get("schema") != SCHEMA:
-        raise ModelError(f"{path}: written by another version of Attentio.", code="E_MODEL_SCHEMA", file=path)
-    for key in ("files", "state"):
-        if not isinstance(cast(dict[str, object], manifest).get(key), dict):
-            raise ModelError(f"{path}: no table of {key} in it.", code="E_MODEL_CORRUPT", file=path)
-    return cast(dict[str, Any], manifest)
-
-
-def verify(path: Path, expected: Mapping[str, Any]) -> None:
-    """Raises ModelError unless `path` has the size and SHA-256 its manifest says."""
-    hint = "Train again, or restore the file from a copy."
-    if not path.is_file():
-        raise ModelError(f"{path}: missing.", hint=hint, code="E_MODEL_CORRUPT", file=path)
-    size = path.stat().st_size
-    if size < expected["bytes"]:
-        message = f"{path} is truncated (the manifest says {expected['bytes']:,} bytes, the file has {size:,})."
-        raise ModelError(message, hint=hint, code="E_MODEL_CORRUPT", file=path)
-    if size != expected["bytes"] or sha256(path) != expected["sha256"]:
-        raise ModelError(f"{path} was altered (its SHA-256 differs).", hint=hint, code="E_MODEL_CORRUPT", file=path)
 
 
 def latest_checkpoint(folder: Path, note: Callable[[str], None]) -> Path | None:
     """The newest whole checkpoint under `folder`, or None; damaged ones are noted and passed over."""
     for path in map(resolve_path, _steps(folder)):
         try:
-            for name, expected in read_manifest(path)["files"].items():
-                verify(path / name, expected)
+            verify(path, _manifest(path))
         except ModelError as error:
             note(f"passed over a damaged checkpoint: {error.message}")
             continue
@@ -134,11 +78,10 @@ def _steps(folder: Path) -> list[Path]:
     return [folder / f"step-{step}" for step in sorted(steps, reverse=True)]
 
 
-@contextlib.contextmanager
-def _tensor_errors() -> Generator[None]:
-    """Turn an error of safetensors, which holds the system's error as text, into that OSError."""
-    try:
-        yield
-    except SafetensorError as error:
-        found = _OS_ERROR.search(str(error))
-        raise OSError(int(found[1]), os.strerror(int(found[1]))) if found else OSError(str(error)) from error
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(folder)
+    if manifest.get("schema") != SCHEMA:
+        raise ModelError(f"{folder}: written by another version of Attentio.", code="E_MODEL_SCHEMA", file=folder)
+    if isinstance(manifest.get("files"), dict) and not isinstance(manifest.get("state"), dict):
+        raise ModelError(f"{folder}: no table of state in its manifest.", code="E_MODEL_CORRUPT", file=folder)
+    return manifest

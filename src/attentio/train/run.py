@@ -1,21 +1,23 @@
 """Training as `attentio train` does it: into a run folder, which the same call again goes on with."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from attentio.bundle import publish_model
+from attentio.bundle import Architecture, Bundle, Side
 from attentio.data.pipeline import Parts
 from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError
+from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
 from attentio.runtime.stop import StopRequest
 from attentio.train.dev import DevSet
 from attentio.train.folder import Run, claim, clear
 from attentio.train.footprint import check_resources, describe, footprint
-from attentio.train.loop import train
+from attentio.train.loop import Progress, train
 from attentio.train.reporter import Display, Silent, TrainingReporter
 from attentio.train.settings import RunConfig
 
@@ -60,6 +62,18 @@ def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
         return {"dry_run": True, "parameters": parameters, "memory_bytes": memory, "train_pairs": data.report.train}
 
 
+def bundle_of(config: RunConfig, data: PreparedData, model: Seq2Seq, progress: Progress) -> Bundle:
+    """Return `model` with all that translating needs of its run, and nothing else of it."""
+    return Bundle(
+        Architecture(model=config.model, attention=config.attention, self_attention=config.self_attention),
+        model.unique_state_dict(),
+        Side(data.source_tokenizer, data.source_cleaner, data.source_language),
+        Side(data.target_tokenizer, data.target_cleaner, data.target_language),
+        config.data.max_length,
+        {"parameters": model.num_parameters(), "progress": asdict(progress)},
+    )
+
+
 def _check(config: RunConfig) -> None:
     """Finds mistakes in the settings before anything is read, written or removed: missing files, impossible models."""
     Parts.of(config.data)
@@ -100,7 +114,7 @@ def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: C
             links=data.train_links,
             splits=splits,
             evaluate=dev,
-            publish=lambda model, progress: publish_model(run, config, data, model, progress),
+            publish=lambda model, progress: bundle_of(config, data, model, progress).save(run.model),
             reporter=reporter,
             stop=stop.requested,
         )

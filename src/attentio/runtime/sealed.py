@@ -1,0 +1,101 @@
+"""A sealed folder: files, and a manifest with the size and SHA-256 of each and of its own content.
+
+A model and a checkpoint are stored like this. Tensors are stored as safetensors. What else stands in the manifest is
+decided by whoever seals it.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from attentio.errors import ModelError
+from attentio.runtime.files import sha256, sha256_of_json
+
+MANIFEST = "manifest.json"
+_OS_ERROR = re.compile(r"os error (\d+)", re.IGNORECASE)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors. Raises OSError, as any writing does."""
+    path.touch()
+    permissions = path.stat().st_mode  # safetensors would let nobody but the user read
+    try:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:  # holds the system's error as text
+        found = _OS_ERROR.search(str(error))
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) if found else OSError(str(error)) from error
+    path.chmod(permissions)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote. Raises ModelError when the file is not safetensors."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ModelError(f"{path}: cannot be read ({error}).", code="E_MODEL_CORRUPT", file=path) from None
+
+
+def seal(folder: Path, values: Mapping[str, Any]) -> None:
+    """Write the manifest of `folder`: `values`, the size and SHA-256 of every file, and the SHA-256 of all of that."""
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST
+    }
+    # As JSON will give it back: a tuple becomes a list.
+    content = json.loads(json.dumps({**values, "files": files}, ensure_ascii=False))
+    manifest = {**content, "sha256": sha256_of_json(content)}
+    (folder / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a sealed folder. Raises ModelError when there is none, or it is damaged or altered.
+
+    A manifest of an earlier version has no SHA-256 of its own content, and is then not compared with one.
+    """
+    path = folder / MANIFEST
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path}: no such file.", hint="Is the run still training, or the folder wrong?", file=path
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path}: not valid JSON ({error}).", code="E_MODEL_CORRUPT", file=path) from None
+    manifest = cast(dict[str, Any], held if isinstance(held, dict) else {})
+    digest = manifest.pop("sha256", None)
+    if digest is not None and digest != sha256_of_json(manifest):
+        raise _altered(path)
+    return manifest
+
+
+def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Compare every file with its manifest. Raises ModelError for one that is missing, cut short or altered."""
+    files = manifest.get("files")
+    if not isinstance(files, dict) or any(Path(name).name != name for name in cast(dict[str, Any], files)):
+        path = folder / MANIFEST
+        raise ModelError(f"{path}: no table of files in it.", code="E_MODEL_CORRUPT", file=path)
+    for name, expected in cast(dict[str, dict[str, Any]], files).items():
+        path = folder / name
+        if not path.is_file():
+            raise ModelError(f"{path}: missing.", hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
+        size = path.stat().st_size
+        if size < expected["bytes"]:
+            message = f"{path} is truncated (the manifest says {expected['bytes']:,} bytes, the file has {size:,})."
+            raise ModelError(message, hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
+        if size != expected["bytes"] or sha256(path) != expected["sha256"]:
+            raise _altered(path)
+
+
+_RESTORE = "Train again, or restore the file from a copy."
+
+
+def _altered(path: Path) -> ModelError:
+    return ModelError(f"{path} was altered (its SHA-256 differs).", hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
