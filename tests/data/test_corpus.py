@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attentio.data.corpus import CorpusWriter, EncodedCorpus
+from attentio.data.corpus import EncodedCorpus, write_corpus
 from attentio.errors import DataError
 
 SENTENCES = st.lists(st.lists(st.integers(4, 99), max_size=5), min_size=1, max_size=9)
@@ -21,7 +21,7 @@ def packed(sentences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 def written(
     folder: Path, source: list[list[int]], target: list[list[int]], chunk: int = 2, vocab: int = 100
 ) -> EncodedCorpus:
-    with CorpusWriter(folder, vocab, vocab) as writer:
+    with write_corpus(folder, vocab, vocab) as writer:
         for start in range(0, len(source), chunk):
             writer.add(packed(source[start : start + chunk]), packed(target[start : start + chunk]))
     return EncodedCorpus.open(folder)
@@ -61,7 +61,7 @@ def test_the_files_are_mapped_not_read(tmp_path: Path) -> None:
 
 def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
     def fail() -> None:
-        with CorpusWriter(tmp_path / "c", 10, 10) as writer:
+        with write_corpus(tmp_path / "c", 10, 10) as writer:
             writer.add(packed([[4]]), packed([[5]]))
             raise RuntimeError
 
@@ -77,7 +77,7 @@ def test_writing_again_replaces(tmp_path: Path) -> None:
 
 def test_ids_outside_the_vocabulary_and_unequal_sides_are_refused(tmp_path: Path) -> None:
     def write(source: tuple[np.ndarray, np.ndarray], target: tuple[np.ndarray, np.ndarray]) -> None:
-        with CorpusWriter(tmp_path / "c", 10, 10) as writer:
+        with write_corpus(tmp_path / "c", 10, 10) as writer:
             writer.add(source, target)
 
     with pytest.raises(ValueError, match=r"outside 0\.\.9"):

@@ -1,6 +1,7 @@
 """The whole pipeline: nothing lost unsaid, nothing leaked, everything found again, and bad data named in one line."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from attentio.corpora.small_world import sampling
@@ -17,7 +20,7 @@ from attentio.data.heldout import HeldOut, LinkedPair, read_links, read_tsv, wri
 from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.report import DataReport
 from attentio.data.settings import DataConfig
-from attentio.errors import DataError, ResourceError
+from attentio.errors import DataError, ModelError, ResourceError
 
 NOUNS = (
     *("cat", "dog", "bird", "fish", "horse", "cow", "sheep", "pig", "duck", "goose"),
@@ -390,7 +393,7 @@ def test_a_folder_with_other_things_in_it_is_not_touched(make: Callable[..., Pre
 def test_a_tokenizer_of_another_run_is_refused(make: Callable[..., PreparedData]) -> None:
     data = make()
     data.source_tokenizer.save(data.folder / "target.tokenizer")
-    with pytest.raises(DataError, match=r"target\.tokenizer does not belong to this data"):
+    with pytest.raises(DataError, match=r"target\.tokenizer is altered"):
         PreparedData.load(data.folder)
 
 
@@ -452,8 +455,6 @@ def test_parts_in_opposite_directions(make: Callable[..., PreparedData], tmp_pat
 
 
 def test_no_room_on_the_disk(make: Callable[..., PreparedData], monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
-
     full = shutil.disk_usage("/")._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     with pytest.raises(ResourceError, match="0 MB are free"):
@@ -532,3 +533,72 @@ def test_the_notebooks_hundred_lines(make: Callable[..., PreparedData], shared_d
 def test_held_out_text_groups_references() -> None:
     held = HeldOut.from_pairs("x", [("a", "1"), ("b", "2"), ("a", "3")])
     assert (held.sources, held.references, held.pairs) == (["a", "b"], [["1", "3"], ["2"]], 3)
+
+
+# Damage
+
+
+def state(data: PreparedData) -> tuple[object, ...]:
+    sides = [side.tokens.tolist() for side in (data.train.source, data.train.target)]
+    return data.source_language, data.source_cleaner, data.target_cleaner, sides, data.dev, data.tests, texts(data)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataConfig, Path, tuple[object, ...]]:
+    """Settings, the folder that was prepared with them, and what is in it."""
+    folder = tmp_path_factory.mktemp("whole")
+    config = DataConfig(train=[put(folder, "data.tsv", made(40))], dev=4, test=4, source_tokenizer="word")
+    return config, folder / "prepared", state(prepare(config, folder / "prepared", seed=1))
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(number=st.integers(0, 10**6), place=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_one_flipped_bit_is_mended_or_refused(
+    tmp_path: Path, whole: tuple[DataConfig, Path, tuple[object, ...]], number: int, place: int, bit: int
+) -> None:
+    config, original, right = whole
+    folder = tmp_path / "prepared"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(original, folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    path = files[number % len(files)]
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    path.write_bytes(content)
+
+    def outcome(act: Callable[[], PreparedData]) -> object:
+        try:
+            return state(act())
+        except (DataError, ModelError) as error:
+            return error.exit_status
+
+    assert outcome(lambda: PreparedData.load(folder)) in (right, 3, 4)
+    assert outcome(lambda: prepare(config, folder, seed=1)) in ((3,) if path.name == "prepared.json" else (right,))
+
+
+@pytest.mark.parametrize("name", ["report.json", "test.tsv", "train/source.offsets", "target.tokenizer"])
+def test_a_missing_file_is_made_again_and_said(make: Callable[..., PreparedData], name: str) -> None:
+    first = make()
+    (first.folder / name).unlink()
+    again = make()
+    assert state(again) == state(first)
+    assert any(note.startswith("prepared again: ") for note in again.report.notes)
+
+
+def test_without_its_report_prepared_data_can_be_opened(make: Callable[..., PreparedData]) -> None:
+    folder = make().folder
+    (folder / "report.json").unlink()
+    assert len(PreparedData.load(folder).train) > 0
+
+
+def test_what_cannot_be_made_the_same_again_is_refused(
+    make: Callable[..., PreparedData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make().folder
+    (folder / "dev.tsv").unlink()
+    learn = pipeline.train_tokenizer
+    monkeypatch.setattr(pipeline, "train_tokenizer", lambda _, *rest, **more: learn("word", *rest, **more))
+    with pytest.raises(DataError, match=r"dev\.tsv is missing.* Preparing it again does not give the same data\."):
+        make()
+    assert not (folder / "dev.tsv").exists()

@@ -6,16 +6,16 @@ text or of batches. Sentences are stored without begin and end, which `batch` ad
 
 import hashlib
 import json
-import os
-import shutil
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from attentio.errors import DataError
+from attentio.runtime.files import new_folder, sha256
 
 MANIFEST = "corpus.json"
 _FORMAT = 1
@@ -44,7 +44,7 @@ class Side:
 
 
 class EncodedCorpus:
-    """Pairs of encoded sentences, opened lazily from a folder that `CorpusWriter` wrote."""
+    """Pairs of encoded sentences, opened lazily from a folder that `write_corpus` wrote."""
 
     def __init__(self, source: Side, target: Side, manifest: dict[str, Any] | None = None) -> None:
         if len(source) != len(target):
@@ -94,19 +94,26 @@ class EncodedCorpus:
                 raise DataError(f"the encoded corpus is damaged: {name}.", hint="Prepare the data again.")
 
 
-class CorpusWriter:
-    """Writer of a corpus, in bounded memory. The folder appears whole when the `with` block ends without an error."""
+@contextmanager
+def write_corpus(folder: Path, source_vocab_size: int, target_vocab_size: int) -> Generator["CorpusWriter"]:
+    """Give a writer of a corpus, in bounded memory. The folder appears whole when the block ends without an error."""
+    with new_folder(folder) as partial, ExitStack() as stack:
+        sizes = {"source": source_vocab_size, "target": target_vocab_size}
+        sides = [stack.enter_context(_SideWriter(partial, side, size)) for side, size in sizes.items()]
+        yield CorpusWriter(sides[0], sides[1])
+        stack.close()
+        manifest: dict[str, Any] = {"format": _FORMAT, "pairs": sides[0].sentences, "sha256": {}}
+        for side in sides:
+            manifest[side.name] = side.summary()
+            manifest["sha256"] |= {path.name: sha256(path) for path in side.paths}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
-    def __init__(self, folder: Path, source_vocab_size: int, target_vocab_size: int, **notes: object) -> None:
-        self._folder = folder
-        self._partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
-        self._notes = notes
-        self._sides = [
-            _SideWriter(self._partial, "source", source_vocab_size),
-            _SideWriter(self._partial, "target", target_vocab_size),
-        ]
+
+class CorpusWriter:
+    """What `write_corpus` gives: takes encoded pairs, chunk by chunk."""
+
+    def __init__(self, source: "_SideWriter", target: "_SideWriter") -> None:
+        self._sides = (source, target)
 
     def add(
         self,
@@ -119,65 +126,37 @@ class CorpusWriter:
         for writer, (tokens, lengths) in zip(self._sides, (source, target), strict=True):
             writer.add(tokens, lengths)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        source, target = (writer.close() for writer in self._sides)
-        if kind is not None:
-            shutil.rmtree(self._partial, ignore_errors=True)
-            return
-        manifest = {
-            "format": _FORMAT,
-            "pairs": self._sides[0].sentences,
-            "source": source["summary"],
-            "target": target["summary"],
-            "sha256": source["sha256"] | target["sha256"],
-            **self._notes,
-        }
-        (self._partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        if self._folder.exists():
-            shutil.rmtree(self._folder)
-        self._partial.rename(self._folder)
-
 
 class _SideWriter:
-    def __init__(self, folder: Path, side: str, vocab_size: int) -> None:
-        self._side = side
+    def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
+        self.name = name
+        self.paths = [folder / f"{name}.{kind}" for kind in ("tokens", "offsets")]
+        self._tokens_file, self._offsets_file = (path.open("wb") for path in self.paths)
         self._dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.int32)
         self._vocab_size = vocab_size
-        self._files = {name: (folder / f"{side}.{name}").open("wb") for name in ("tokens", "offsets")}
-        self._hashes = {name: hashlib.sha256() for name in self._files}
         self._tokens = 0
         self.sentences = 0
-        self._write("offsets", np.zeros(1, dtype=np.int64))
+        self._offsets_file.write(np.zeros(1, dtype=np.int64).data)
 
     def add(self, tokens: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64]) -> None:
         if int(lengths.sum()) != len(tokens):
             raise ValueError(f"{len(tokens)} tokens, but the lengths add up to {int(lengths.sum())}")
         if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < self._vocab_size:
             raise ValueError(f"a token id is outside 0..{self._vocab_size - 1}")
-        self._write("tokens", tokens.astype(self._dtype))
-        self._write("offsets", self._tokens + np.cumsum(lengths, dtype=np.int64))
+        self._tokens_file.write(np.ascontiguousarray(tokens.astype(self._dtype)).data)
+        self._offsets_file.write((self._tokens + np.cumsum(lengths, dtype=np.int64)).data)
         self._tokens += len(tokens)
         self.sentences += len(lengths)
 
-    def _write(self, name: str, array: npt.NDArray[Any]) -> None:
-        held = np.ascontiguousarray(array).data
-        self._files[name].write(held)
-        self._hashes[name].update(held)
+    def summary(self) -> dict[str, Any]:
+        return {"tokens": self._tokens, "dtype": self._dtype.name, "vocab_size": self._vocab_size}
 
-    def close(self) -> dict[str, Any]:
-        for file in self._files.values():
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-        return {
-            "summary": {"tokens": self._tokens, "dtype": self._dtype.name, "vocab_size": self._vocab_size},
-            "sha256": {f"{self._side}.{name}": held.hexdigest() for name, held in self._hashes.items()},
-        }
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tokens_file.close()
+        self._offsets_file.close()
 
 
 def _in_memory(sentences: list[list[int]]) -> Side:

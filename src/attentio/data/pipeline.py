@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from attentio.data.corpus import CorpusWriter
+from attentio.data.corpus import write_corpus
 from attentio.data.filter import Filter, byte_lengths, script_mix, split_keys
 from attentio.data.links import (
     Linked,
@@ -365,7 +365,7 @@ def encode(
     kept = Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0], [], [[0, 0] for _ in parts.origins])
     linked = cleaned.links.chunks() if parts.linked else repeat(None)
     sizes = [tokenizer.vocab_size for tokenizer in tokenizers]
-    with CorpusWriter(folder / "train", *sizes) as train, CorpusWriter(folder / "dev", *sizes) as dev:
+    with write_corpus(folder / "train", *sizes) as train, write_corpus(folder / "dev", *sizes) as dev:
         for (start, sources, targets), known in zip(cleaned.store.pairs(), linked, strict=False):
             rows = slice(start, start + len(sources))
             names, part, line = split.assigned[rows], cleaned.part[rows], cleaned.line[rows]

@@ -4,15 +4,15 @@
 there. The work itself is done in `pipeline`.
 """
 
-import hashlib
 import json
 import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from attentio.corpora import CORPORA
 from attentio.corpora.small_world import sampling
@@ -36,13 +36,18 @@ from attentio.data.readers.rows import Origin
 from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
 from attentio.data.store import CleanStore
-from attentio.errors import DataError, ResourceError
+from attentio.errors import DataError, ModelError, ResourceError
+from attentio.runtime.files import new_folder, read_json, sha256, sha256_of, sha256_of_json, write_json
 from attentio.text.clean import Cleaner
 from attentio.text.tokenizer import Tokenizer, fingerprint, load_tokenizer
 
 MANIFEST = "prepared.json"
 TRAIN_LINKS = "train.links.npz"
-_FORMAT = 2
+_FORMAT = 3
+_READABLE = (2, 3)  # 2: without the SHA-256 of files and of the manifest itself
+_FINGERPRINT_FORMAT = 2  # of what a fingerprint is made of
+_NOT_VERIFIED = ("report.json", "dropped.tsv")  # for people: nothing depends on them
+_PREPARE_AGAIN = "Prepare the data again."
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,19 @@ class PreparedData:
     dev: HeldOut | None
     tests: dict[str, HeldOut]
     links: dict[str, Path]  # name of a test set -> stem for `heldout.read_links`
-    report: DataReport
+
+    @cached_property
+    def report(self) -> DataReport:
+        """The figures of the preparation. Raises DataError where they are missing or damaged."""
+        return DataReport.load(self.folder / "report.json")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open what `prepare` wrote; DataError where it is not there or damaged."""
+        """Open what `prepare` wrote. Raise DataError where it is not there, damaged or altered."""
         held = _manifest(folder)
         if held is None:
-            raise DataError(f"{folder}: no prepared data here.", hint="Prepare the data again.", file=folder)
+            raise DataError(f"{folder}: no prepared data here.", hint=_PREPARE_AGAIN, file=folder)
+        _verify(folder, held)
         tokenizers = [load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")]
         for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
             if fingerprint(tokenizer) != held[side]["tokenizer"]:
@@ -78,6 +88,9 @@ class PreparedData:
                     hint="Prepare the data again.",
                     file=folder,
                 )
+        corpora = [EncodedCorpus.open(folder / name) for name in ("train", "dev") if name == "train" or held["dev"]]
+        for corpus in corpora:
+            corpus.verify()
         return cls(
             folder=folder,
             source_tokenizer=tokenizers[0],
@@ -86,14 +99,22 @@ class PreparedData:
             target_cleaner=Cleaner.from_dict(held["target"]["cleaner"]),
             source_language=held["source"]["language"],
             target_language=held["target"]["language"],
-            train=EncodedCorpus.open(folder / "train"),
+            train=corpora[0],
             train_links=TokenLinks.load(folder / TRAIN_LINKS) if (folder / TRAIN_LINKS).exists() else None,
-            dev_corpus=EncodedCorpus.open(folder / "dev") if held["dev"] else None,
+            dev_corpus=corpora[1] if held["dev"] else None,
             dev=HeldOut.load(folder / "dev.tsv", "dev") if held["dev"] else None,
             tests={name: HeldOut.load(folder / path, name) for name, path in held["tests"].items()},
             links={name: folder / path for name, path in held["links"].items()},
-            report=DataReport.load(folder / "report.json"),
         )
+
+
+def _verify(folder: Path, manifest: dict[str, Any]) -> None:
+    """Compare every file with its SHA-256 in the manifest. Raise DataError where one is missing or altered."""
+    for name, expected in manifest.get("files", {}).items():
+        path = folder / name
+        if not path.is_file() or sha256(path) != expected:
+            what = "altered" if path.is_file() else "missing"
+            raise DataError(f"{path} is {what}.", hint=_PREPARE_AGAIN, code="E_DATA_ALTERED", file=path)
 
 
 def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress | None = None) -> PreparedData:
@@ -106,22 +127,30 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
     parts = Parts.of(config)
     keys = _fingerprints(config, parts, seed)
     held = _manifest(folder)
+    notes: list[str] = []
+    before: dict[str, str] = {}
     if held is not None and held["fingerprint"] in keys:
-        return PreparedData.load(folder)
+        try:
+            data = PreparedData.load(folder)
+            _ = data.report
+            return data
+        except (DataError, ModelError) as error:
+            notes.append(f"prepared again: {error.message}")
+            before = held.get("files", {})
     if held is None and folder.exists() and any(folder.iterdir()):
         raise DataError(
             f"{folder} is not empty and holds no prepared data.", hint="Choose another folder.", file=folder
         )
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with new_folder(folder) as partial:
         _check_space(partial, parts)
-        _prepare_into(partial, config, parts, keys[0], seed, progress or _silent)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        manifest = _prepare_into(partial, config, parts, keys[0], seed, progress or _silent, notes)
+        if before and manifest["files"] != before:
+            raise DataError(
+                f"{notes[0]} Preparing it again does not give the same data.",
+                hint="Start anew in another folder.",
+                code="E_DATA_ALTERED",
+                file=folder,
+            )
     return PreparedData.load(folder)
 
 
@@ -137,7 +166,10 @@ def _split_seed(config: DataConfig, seed: int) -> int:
     return seed if config.split_seed is None else config.split_seed
 
 
-def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed: int, progress: Progress) -> None:
+def _prepare_into(
+    folder: Path, config: DataConfig, parts: Parts, key: str, seed: int, progress: Progress, notes: list[str]
+) -> dict[str, Any]:
+    """Prepare everything in `folder` and return the manifest that was written."""
     started = time.monotonic()
     with (
         closing(DropLog(folder / "dropped.tsv")) as log,
@@ -165,11 +197,11 @@ def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed
         leak_random=split.leak_random,
         leak=split.leak,
         mended=dict(log.mended),
-        notes=log.notes,
+        notes=[*notes, *log.notes],
         seconds=round(time.monotonic() - started, 3),
     )
     report.save(folder / "report.json")
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": _FORMAT,
         "fingerprint": key,
         "config": config.model_dump(mode="json"),
@@ -188,7 +220,11 @@ def _prepare_into(folder: Path, config: DataConfig, parts: Parts, key: str, seed
             "cleaner": sides[side].cleaner.as_dict(),
             "tokenizer": fingerprint(tokenizers[side]),
         }
-    (folder / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _NOT_VERIFIED)
+    manifest["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
+    manifest["sha256"] = sha256_of_json(manifest)
+    write_json(folder / MANIFEST, manifest)
+    return manifest
 
 
 def _write_held_out(
@@ -289,24 +325,30 @@ def _fingerprints(config: DataConfig, parts: Parts, seed: int) -> list[str]:
         inputs: list[tuple[str, list[str]]] = []
         for origin, links in zip(parts.origins, parts.links, strict=True):
             files = [on_disk(file) for file in (origin.path, origin.target, links) if file is not None]
-            hashed.update({file: _sha256(file) for file in files if file not in hashed})
+            hashed.update({file: sha256(file) for file in files if file not in hashed})
             inputs.append((origin.name, [hashed[file] for file in files] or [known[origin.corpus or ""]]))
-        held = {"format": _FORMAT, "config": settings, "seed": seed, "inputs": inputs}
-        found.append(hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest())
+        held = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed, "inputs": inputs}
+        found.append(sha256_of(json.dumps(held, sort_keys=True)))
     return found
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    """The manifest of prepared data, or None where there is none. Raise DataError where it is damaged."""
+    held = read_json(folder / MANIFEST)
+    if not isinstance(held, dict):
         return None
-    return held if held.get("format") == _FORMAT else None
+    manifest = cast(dict[str, Any], held)
+    if manifest.get("format") not in _READABLE:
+        return None
+    sealed = {name: value for name, value in manifest.items() if name != "sha256"}
+    if manifest["format"] != 2 and manifest.get("sha256") != sha256_of_json(sealed):
+        raise DataError(
+            f"{folder / MANIFEST} is altered.",
+            hint="Restore it, or prepare the data again in an empty folder.",
+            code="E_DATA_ALTERED",
+            file=folder / MANIFEST,
+        )
+    return manifest
 
 
 def _check_space(folder: Path, parts: Parts) -> None:

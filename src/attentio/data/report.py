@@ -4,11 +4,13 @@
 Nothing here decides anything.
 """
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self, TextIO, cast
+
+from attentio.errors import DataError
+from attentio.runtime.files import read_json, write_json
 
 _FIRST = 3  # line numbers remembered per reason
 _PHRASES = {
@@ -160,11 +162,19 @@ class DataReport:
         return shown
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        """Write the report as JSON."""
+        write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        """Read what `save` wrote. Raise DataError where it is missing or damaged."""
+        try:
+            return cls._of(cast(dict[str, Any], read_json(path)))
+        except (TypeError, KeyError, AttributeError):
+            raise DataError(f"{path} is missing or damaged.", hint="Prepare the data again.", file=path) from None
+
+    @classmethod
+    def _of(cls, held: dict[str, Any]) -> Self:
         for name in ("leak", "leak_random"):
             held[name] = Leak(**held[name]) if held[name] else None
         for name in ("source", "target"):
