@@ -1,5 +1,6 @@
 """Settings: layers laid over one another, mistakes named, files read back unchanged."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,36 @@ def test_overrides_are_toml_values_or_bare_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "canonical"),
+    [
+        ("attention.window=local-p:3", "local-p:3"),
+        ("attention.window=local-p:10", "local-p"),
+        ("attention.window=local-p-renormalized", "local-p:renormalize=true"),
+        ('attention.window={kind = "local-p", radius = 3}', "local-p:3"),
+        ('attention.window={kind = "local-p", renormalize = true, radius = 3}', "local-p:3,renormalize=true"),
+        ("self_attention.window=sliding:2", "sliding:2"),
+        ("attention.normalize=entmax:1.7", "entmax:1.7"),
+        ("attention.score=cosine:temperature=20", "cosine:20"),
+    ],
+)
+def test_a_kind_is_set_with_its_options(override: str, canonical: str) -> None:
+    config = effective_config(overrides=[override])
+    section, key = override.partition("=")[0].split(".")
+    assert getattr(getattr(config, section), key) == canonical
+    assert parse_config(tomllib.loads(dump_config(config)), where="test") == config
+    assert parse_config(config.model_dump(mode="json"), where="test") == config
+    assert effective_config(overrides=[f"{section}.{key}={canonical}"]) == config
+
+
+def test_a_table_of_a_kind_is_one_value(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[attention.window]\nkind = "local-p"\nradius = 3\nrenormalize = true\n', encoding="utf-8")
+    assert effective_config(file=file).attention.window == "local-p:3,renormalize=true"
+    for override in ("attention.window=local-m", 'attention.window={kind = "local-m"}'):
+        assert effective_config(file=file, overrides=[override]).attention.window == "local-m"
+
+
+@pytest.mark.parametrize(
     ("override", "words"),
     [
         ("model.hiden_size=3", "unknown setting model.hiden_size. Did you mean hidden_size?"),
@@ -52,6 +83,16 @@ def test_overrides_are_toml_values_or_bare_words() -> None:
         ("model.dropout=1.0", "model.dropout: input should be less than 1 (got 1.0)"),
         ("model.kernel_size=two", "model.kernel_size: input should be a valid integer"),
         ("model.cell=gru", "model.cell is a setting of model.family = 'rnn', and this is 'cnn'."),
+        ("attention.score=cosin", "attention.score: there is no kind 'cosin'. Did you mean 'cosine'?"),
+        (
+            "attention.window=local-p:radios=3",
+            "local-p has no option 'radios'. Its options: radius, renormalize.",
+        ),
+        ("attention.window=local-p:wide", "attention.window: local-p: radius must be an integer, not 'wide'"),
+        ("attention.window=3", 'attention.window: write the kind as "full"'),
+        ("self_attention.window={radius = 3}", 'self_attention.window: write the kind as "full"'),
+        ("attention.normalize=entmax:1", "attention.normalize: entmax: alpha 1.0 must be above 1"),
+        ("attention.score=no_such_module:My", "there is no module 'no_such_module'. Put no_such_module.py into"),
         ("train.epochs=0", "greater than or equal to 1 (got 0)"),
         ("data.dev=nan", "dev is a count, a share below 1, or a file"),
         ("data.dev=inf", "dev is a count, a share below 1, or a file"),

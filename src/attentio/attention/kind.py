@@ -22,7 +22,9 @@ WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a te
 
 
 class KindError(ValueError):
-    """Report a kind that does not exist or an option that its class does not allow."""
+    """Report a kind that does not exist or an option that its class does not allow. `hint` says what to type."""
+
+    hint: str | None = None
 
 
 def at_least(least: float, **option: Number) -> Number:

@@ -43,7 +43,7 @@ class NotAllowedError(KindError):
     """Report a kind whose module may not be imported without consent."""
 
     def __init__(self, module: str, path: str) -> None:
-        super().__init__(f"{path!r} is code in the module {module!r}, which may be imported only with your consent")
+        super().__init__(f"{path!r} is code in the module {module!r}, which may be imported only with your consent.")
         self.module = module
         self.hint = f"If you trust it: attentio --allow-kinds {module} ..., or set {ALLOWED}={module}."
 
@@ -178,10 +178,13 @@ def _module(name: str, path: str, *, trusted: bool) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        why = f"{type(error).__name__}: {error}"
         if isinstance(error, ModuleNotFoundError) and error.name == name:
-            why = f"no file {name}.py in the current folder and no installed package of that name"
-        raise KindError(f"cannot import {path!r}: {why}.") from error
+            refused = KindError(f"cannot import {path!r}: there is no module {name!r}.")
+            refused.hint = f"Put {name}.py into the current folder, or install the package."
+        else:
+            refused = KindError(f"cannot import {path!r}: {type(error).__name__}: {error}.")
+            refused.hint = f"Mend the module {name!r}."
+        raise refused from error
 
 
 def _read_options(kind: str, known: Mapping[str, Option], given: list[tuple[str, object]]) -> dict[str, Any]:
