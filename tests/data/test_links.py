@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from attentio.corpora.small_world.sampling import sampled
 from attentio.data.batch import collate
 from attentio.data.corpus import EncodedCorpus
-from attentio.data.links import LinkStore, TokenLinks, place_words, span_links, token_links
+from attentio.data.links import TokenLinks, place_words, span_links, token_links
 from attentio.data.readers.built_in import known_links
-from attentio.errors import ResourceError
 from attentio.text.clean import Cleaner
 from attentio.text.tokenizer import Tokenizer, train_tokenizer
 
@@ -109,30 +108,6 @@ class TestPlacing:
         assert place_words([["a", "b"], ["a", "c"]], ["a b", "a b c"], Cleaner()) == [[(0, 1), (2, 3)], None]
 
 
-def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
-    first = [span_links([(0, 0)], [(0, 3)], [(1, 2)]), span_links([], [], [])]
-    second = [span_links([(0, 0), (1, 0)], [(0, 3), (4, 70_000)], [(1, 2)])]
-    store = LinkStore(tmp_path / "links")
-    for chunk in (first, [], second, [span_links([], [], [])]):
-        store.add(chunk)
-    for _ in range(2):
-        chunks = [[pair.tolist() for pair in chunk] for chunk in store.chunks()]
-        assert chunks == [[[[0, 3, 1, 2]], []], [[[0, 3, 1, 2], [4, 70_000, 1, 2]]], [[]]]
-    store.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "save", full)
-    store = LinkStore(tmp_path / "links")
-    with pytest.raises(ResourceError, match=r"cannot write .*links: No space left"):
-        store.add([span_links([], [], [])])
-    store.close()
-
-
 def test_a_batch_has_the_links_of_its_pairs(tmp_path: Path) -> None:
     links = TokenLinks.of_pairs([[(0, 1)], [], [(3, 2), (1, 0)]])
     links.save(tmp_path / "links.npz")
@@ -182,8 +157,8 @@ def test_linked_pieces_belong_to_linked_words(world: tuple[EncodedCorpus, Tokeni
 
 def test_words_of_the_small_world_are_spelt_as_in_its_text_in_either_direction() -> None:
     pair = sampled(60)[7]
-    (there,) = known_links([8], [pair.source], 60)
-    (back,) = known_links([8], [pair.target], 60)
+    (there,) = known_links([8], [pair.source], [pair.target], 60)
+    (back,) = known_links([8], [pair.target], [pair.source], 60)
     assert there.source_words[0][0].isupper()
     assert "".join(there.source_words) == pair.source.replace(" ", "")
     assert "".join(there.target_words) == pair.target

@@ -2,13 +2,13 @@
 
 - `link_files` and `linked_reader` read the links of a part beside its pairs.
 - Cleaning moves the words of a text, and `follow` finds them again.
-- `LinkStore` keeps the links of all pairs beside their cleaned text until the tokens are known.
+- A `CleanStore` keeps the links of all pairs beside their cleaned text until the tokens are known.
 - `token_links` links the tokens of linked words, and `TokenLinks` is what training reads.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, chain, islice, pairwise, starmap
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, chain, islice, pairwise
 from pathlib import Path
 from typing import Self, TypeAlias, cast
 
@@ -23,12 +23,12 @@ from attentio.data.readers.lines import File, existing, read_lines
 from attentio.data.readers.rows import Origin
 from attentio.data.settings import DataConfig
 from attentio.data.source import Chunk
-from attentio.errors import ResourceError, UsageError
+from attentio.data.store import NO_LINKS, SpanLinks
+from attentio.errors import UsageError
 from attentio.text.clean import Cleaner
 
 Linked: TypeAlias = Callable[[Chunk], list[LinkedPair]]
 Spans: TypeAlias = Sequence[tuple[int, int]]
-SpanLinks = npt.NDArray[np.int32]  # (L, 4): start and end of a source word, start and end of the target word it links
 
 
 def link_files(origins: Sequence[Origin], config: DataConfig) -> list[Path | None]:
@@ -60,7 +60,7 @@ def linked_reader(origin: Origin, links: Path | None, config: DataConfig) -> Lin
         return _of_file(cast(File, origin.path), links, config)
     if knows_links(origin):
         count = config.small_world_pairs
-        return lambda chunk: known_links(chunk.lines.tolist(), chunk.sources, count)
+        return lambda chunk: known_links(chunk.lines.tolist(), chunk.sources, chunk.targets, count)
     return None
 
 
@@ -74,7 +74,7 @@ def follow(
         place_words(side, [lines[i] for i in linked], cleaner)
         for side, lines, cleaner in zip(words, texts, cleaners, strict=True)
     ]
-    found: list[SpanLinks | None] = [span_links((), (), ())] * len(pairs)
+    found: list[SpanLinks | None] = [NO_LINKS] * len(pairs)
     for i, source, target in zip(linked, *placed, strict=True):
         found[i] = None if source is None or target is None else span_links(pairs[i].links, source, target)
     return found
@@ -90,10 +90,8 @@ def _of_file(text: File, links: Path, config: DataConfig) -> Linked:
         columns = (chunk.targets, chunk.sources) if config.swap else (chunk.sources, chunk.targets)
         first, second = ([tuple(line.split()) for line in column] for column in columns)
         lengths = [(len(left), len(right)) for left, right in zip(first, second, strict=True)]
-        found = zip(first, second, file.take(chunk.lines.tolist(), lengths), strict=True)
-        return (
-            [pair.swapped() for pair in starmap(LinkedPair, found)] if config.swap else list(starmap(LinkedPair, found))
-        )
+        pairs = map(LinkedPair, first, second, file.take(chunk.lines.tolist(), lengths))
+        return [pair.swapped() if config.swap else pair for pair in pairs]
 
     return read
 
@@ -126,39 +124,6 @@ def span_links(word_links: Iterable[tuple[int, int]], source_words: Spans, targe
     """Return links between words as links between characters: a row for each, sorted."""
     rows = [(*source_words[i], *target_words[j]) for i, j in sorted(word_links)]
     return np.array(rows, dtype=np.int32).reshape(-1, 4)
-
-
-class LinkStore:
-    """Links of cleaned pairs on disk, (L, 4) for each pair, in the chunks they were added in; deleted when closed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = path.open("w+b")
-        self._chunks = 0
-
-    def add(self, pairs: Sequence[SpanLinks]) -> None:
-        """Append a chunk. An empty one is left out, as `CleanStore` does."""
-        if not pairs:
-            return
-        counts = np.fromiter(map(len, pairs), dtype=np.int64, count=len(pairs))
-        try:
-            for array in (counts, np.concatenate(pairs)):
-                np.save(self._file, array, allow_pickle=False)
-        except OSError as error:
-            raise ResourceError(f"cannot write {self._path}: {error.strerror or error}.") from None
-        self._chunks += 1
-
-    def chunks(self) -> Iterator[list[SpanLinks]]:
-        """Yield the links of each pair, chunk by chunk."""
-        self._file.seek(0)
-        for _ in range(self._chunks):
-            counts, links = (np.load(self._file, allow_pickle=False) for _ in range(2))
-            yield np.split(links, np.cumsum(counts)[:-1])
-
-    def close(self) -> None:
-        """Close and delete the file."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
 
 
 class TokenLinks:

@@ -8,7 +8,7 @@ passes and says what came out.
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,13 +19,10 @@ from attentio.data.corpus import write_corpus
 from attentio.data.filter import Filter, byte_lengths, script_mix, split_keys
 from attentio.data.links import (
     Linked,
-    LinkStore,
-    SpanLinks,
     TokenLinks,
     follow,
     link_files,
     linked_reader,
-    span_links,
     token_links,
 )
 from attentio.data.readers.built_in import knows_links
@@ -34,7 +31,7 @@ from attentio.data.report import DropLog, Leak
 from attentio.data.settings import DataConfig
 from attentio.data.source import Chunk, file_origin, open_rows, origins, read_chunks
 from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, random_split, repeated, split
-from attentio.data.store import CleanStore
+from attentio.data.store import NO_LINKS, CleanStore, SpanLinks, StoredChunk
 from attentio.errors import DataError
 from attentio.text.clean import Cleaner
 from attentio.text.script import base_language, guess_language
@@ -100,7 +97,6 @@ class Cleaned:
     """All cleaned pairs: their text in `store`, and a row each in the arrays."""
 
     store: CleanStore
-    links: LinkStore  # known word links of all pairs, or nothing where no part has any
     part: npt.NDArray[np.int16]
     line: npt.NDArray[np.int64]
     source: npt.NDArray[np.int64]  # hashes of keys
@@ -196,14 +192,13 @@ def _usable_sample(origin: Origin, config: DataConfig, log: DropLog) -> tuple[li
 
 def clean(
     store: CleanStore,
-    links: LinkStore,
     config: DataConfig,
     parts: Parts,
     sides: Sequence[SideRules],
     log: DropLog,
     progress: Progress,
 ) -> Cleaned:
-    """First pass: read, mend and filter every pair. Survivors go to the store, their known links to `links`."""
+    """First pass: read, mend and filter every pair. Survivors go to the store, with their known links."""
     columns: list[list[npt.NDArray[Any]]] = [[] for _ in range(7)]
     read: list[int] = []
     mixes = [_MixSample(), _MixSample()]
@@ -222,9 +217,7 @@ def clean(
                     mix.add(lines)
             known = _known_links(reader, chunk, both, sides, lost)
             sources, targets, kept = _filtered(origin.name, rules, both, chunk.lines, log)
-            store.add(sources, targets)
-            if parts.linked:
-                links.add([known[i] for i in kept])
+            store.add(sources, targets, [known[i] for i in kept] if parts.linked else None)
             keys = [split_keys(t, han=s.cleaner.han) for t, s in zip((sources, targets), sides, strict=True)]
             size = len(sources)
             new = (
@@ -251,7 +244,7 @@ def clean(
         raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
     part_of, line, source, target, pair, characters, sizes = (np.concatenate(column) for column in columns)
     shares = [mix.shares() for mix in mixes]
-    return Cleaned(store, links, part_of, line, source, target, pair, characters, sizes, read, shares)
+    return Cleaned(store, part_of, line, source, target, pair, characters, sizes, read, shares)
 
 
 def split_and_learn(
@@ -286,12 +279,12 @@ def _find_too_long(cleaned: Cleaned, tokenizers: tuple[Tokenizer, Tokenizer], co
     found = cleaned.size + 1 > config.max_length
     if not found.any():
         return found
-    for start, sources, targets in cleaned.store.pairs():
-        rows = np.flatnonzero(found[start : start + len(sources)])
+    for chunk in cleaned.store.chunks():
+        rows = np.flatnonzero(found[chunk.start : chunk.start + len(chunk.sources)])
         if len(rows):
-            sides = ([side[i] for i in rows.tolist()] for side in (sources, targets))
+            sides = ([side[i] for i in rows.tolist()] for side in (chunk.sources, chunk.targets))
             lengths = [t.encode_lines(side)[1] for t, side in zip(tokenizers, sides, strict=True)]
-            found[start + rows] = np.maximum(*lengths) > config.max_length
+            found[chunk.start + rows] = np.maximum(*lengths) > config.max_length
     return found
 
 
@@ -363,10 +356,10 @@ def encode(
 ) -> Kept:
     """Third pass: write training pairs to the corpora, and return the held-out pairs. Log what is left out."""
     kept = Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0], [], [[0, 0] for _ in parts.origins])
-    linked = cleaned.links.chunks() if parts.linked else repeat(None)
     sizes = [tokenizer.vocab_size for tokenizer in tokenizers]
     with write_corpus(folder / "train", *sizes) as train, write_corpus(folder / "dev", *sizes) as dev:
-        for (start, sources, targets), known in zip(cleaned.store.pairs(), linked, strict=False):
+        for chunk in cleaned.store.chunks():
+            start, sources, targets, _ = chunk
             rows = slice(start, start + len(sources))
             names, part, line = split.assigned[rows], cleaned.part[rows], cleaned.line[rows]
             encoded = [t.encode_lines(side) for t, side in zip(tokenizers, (sources, targets), strict=True)]
@@ -383,8 +376,7 @@ def encode(
                 writer.add(selected[0], selected[1])
                 if name == TRAIN:
                     _count(kept, selected, part[chosen])
-                    if known is not None:
-                        _link(kept, known, (sources, targets), np.flatnonzero(chosen).tolist(), part, tokenizers)
+                    _link(kept, chunk, np.flatnonzero(chosen).tolist(), part, tokenizers)
             for held, name in ((kept.dev, DEV), (kept.test, TEST)):
                 for i in np.flatnonzero(names == name).tolist():
                     held.append((int(part[i]), int(line[i]), sources[i], targets[i]))
@@ -416,24 +408,25 @@ def _count(
 def _known_links(
     reader: Linked | None, chunk: Chunk, texts: list[list[str]], sides: Sequence[SideRules], lost: list[int]
 ) -> list[SpanLinks]:
-    """Links of each pair of a chunk in its cleaned texts; lines whose links could not be followed go to `lost`."""
-    none = span_links((), (), ())
+    """Links of each pair of a chunk in its cleaned texts. Lines whose links could not be followed go to `lost`."""
     if reader is None:
-        return [none] * len(chunk.sources)
+        return [NO_LINKS] * len(chunk.sources)
     found = follow(reader(chunk), (texts[0], texts[1]), (sides[0].cleaner, sides[1].cleaner))
     lost.extend(int(line) for line, links in zip(chunk.lines, found, strict=True) if links is None)
-    return [none if links is None else links for links in found]
+    return [NO_LINKS if links is None else links for links in found]
 
 
 def _link(
     kept: Kept,
-    known: list[SpanLinks],
-    texts: tuple[list[str], list[str]],
+    chunk: StoredChunk,
     rows: list[int],
     part: npt.NDArray[np.int16],
     tokenizers: tuple[Tokenizer, Tokenizer],
 ) -> None:
     """The links of the training pairs in `rows` as links between tokens."""
+    known, texts = chunk.links, (chunk.sources, chunk.targets)
+    if known is None:
+        return
     found: list[list[tuple[int, int]]] = [[] for _ in rows]
     for place, i in enumerate(rows):
         if len(known[i]):

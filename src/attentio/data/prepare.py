@@ -7,7 +7,6 @@ there. The work itself is done in `pipeline`.
 import json
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from attentio.corpora import CORPORA
-from attentio.corpora.small_world import sampling
 from attentio.data.corpus import EncodedCorpus
-from attentio.data.heldout import HeldOut, LinkedPair, write_links, write_pairs
-from attentio.data.links import LinkStore, TokenLinks
+from attentio.data.heldout import HeldOut, write_links, write_pairs
+from attentio.data.links import TokenLinks
 from attentio.data.pipeline import (
     Cleaned,
     Kept,
@@ -30,7 +28,7 @@ from attentio.data.pipeline import (
     encode,
     split_and_learn,
 )
-from attentio.data.readers.built_in import knows_links
+from attentio.data.readers.built_in import known_links, knows_links
 from attentio.data.readers.lines import PACKED, on_disk
 from attentio.data.readers.rows import Origin
 from attentio.data.report import DataReport, DropLog, PartReport, SideReport
@@ -174,17 +172,16 @@ def _prepare_into(
     with (
         closing(DropLog(folder / "dropped.tsv")) as log,
         closing(CleanStore(folder / "clean.text")) as store,
-        closing(LinkStore(folder / "clean.links")) as links,
     ):
         sides = detect_languages(config, parts, log)
-        cleaned = clean(store, links, config, parts, sides, log, progress)
+        cleaned = clean(store, config, parts, sides, log, progress)
         split, tokenizers = split_and_learn(cleaned, config, parts, seed, log, progress)
         kept = encode(folder, cleaned, split, tokenizers, parts, log, progress)
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         tokenizer.save(folder / f"{side}.tokenizer")
     if parts.linked:
         TokenLinks.joined(kept.links).save(folder / TRAIN_LINKS)
-    tests = _write_held_out(folder, config, parts, kept, sides)
+    tests = _write_held_out(folder, config, parts, kept)
     report = DataReport(
         parts=[_part_report(i, origin, cleaned, kept, log) for i, origin in enumerate(parts.origins)],
         source=_side_report(0, sides, tokenizers, cleaned, kept),
@@ -227,10 +224,8 @@ def _prepare_into(
     return manifest
 
 
-def _write_held_out(
-    folder: Path, config: DataConfig, parts: Parts, kept: Kept, sides: list[SideRules]
-) -> dict[str, Path]:
-    """dev.tsv, and one test file for each part that has one; the path of each test set by its name."""
+def _write_held_out(folder: Path, config: DataConfig, parts: Parts, kept: Kept) -> dict[str, Path]:
+    """Write dev.tsv and a test file for each part that has one. Return the path of each test set by its name."""
     if kept.dev:
         write_pairs(folder / "dev.tsv", [(source, target) for _, _, source, target in kept.dev])
     tests: dict[str, Path] = {}
@@ -243,30 +238,10 @@ def _write_held_out(
         tests[name] = path
         write_pairs(folder / path, [(source, target) for _, source, target in held])
         if knows_links(origin):
-            write_links((folder / path).with_suffix(""), _known_links(held, config, sides))
+            lines, sources, targets = map(list, zip(*held, strict=True))
+            found = known_links(lines, sources, targets, config.small_world_pairs)
+            write_links((folder / path).with_suffix(""), found)
     return tests
-
-
-def _known_links(held: Sequence[tuple[int, str, str]], config: DataConfig, sides: list[SideRules]) -> list[LinkedPair]:
-    """The grammar's words and links of test pairs, in this run's direction, spelt as in the cleaned text."""
-    world = sampling.sampled(config.small_world_pairs)
-    found: list[LinkedPair] = []
-    for line, source, target in held:
-        pair = world[line - 1]
-        backwards = sides[0].cleaner.han
-        english, chinese = (target, source) if backwards else (source, target)
-        english_words = _cut_words(english, pair.source_spans, pair.source_words)
-        chinese_words = _cut_words(chinese, pair.target_spans, pair.target_words)
-        if backwards:
-            found.append(LinkedPair(english_words, chinese_words, pair.links).swapped())
-        else:
-            found.append(LinkedPair(english_words, chinese_words, pair.links))
-    return found
-
-
-def _cut_words(text: str, spans: Sequence[tuple[int, int]], words: Sequence[str]) -> tuple[str, ...]:
-    """The words as the cleaned text spells them; the grammar's own where cleaning moved them."""
-    return tuple(text[start:end] for start, end in spans) if spans and spans[-1][1] == len(text) else tuple(words)
 
 
 def _part_report(part: int, origin: Origin, cleaned: Cleaned, kept: Kept, log: DropLog) -> PartReport:

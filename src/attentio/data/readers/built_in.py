@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from attentio.corpora import CORPORA
 from attentio.corpora.small_world import sampling
-from attentio.corpora.small_world.grammar import GrammarPair
 from attentio.data.heldout import LinkedPair
 from attentio.data.readers.rows import Origin, Row, Rows
 from attentio.data.report import DropLog
@@ -30,17 +29,26 @@ def knows_links(origin: Origin) -> bool:
     return origin.corpus == "small-world"
 
 
-def known_links(numbers: Sequence[int], sources: Sequence[str], count: int) -> list[LinkedPair]:
+def known_links(numbers: Sequence[int], sources: Sequence[str], targets: Sequence[str], count: int) -> list[LinkedPair]:
     """Return words and links of pairs of the small world, in the direction of their sources.
 
-    numbers: of the pairs, from 1, among `count`.
+    numbers: of the pairs, from 1, among `count`. sources, targets: their texts, cleaned or not. Words are spelled as
+    there, or as the grammar spells them where cleaning has moved them.
     """
     world = sampling.sampled(count)
-    return [_linked(world[number - 1], source) for number, source in zip(numbers, sources, strict=True)]
+    found: list[LinkedPair] = []
+    for number, *texts in zip(numbers, sources, targets, strict=True):
+        pair = world[number - 1]
+        backwards = texts[1].isascii()
+        english, chinese = texts[::-1] if backwards else texts
+        linked = LinkedPair(
+            _words(english, pair.source_spans, pair.source_words),
+            _words(chinese, pair.target_spans, pair.target_words),
+            pair.links,
+        )
+        found.append(linked.swapped() if backwards else linked)
+    return found
 
 
-def _linked(pair: GrammarPair, source: str) -> LinkedPair:
-    english = tuple(pair.source[start:end] for start, end in pair.source_spans)
-    chinese = tuple(pair.target[start:end] for start, end in pair.target_spans)
-    linked = LinkedPair(english, chinese, pair.links)
-    return linked if source == pair.source else linked.swapped()
+def _words(text: str, spans: Sequence[tuple[int, int]], words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text[start:end] for start, end in spans) if spans and spans[-1][1] == len(text) else tuple(words)
