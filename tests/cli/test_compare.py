@@ -1,9 +1,7 @@
 """The verb `compare`: a grid trained and compared, existing runs compared, resumed, interrupted, and refused."""
 
 import csv
-import fcntl
 import json
-import os
 import shutil
 import signal
 import sys
@@ -13,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from attentio.cli.compare import budget_settings
 from attentio.data.heldout import HeldOut
 from attentio.errors import ResourceError, UsageError
-from attentio.experiment.folder import write_json
-from attentio.experiment.jobs import done
-from attentio.experiment.workers import Stopped, Workers, answer_of
+from attentio.experiment.grid import budget_settings
+from attentio.experiment.stages import train_run
+from attentio.runtime.files import write_json
+from attentio.runtime.processes import Stopped, Workers, answer_of, done, job_of
 from attentio.runtime.stop import StopRequest
 from attentio.train import run as training
 from attentio.train.settings import load_config
@@ -38,17 +37,17 @@ WORLD = ["small-world", "-o", "data.small_world_pairs=200"]
 
 def in_this_process(
     _self: Workers,
-    work: str,
+    function: Callable[..., Any],
     arguments: Mapping[str, Any],
     answer: Path,
     *,
     watch: Callable[[], None] | None = None,
     threads: int | None = None,
 ) -> Any:
-    """In place of `Workers.do`: the same job without a process of its own, which takes seconds to start."""
+    """In place of `Workers.call`: the same job without a process of its own, which takes seconds to start."""
     assert threads is None
-    job = json.loads(json.dumps({"work": work, "arguments": arguments, "answer": str(answer)}))
-    found = done(job)
+    answer.parent.mkdir(parents=True, exist_ok=True)
+    found = done(json.loads(json.dumps(job_of(function, arguments, answer))))
     write_json(answer, found)
     if watch is not None:
         watch()
@@ -57,7 +56,7 @@ def in_this_process(
 
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Workers, "do", in_this_process)
+    monkeypatch.setattr(Workers, "call", in_this_process)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("grid") / "bench"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Workers, "do", in_this_process)
+        patch.setattr(Workers, "call", in_this_process)
         patch.setattr(
             sys,
             "argv",
@@ -394,7 +393,7 @@ def test_out_of_memory_in_one_training(
 
 
 class AtOnce:
-    """In place of `Workers.do`: trainings wait until two have begun, then each does its work, one at a time."""
+    """In place of `Workers.call`: trainings wait until two have begun, then each does its work, one at a time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun = threading.Barrier(2)
@@ -403,13 +402,19 @@ class AtOnce:
         monkeypatch.setattr(signal, "signal", lambda *_: signal.SIG_DFL)  # which only the main thread may call
 
     def do(
-        self, work: str, arguments: Mapping[str, Any], answer: Path, *, threads: int | None = None, **options: Any
+        self,
+        function: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        answer: Path,
+        *,
+        threads: int | None = None,
+        **options: Any,
     ) -> Any:
-        if work == "train":
+        if function is train_run:
             self.threads.add(threads)
             self.begun.wait(timeout=120)
         with self.one:
-            return in_this_process(Workers(StopRequest()), work, arguments, answer, **options)
+            return in_this_process(Workers(StopRequest()), function, arguments, answer, **options)
 
 
 def test_two_trainings_at_once(
@@ -417,8 +422,8 @@ def test_two_trainings_at_once(
 ) -> None:
     """The same figures as one after the other, the right ones beside each name, and a failure is still one's own."""
     workers = AtOnce(monkeypatch)
-    monkeypatch.setattr(Workers, "do", staticmethod(workers.do))
-    monkeypatch.setattr("attentio.experiment.measure.num_processors", lambda: 6)
+    monkeypatch.setattr(Workers, "call", staticmethod(workers.do))
+    monkeypatch.setattr("attentio.experiment.runner.num_processors", lambda: 6)
     arguments = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--at-once", 2]
     outcome = attentio(*arguments, "--out", tmp_path / "b")
     assert outcome.status == 0, outcome.err
@@ -447,9 +452,9 @@ def test_what_ends_all_of_several_at_once(
     number = iter(range(100))
     real = AtOnce(monkeypatch).do
 
-    def do(workers: Workers, work: str, *arguments: Any, **options: Any) -> Any:
-        if work != "train":
-            return real(work, *arguments, **options)
+    def do(workers: Workers, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        if function is not train_run:
+            return real(function, *arguments, **options)
         if next(number) < 2 and begun.wait(timeout=120) == 0:
             stopped.set()
             raise error
@@ -457,7 +462,7 @@ def test_what_ends_all_of_several_at_once(
         killed.append(workers.given_up.wait(timeout=20 if given_up else 0.5))
         raise Stopped(15)
 
-    monkeypatch.setattr(Workers, "do", do)
+    monkeypatch.setattr(Workers, "call", do)
     arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--at-once", 2, "--out", tmp_path / "b"]
     outcome = attentio(*arguments)
     assert outcome.status == (5 if given_up else 143)
@@ -553,12 +558,9 @@ def test_a_folder_that_cannot_be_used(attentio: Command, refused: Refused, pairs
 
 
 def test_two_at_once_are_refused(attentio: Command, refused: Refused, copy: Path) -> None:
-    with (copy / ".lock").open("r+", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with FileLock(copy / ".lock"):
         line = refused(attentio("compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q"), 2)
-    assert f"another comparison (process {os.getpid()}) is at work in {copy}" in line
+    assert f"another comparison is at work in {copy}" in line
 
 
 # Existing runs

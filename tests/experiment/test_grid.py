@@ -1,9 +1,11 @@
-"""Axes, and the cells that they span."""
+"""Axes and the cells that they span, and what tells trained runs apart."""
+
+from typing import Any
 
 import pytest
 
 from attentio.errors import UsageError
-from attentio.experiment.grid import cells_of, read_axes
+from attentio.experiment.grid import find_axes, group_runs, make_cells, other_differences, read_axes
 from attentio.train.settings import effective_config
 
 
@@ -34,7 +36,7 @@ def test_numbers_of_other_axes_are_values() -> None:
 
 
 def cells(*vary: str) -> list[tuple[str, str, str]]:
-    made = cells_of(read_axes(vary), lambda _preset, overrides: effective_config(overrides=overrides))
+    made = make_cells(vary, {"data": {"train": ["demo"]}})
     return [(cell.name, cell.folder, cell.config.attention.window) for cell in made]
 
 
@@ -53,3 +55,21 @@ def test_cells_and_folders_are_named_after_the_options() -> None:
 def test_two_names_of_one_kind_are_no_comparison() -> None:
     with pytest.raises(UsageError, match="local-p and local-p:10 are the same configuration"):
         cells("attention.window=local-p,local-p:10")
+
+
+def test_runs_are_grouped_by_all_but_their_seed() -> None:
+    def config(seed: int, **attention: object) -> Any:
+        return effective_config(preset="rnn-base", settings={"attention": attention, "train": {"seed": seed}})
+
+    configs = [config(1), config(1, score="dot"), config(2), config(3, score="dot"), config(1, num_heads=2)]
+    assert group_runs(configs) == [[0, 2], [1, 3], [4]]
+
+
+def test_what_tells_runs_apart() -> None:
+    rows = [
+        {"attention.score": "dot", "model.family": "rnn", "model.cell": "gru", "train.epochs": 3},
+        {"attention.score": "dot", "model.family": "cnn", "train.epochs": 5},
+    ]
+    assert find_axes(rows, []) == ["model.family"]
+    assert find_axes(rows, ["train.epochs"]) == ["train.epochs"]
+    assert other_differences(rows[1], rows[0], ["model.family"]) == ["train.epochs = 5, not 3"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from attentio.experiment.log import read_log
+from attentio.experiment.progress import read_log
 
 ARGUMENTS = [
     *("compare", "small-world", "-o", "data.small_world_pairs=200", "--vary", "attention.score=dot,additive"),
@@ -61,7 +61,9 @@ def workers_of(folder: Path) -> list[int]:
             words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if any("experiment.jobs import work" in word for word in words) and any(str(folder) in word for word in words):
+        if any("runtime.processes import work" in word for word in words) and any(
+            str(folder) in word for word in words
+        ):
             found.append(int(path.parent.name))
     return found
 

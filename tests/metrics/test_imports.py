@@ -18,7 +18,7 @@ import pytest
         "attentio.view",
         "attentio.view.terminal",
         "attentio.view.heatmap",
-        "attentio.experiment.measure",
+        "attentio.experiment.runner",
     ],
 )
 def test_torch_is_not_imported(module: str) -> None:

@@ -1,9 +1,7 @@
 """`attentio compare`: which attention is better on this data, by how much, and is that more than luck."""
 
 import json
-import re
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,16 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attentio.cli.progress import display
-from attentio.cli.train import corpus_settings, given, seconds_of
+from attentio.cli.train import corpus_settings, given
 from attentio.errors import UsageError
 
 if TYPE_CHECKING:
-    from attentio.experiment.grid import GridCell
-    from attentio.experiment.outcome import Outcome
-    from attentio.train.settings import RunConfig
-
-DEFAULT_SEEDS = 3
-_STEPS = re.compile(r"(\d+)\s*(?:steps?|updates?)")
+    from attentio.experiment.runner import Outcome
 
 
 def compare(
@@ -39,7 +32,7 @@ def compare(
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help=f"Trainings of each cell; default: {DEFAULT_SEEDS}.", show_default=False)
+        int | None, typer.Option(min=1, help="Trainings of each cell; default: 3.", show_default=False)
     ] = None,
     budget: Annotated[
         str | None, typer.Option(help='What each training gets: 90s, 3m, 2h, or "500 steps"; default: its epochs.')
@@ -92,8 +85,8 @@ def compare(
 
     Ctrl-C at any time; the same command again goes on where it stopped.
     """
-    from attentio.experiment.measure import ReportOptions, compare_grid, compare_runs
-    from attentio.experiment.workers import Stopped
+    from attentio.experiment.runner import DEFAULT_SEEDS, ReportOptions, compare_runs, run_comparison
+    from attentio.runtime.processes import Stopped
 
     report = ReportOptions(baseline, beam, length_penalty, resamples, sentence, test_sentences, device or "auto")
     corpus: dict[str, Any] = {
@@ -125,12 +118,23 @@ def compare(
         if given_in_vain := [name for name, value in training.items() if value]:
             option = given_in_vain[0].replace("_", "-")
             raise UsageError(f"--{option} is about training, and these runs are trained.")
-        measured = partial(compare_runs, folders, vary or (), out, on, report)
+        measured = partial(compare_runs, folders, out, vary=vary or (), on=on, options=report)
     else:
         if on is not None:
             raise UsageError("--on is for run folders.", hint="Hold a file out of training with --test FILE.")
-        cells = _cells(vary or (), files, corpus, preset, config_file, override or (), device, budget)
-        measured = partial(compare_grid, cells, seeds or DEFAULT_SEEDS, budget, out, report, at_once=at_once)
+        measured = partial(
+            run_comparison,
+            vary or (),
+            given({"data": corpus_settings(files=files, **corpus), "train": {"device": device}}),
+            out,
+            seeds=seeds or DEFAULT_SEEDS,
+            budget=budget,
+            preset=preset,
+            config_file=config_file,
+            overrides=override or (),
+            options=report,
+            at_once=at_once,
+        )
     try:
         outcome = measured(display=partial(display, quiet=quiet))
     except Stopped as stopped:
@@ -140,69 +144,6 @@ def compare(
     _print(outcome, out, wide=wide, quiet=quiet, as_json=as_json)
     if outcome.status:
         raise typer.Exit(outcome.status)
-
-
-def _cells(
-    vary: Sequence[str],
-    files: list[str] | None,
-    corpus: dict[str, Any],
-    preset: str | None,
-    config_file: Path | None,
-    override: Sequence[str],
-    device: str | None,
-    budget: str | None,
-) -> "list[GridCell]":
-    """The grid that the command line asks for. Raises UsageError for what cannot be, before anything is done."""
-    from attentio.experiment.grid import cells_of, check_axes, read_axes
-    from attentio.train.settings import DEFAULT_PRESET, effective_config
-
-    if not vary:
-        hint = "Say what to vary, as in --vary attention.score=additive,dot,bilinear."
-        raise UsageError("nothing to compare.", hint=hint)
-    axes = read_axes(vary)
-    check_axes(axes, override, budget=budget is not None, preset=preset is not None)
-    settings = given(
-        {
-            "data": corpus_settings(files=files, **corpus),
-            "train": {"device": device, **budget_settings(budget)},
-        }
-    )
-
-    def build(of_cell: str | None, of_axes: Sequence[str]) -> "RunConfig":
-        overrides = [*override, *of_axes]
-        config = effective_config(
-            preset=of_cell or preset or DEFAULT_PRESET, file=config_file, settings=settings, overrides=overrides
-        )
-        if config.data.split_seed is not None:
-            return config
-        data = config.data.model_copy(update={"split_seed": config.train.seed})
-        return config.model_copy(update={"data": data})
-
-    cells = cells_of(axes, build)
-    if len(cells) < 2:
-        raise UsageError("one cell alone is no comparison.", hint="Name two values or more: --vary KEY=a,b.")
-    if not cells[0].config.data.train:
-        raise UsageError(
-            "no data to train on.", hint="Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
-        )
-    return cells
-
-
-def budget_settings(text: str | None) -> dict[str, object]:
-    """`90s`, `3m`, `2h` or `500 steps` as settings of training; without a budget, the settings' own ends hold.
-
-    Under a budget nothing else ends a training: neither the number of epochs nor patience. Raises UsageError.
-    """
-    if text is None:
-        return {}
-    steps = _STEPS.fullmatch(text.strip())
-    try:
-        end = {"max_steps": int(steps[1])} if steps else {"max_seconds": seconds_of(text)}
-    except UsageError:
-        end = {}
-    if not end or not all(end.values()):
-        raise UsageError(f"cannot read the budget {text!r}.", hint='Write a time, as 90s, 3m or 2h, or "500 steps".')
-    return {**end, "epochs": 1_000_000, "patience": 0}
 
 
 def _is_run(path: Path) -> bool:

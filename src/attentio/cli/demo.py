@@ -9,7 +9,6 @@ import typer
 
 from attentio.cli.evaluate import describe
 from attentio.cli.progress import display, speaker
-from attentio.cli.train import seconds_of
 from attentio.errors import MissingExtra
 
 # In neither corpus: whoever reads them here can judge the translations for themselves.
@@ -33,9 +32,9 @@ def demo(
     max_time: Annotated[str, typer.Option(help="Longest training: 90s, 4m.")] = "4m",
 ) -> None:
     """Train on the built-in English-Chinese corpora, evaluate on held-out pairs, translate, draw attention."""
-    from attentio.train.settings import effective_config
+    from attentio.train.settings import effective_config, read_duration
 
-    settings: dict[str, Any] = {"data": {"train": ["demo"]}, "train": {"max_seconds": seconds_of(max_time)}}
+    settings: dict[str, Any] = {"data": {"train": ["demo"]}, "train": {"max_seconds": read_duration(max_time)}}
     config = effective_config(preset="demo", settings=settings)
 
     from attentio.evaluation.scores import score_run

@@ -1,7 +1,6 @@
 """`attentio train`: from parallel text to a run folder; the same command again goes on where it stopped."""
 
 import json
-import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,6 @@ import typer
 
 from attentio.cli.progress import display, speaker
 from attentio.errors import UsageError
-
-_TIME = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 
 
 def train(
@@ -55,7 +52,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
     """Train a translator. Ctrl-C at any time; the same command again resumes exactly where it stopped."""
-    from attentio.train.settings import effective_config
+    from attentio.train.settings import effective_config, read_duration
 
     settings = {
         "data": corpus_settings(
@@ -73,7 +70,7 @@ def train(
             keep_going=keep_going,
         ),
         "attention": {"score": attention},
-        "train": {"seed": seed, "device": device, "max_seconds": None if max_time is None else seconds_of(max_time)},
+        "train": {"seed": seed, "device": device, "max_seconds": None if max_time is None else read_duration(max_time)},
     }
     config = effective_config(preset=preset, file=config_file, settings=given(settings), overrides=override or ())
     if not config.data.train:
@@ -126,14 +123,6 @@ def corpus_settings(
         "swap": swap or None,
         "keep_going": keep_going or None,
     }
-
-
-def seconds_of(text: str) -> float:
-    """ "90s", "10m", "2h" or plain seconds, as seconds; raises UsageError for anything else."""
-    match = _TIME.fullmatch(text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise UsageError(f"cannot read the time {text!r}.", hint="Write it as 90s, 10m or 2h.")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def _held_out(text: str | None) -> int | float | str | None:

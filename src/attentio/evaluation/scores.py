@@ -1,5 +1,7 @@
 """A run on held-out text: which text that is, the scores of its translations, the score of the links it draws."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,12 @@ import torch
 
 from attentio.data.heldout import HeldOut
 from attentio.data.prepare import PreparedData
+from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
-from attentio.data.source import read_pairs
+from attentio.data.source import read_pairs, settings_for
 from attentio.errors import DataError, UsageError
 from attentio.evaluation.links import LinkScorer, gold_sentences, held_out_sentences
+from attentio.evaluation.seen import SeenSentences
 from attentio.metrics.alignment import LinkRule
 from attentio.metrics.quality import evaluate
 from attentio.search.batched import SearchConfig
@@ -18,6 +22,28 @@ from attentio.text.script import base_language, guess_language
 from attentio.train.folder import Run
 from attentio.train.settings import load_config
 from attentio.translator import Translator
+
+
+@dataclass(frozen=True)
+class TestFile:
+    """A test file as a model reads and cleans it.
+
+    pairs: how many pairs or lines the file has. left_out: why pairs are not scored, with their number.
+    """
+
+    __test__ = False  # no test case, in spite of its name
+
+    held_out: HeldOut
+    pairs: int
+    left_out: Mapping[str, int]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the scores must know."""
+        if not self.left_out:
+            return []
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
+        return [f"{sum(self.left_out.values()):,} of {self.pairs:,} pairs are not scored: {reasons}"]
 
 
 def score_run(
@@ -31,12 +57,27 @@ def score_run(
     swap: bool | None = None,
     scorer: LinkScorer | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Name of a test set -> its scores, as `--json` prints them; with alignment error rate where links are known.
+    """Return the scores of each test set by name, as `--json` prints them, with alignment error where links are known.
 
-    scorer: how that is measured; default: links by argmax, of the last layer.
+    test: a file to score instead of what the run held out. Its entry says in `notes` what is not scored and what the
+    training had seen. scorer: how alignment error is measured, by default argmax links of the last layer.
     """
-    sets = test_sets(run, test, translator, swap)
-    known = {} if test is not None else PreparedData.load(Run(run).data).links
+    known: Mapping[str, Path] = {}
+    facts: dict[str, Any] = {}
+    if test is None:
+        if swap is not None:
+            raise UsageError("--swap is about TEST, and none is given.")
+        sets, known = held_out_sets(run), PreparedData.load(Run(run).data).links
+    else:
+        read = read_test_file(test, translator, reading_settings(run, test, swap=swap))
+        sets = {read.held_out.name: read.held_out}
+        seen = _num_seen(run, read.held_out)
+        facts = {"pairs": read.pairs, "left_out": dict(read.left_out), "seen_in_training": seen, "notes": read.notes}
+        if seen:
+            told = (
+                f"{seen:,} of {len(read.held_out.sources):,} sentences were seen in training: their scores say little"
+            )
+            facts["notes"] = [*read.notes, told]
     if scorer is not None and not known and (scorer.rule != LinkRule() or scorer.reverse is not None):
         raise no_gold("what the run held out has no known word links")
     results: dict[str, dict[str, Any]] = {}
@@ -49,7 +90,7 @@ def score_run(
             language=translator.target_language,
             resamples=resamples,
         )
-        results[name] = {**quality.as_dict(), "references": held_out.pairs}
+        results[name] = {**quality.as_dict(), "references": held_out.pairs, **facts}
         if name in known:
             results[name]["alignment"] = (scorer or LinkScorer(translator)).score(held_out_sentences(known[name]))
     return results
@@ -58,45 +99,67 @@ def score_run(
 def score_attention(
     scorer: LinkScorer, run: Path, test: Path, gold: Path, *, gold_index: int, swap: bool | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Name of the test file -> how the links that attention draws agree with gold links."""
-    config = _data_config(run, swap)
+    """Return how the links that attention draws agree with gold links, by the name of the test file."""
+    config = reading_settings(run, test, swap=swap)
     sentences = gold_sentences(test, gold, index=gold_index, config=config)
     _check_direction(test, scorer.translator, [(sentence.source, sentence.target) for sentence in sentences])
     return {test.stem: {"alignment": scorer.score(sentences)}}
 
 
-def test_sets(run: Path, test: Path | None, translator: Translator, swap: bool | None) -> dict[str, HeldOut]:
-    """The test sets of a run by name: what it held out, or else the file `test` as the run reads and cleans it."""
-    if test is None:
-        if swap is not None:
-            raise UsageError("--swap is about TEST, and none is given.")
-        sets = PreparedData.load(Run(run).data).tests
-        if not sets:
-            raise DataError(
-                f"{run} held nothing out for testing.", hint="Give a test file: attentio evaluate RUN TEST."
-            )
-        return sets
-    pairs = list(read_pairs(test, _data_config(run, swap)))
+def held_out_sets(run: Path) -> dict[str, HeldOut]:
+    """Return the test sets that a run held out, by name. Raises DataError when there are none."""
+    sets = PreparedData.load(Run(run).data).tests
+    if not sets:
+        raise DataError(f"{run} held nothing out for testing.", hint="Give a test file: attentio evaluate RUN TEST.")
+    return sets
+
+
+def read_test_file(test: Path, translator: Translator, config: DataConfig) -> TestFile:
+    """Return the sentences of a parallel file as the model reads and cleans them.
+
+    Raises DataError when there is no pair, or when the columns are clearly the other way round.
+    """
+    log = DropLog()
+    pairs = list(read_pairs(test, config, log))
+    left_out = {reason: count for reasons in log.counts.values() for reason, count in reasons.items()}
     if not pairs:
         raise DataError(f"{test} has no sentence pairs.", file=test)
     _check_direction(test, translator, [(pair.source, pair.target) for pair in pairs])
-    sources = translator.bundle.source.cleaner.lines([pair.source for pair in pairs])
-    targets = translator.bundle.target.cleaner.lines([pair.target for pair in pairs])
+    cleaners = translator.bundle.source.cleaner, translator.bundle.target.cleaner
+    sources = cleaners[0].lines([pair.source for pair in pairs])
+    targets = cleaners[1].lines([pair.target for pair in pairs])
     kept = [(source, target) for source, target in zip(sources, targets, strict=True) if source and target]
     if not kept:
         raise DataError(f"{test} has no pair with text on both sides.", file=test)
-    return {test.stem: HeldOut.from_pairs(test.stem, kept)}
+    rows = len(pairs) + sum(left_out.values())
+    if len(kept) < len(pairs):
+        left_out["without text after cleaning"] = len(pairs) - len(kept)
+    return TestFile(HeldOut.from_pairs(test.stem, kept), rows, left_out)
 
 
-def _data_config(run: Path, swap: bool | None) -> DataConfig:
-    """Return how the run read its own files, and so how a test file is read. A model alone reads by the defaults."""
+def _num_seen(run: Path, held_out: HeldOut) -> int | None:
+    """How many sentences the training of a run has seen; None where its data is not there."""
+    try:
+        data = PreparedData.load(Run(run).data)
+    except DataError:
+        return None
+    seen = SeenSentences()
+    seen.add(data)
+    return len(held_out.sources) - len(seen.unseen(held_out).sources)
+
+
+def reading_settings(run: Path, test: Path, **given: object) -> DataConfig:
+    """Return how a test file is read: as `given`, else as the file shows it, else as the run read its own files.
+
+    given: settings of `data` such as swap, encoding and delimiter, None where nothing was said.
+    """
     written = Run(run.parent if run.name == "model" else run).config
-    config = load_config(written).data if written.exists() else DataConfig()
-    return config if swap is None else config.model_copy(update={"swap": swap})
+    trained = load_config(written).data if written.exists() else DataConfig()
+    return settings_for(test, trained, {key: value for key, value in given.items() if value is not None})
 
 
 def _check_direction(test: Path, translator: Translator, pairs: list[tuple[str, str]]) -> None:
-    """A file whose columns are clearly the other way round would be scored without sense."""
+    """Refuse a file whose columns are clearly the other way round: its scores would make no sense."""
     wanted = (base_language(translator.source_language), base_language(translator.target_language))
     found = (guess_language(source for source, _ in pairs), guess_language(target for _, target in pairs))
     if None not in found and found == wanted[::-1] and found[0] != found[1]:
@@ -110,8 +173,8 @@ def _check_direction(test: Path, translator: Translator, pairs: list[tuple[str, 
 
 
 def no_gold(what: str) -> UsageError:
-    """Why what is about word links cannot be done."""
+    """Return the error for options about word links where there are none."""
     return UsageError(
-        f"{what}; --link-rule, --threshold, --layer, --head and --reverse need them.",
+        f"{what}. --link-rule, --threshold, --layer, --head and --reverse need them.",
         hint="attentio evaluate RUN TEST --alignments GOLD --gold-index 1",
     )

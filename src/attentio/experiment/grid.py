@@ -1,12 +1,15 @@
-"""What is compared: axes, and the cells that they span."""
+"""What is compared: axes and the cells that they span, or trained runs and what tells them apart."""
 
+import difflib
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from attentio.errors import UsageError
-from attentio.train.settings import RunConfig
+from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config, read_duration
 
 PRESET = "preset"
 _KINDS = re.compile(r"(self_)?attention\.(score|normalize|window)")
@@ -19,12 +22,15 @@ _NOT_AXES = {
     "data.target": "all cells learn from the same pairs",
     "data.test": "all cells are tested on the same sentences",
 }
+# Settings that say how a machine is used, not what is trained.
+_INCIDENTAL = ("train.seed", "train.device", "train.save_every_seconds", "data.split_seed")
+_STEPS = re.compile(r"(\d+)\s*(?:steps?|updates?)")
 _BUDGET = ("train.max_seconds", "train.max_steps", "train.epochs", "train.patience")
 
 
 @dataclass(frozen=True)
 class GridCell:
-    """One point of the grid: `values` as they were written, by axis; `config` is that of the first seed."""
+    """One point of the grid. values: as they were written, by axis. config: that of the first seed."""
 
     name: str
     folder: str
@@ -67,20 +73,41 @@ def _kinds(listed: str) -> list[str]:
     return values
 
 
-def cells_of(
-    axes: Mapping[str, Sequence[str]], build: Callable[[str | None, Sequence[str]], RunConfig]
+def make_cells(
+    vary: Sequence[str],
+    settings: Mapping[str, Mapping[str, object]],
+    *,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    budget: str | None = None,
 ) -> list[GridCell]:
-    """The product of all axes; `build(preset, overrides)` makes the configuration of a cell.
+    """Return the product of all axes, each cell with its configuration.
 
-    Raises UsageError for an unknown axis or a value that is not allowed.
+    vary, overrides: as on the command line. settings: those of all cells, by section. budget: as for `budget_settings`.
+    Raises UsageError for an unknown axis, a value that is not allowed, or what makes no comparison.
     """
+    if not vary:
+        hint = "Say what to vary, as in --vary attention.score=additive,dot,bilinear."
+        raise UsageError("nothing to compare.", hint=hint)
+    axes = read_axes(vary)
+    check_axes(axes, overrides, budget=budget is not None, preset=preset is not None)
+    layer = {**settings, "train": {**settings.get("train", {}), **budget_settings(budget)}}
     cells: list[GridCell] = []
     for chosen in itertools.product(*axes.values()):
         values = dict(zip(axes, chosen, strict=True))
-        overrides = [f"{key}={value}" for key, value in values.items() if key != PRESET]
+        config = effective_config(
+            preset=values.get(PRESET) or preset or DEFAULT_PRESET,
+            file=config_file,
+            settings=layer,
+            overrides=[*overrides, *[f"{key}={value}" for key, value in values.items() if key != PRESET]],
+        )
+        if config.data.split_seed is None:
+            data = config.data.model_copy(update={"split_seed": config.train.seed})
+            config = config.model_copy(update={"data": data})
         folder = ",".join(f"{key}={value}" for key, value in values.items()).replace(":", "-")
         folder = _UNSAFE.sub("_", folder)
-        cells.append(GridCell(", ".join(chosen), folder, values, build(values.get(PRESET), overrides)))
+        cells.append(GridCell(", ".join(chosen), folder, values, config))
     for field, what in (("folder", "folders"), ("name", "names")):
         names = [getattr(cell, field) for cell in cells]
         if len(set(names)) < len(names):
@@ -88,7 +115,29 @@ def cells_of(
     for one, other in itertools.combinations(cells, 2):
         if one.config == other.config:
             raise UsageError(f"{one.name} and {other.name} are the same configuration.", hint="Leave one of them out.")
+    if len(cells) < 2:
+        raise UsageError("one cell alone is no comparison.", hint="Name two values or more: --vary KEY=a,b.")
+    if not cells[0].config.data.train:
+        hint = "Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
+        raise UsageError("no data to train on.", hint=hint)
     return cells
+
+
+def budget_settings(text: str | None) -> dict[str, object]:
+    """Return `90s`, `3m`, `2h` or `500 steps` as settings of training. Without a budget the settings' own ends hold.
+
+    Under a budget nothing else ends a training: neither the number of epochs nor patience. Raises UsageError.
+    """
+    if text is None:
+        return {}
+    steps = _STEPS.fullmatch(text.strip())
+    try:
+        end = {"max_steps": int(steps[1])} if steps else {"max_seconds": read_duration(text)}
+    except UsageError:
+        end = {}
+    if not end or not all(end.values()):
+        raise UsageError(f"cannot read the budget {text!r}.", hint='Write a time, as 90s, 3m or 2h, or "500 steps".')
+    return {**end, "epochs": 1_000_000, "patience": 0}
 
 
 def check_axes(axes: Mapping[str, Sequence[str]], overrides: Sequence[str], *, budget: bool, preset: bool) -> None:
@@ -100,3 +149,65 @@ def check_axes(axes: Mapping[str, Sequence[str]], overrides: Sequence[str], *, b
         raise UsageError("the preset is given and varied.", hint="Take one of --preset and --vary preset=.")
     if budget and (ends := [key for key in _BUDGET if key in axes or key in given]):
         raise UsageError(f"--budget and {ends[0]} both say when a training ends.", hint="Take one of the two.")
+
+
+# Trained runs
+
+
+def flat_settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings of a run by `section.key`."""
+    return {
+        f"{section}.{key}": value
+        for section, values in config.model_dump(mode="json").items()
+        for key, value in values.items()
+    }
+
+
+def group_runs(configs: Sequence[RunConfig]) -> list[list[int]]:
+    """Return the indices of runs whose settings are the same apart from the seed, group by group."""
+    groups: dict[str, list[int]] = {}
+    for index, config in enumerate(configs):
+        kept = {key: value for key, value in flat_settings(config).items() if key not in _INCIDENTAL}
+        groups.setdefault(repr(sorted(kept.items())), []).append(index)
+    return list(groups.values())
+
+
+def find_axes(settings: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[str]:
+    """Return the settings that tell existing runs apart: those asked for, or one that differs, attention first.
+
+    Raises UsageError for an unknown one, or one that does not differ.
+    """
+    keys = list(dict.fromkeys(key for row in settings for key in row))
+    differing = [key for key in keys if key not in _INCIDENTAL and len({repr(row.get(key)) for row in settings}) > 1]
+    for key in asked:
+        if key not in keys:
+            close = difflib.get_close_matches(key, keys, n=1)
+            raise UsageError(f"unknown setting {key}.", hint=f"Did you mean {close[0]}?" if close else None)
+        if key not in differing:
+            hint = f"They differ in {', '.join(differing)}." if differing else None
+            raise UsageError(f"the runs do not differ in {key}.", hint=hint)
+    if asked or not differing:
+        return list(asked)
+    order = ("attention", "self_attention", "model", "train", "data")
+    return [min(differing, key=lambda key: order.index(key.partition(".")[0]))]
+
+
+def other_differences(row: Mapping[str, Any], baseline: Mapping[str, Any], axes: Sequence[str]) -> list[str]:
+    """Return the settings, apart from the axes, in which a run differs from the baseline: `key = value, not value`.
+
+    Settings that only one of two model families has are left out.
+    """
+    return [
+        f"{key} = {show_value(value)}, not {show_value(baseline[key])}"
+        for key, value in row.items()
+        if key not in axes and key not in _INCIDENTAL and key in baseline and value != baseline[key]
+    ]
+
+
+def show_value(value: object) -> str:
+    """Return the value of a setting as a person would write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"  # pyright: ignore[reportUnknownArgumentType]
+    return "none" if value is None else str(value)

@@ -6,6 +6,7 @@ beside the models) and `train`. Presets are plain nested dictionaries laid under
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -326,3 +327,11 @@ def _describe(fault: dict[str, object]) -> str:
 def _suggestion(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."
+
+
+def read_duration(text: str) -> float:
+    """Return "90s", "10m", "2h" or plain seconds as seconds. Raises UsageError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(f"cannot read the time {text!r}.", hint="Write it as 90s, 10m or 2h.")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

@@ -1,14 +1,15 @@
-"""What the log of a training says, afterwards and while it is written: how far a comparison is."""
+"""How far a comparison is: what the logs of its trainings say, afterwards and while they are written."""
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from attentio.experiment.statistics import Point
 from attentio.train.reporter import Display
-from attentio.train.settings import RunConfig
+from attentio.train.settings import TrainConfig
 
 
 class TrainingLog(NamedTuple):
@@ -19,12 +20,16 @@ class TrainingLog(NamedTuple):
     tokens_per_second: float | None
     curve: tuple[Point, ...]
 
+    def __str__(self) -> str:
+        best = f"best dev chrF {max(point.chrf for point in self.curve):.1f}, " if self.curve else ""
+        return f"{best}{self.steps or 0:,} steps, {self.seconds or 0:.0f} s"
+
 
 def read_log(path: Path) -> TrainingLog:
-    """Reads a run's log.jsonl. What was done again after an interruption counts once; a broken line is passed over.
+    """Read a run's log.jsonl. What was done again after an interruption counts once, a broken line is skipped.
 
-    tokens_per_second: the median of the running speed of the updates, without evaluations; where there is none, target
-    tokens by all seconds.
+    tokens_per_second: the median of the running speed of the updates, without evaluations. Where there is none, it is
+    target tokens by all seconds.
     """
     events = list(_events(path.read_text(encoding="utf-8") if path.exists() else ""))
     steps = {event["step"]: event for event in events if event["event"] == "step"}
@@ -38,20 +43,17 @@ def read_log(path: Path) -> TrainingLog:
         return TrainingLog(None, None, None, ())
     speeds = [event["tokens_per_second"] for event in steps.values()]
     speed = float(median(speeds)) if speeds else last["target_tokens"] / last["seconds"]
-    curve = tuple(points[step] for step in sorted(points))
-    return TrainingLog(last["step"], round(last["seconds"], 3), speed, curve)
+    return TrainingLog(last["step"], round(last["seconds"], 3), speed, tuple(points[step] for step in sorted(points)))
 
 
-def _events(text: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+def _events(text: str) -> Iterator[dict[str, Any]]:
     for line in text.split("\n"):
         try:
             event = json.loads(line)
         except ValueError:
             continue
         if isinstance(event, dict) and "event" in event:
-            found.append(event)
-    return found
+            yield event
 
 
 class Clock:
@@ -66,22 +68,22 @@ class Clock:
         self._share: dict[int, float] = {}
 
     def begin(self, number: int) -> None:
-        """Training `number` (from 0) begins."""
+        """Note that training `number` (from 0) begins."""
         self._began[number], self._share[number] = time.monotonic(), 0.0
 
     def end(self, number: int) -> None:
-        """It is over, however it went."""
+        """Note that it is over, however it went."""
         took = time.monotonic() - self._began[number]
         if took > 1.0:  # what was done before took no time, and says nothing
             self._took.append(took)
         self._share[number] = 1.0
 
     def running(self) -> list[int]:
-        """The trainings that have begun and are not over."""
+        """Return the trainings that have begun and are not over."""
         return sorted(number for number, share in list(self._share.items()) if share < 1.0)
 
     def place(self, number: int, share: float) -> tuple[str, float]:
-        """What is left, in words, and the share of all that is done, when `share` of training `number` is."""
+        """Return the time left, in words, and the share of all that is done, when `share` of `number` is done."""
         self._share[number] = min(share, 0.999)
         each = sum(self._took) / len(self._took) if self._took else self._each
         if each is None and share > 0.02:
@@ -97,16 +99,14 @@ class Clock:
 class Watch:
     """Follows the log of one training, number `number` of all, and tells the display."""
 
-    def __init__(
-        self, log: Path, config: RunConfig, shown: Display, clock: Clock, number: int, name: str, seed: int
-    ) -> None:
-        self._log, self._config, self._shown, self._clock = log, config, shown, clock
-        self._number, self._name, self._seed = number, name, seed
+    def __init__(self, log: Path, settings: TrainConfig, shown: Display, clock: Clock, number: int, name: str) -> None:
+        self._log, self._settings, self._shown, self._clock = log, settings, shown, clock
+        self._number, self._name = number, name
         self._offset = 0
         self._last: dict[str, Any] = {}
 
     def __call__(self) -> None:
-        """Tells what is new in the log."""
+        """Tell what is new in the log."""
         if self._log.exists():
             with self._log.open("rb") as file:
                 file.seek(self._offset)
@@ -123,7 +123,7 @@ class Watch:
         facts = {
             "training": f"{self._number + 1}/{self._clock.total}{also}",
             "cell": self._name,
-            "seed": str(self._seed),
+            "seed": str(self._settings.seed),
             "step": f"{self._last.get('step', 0):,}",
             "dev chrF": f"{self._last['dev_chrf']:.1f}" if "dev_chrf" in self._last else "-",
             "left in all": left,
@@ -131,9 +131,7 @@ class Watch:
         self._shown.show(facts, min(1.0, done))
 
     def _share(self) -> float:
-        settings = self._config.train
-        if settings.max_seconds is not None:
-            return min(1.0, self._last.get("seconds", 0.0) / settings.max_seconds)
-        if settings.max_steps is not None:
-            return min(1.0, self._last.get("step", 0) / settings.max_steps)
-        return min(1.0, self._last.get("epoch", 0.0) / settings.epochs)
+        for key, end in (("seconds", self._settings.max_seconds), ("step", self._settings.max_steps)):
+            if end is not None:
+                return min(1.0, self._last.get(key, 0) / end)
+        return min(1.0, self._last.get("epoch", 0.0) / self._settings.epochs)

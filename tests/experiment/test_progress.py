@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attentio.experiment.log import Clock, read_log
+from attentio.experiment.progress import Clock, read_log
 
 
 def test_a_log_is_read_once_for_each_step(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_log_is_read_once_for_each_step(tmp_path: Path) -> None:
 
 def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("attentio.experiment.log.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("attentio.experiment.progress.time.monotonic", lambda: now[0])
     clock = Clock(4, None)
     clock.begin(0)
     assert clock.place(0, 0.0) == ("?", 0.0)
@@ -50,7 +50,7 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_how_long_it_will_take_when_several_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attentio.experiment.log.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("attentio.experiment.progress.time.monotonic", lambda: 0.0)
     clock = Clock(6, 60.0, at_once=2)
     clock.begin(0)
     clock.begin(1)

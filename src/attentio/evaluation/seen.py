@@ -1,0 +1,51 @@
+"""Which held-out sentences a training has seen, up to case, punctuation and script."""
+
+import json
+from collections.abc import Sequence
+
+from attentio.data.filter import split_keys
+from attentio.data.heldout import HeldOut
+from attentio.data.prepare import MANIFEST, PreparedData
+
+
+class SeenSentences:
+    """The sentences that training, or the choice of a checkpoint on dev, has seen."""
+
+    def __init__(self) -> None:
+        self._keys: tuple[set[str], set[str]] = (set(), set())
+        self._han = (False, False)
+        self._known: set[str] = set()
+
+    def add(self, data: PreparedData) -> None:
+        """Add the training and dev sentences of prepared data, once."""
+        mark = data_fingerprint(data)
+        if mark in self._known:
+            return
+        self._known.add(mark)
+        self._han = (data.source_cleaner.han, data.target_cleaner.han)
+        sides = ((data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer))
+        texts = [[tokenizer.decode(side[i].tolist()) for i in range(len(side))] for side, tokenizer in sides]
+        if data.dev is not None:
+            texts[0].extend(data.dev.sources)
+            texts[1].extend(line for lines in data.dev.references for line in lines)
+        for side, lines in enumerate(texts):
+            self._keys[side].update(split_keys(lines, han=self._han[side]))
+
+    def unseen(self, held: HeldOut) -> HeldOut:
+        """Return the sentences of which neither the source nor a reference was seen."""
+        if not self._known:
+            return held
+        kept = [i for i, seen in enumerate(self._seen(held)) if not seen]
+        return HeldOut(held.name, [held.sources[i] for i in kept], [held.references[i] for i in kept])
+
+    def _seen(self, held: HeldOut) -> Sequence[bool]:
+        sources = split_keys(held.sources, han=self._han[0])
+        return [
+            source in self._keys[0] or not self._keys[1].isdisjoint(split_keys(lines, han=self._han[1]))
+            for source, lines in zip(sources, held.references, strict=True)
+        ]
+
+
+def data_fingerprint(data: PreparedData) -> str:
+    """Return what tells prepared data from other data."""
+    return json.loads((data.folder / MANIFEST).read_text(encoding="utf-8"))["fingerprint"]

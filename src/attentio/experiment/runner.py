@@ -1,0 +1,517 @@
+"""Fill a comparison: what is not there yet is prepared, trained and evaluated, then all is compared.
+
+Here is the order of things. The work itself is done by processes of their own (`stages`), so nothing here loads torch.
+"""
+
+import csv
+import io
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from attentio import __version__
+from attentio.errors import AttentioError, DataError, UsageError
+from attentio.experiment import stages
+from attentio.experiment.folder import Bench
+from attentio.experiment.grid import (
+    GridCell,
+    find_axes,
+    flat_settings,
+    group_runs,
+    make_cells,
+    other_differences,
+    show_value,
+)
+from attentio.experiment.page import SentenceMaps, page
+from attentio.experiment.progress import Clock, Watch, read_log
+from attentio.experiment.statistics import Cell, CellRuns, Comparison, Measured, ReferenceSet, compare
+from attentio.metrics.focus import Focus
+from attentio.runtime.files import read_json, sha256_of_json, write_json, write_text
+from attentio.runtime.processes import JobError, Stopped, Workers, num_processors
+from attentio.runtime.stop import StopRequest
+from attentio.text.script import base_language
+from attentio.trace import AttentionTrace
+from attentio.train.folder import Run
+from attentio.train.reporter import Display, Silent
+from attentio.train.settings import RunConfig, TrainConfig, load_config
+
+DEFAULT_SEEDS = 3
+# Ours, so that a report shows no sentence of the user's unless asked to. Short, and understood at a glance.
+SENTENCES = {
+    "en": ("I love you.", "Where is my book?", "My sister bought two books yesterday."),
+    "zh": ("我爱你。", "我的书在哪里？", "我姐姐昨天买了两本书。"),
+}
+
+
+class ReportOptions(NamedTuple):
+    """What is measured of trained models, and how it is told. It may differ from one call to the next.
+
+    baseline: the cell that others are tested against, None for the first. sentences: whose maps are shown, None for
+    ours. test_sentences: how many test sentences have maps, too. device: for models that were trained before.
+    """
+
+    baseline: str | None = None
+    beam: int = 1
+    length_penalty: float = 1.0
+    resamples: int = 1000
+    sentences: Sequence[str] | None = None
+    test_sentences: int = 0
+    device: str = "auto"
+
+
+@dataclass
+class Outcome:
+    """A comparison with what surrounds it. status: the exit status, that of the first failure."""
+
+    comparison: Comparison
+    axes: Sequence[str]
+    facts: dict[str, str]
+    maps: list[SentenceMaps]
+    notes: list[str] = field(default_factory=list[str])
+    status: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the outcome as the stable object that `--json` prints."""
+        facts = {"schema": 1, "version": __version__, "axes": list(self.axes), "facts": self.facts}
+        return {**facts, **self.comparison.as_dict(), "notes": self.notes}
+
+    @property
+    def records(self) -> list[dict[str, object]]:
+        """One flat record for each cell and test set, as in compare.csv. What was not measured is None."""
+        cells = self.comparison.cells
+        return [_record(cell, test, self.axes) for cell in cells for test in cell.tests or ("",)]
+
+    def write(self, folder: Path) -> None:
+        """Write compare.json, compare.csv and compare.html. Raises ResourceError when that cannot be."""
+        table = io.StringIO()
+        records = self.records
+        writer = csv.DictWriter(table, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        write_json(folder / "compare.json", self.as_dict())
+        write_text(folder / "compare.csv", table.getvalue())
+        write_text(folder / "compare.html", page(self.comparison, self.axes, self.facts, self.maps))
+
+
+def _record(cell: Cell, test: str, axes: Sequence[str]) -> dict[str, object]:
+    result = cell.tests.get(test)
+    row: dict[str, object] = {"cell": cell.name, **{key: cell.settings[key] for key in axes}}
+    row |= {"test": test, "seeds": len(cell.measured), "failed": len(cell.runs) - len(cell.measured)}
+    for metric in ("chrF2", "BLEU"):
+        score = result.scores[metric] if result else None
+        found = result.differences.get(metric) if result else None
+        names = {"value": metric, "low": f"{metric}_low", "high": f"{metric}_high"}
+        row |= {name: getattr(score, key, None) for key, name in names.items()}
+        row[f"{metric}_difference"] = getattr(found, "difference", None)
+        for key in ("low", "high", "p_value", "corrected"):
+            row[f"{metric}_difference_{key}"] = getattr(found, key, None)
+    for key in ("error_rate", "entropy", "coverage", "monotonicity"):
+        row[key] = getattr(getattr(result, key, None), "mean", None)
+    for key in ("parameters", "steps", "training_seconds", "tokens_per_second", "sentences_per_second", "memory_bytes"):
+        row[key] = getattr(getattr(cell, key), "mean", None)
+    return {**row, "also_differs": "; ".join(cell.also_differs)}
+
+
+def run_comparison(
+    vary: Sequence[str],
+    settings: Mapping[str, Mapping[str, object]],
+    out: Path,
+    *,
+    seeds: int = DEFAULT_SEEDS,
+    budget: str | None = None,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    options: ReportOptions | None = None,
+    at_once: int = 1,
+    display: Callable[[], Display] = Silent,
+) -> Outcome:
+    """Train every combination of `vary` with several seeds on an equal budget, evaluate all, and compare.
+
+    vary: axes as on the command line, such as `attention.score=dot,additive`. settings: those of all cells, by
+    section, with the data in `settings["data"]["train"]`. budget: what each training gets (`90s`, `3m`, `500 steps`).
+    out: folder for runs and results. The same call again trains only what is missing. at_once: trainings at one time.
+    Nothing is written but what is needed to go on: `Outcome.write` makes the report.
+    Raises UsageError for what makes no sense, and Stopped on Ctrl-C or SIGTERM.
+    """
+    options = options or ReportOptions()
+    cells = make_cells(vary, settings, preset=preset, config_file=config_file, overrides=overrides, budget=budget)
+    names = {cell.name: [cell.folder, cell.name.replace(" ", "")] for cell in cells}
+    axes = list(cells[0].values)
+    baseline = _baseline(options.baseline, names)
+    first = cells[0].config.train.seed
+    numbers = list(range(first, first + seeds))
+    with StopRequest() as stop, closing(display()) as shown:
+        workers = Workers(stop)
+        with TemporaryDirectory(prefix="attentio-") as folder:
+            configs = [cell.config.model_dump(mode="json") for cell in cells]
+            workers.call(stages.check, {"configs": configs}, Path(folder) / "check.json")
+        bench = Bench(out)
+        with bench.claimed():
+            bench.claim_plan(cells, numbers)
+            shown.show({"preparing": "the data"}, 0.0)
+            data, failures = _prepare(bench, workers, cells)
+            # All cells with the first seed, then with the next.
+            models = [_Model.of(cell, seed, bench, failures.get(cell.name)) for seed in numbers for cell in cells]
+            usable = {str(data[cell.name]): cell.name for cell in reversed(cells) if cell.name not in failures}
+            folders = {name: folder for folder, name in reversed(usable.items())}
+            measuring = _Measuring.of(bench, workers, options, folders)
+            _train(models, data, workers, shown, at_once)
+            _evaluate(models, measuring, shown)
+    rows = {cell.name: flat_settings(cell.config) for cell in cells}
+    runs = [
+        CellRuns(
+            name=cell.name,
+            settings=dict(cell.values),
+            runs=[model.measured() for model in models if model.cell == cell.name],
+            also_differs=other_differences(rows[cell.name], rows[baseline], axes),
+        )
+        for cell in cells
+    ]
+    facts = {
+        "Budget": f"{budget} for each training" if budget else "the epochs of the settings, for each training",
+        "Seeds": f"{seeds} for each cell",
+        **({"Trained": f"{at_once} at once, each with its share of the processors"} if at_once > 1 else {}),
+    }
+    return measuring.outcome(runs, axes, baseline, models, facts)
+
+
+def compare_runs(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    vary: Sequence[str] = (),
+    on: Path | None = None,
+    options: ReportOptions | None = None,
+    display: Callable[[], Display] = Silent,
+) -> Outcome:
+    """Evaluate trained runs on the same sentences, and compare.
+
+    vary: the settings that tell the runs apart, by default one that differs. on: a file of test pairs, instead of what
+    all of the runs hold out.
+    Raises UsageError or DataError for runs that cannot be compared, and Stopped on Ctrl-C or SIGTERM.
+    """
+    options, folders = options or ReportOptions(), list(folders)
+    if valued := [text for text in vary if "=" in text]:
+        hint = "Name the setting alone, as in --vary attention.score."
+        raise UsageError(f"cannot vary {valued[0]}: these runs are trained.", hint=hint)
+    if len({folder.resolve() for folder in folders}) < 2:
+        raise UsageError("one run alone is no comparison.", hint="Give two run folders or more.")
+    configs = [_config_of(folder) for folder in folders]
+    groups = group_runs(configs)
+    if len(groups) < 2:
+        raise UsageError("these runs differ in nothing but their seed.", hint="Give runs with different settings.")
+    _check_seeds(folders, configs, groups)
+    settings = [flat_settings(configs[group[0]]) for group in groups]
+    axes = find_axes(settings, vary)
+    values = [", ".join(show_value(row.get(key)) for key in axes) for row in settings]
+    names = {
+        value if values.count(value) == 1 else f"{value} ({folders[group[0]]})": [str(folders[i]) for i in group]
+        for value, group in zip(values, groups, strict=True)
+    }
+    baseline = _baseline(options.baseline, names)
+    bench = Bench(out)
+    models = [
+        _Model(
+            cell=name,
+            train=configs[i].train.model_copy(update={"device": options.device}),
+            run=folders[i],
+            results=bench.results / f"run-{_digest(str(folders[i].resolve()))}" / f"seed-{configs[i].train.seed}",
+            config=configs[i],
+        )
+        for name, group in zip(names, groups, strict=True)
+        for i in group
+    ]
+    with StopRequest() as stop, closing(display()) as shown, bench.claimed():
+        bench.claim_runs(folders)
+        data = {str(folder): str(Run(folder).data) for folder in folders}
+        measuring = _Measuring.of(bench, Workers(stop), options, data, trained=True, on=on)
+        _evaluate(models, measuring, shown)
+    rows = dict(zip(names, settings, strict=True))
+    runs = [
+        CellRuns(
+            name=name,
+            settings={key: row.get(key) for key in axes},
+            runs=[model.measured() for model in models if model.cell == name],
+            also_differs=other_differences(row, rows[baseline], axes),
+        )
+        for name, row in rows.items()
+    ]
+    facts = {"Runs": f"{len(folders)}, trained before", **({"Tested on": on.name} if on is not None else {})}
+    return measuring.outcome(runs, axes, baseline, models, facts)
+
+
+def _check_seeds(folders: list[Path], configs: list[RunConfig], groups: list[list[int]]) -> None:
+    """The same training twice would pass for two seeds that agree, and make luck look small."""
+    for group in groups:
+        by_seed: dict[int, Path] = {}
+        for i in group:
+            other = by_seed.setdefault(configs[i].train.seed, folders[i])
+            if other is not folders[i]:
+                raise UsageError(
+                    f"{other} and {folders[i]} have the same settings and the same seed.",
+                    hint="Give each training once.",
+                )
+
+
+def _config_of(folder: Path) -> RunConfig:
+    if not (folder / "config.toml").exists():
+        hint = "Give the whole run folder, as `attentio train` made it."
+        raise DataError(f"{folder} has no config.toml.", hint=hint, file=folder)
+    return load_config(folder / "config.toml")
+
+
+def _baseline(asked: str | None, names: Mapping[str, Sequence[str]]) -> str:
+    """The name of the baseline cell: asked for by its name or another it goes by, else the first."""
+    if asked is None:
+        return next(iter(names))
+    for name, others in names.items():
+        if asked == name or asked.rstrip("/") in others:
+            return name
+    raise UsageError(f"no cell {asked!r} for a baseline.", hint=f"There are: {'; '.join(names)}.")
+
+
+def _digest(value: object) -> str:
+    return sha256_of_json(value)[:12]
+
+
+@dataclass
+class _Model:
+    """One cell with one seed: where it is, and what became of it. results: the stem of the files with its figures."""
+
+    cell: str
+    train: TrainConfig
+    run: Path
+    results: Path
+    config: RunConfig
+    failure: AttentioError | None = None
+    memory_bytes: int | None = None
+    found: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, cell: GridCell, seed: int, bench: Bench, failure: JobError | None) -> "_Model":
+        train = cell.config.train.model_copy(update={"seed": seed})
+        config = cell.config.model_copy(update={"train": train})
+        place = bench.results / cell.folder / f"seed-{seed}"
+        return cls(cell.name, train, bench.run(cell.folder, seed), place, config, failure)
+
+    def file(self, kind: str) -> Path:
+        return self.results.with_name(f"{self.results.name}.{kind}")
+
+    def __str__(self) -> str:
+        return f"{self.cell}, seed {self.train.seed}"
+
+    def measured(self) -> Measured:
+        if self.found is None:
+            return Measured(self.train.seed, str(self.run), failure=str(self.failure))
+        log, tests = read_log(self.run / "log.jsonl"), self.found["tests"]
+        rates = {name: result["error_rate"] for name, result in tests.items()}
+        return Measured(
+            seed=self.train.seed,
+            run=str(self.run),
+            parameters=self.found["parameters"],
+            steps=log.steps,
+            training_seconds=log.seconds,
+            tokens_per_second=log.tokens_per_second,
+            sentences_per_second=self.found["sentences_per_second"],
+            memory_bytes=self.memory_bytes,
+            curve=log.curve,
+            focus={name: Focus(**result["focus"]) for name, result in tests.items()},
+            error_rate={name: rate for name, rate in rates.items() if rate is not None},
+            translations={name: result["translations"] for name, result in tests.items()},
+        )
+
+
+def _prepare(bench: Bench, workers: Workers, cells: list[GridCell]) -> tuple[dict[str, Path], dict[str, JobError]]:
+    """Prepare each distinct data once. Return its folder by cell, and by cell why it cannot be had."""
+    keys = {cell.name: _digest(cell.config.data.model_dump(mode="json")) for cell in cells}
+    configs = {keys[cell.name]: cell.config.model_dump(mode="json") for cell in cells}
+    folders = {key: str(bench.data(key)) for key in configs}
+    answer = bench.results / "prepared.json"
+    errors = workers.call(stages.prepare_data, {"configs": configs, "folders": folders}, answer)
+    failures = {name: JobError(errors[key]) for name, key in keys.items() if key in errors}
+    return {name: bench.data(key) for name, key in keys.items()}, failures
+
+
+def _train(models: Sequence[_Model], data: Mapping[str, Path], workers: Workers, shown: Display, at_once: int) -> None:
+    """Train all, `at_once` at a time, each with its share of the processors. A failure ends one training alone."""
+    clock = Clock(len(models), models[0].train.max_seconds, at_once=at_once)
+    threads = None if at_once == 1 else max(1, num_processors() // at_once)
+
+    def train(number: int) -> None:
+        model = models[number]
+        log = model.run / "log.jsonl"
+        watch = Watch(log, model.train, shown, clock, number, model.cell)
+        clock.begin(number)
+        try:
+            if model.failure is not None:
+                raise model.failure
+            model.memory_bytes = _train_one(model, data[model.cell], workers, watch, threads)
+            shown.line(f"{number + 1}/{len(models)}  {model}: {read_log(log)}")
+        except JobError as error:
+            model.failure = error
+            shown.line(f"{number + 1}/{len(models)}  {model} failed: {error}")
+        finally:
+            clock.end(number)
+
+    if at_once == 1:
+        for number in range(len(models)):
+            train(number)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for done in as_completed([pool.submit(train, number) for number in range(len(models))]):
+                done.result()
+        except Stopped:  # the others save, too
+            pool.shutdown(cancel_futures=True)
+            raise
+        except BaseException:  # a full disk, or an impatient second Ctrl-C
+            workers.given_up.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _train_one(model: _Model, data: Path, workers: Workers, watch: Callable[[], None], threads: int | None) -> int:
+    """Train one run to its end, if it is not there yet. Return the largest memory of its process, in bytes."""
+    answer = model.file("training.json")
+    done = (read_json(answer) or {}).get("answer")
+    if not (done and done["ended"] and (model.run / "model").exists()):
+        config = model.config.model_dump(mode="json")
+        arguments = {"config": config, "run": str(model.run), "data": str(data), "answer": str(answer)}
+        done = workers.call(stages.train_run, arguments, answer, watch=watch, threads=threads)
+    if not done["ended"]:
+        raise JobError.of("the training was interrupted.", "E_STOPPED")
+    return int(done["memory_bytes"])
+
+
+def _evaluate(models: Sequence[_Model], measuring: "_Measuring", shown: Display) -> None:
+    """Measure what was trained, one after the other: speeds are those of a machine that does nothing else."""
+    for number, model in enumerate(models):
+        facts = {"evaluating": f"{number + 1}/{len(models)}", "cell": model.cell, "seed": str(model.train.seed)}
+        shown.show(facts, number / len(models))
+        if model.failure is None:
+            try:
+                model.found = measuring.measure(model)
+            except JobError as error:
+                model.failure = error
+                shown.line(f"{model} ({model.run}) failed: {error}")
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """Evaluates trained models on the shared test sets, each once, and compares them.
+
+    about: what the test sets are. own: whether they are the runs' own, with the word links that those hold out.
+    """
+
+    bench: Bench
+    workers: Workers
+    options: ReportOptions
+    about: dict[str, Any]
+    sentences: list[str]
+    own: bool
+
+    @classmethod
+    def of(
+        cls,
+        bench: Bench,
+        workers: Workers,
+        options: ReportOptions,
+        folders: Mapping[str, str],
+        *,
+        trained: bool = False,
+        on: Path | None = None,
+    ) -> "_Measuring":
+        """Make the test sets that all share, and choose the sentences whose maps are shown."""
+        arguments = {
+            "folders": dict(folders),
+            "trained": trained,
+            "on": None if on is None else str(on),
+            "tests": str(bench.tests),
+        }
+        about = workers.call(stages.gather_tests, arguments, bench.results / "gathered.json")
+        ours = SENTENCES.get(base_language(about["source_language"]) or "", ())
+        wanted = list(options.sentences or (() if options.test_sentences else ours))
+        sources = [source for held in read_json(bench.tests)["tests"] for source in held["sources"]]
+        every = max(1, len(sources) // max(1, options.test_sentences))
+        sentences = list(dict.fromkeys([*wanted, *sources[::every][: options.test_sentences]]))
+        return cls(bench, workers, options, about, sentences, on is None)
+
+    def measure(self, model: _Model) -> dict[str, Any]:
+        """Return what is measured of a model, from the file of its answer if it answers the same question."""
+        arguments = {
+            "run": str(model.run),
+            "tests": str(self.bench.tests),
+            "beam": self.options.beam,
+            "length_penalty": self.options.length_penalty,
+            "sentences": self.sentences,
+            "maps": str(model.file("maps")),
+            "device": model.train.device,
+            "own": self.own,
+        }
+        manifest = read_json(model.run / "model" / "manifest.json")
+        key = _digest([arguments, __version__, manifest, read_json(self.bench.tests)])
+        answer = model.file("evaluation.json")
+        found = (read_json(answer) or {}).get("answer")
+        if found and found["key"] == key:
+            return found
+        return self.workers.call(stages.evaluate_run, {**arguments, "key": key}, answer)
+
+    def outcome(
+        self,
+        runs: list[CellRuns],
+        axes: list[str],
+        baseline: str,
+        models: Sequence[_Model],
+        facts: Mapping[str, str],
+    ) -> Outcome:
+        """Return the comparison of what was measured. Raises the first failure when there is nothing else."""
+        errors = [model.failure for model in models if model.failure is not None]
+        if all(model.found is None for model in models):
+            raise errors[0]
+        tests = read_json(self.bench.tests)
+        comparison = compare(
+            runs,
+            [ReferenceSet(held["name"], held["references"], tests["target_language"]) for held in tests["tests"]],
+            baseline=baseline,
+            resamples=self.options.resamples,
+        )
+        notes = [*self.about["notes"]]
+        if not self.sentences:
+            language = tests["source_language"] or "this language"
+            notes.append(f"the report has no maps: give sentences in {language} with --sentence")
+        notes += [f"{model} failed: {model.failure}" for model in models if model.failure is not None]
+        if not next(cell for cell in comparison.cells if cell.name == baseline).measured:
+            notes.append(f"the baseline {baseline} has no result, so nothing is tested: name another with --baseline")
+        status = errors[0].exit_status if errors else 0
+        return Outcome(comparison, axes, {**self._facts(), **facts}, self._maps(models), notes, status)
+
+    def _facts(self) -> dict[str, str]:
+        about, options = self.about, self.options
+        names = ", ".join(Path(name).name for name in about["data"])
+        languages = " to ".join(name or "?" for name in (about["source_language"], about["target_language"]))
+        left_out = about["left_out"]
+        return {
+            "Data": f"{names}: {about['train_pairs']:,} training pairs, {languages}",
+            **({"Left out": f"{left_out:,} test sentences that a run had seen in training"} if left_out else {}),
+            "Search": "greedy"
+            if options.beam == 1
+            else f"beam {options.beam}, length penalty {options.length_penalty:g}",
+            "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical processors",
+        }
+
+    def _maps(self, models: Sequence[_Model]) -> list[SentenceMaps]:
+        """The maps of each sentence, by the first seed of each cell that was measured."""
+        first = {model.cell: model for model in reversed(models) if model.found is not None}
+        maps: list[SentenceMaps] = []
+        for number, sentence in enumerate(self.sentences):
+            paths = {name: model.file("maps") / f"{number}.json" for name, model in first.items()}
+            traces = {name: AttentionTrace.load(path) for name, path in paths.items() if path.exists()}
+            maps.append(SentenceMaps(sentence, traces))
+        return maps

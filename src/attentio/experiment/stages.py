@@ -1,0 +1,231 @@
+"""What a comparison does in processes of its own: check, prepare data, gather test sentences, train, evaluate.
+
+Arguments and answers are JSON. Imports stand inside the functions, so that no process loads what it does not need.
+"""
+
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from attentio.errors import AttentioError, DataError, UsageError
+from attentio.runtime.files import read_json, write_json
+
+FOCUS_PAIRS = 200  # of each test set, evenly spread: their attention is measured
+
+
+def check(configs: list[dict[str, Any]]) -> None:
+    """Find mistakes before anything is written: missing files, a device that is not there."""
+    from attentio.data.pipeline import Parts
+    from attentio.runtime.device import resolve_device
+    from attentio.train.settings import parse_config
+
+    for settings in configs:
+        config = parse_config(settings, where="settings")
+        Parts.of(config.data)
+        resolve_device(config.train.device)
+
+
+def prepare_data(configs: dict[str, dict[str, Any]], folders: dict[str, str]) -> dict[str, Any]:
+    """Prepare the data of each of `configs` in its folder. Return the error by key where that cannot be.
+
+    Raises the first error when no data can be prepared.
+    """
+    from attentio.data.prepare import is_prepared, prepare
+    from attentio.train.settings import parse_config
+
+    failures: dict[str, AttentioError] = {}
+    for key, settings in configs.items():
+        config = parse_config(settings, where=key)
+        folder = Path(folders[key])
+        if folder.exists() and not is_prepared(config.data, folder, seed=config.train.seed):
+            raise DataError(
+                f"the data of {folder.parent.parent} changed since the comparison began.",
+                hint="Restore the files, or choose another --out.",
+                file=folder,
+            )
+        try:
+            prepare(config.data, folder, seed=config.train.seed)
+        except (DataError, UsageError) as error:
+            failures[key] = error
+    if len(failures) == len(configs):
+        raise next(iter(failures.values()))
+    return {key: {**error.as_dict(), "status": error.exit_status} for key, error in failures.items()}
+
+
+def gather_tests(folders: dict[str, str], trained: bool, on: str | None, tests: str) -> dict[str, Any]:
+    """Write the test sets that all share, free of what any of them was trained on. Return what they are.
+
+    folders: of prepared data, by name. trained: whether these are the names of run folders. on: a file of test pairs
+    for them, which each reads as it read its own files.
+    Raises DataError when the test sets differ or are empty.
+    """
+    from attentio.data.prepare import PreparedData
+    from attentio.evaluation.scores import read_test_file, reading_settings
+    from attentio.evaluation.seen import SeenSentences, data_fingerprint
+    from attentio.translator import Translator
+
+    names = list(folders)
+    prepared = [PreparedData.load(Path(folder)) for folder in folders.values()]
+    notes: list[str] = []
+    if on is None:
+        found = [data.tests for data in prepared]
+    else:
+        found = []
+        for name in names:
+            translator = Translator.load(name, device="cpu")
+            read = read_test_file(Path(on), translator, reading_settings(Path(name), Path(on)))
+            notes = read.notes
+            found.append({read.held_out.name: read.held_out})
+    what = "clean the test file differently" if on is not None else "hold out different test sentences"
+    for name, data, tests_of in zip(names, prepared, found, strict=True):
+        languages = [(one.source_language, one.target_language) for one in (prepared[0], data)]
+        if languages[0] != languages[1]:
+            first, other = (" to ".join(map(str, pair)) for pair in languages)
+            raise DataError(f"{names[0]} translates {first}, {name} {other}: they cannot be compared.")
+        if tests_of != found[0]:
+            raise DataError(
+                f"{names[0]} and {name} {what}.",
+                hint="Give the same sentences to all: --on FILE."
+                if trained
+                else "Vary nothing that changes what is held out.",
+            )
+    if not found[0]:
+        raise DataError(
+            "nothing is held out for testing.",
+            hint="Give a test file: --on FILE." if trained else "Hold some out: --test 500, or --test FILE.",
+        )
+    seen = SeenSentences()
+    if on is not None or len({data_fingerprint(data) for data in prepared}) > 1:
+        for data in prepared:
+            seen.add(data)
+    kept = {name: seen.unseen(held) for name, held in found[0].items()}
+    if not any(held.sources for held in kept.values()):
+        raise DataError("every test sentence was seen in training by one of the runs.", hint="Give another --on FILE.")
+    sets = [
+        {"name": name, "sources": held.sources, "references": held.references}
+        for name, held in kept.items()
+        if held.sources
+    ]
+    data = prepared[0]
+    languages = {"source_language": data.source_language, "target_language": data.target_language}
+    write_json(Path(tests), {"tests": sets, **languages})
+    return {
+        "left_out": sum(len(held.sources) - len(kept[name].sources) for name, held in found[0].items()),
+        "notes": notes,
+        **languages,
+        "train_pairs": data.report.train,
+        "data": [part.name for part in data.report.parts],
+    }
+
+
+def train_run(config: dict[str, Any], run: str, data: str, answer: str) -> dict[str, Any]:
+    """Train as `attentio train` does, on the data that was prepared. Return how it went.
+
+    answer: the file with the answer of an earlier, interrupted training of the same run.
+    """
+    from attentio.train.folder import Run
+    from attentio.train.run import run_training
+    from attentio.train.settings import dump_config, parse_config
+
+    settings = parse_config(config, where=run)
+    place = Run(Path(run))
+    if not (place.checkpoints.exists() or place.model.exists()):
+        place.folder.mkdir(parents=True, exist_ok=True)
+        place.config.write_text(dump_config(settings), encoding="utf-8")
+        _share(Path(data), place.data)
+    summary = run_training(settings, place.folder)
+    before = (read_json(Path(answer)) or {}).get("answer", {}).get("memory_bytes", 0)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {**summary, "memory_bytes": max(before, largest)}
+
+
+def _share(data: Path, place: Path) -> None:
+    """Put prepared data into a run folder without a second copy, where the disk allows."""
+    if place.exists():
+        return
+    partial = place.with_name(f"{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+    shutil.copytree(data, partial, copy_function=link)
+    partial.rename(place)
+
+
+def evaluate_run(
+    run: str,
+    tests: str,
+    beam: int,
+    length_penalty: float,
+    sentences: list[str],
+    maps: str,
+    device: str,
+    own: bool,
+    key: str,
+) -> dict[str, Any]:
+    """Return translations, alignment error, focus of attention and speed of one trained model, and write its maps.
+
+    own: whether the test sets are those that the run itself holds out, with word links where they are known.
+    key: of this question, repeated in the answer.
+    """
+    from attentio.data.prepare import PreparedData
+    from attentio.evaluation.links import LinkScorer, held_out_sentences
+    from attentio.metrics.focus import focus
+    from attentio.search.batched import SearchConfig
+    from attentio.train.folder import Run
+    from attentio.translator import Translator
+
+    translator = Translator.load(run, device=device)
+    config = SearchConfig(beam, length_penalty)
+    sets = read_json(Path(tests))["tests"]
+    sources: list[str] = [source for held in sets for source in held["sources"]]
+    greedy, per_second = _timed(translator, sources)
+    found = greedy if beam == 1 else translator.translate(sources, config)
+    texts = iter([translation.text for translation in found])
+    links = PreparedData.load(Run(Path(run)).data).links if own else {}
+    results: dict[str, Any] = {}
+    for held in sets:
+        every = -(-len(held["sources"]) // FOCUS_PAIRS)
+        traces = translator.align(held["sources"][::every], [lines[0] for lines in held["references"][::every]])
+        result = results[held["name"]] = {
+            "translations": [next(texts) for _ in held["sources"]],
+            "focus": focus(trace.words().matrix() for trace in traces).as_dict(),
+            "error_rate": None,
+        }
+        if held["name"] in links:
+            known = set(held["sources"])
+            gold = [sentence for sentence in held_out_sentences(links[held["name"]]) if sentence.source in known]
+            result["error_rate"] = LinkScorer(translator).score(gold)["error_rate"]
+    shutil.rmtree(maps, ignore_errors=True)
+    Path(maps).mkdir(parents=True)
+    for number, translation in enumerate(translator.translate(sentences, config, trace=True)):
+        if translation.trace is not None:
+            translation.trace.words().save(Path(maps) / f"{number}.json")
+    return {
+        "key": key,
+        "parameters": translator.bundle.num_parameters,
+        "sentences_per_second": per_second,
+        "tests": results,
+    }
+
+
+def _timed(translator: Any, sources: Sequence[str]) -> tuple[list[Any], float]:
+    """Greedy translations, and how many a second: the median of three passes, or of one that takes long enough."""
+    translator.translate(sources[:32])  # libraries prepare themselves
+    seconds: list[float] = []
+    while True:
+        started = time.perf_counter()
+        found = translator.translate(sources)
+        seconds.append(time.perf_counter() - started)
+        if len(seconds) == 3 or sum(seconds) > 5:
+            return found, len(sources) / median(seconds)
