@@ -28,7 +28,7 @@ from attentio.data.prepare import PreparedData
 from attentio.runtime.memory import keep_freed_memory
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
-from attentio.text.tokenizer import EOS_ID, SPECIAL_PIECES
+from attentio.text.special import SPECIAL
 from attentio.train.settings import dump_config, effective_config
 
 PREPARE = """\
@@ -157,9 +157,9 @@ def _seconds_by_length(run_folder: Path, beam: int, arguments: argparse.Namespac
     bundle = Bundle.load(run_folder)
     model = bundle.ready()
     with torch.no_grad():
-        model.decoder.bias[EOS_ID] = NEVER
+        model.decoder.bias[SPECIAL.eos] = NEVER
     torch.manual_seed(0)
-    ordinary = (len(SPECIAL_PIECES), bundle.source.tokenizer.vocab_size)
+    ordinary = (len(SPECIAL), bundle.source.tokenizer.vocab_size)
     source = torch.randint(*ordinary, (arguments.sentences, SOURCE_LENGTH))
     lengths = torch.full((arguments.sentences,), SOURCE_LENGTH)
 

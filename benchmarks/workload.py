@@ -21,7 +21,8 @@ from attentio.data.batch import BatchSampler, collate, sequential_batches
 from attentio.data.heldout import read_tsv
 from attentio.data.prepare import PreparedData, prepare
 from attentio.metrics.quality import evaluate
-from attentio.text.tokenizer import EOS_ID, Tokenizer
+from attentio.text.special import SPECIAL
+from attentio.text.tokenizer import Tokenizer
 from attentio.train.folder import Run
 from attentio.train.loop import LENGTH_MULTIPLE
 from attentio.train.objective import cross_entropy
@@ -174,7 +175,9 @@ class Workload:
             for part, sentences in parts.items():
                 lines = [" ".join(map(str, sentence)) + "\n" for sentence in sentences]
                 self.numbers(part, side).write_text("".join(lines), encoding="ascii")
-            ordinary = range(EOS_ID + 2, tokenizer.vocab_size)  # the others have padding, ends and unknown of their own
+            ordinary = range(
+                SPECIAL.eos + 2, tokenizer.vocab_size
+            )  # the others have padding, ends and unknown of their own
             self.numbers("vocab", side).write_text("".join(f"{n}\t1\n" for n in ordinary), encoding="ascii")
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from attentio.trace import AttentionTrace, word_spans
+from attentio.text.words import word_spans
+from attentio.trace import AttentionTrace
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, and for every process that a test starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")

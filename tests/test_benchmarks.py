@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from attentio.corpora.small_world.grammar import sample
-from attentio.text.tokenizer import UNK_ID
+from attentio.text.special import SPECIAL
 from attentio.train.footprint import footprint
 from attentio.train.settings import effective_config
 
@@ -89,7 +89,7 @@ def test_numbers_for_the_peers_say_what_the_prepared_corpus_says(load: Load, cor
         for side in ("source", "target"):
             assert len(workload.numbers(part, side).read_text().splitlines()) == sentences
     translated = workload.numbers("test", "target").read_text().splitlines()
-    unknown = str(UNK_ID)
+    unknown = str(SPECIAL.unk)
     assert [workload.target_text(line) for line in translated if unknown not in line.split()] == [
         target for (_, target), line in zip(workload.test, translated, strict=True) if unknown not in line.split()
     ]

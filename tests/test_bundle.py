@@ -18,7 +18,7 @@ from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.runtime.sealed import seal
 from attentio.search.batched import SearchConfig
 from attentio.text.clean import Cleaner
-from attentio.text.tokenizer import train_tokenizer
+from attentio.text.learn import train_tokenizer
 from attentio.train.folder import Run
 from attentio.translator import Translator
 

@@ -129,7 +129,7 @@ def test_a_trace_is_softmax_of_bilinear_scores_by_hand(tmp_path: Path) -> None:
     assert trace is not None
     model: Any = translator.model
     ids = translator.bundle.source.tokenizer.encode(translation.source)
-    pieces = translator.bundle.target.tokenizer.pieces
+    pieces = translator.bundle.target.tokenizer.tokens
     target = [1, *(pieces.index(token) for token in trace.target_tokens[:-1])]
     with torch.inference_mode():
         encoded = model.encode(*padded([ids], torch.device("cpu")))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attentio.errors import DataError, ResourceError, UsageError
-from attentio.trace import AttentionTrace, word_spans
+from attentio.trace import AttentionTrace
 
 
 def tiny_trace(**changes: object) -> AttentionTrace:
@@ -200,34 +200,6 @@ class TestMerging:
         )
         merged = trace.merged(list(pairwise(bounds)), [(0, 1), (1, 2)])
         np.testing.assert_allclose(merged.weights["a"].sum(axis=2), 1 - weights[:, :, -1], atol=1e-5)
-
-
-class TestWordSpans:
-    @pytest.mark.parametrize(
-        ("text", "words"),
-        [
-            ("I don't know.", ["I", "don't", "know", "."]),
-            ("it’s well-known - isn't it?", ["it’s", "well-known", "-", "isn't", "it", "?"]),
-            ("他在北京ABC大学。", ["他", "在", "北", "京", "ABC", "大", "学", "。"]),
-            ("ねこだ\u3000猫々", ["ね", "こ", "だ", "猫", "々"]),
-            ("Wait... what?!", ["Wait", "...", "what", "?", "!"]),
-            ("हिन्दी में", ["हिन्दी", "में"]),
-            ("e\u0301te\u0301", ["e\u0301te\u0301"]),
-            ("3.5 kg", ["3", ".", "5", "kg"]),
-            ("고양이를 좋아해", ["고양이를", "좋아해"]),
-            ("か\u3099", ["か\u3099"]),
-            ("'quoted'", ["'", "quoted", "'"]),
-            (" \t\n", []),
-            ("", []),
-        ],
-    )
-    def test_words_by_script(self, text: str, words: list[str]) -> None:
-        assert [text[start:end] for start, end in word_spans(text)] == words
-
-    @given(st.text())
-    def test_every_character_but_space_is_in_exactly_one_word(self, text: str) -> None:
-        covered = [position for start, end in word_spans(text) for position in range(start, end)]
-        assert covered == [position for position, char in enumerate(text) if not char.isspace()]
 
 
 class TestFiles:

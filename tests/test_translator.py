@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from attentio.model.families import build_model
 from attentio.search.batched import SearchConfig
-from attentio.text.tokenizer import Tokenizer, train_tokenizer
+from attentio.text.learn import train_tokenizer
+from attentio.text.tokenizer import Tokenizer
 from attentio.translator import Translator, spans_of
 
 SENTENCES = [
@@ -255,6 +256,6 @@ def test_spans_of_known_text_show_its_tokens(tokenizers: dict[str, Tokenizer], k
         tokens = tokenizer.encode(line)
         text = tokenizer.decode(tokens)
         for token, (start, end) in zip(tokens, spans_of(tokenizer, tokens, text), strict=True):
-            piece = tokenizer.pieces[token]
+            piece = tokenizer.tokens[token]
             if not piece.startswith("<0x"):
                 assert text[start:end] == piece.replace("▁", " ").strip()

@@ -6,9 +6,8 @@ these needs the others. Nothing here knows a model or a tokenizer, and only nump
 
 import io
 import json
-import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 
 from attentio.errors import DataError, UsageError
 from attentio.runtime.files import write_bytes
+from attentio.text.words import Span, word_spans
 
-Span: TypeAlias = tuple[int, int]
 Matrix: TypeAlias = NDArray[np.float32]
 
 SCHEMA = 1
@@ -167,55 +166,6 @@ class AttentionTrace:
             raise DataError(f"{path}: not an attention trace (no field {error}).", file=path) from None
         except (ValueError, TypeError, RecursionError, zipfile.BadZipFile, EOFError) as error:
             raise DataError(f"{path}: not an attention trace ({error}).", file=path) from None
-
-
-def word_spans(text: str) -> list[Span]:
-    """The words of a text as (start, end) characters.
-
-    White space separates. Han characters and kana are words by themselves, as Chinese and Japanese do not part words;
-    letters, digits and marks run together, also across an apostrophe or hyphen between two of them (don't, well-known);
-    any other character is a word, repeated ones (...) one word.
-    """
-    return list(_scan(text))
-
-
-def _scan(text: str) -> Iterator[Span]:
-    start = 0
-    while start < len(text):
-        end = start + 1
-        if text[start].isspace():
-            start = end
-            continue
-        if _is_word(text[start]):
-            while end < len(text) and (
-                _is_word(text[end]) or (text[end] in "'’-" and _is_word(text[end + 1 : end + 2]))
-            ):
-                end += 1
-        elif _stands_alone(text[start]):
-            # A variation selector or a combining mark belongs to the character before it.
-            while end < len(text) and unicodedata.category(text[end])[0] == "M":
-                end += 1
-        else:
-            while end < len(text) and text[end] == text[start]:
-                end += 1
-        yield start, end
-        start = end
-
-
-def _is_word(char: str) -> bool:
-    return bool(char) and unicodedata.category(char)[0] in "LMN" and not _stands_alone(char)
-
-
-def _stands_alone(char: str) -> bool:
-    """Whether a character is Han or kana, scripts written without spaces."""
-    code = ord(char)
-    return (
-        0x3400 <= code <= 0x9FFF
-        or 0x3041 <= code <= 0x30FF
-        or 0xF900 <= code <= 0xFAFF
-        or 0x20000 <= code <= 0x3FFFF
-        or char in "々〆〇"
-    )
 
 
 def _shares(spans: Sequence[Span], words: Sequence[Span], length: int) -> Matrix:

@@ -19,10 +19,11 @@ from attentio.runtime.device import resolve_device
 from attentio.search.batched import SearchConfig, search_batches
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
+from attentio.text.script import ends_without_space
+from attentio.text.special import EOS_TOKEN
 from attentio.text.tokenizer import Tokenizer
 from attentio.trace import AttentionTrace
 
-EOS = "</s>"
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 
 
@@ -148,12 +149,12 @@ class Translator:
     ) -> AttentionTrace:
         target_tokenizer = self.bundle.target.tokenizer
         source_end, target_end = len(translation.source), len(translation.text)
-        pieces = self.bundle.source.tokenizer.pieces
+        tokens = self.bundle.source.tokenizer.tokens
         return AttentionTrace(
             source=translation.source,
             target=translation.text,
-            source_tokens=(*(pieces[i] for i in source), EOS),
-            target_tokens=tuple(target_tokenizer.pieces[i] for i in hypothesis.tokens),
+            source_tokens=(*(tokens[i] for i in source), EOS_TOKEN),
+            target_tokens=tuple(target_tokenizer.tokens[i] for i in hypothesis.tokens),
             source_spans=(*self.bundle.source.tokenizer.spans(translation.source), (source_end, source_end)),
             target_spans=tuple(target_spans) or ((target_end, target_end),),
             weights=recorder.weights(hypothesis, len(source) + 1),
@@ -210,6 +211,5 @@ def _joined_text(parts: Sequence[str]) -> str:
     """Parts side by side: without a space where the text before ends in a full-width character."""
     text = ""
     for part in parts:
-        wide = not text or ord(text[-1]) >= 0x2E80
-        text = text + part if wide else f"{text} {part}"
+        text = text + part if not text or ends_without_space(text) else f"{text} {part}"
     return text

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from attentio.corpora.small_world.grammar import sample
-from attentio.data.alignments import format_links
+from attentio.metrics.alignment import format_links
 from attentio.translator import Translator
 
 Command = Callable[..., Any]

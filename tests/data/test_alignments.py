@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from attentio.data.alignments import (
     LinkFile,
     check_line_counts,
-    format_links,
     parse_gold,
     parse_links,
     read_gold,
@@ -17,6 +16,7 @@ from attentio.data.alignments import (
     read_links,
 )
 from attentio.errors import DataError
+from attentio.metrics.alignment import format_links
 
 links_of_a_sentence = st.frozensets(st.tuples(st.integers(0, 6), st.integers(0, 10)))
 

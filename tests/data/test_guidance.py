@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attentio.data.alignments import format_links
 from attentio.data.heldout import LinkedPair
 from attentio.data.links import link_files
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.settings import DataConfig
 from attentio.data.source import origins
 from attentio.errors import DataError, UsageError
+from attentio.metrics.alignment import format_links
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 HAN = "一二三四五六七八九十"

@@ -1,6 +1,5 @@
 """Known word links on their way from words to the pieces of a batch."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ from hypothesis import strategies as st
 from attentio.corpora.small_world.sampling import sampled
 from attentio.data.batch import collate
 from attentio.data.corpus import EncodedCorpus
-from attentio.data.links import TokenLinks, place_words, span_links, token_links
+from attentio.data.links import TokenLinks, span_links, token_links
 from attentio.data.readers.built_in import known_links
-from attentio.text.clean import Cleaner
-from attentio.text.tokenizer import Tokenizer, train_tokenizer
+from attentio.text.learn import train_tokenizer
+from attentio.text.tokenizer import Tokenizer
 
 
 def test_words_become_all_their_pieces() -> None:
@@ -64,48 +63,6 @@ def test_pieces_are_those_that_share_a_character(
     full = {(s, t) for s, t in found if source[s][0] < source[s][1] and target[t][0] < target[t][1]}
     assert full == expected
     assert len(found) == len(set(found))
-
-
-class TestPlacing:
-    """Words as they are given, found again in the cleaned text."""
-
-    @pytest.mark.parametrize(
-        ("line", "cleaner", "shown"),
-        [
-            ("the  cat\u00a0sat .", Cleaner(), ["the", "cat", "sat", "."]),
-            (" I don\u2019t\u3000know ", Cleaner(), ["I", "don't", "know"]),
-            ("cafe\u0301 no\u0308 ?", Cleaner(), ["café", "nö", "?"]),
-            ("so\u00adft \x07 bell", Cleaner(), ["soft", "", "bell"]),
-            ("科学家 一直 猜想 , 2000 年 .", Cleaner(han=True), ["科学家", "一直", "猜想", "，", "2000", "年", "。"]),
-            ("頭髮 發展 了 ?", Cleaner(han=True, script="simplified"), ["头发", "发展", "了", "？"]),
-            ("", Cleaner(), []),
-        ],
-    )
-    def test_words_are_found_as_they_are_spelt(self, line: str, cleaner: Cleaner, shown: list[str]) -> None:
-        text = cleaner(line)
-        (spans,) = place_words([line.split()], [text], cleaner)
-        assert spans is not None
-        assert [text[start:end] for start, end in spans] == shown
-
-    @given(
-        st.lists(
-            st.lists(
-                st.text(alphabet="ab'\u2019.,?!\u200b\u0301é猫頭发。「」あー1", min_size=1, max_size=4), max_size=5
-            ),
-            max_size=3,
-        ),
-        st.sampled_from([Cleaner(), Cleaner(han=True, script="simplified"), Cleaner(han=True, script="traditional")]),
-    )
-    def test_words_follow_one_another_and_leave_nothing_out(self, words: list[list[str]], cleaner: Cleaner) -> None:
-        texts = cleaner.lines([" ".join(line) for line in words])
-        for spans, text, line in zip(place_words(words, texts, cleaner), texts, words, strict=True):
-            assert spans is not None
-            assert len(spans) == len(line)
-            assert "".join(text[start:end] for start, end in spans).replace(" ", "") == text.replace(" ", "")
-            assert all(a[1] <= b[0] for a, b in pairwise(spans))
-
-    def test_a_word_too_many_is_noticed(self) -> None:
-        assert place_words([["a", "b"], ["a", "c"]], ["a b", "a b c"], Cleaner()) == [[(0, 1), (2, 3)], None]
 
 
 def test_a_batch_has_the_links_of_its_pairs(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from attentio.data.batch import SubwordRegularization, collate
 from attentio.data.corpus import EncodedCorpus, Side
 from attentio.data.links import TokenLinks
 from attentio.data.subword_regularization import Rows, TokenSplits
-from attentio.text.tokenizer import EOS_ID, SentencePieceTokenizer, train_tokenizer
+from attentio.text.learn import train_tokenizer
+from attentio.text.special import SPECIAL
+from attentio.text.tokenizer import SentencePieceTokenizer
 
 TEXTS = [
     "The neighbours' children walked slowly to the station.",
@@ -39,7 +41,7 @@ def side(rows: list[list[int]]) -> Side:
 
 
 def test_halves_are_pieces_that_make_up_the_whole(tokenizer: SentencePieceTokenizer, splits: TokenSplits) -> None:
-    pieces = tokenizer.pieces
+    pieces = tokenizer.tokens
     divisible = np.flatnonzero(splits.count)
     assert len(divisible) > 10
     for piece in divisible:
@@ -107,10 +109,10 @@ def test_links_stay_with_their_words(tokenizer: SentencePieceTokenizer, splits: 
     assert split.links is not None
     assert split.source.shape[1] > plain.source.shape[1]
     assert split.num_target_tokens > plain.num_target_tokens
-    pieces = tokenizer.pieces
+    pieces = tokenizer.tokens
     for row, index in enumerate(indices):
         length = int(split.source_lengths[row]) - 1
-        assert split.source[row, length] == EOS_ID
+        assert split.source[row, length] == SPECIAL.eos
         of_row = split.links[split.links[:, 0] == row]
         assert set(of_row[:, 2].tolist()) == set(range(length)), "every source piece is linked, as before"
         joined = {int(source): "" for source in of_row[:, 2]}

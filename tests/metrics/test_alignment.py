@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.data.alignments import GoldLinks, read_gold, read_lengths, read_links
+from attentio.data.alignments import read_gold, read_lengths, read_links
 from attentio.errors import DataError, UsageError
 from attentio.metrics.alignment import (
+    GoldLinks,
     LinkRule,
     alignment_error_rate,
     argmax_links,

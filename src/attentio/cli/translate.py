@@ -95,8 +95,7 @@ def _render(
 
 def _links(translation: "Translation") -> str:
     """Each target word linked to the source word it attended to most; words as `AttentionTrace.words` finds them."""
-    from attentio.data.alignments import format_links
-    from attentio.metrics.alignment import argmax_links
+    from attentio.metrics.alignment import argmax_links, format_links
 
     if translation.trace is None:
         return ""

@@ -7,27 +7,17 @@ the text, and the words are what white space separates there. Drawing and scorin
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from attentio.data.readers.lines import existing, read_lines
 from attentio.errors import DataError
+from attentio.metrics.alignment import GoldLinks, Link, Links
 
-Link: TypeAlias = tuple[int, int]
-Links: TypeAlias = frozenset[Link]
 Lengths: TypeAlias = tuple[int, int]
 
 _LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
-
-
-@dataclass(frozen=True)
-class GoldLinks:
-    """The links of one sentence as people made them: `possible` includes `sure`."""
-
-    sure: Links
-    possible: Links
 
 
 _Row = TypeVar("_Row", Links, GoldLinks)
@@ -71,11 +61,6 @@ def parse_gold(text: str, *, index: int, lengths: Lengths | None = None) -> Gold
         if match[2] == "-":
             sure.add(link)
     return GoldLinks(frozenset(sure), frozenset(possible))
-
-
-def format_links(links: Links, *, index: int = 0) -> str:
-    """Links in Pharaoh form, sorted, counted from `index`."""
-    return " ".join(f"{i + index}-{j + index}" for i, j in sorted(links))
 
 
 def read_links(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None = None) -> list[Links]:

@@ -15,7 +15,7 @@ import torch
 from attentio.data.corpus import EncodedCorpus, Side
 from attentio.data.links import TokenLinks
 from attentio.data.subword_regularization import Rows, TokenSplits, move_links
-from attentio.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from attentio.text.special import SPECIAL
 
 # Widths of the bands of target lengths that are tried: the smaller the corpus for its batches, the wider is best.
 _BANDS = (1, 2, 3, 4, 6, 8)
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
         links = self.links
         if links is not None:
             links = links[(links[:, 0] >= start) & (links[:, 0] < end)] - links.new_tensor([start, 0, 0])
-        num_target_tokens = int((target_out != PAD_ID).sum())
+        num_target_tokens = int((target_out != SPECIAL.pad).sum())
         return Batch(source, source_lengths, target_in, target_out, num_target_tokens, links)
 
 
@@ -186,9 +186,9 @@ def collate(
     source, source_lengths = _padded(sides[0], length_multiple)
     target, target_lengths = _padded(sides[1], length_multiple)
     target_in = np.empty_like(target)
-    target_in[:, 0] = BOS_ID
+    target_in[:, 0] = SPECIAL.bos
     target_in[:, 1:] = target[:, :-1]
-    target_in[target_in == EOS_ID] = PAD_ID
+    target_in[target_in == SPECIAL.eos] = SPECIAL.pad
     return Batch(
         torch.from_numpy(source),
         torch.from_numpy(source_lengths),
@@ -212,9 +212,9 @@ def _padded(rows: Rows, length_multiple: int) -> tuple[npt.NDArray[np.int64], np
     tokens, lengths = rows
     width = -(-(int(lengths.max()) + 1) // length_multiple) * length_multiple
     inside = np.arange(width) < lengths[:, None]  # (B, L)
-    ids = np.full(inside.shape, PAD_ID, dtype=np.int64)
+    ids = np.full(inside.shape, SPECIAL.pad, dtype=np.int64)
     ids[inside] = tokens
-    ids[np.arange(len(lengths)), lengths] = EOS_ID
+    ids[np.arange(len(lengths)), lengths] = SPECIAL.eos
     return ids, lengths + 1
 
 

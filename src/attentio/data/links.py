@@ -8,7 +8,6 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, chain, islice, pairwise
 from pathlib import Path
 from typing import Self, TypeAlias, cast
 
@@ -26,6 +25,7 @@ from attentio.data.source import Chunk
 from attentio.data.store import NO_LINKS, SpanLinks
 from attentio.errors import UsageError
 from attentio.text.clean import Cleaner
+from attentio.text.words import place_words
 
 Linked: TypeAlias = Callable[[Chunk], list[LinkedPair]]
 Spans: TypeAlias = Sequence[tuple[int, int]]
@@ -94,30 +94,6 @@ def _of_file(text: File, links: Path, config: DataConfig) -> Linked:
         return [pair.swapped() if config.swap else pair for pair in pairs]
 
     return read
-
-
-def place_words(words: Sequence[Sequence[str]], texts: Sequence[str], cleaner: Cleaner) -> list[Spans | None]:
-    """Return where the words of each line stand in its cleaned text, as (start, end) characters.
-
-    `words` are all the words of each line before it was cleaned to the text. Cleaning moves spaces and takes characters
-    away, but changes no order: words are found by counting the characters that are no space. None where the counts
-    of words and text do not agree.
-    """
-    flat = cleaner.lines(list(chain.from_iterable(words)))
-    counts = (len(word) - word.count(" ") for word in flat)
-    return [_counted_spans(list(islice(counts, len(line))), text) for line, text in zip(words, texts, strict=True)]
-
-
-def _counted_spans(counts: list[int], text: str) -> Spans | None:
-    places = [i for i, character in enumerate(text) if character != " "]
-    if sum(counts) != len(places):
-        return None
-    places.append(len(text))
-    # A word of which nothing is left stands, empty, before the next one.
-    return [
-        (places[start], places[end - 1] + 1 if end > start else places[start])
-        for start, end in pairwise(accumulate(counts, initial=0))
-    ]
 
 
 def span_links(word_links: Iterable[tuple[int, int]], source_words: Spans, target_words: Spans) -> SpanLinks:

@@ -34,8 +34,9 @@ from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes,
 from attentio.data.store import NO_LINKS, CleanStore, SpanLinks, StoredChunk
 from attentio.errors import DataError
 from attentio.text.clean import Cleaner
+from attentio.text.learn import train_tokenizer
 from attentio.text.script import base_language, guess_language
-from attentio.text.tokenizer import Tokenizer, train_tokenizer
+from attentio.text.tokenizer import Tokenizer
 
 _DUPLICATE, _IN_HELD_OUT, _TOO_LONG = 8, 9, 10  # beside TRAIN, DEV and TEST: pairs that are left out
 _NO_PAIR = ("one column", "blank", "language missing")  # dropped by readers, so that no chunk holds them

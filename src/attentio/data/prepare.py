@@ -178,7 +178,7 @@ def _prepare_into(
         split, tokenizers = split_and_learn(cleaned, config, parts, seed, log, progress)
         kept = encode(folder, cleaned, split, tokenizers, parts, log, progress)
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
-        tokenizer.save(folder / f"{side}.tokenizer")
+        (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
     if parts.linked:
         TokenLinks.joined(kept.links).save(folder / TRAIN_LINKS)
     tests = _write_held_out(folder, config, parts, kept)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attentio.data.alignments import GoldLinks, Links, check_line_counts, read_gold
+from attentio.data.alignments import check_line_counts, read_gold
 from attentio.data.heldout import read_links, read_tsv
-from attentio.data.links import place_words
 from attentio.data.readers.lines import existing, read_lines
 from attentio.data.settings import DataConfig
 from attentio.data.source import read_pairs
 from attentio.errors import DataError
-from attentio.metrics.alignment import LinkRule, alignment_error_rate, flipped
+from attentio.metrics.alignment import GoldLinks, LinkRule, Links, alignment_error_rate, flipped
+from attentio.text.words import place_words
 from attentio.translator import Translator
 
 

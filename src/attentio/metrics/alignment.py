@@ -1,6 +1,7 @@
 """Word links drawn from attention, and scored against links that people made.
 
-Links and their files are those of `data.pharaoh`. Weight matrices are (T, S) as in a trace, so a matrix that should be
+A link (i, j) joins source word i to target word j, both counted from 0. Files of links are read in `data.alignments`.
+Weight matrices are (T, S) as in a trace, so a matrix that should be
 compared with links is one of words, not of sub-words (`AttentionTrace.merged`).
 """
 
@@ -12,12 +13,26 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from attentio.data.alignments import GoldLinks, Links
 from attentio.errors import DataError, UsageError
 from attentio.trace import AttentionTrace, Span
 
+Link: TypeAlias = tuple[int, int]
+Links: TypeAlias = frozenset[Link]
 Weights: TypeAlias = NDArray[np.floating]
 DEFAULT_THRESHOLD = 0.2
+
+
+@dataclass(frozen=True)
+class GoldLinks:
+    """The links of one sentence as people made them: `possible` includes `sure`."""
+
+    sure: Links
+    possible: Links
+
+
+def format_links(links: Links, *, index: int = 0) -> str:
+    """Return links in Pharaoh form, sorted, counted from `index`."""
+    return " ".join(f"{i + index}-{j + index}" for i, j in sorted(links))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, cast
 
 import opencc
 
-from attentio.text.script import HAN, KANA
+from attentio.text.script import FULL_WIDTH, HAN, KANA
 
 Script = Literal["simplified", "traditional", "keep"]
 
@@ -29,28 +29,27 @@ _EDGES = re.compile("^ +| +$", re.MULTILINE)
 _LATIN = "A-Za-z\u00c0-\u024f"
 _APOSTROPHE = re.compile(f"(?<=[{_LATIN}])\u2019(?=[{_LATIN}])")
 _HAN_LIKE = HAN + KANA
-_FULL = "\u3001-\u3003\u3008-\u3011\u3014-\u301b\uff01-\uff0f\uff1a-\uff20\uff3b-\uff3d\uff5b-\uff64"
 _PERIOD = re.compile(rf"(?<=[{_HAN_LIKE}]) *\.(?![\w.])")
-_MARKS = re.compile(f"(?<=[{_HAN_LIKE}{_FULL}])(?: *[,?!])+|[,?!](?: *[,?!])* *(?=[{_HAN_LIKE}])")
+_MARKS = re.compile(f"(?<=[{_HAN_LIKE}{FULL_WIDTH}])(?: *[,?!])+|[,?!](?: *[,?!])* *(?=[{_HAN_LIKE}])")
 _WIDE = {ord(","): "，", ord("?"): "？", ord("!"): "！", ord(" "): None}
-_HAN_SPACE = re.compile(f"(?<=[{_HAN_LIKE}]) +(?=[{_HAN_LIKE}])|(?<=[{_FULL}]) +| +(?=[{_FULL}])")
+_HAN_SPACE = re.compile(f"(?<=[{_HAN_LIKE}]) +(?=[{_HAN_LIKE}])|(?<=[{FULL_WIDTH}]) +| +(?=[{FULL_WIDTH}])")
 _HALF_WIDTH = re.compile("[ ,.?!]")
 _CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
 
 
 @dataclass(frozen=True)
 class Cleaner:
-    """The rules of one side: `han` switches on those for Chinese text, `script` says what Chinese is converted to."""
+    """The rules of one side. `han` turns on those for Chinese, and `script` is what Chinese is converted to."""
 
     han: bool = False
     script: Script = "keep"
 
     def __call__(self, text: str) -> str:
-        """One cleaned text; line ends inside it become spaces."""
+        """Return one cleaned text. Line ends inside it become spaces."""
         return self.lines([text])[0]
 
     def lines(self, lines: Sequence[str], mended: Counter[str] | None = None) -> list[str]:
-        """All lines cleaned, each as if alone; what was changed, in characters, is added to `mended` by kind."""
+        """Return all lines cleaned, each as if alone. Changed characters are counted in `mended`, by kind."""
         if not lines:
             return []
         # Thousands of lines are mended as one text: the work is done by compiled expressions, not by line.

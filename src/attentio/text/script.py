@@ -1,8 +1,7 @@
-"""Which writing system a text uses, and what language that suggests: pure functions over strings.
+"""The one table of scripts: which writing system a text uses, and what language that suggests.
 
-The ranges are the insides of regular-expression classes. Used to choose a tokenizer, to notice swapped columns and to
-pick rules for Chinese. It reads scripts and a handful of function words, not languages: a proper language identifier
-lives elsewhere. No text is changed here.
+The ranges are the insides of regular-expression classes. They choose a tokenizer, notice swapped columns and pick
+rules for Chinese. Languages are guessed from scripts and a handful of function words. No text is changed here.
 """
 
 import re
@@ -13,7 +12,9 @@ from itertools import islice
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
 KANA = "\u3040-\u30ff\u31f0-\u31ff"
 HANGUL = "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
-THAI_LIKE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer: written without spaces
+FULL_WIDTH = (
+    "\u3001-\u3003\u3008-\u3011\u3014-\u301b\uff01-\uff0f\uff1a-\uff20\uff3b-\uff3d\uff5b-\uff64"  # punctuation
+)
 PUNCTUATION = (
     r"!-/:-@\[-`{-~"  # ASCII
     "\u00a1-\u00bf\u037e\u0387\u055a-\u055f\u0589\u05be\u05c0\u05c3\u060c\u061b\u061f\u066a-\u066d\u06d4\u0964\u0965\u0e2f"
@@ -35,6 +36,8 @@ _SCRIPTS = {
     "devanagari": re.compile("[\u0900-\u097f]"),
     "latin": re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
 }
+_ALONE = re.compile(f"[{HAN}{KANA}]")
+_ENDS_WIDE = re.compile(f"[{HAN}{KANA}{FULL_WIDTH}]\\Z")
 _UNSEGMENTED = ("han", "kana", "thai", "lao", "burmese", "khmer")
 _LANGUAGE_OF_SCRIPT = {
     "han": "zh",
@@ -64,7 +67,7 @@ _SAMPLE = 2000
 
 
 def script_counts(lines: Iterable[str]) -> Counter[str]:
-    """How many letters of each script the lines hold."""
+    """Return how many letters of each script the lines hold."""
     text = "\n".join(lines)
     found: Counter[str] = Counter()
     for name, pattern in _SCRIPTS.items():
@@ -75,23 +78,28 @@ def script_counts(lines: Iterable[str]) -> Counter[str]:
 
 
 def is_unsegmented(lines: Iterable[str]) -> bool:
-    """Whether most letters of a sample belong to scripts written without spaces between words (Han, kana, Thai, …)."""
+    """Return whether most letters of a sample belong to scripts written without spaces: Han, kana, Thai and others."""
     counts = script_counts(islice(lines, _SAMPLE))
     return sum(counts[name] for name in _UNSEGMENTED) * 2 > counts.total()
 
 
-def is_han(lines: Iterable[str]) -> bool:
-    """Whether a sample is Chinese by its script: mostly Han letters and next to no kana."""
-    return guess_language(lines) == "zh"
+def stands_alone(char: str) -> bool:
+    """Return whether a character is Han or kana, and so a word by itself."""
+    return bool(_ALONE.fullmatch(char))
+
+
+def ends_without_space(text: str) -> bool:
+    """Return whether no space is written after `text`: it ends in Han, kana or full-width punctuation."""
+    return bool(_ENDS_WIDE.search(text))
 
 
 def base_language(language: str | None) -> str | None:
-    """The language of a tag without its region or script: "zh" of "zh-Hans"."""
+    """Return the language of a tag without its region or script: "zh" for "zh-Hans"."""
     return language.replace("_", "-").split("-")[0].lower() if language else None
 
 
 def guess_language(lines: Iterable[str]) -> str | None:
-    """A two-letter guess from scripts and, for Latin text, function words; None when nothing speaks clearly."""
+    """Return a two-letter guess from scripts and, for Latin text, function words. None where neither is clear."""
     sample = list(islice(lines, _SAMPLE))
     counts = script_counts(sample)
     if not counts:

@@ -1,0 +1,140 @@
+"""How a tokenizer is learned from text. Translating needs none of this."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain, islice
+from typing import Any, cast
+
+import numpy as np
+import sentencepiece
+
+from attentio.errors import UsageError
+from attentio.text.script import is_unsegmented
+from attentio.text.special import SPECIAL, SPECIAL_TOKENS
+from attentio.text.tokenizer import (
+    CharTokenizer,
+    SentencePieceTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    code_points,
+    lowered,
+    split_words,
+)
+
+KINDS = ("auto", "word", "char", "sentencepiece")
+SAMPLE_LINES = 400_000  # SentencePiece learns its merges from at most this many lines. Every character still counts.
+
+
+def train_tokenizer(
+    kind: str, lines: Iterable[str], vocab_size: int | None = None, *, min_count: int = 1, lowercase: bool = False
+) -> Tokenizer:
+    """Learn a tokenizer from cleaned lines, read once, in bounded memory.
+
+    kind: "auto" takes characters for scripts written without spaces, SentencePiece otherwise.
+    vocab_size: counts the four special tokens. None lets the data decide.
+    min_count: (words and characters) rarer ones stay unknown.
+    lowercase: (SentencePiece) one token stands for a word in all its cases. Words are always lower-cased.
+    Raises UsageError for an unknown kind and for a vocabulary that is too small.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"unknown tokenizer {kind!r}.", hint=f"One of: {', '.join(KINDS)}.")
+    lines = iter(lines)
+    first = list(islice(lines, 2000))
+    if kind == "auto":
+        kind = "char" if is_unsegmented(first) else "sentencepiece"
+    rest = chain(first, lines)
+    if kind == "word":
+        return WordTokenizer(_most_frequent(_count_words(rest), vocab_size, min_count))
+    if kind == "char":
+        return CharTokenizer(_most_frequent(_count_chars(rest), vocab_size, min_count))
+    return _train_sentencepiece(rest, vocab_size, dummy_prefix=not is_unsegmented(first), lowercase=lowercase)
+
+
+def default_vocab_size(num_lines: int) -> int:
+    """Return the tokens for SentencePiece: 2,000 below 8,000 lines, 4,000 below 200,000, else 8,000."""
+    return 2000 if num_lines < 8000 else 4000 if num_lines < 200_000 else 8000
+
+
+def _train_sentencepiece(
+    lines: Iterable[str], vocab_size: int | None, *, dummy_prefix: bool, lowercase: bool
+) -> SentencePieceTokenizer:
+    sample = EvenSample(SAMPLE_LINES)
+    counts = _count_chars(sample.watch(map(lowered, lines) if lowercase else lines))
+    characters = [char for char in counts if char != " "]
+    # Every character, the 256 bytes, the special tokens and SentencePiece's own space must fit, and some merges too.
+    least = len(characters) + 256 + len(SPECIAL_TOKENS) + 1
+    if vocab_size is not None and vocab_size < least:
+        raise UsageError(
+            f"a SentencePiece vocabulary of {vocab_size:,} is too small for {len(characters):,} characters.",
+            hint=f"It takes at least {least:,}; or leave the size out, or take characters.",
+        )
+    if not characters:
+        raise UsageError("a SentencePiece vocabulary cannot be learned from empty text.")
+    model = io.BytesIO()
+    cast(Any, sentencepiece.SentencePieceTrainer).train(
+        sentence_iterator=iter(sample.lines),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=vocab_size or max(default_vocab_size(sample.seen), least + 500),
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        required_chars="".join(characters),
+        byte_fallback=True,
+        normalization_rule_name="identity",  # rules of our own would leave the path of their file in the model
+        add_dummy_prefix=dummy_prefix,
+        max_sentence_length=1 << 16,
+        pad_id=SPECIAL.pad,
+        bos_id=SPECIAL.bos,
+        eos_id=SPECIAL.eos,
+        unk_id=SPECIAL.unk,
+        num_threads=1,  # more threads would not be faster here
+        minloglevel=2,
+    )
+    return SentencePieceTokenizer(model.getvalue(), lowercase=lowercase)
+
+
+class EvenSample:
+    """Keeps at most `limit` lines of a stream, evenly spaced. Whenever it is full, every second line goes."""
+
+    def __init__(self, limit: int) -> None:
+        self.lines: list[str] = []
+        self.seen = 0
+        self._limit = limit
+        self._stride = 1
+
+    def watch(self, lines: Iterable[str]) -> Iterable[str]:
+        """Yield the lines, and keep some of them."""
+        for line in lines:
+            if self.seen % self._stride == 0:
+                if len(self.lines) == self._limit:
+                    self.lines = self.lines[::2]
+                    self._stride *= 2
+                if self.seen % self._stride == 0:
+                    self.lines.append(line)
+            self.seen += 1
+            yield line
+
+
+def _count_words(lines: Iterable[str]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(split_words(line))
+    return counts
+
+
+def _count_chars(lines: Iterable[str]) -> Counter[str]:
+    totals = np.zeros(0x110000, dtype=np.int64)
+    lines = iter(lines)
+    while chunk := list(islice(lines, 10_000)):
+        points, counts = np.unique(code_points("".join(chunk)), return_counts=True)
+        totals[points] += counts
+    return Counter({chr(point): int(totals[point]) for point in np.flatnonzero(totals)})
+
+
+def _most_frequent(counts: Counter[str], vocab_size: int | None, min_count: int) -> list[str]:
+    room = None if vocab_size is None else vocab_size - len(SPECIAL_TOKENS)
+    if room is not None and room < 1:
+        raise UsageError(f"a vocabulary of {vocab_size} has no room beside the {len(SPECIAL_TOKENS)} special tokens.")
+    ordered = sorted(((-count, token) for token, count in counts.items() if count >= min_count))
+    return [*SPECIAL_TOKENS, *(token for _, token in ordered[:room])]

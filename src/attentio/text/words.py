@@ -1,0 +1,77 @@
+"""Cutting text into words, and finding words again in a text that was cleaned."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, islice, pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+from attentio.text.script import stands_alone
+
+if TYPE_CHECKING:
+    from attentio.text.clean import Cleaner
+
+Span: TypeAlias = tuple[int, int]
+
+
+def word_spans(text: str) -> list[Span]:
+    """Return the words of a text as (start, end) characters.
+
+    - White space separates.
+    - Han characters and kana are words by themselves, as Chinese and Japanese do not part words.
+    - Letters, digits and marks run together, also across an apostrophe or hyphen between two of them (don't).
+    - Any other character is a word, and repeated ones (...) are one word.
+    """
+    return list(_scan(text))
+
+
+def _scan(text: str) -> Iterator[Span]:
+    start = 0
+    while start < len(text):
+        end = start + 1
+        if text[start].isspace():
+            start = end
+            continue
+        if _is_word(text[start]):
+            while end < len(text) and (
+                _is_word(text[end]) or (text[end] in "'’-" and _is_word(text[end + 1 : end + 2]))
+            ):
+                end += 1
+        elif stands_alone(text[start]):
+            # A variation selector or a combining mark belongs to the character before it.
+            while end < len(text) and unicodedata.category(text[end])[0] == "M":
+                end += 1
+        else:
+            while end < len(text) and text[end] == text[start]:
+                end += 1
+        yield start, end
+        start = end
+
+
+def _is_word(char: str) -> bool:
+    return bool(char) and unicodedata.category(char)[0] in "LMN" and not stands_alone(char)
+
+
+def place_words(
+    words: Sequence[Sequence[str]], texts: Sequence[str], cleaner: "Cleaner"
+) -> list[Sequence[Span] | None]:
+    """Return where the words of each line stand in its cleaned text, as (start, end) characters.
+
+    `words` are all the words of each line before it was cleaned to the text. Cleaning moves spaces and takes characters
+    away, but changes no order: words are found by counting the characters that are no space. None where the counts
+    of words and text do not agree.
+    """
+    flat = cleaner.lines(list(chain.from_iterable(words)))
+    counts = (len(word) - word.count(" ") for word in flat)
+    return [_counted_spans(list(islice(counts, len(line))), text) for line, text in zip(words, texts, strict=True)]
+
+
+def _counted_spans(counts: list[int], text: str) -> Sequence[Span] | None:
+    places = [i for i, character in enumerate(text) if character != " "]
+    if sum(counts) != len(places):
+        return None
+    places.append(len(text))
+    # A word of which nothing is left stands, empty, before the next one.
+    return [
+        (places[start], places[end - 1] + 1 if end > start else places[start])
+        for start, end in pairwise(accumulate(counts, initial=0))
+    ]
