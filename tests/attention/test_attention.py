@@ -230,3 +230,41 @@ def test_unequal_cuts_and_unknown_names_are_refused():
         Attention(8, 8, score="bahdanau")
     with pytest.raises(ValueError, match="bilinear"):
         Attention(8, 6, score="dot")
+
+
+def test_wrong_operands_are_refused_with_what_to_do():
+    attention, keys = Attention(8, 6), torch.randn(2, 7, 6)
+    memory = attention.prepare(keys)
+    query = torch.randn(2, 5, 8)
+    with pytest.raises(TypeError, match=r"memory is what `prepare` returns, not Tensor: use attention.prepare\(keys\)"):
+        attention(query, keys)
+    with pytest.raises(TypeError, match="query must be a tensor, not list"):
+        attention([1.0, 2.0], memory)
+    with pytest.raises(ValueError, match="query must have 3 axes .*, not 2: add one with unsqueeze"):
+        attention(query[0], memory)
+    with pytest.raises(ValueError, match="query must have size 8 in the last axis, not 6"):
+        attention(torch.randn(2, 5, 6), memory)
+    with pytest.raises(ValueError, match="keys must have 3 axes"):
+        attention.prepare(keys[0])
+    with pytest.raises(ValueError, match="values must have size 6 in the last axis, not 8"):
+        attention.prepare(keys, torch.randn(2, 7, 8))
+    for mask in (torch.ones(2, 7), torch.ones(2, 7, dtype=torch.long), torch.ones(2, 6, dtype=torch.bool)):
+        with pytest.raises(TypeError, match=r"mask must be boolean with the shape \(2, 7\)"):
+            attention.prepare(keys, mask=mask)
+
+
+@pytest.mark.parametrize("score", ["dot", "scaled_dot", "bilinear"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_inner_products_do_not_overflow_in_float16(score, autocast):
+    """300 * 300 * 8 is beyond the largest number of float16."""
+    torch.manual_seed(0)
+    attention = Attention(8, 8, score=score).eval()
+    query, keys = torch.full((1, 1, 8), 300.0), torch.full((1, 3, 8), 300.0)
+    keys[0, 1] = 299.0
+    if not autocast:
+        attention, query, keys = attention.half(), query.half(), keys.half()
+    with torch.autocast("cpu", torch.float16, enabled=autocast):
+        attended = attention(query, attention.prepare(keys))
+    assert attended.weights.dtype == torch.float32
+    assert attended.weights.isfinite().all()
+    torch.testing.assert_close(attended.weights.sum(), torch.tensor(1.0))

@@ -1,5 +1,6 @@
 """MultiHeadAttention in the place of torch's: same arguments, masks, state dict and numbers."""
 
+import copy
 import inspect
 import warnings
 
@@ -111,15 +112,108 @@ def test_a_sentence_alone_and_looking_ahead():
     torch.testing.assert_close(ours(query, query, query, key_padding_mask=ignored)[0], expected)
 
 
-def test_it_can_be_put_into_torchs_own_transformer_layer():
+SIZES = {"dim_feedforward": 8, "dropout": 0.0, "batch_first": True}
+
+
+def replaced(module, heads, **options):
+    """A copy of a container of torch, in which every attention of torch is ours, with the same weights."""
+    module = copy.deepcopy(module)
+    for part in list(module.modules()):
+        for name, child in list(part.named_children()):
+            if isinstance(child, nn.MultiheadAttention):
+                ours = MultiHeadAttention(E, heads, batch_first=child.batch_first, **options).double()
+                ours.load_state_dict(child.state_dict(), strict=not options)
+                setattr(part, name, ours)
+    return module
+
+
+def container(name, heads, **options):
     torch.manual_seed(0)
-    layer = nn.TransformerDecoderLayer(E, H, dim_feedforward=8, dropout=0.0, batch_first=True).double()
-    query, memory, _ = operands(batch_first=True)
-    expected = layer(query, memory)
-    ours = MultiHeadAttention(E, H, batch_first=True).double()
-    ours.load_state_dict(layer.multihead_attn.state_dict())
-    layer.multihead_attn = ours
-    torch.testing.assert_close(layer(query, memory), expected)
+    options = SIZES | options
+    encoder_layer = nn.TransformerEncoderLayer(E, heads, **options)
+    decoder_layer = nn.TransformerDecoderLayer(E, heads, **options)
+    made = {
+        "encoder layer": lambda: encoder_layer,
+        "decoder layer": lambda: decoder_layer,
+        "encoder": lambda: nn.TransformerEncoder(encoder_layer, 2),
+        "decoder": lambda: nn.TransformerDecoder(decoder_layer, 2),
+        "transformer": lambda: nn.Transformer(E, heads, 2, 2, **options),
+    }[name]()
+    for parameter in made.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return made.double()
+
+
+def called(module, masked):
+    source, target = operands(batch_first=True)[1], operands(batch_first=True)[0]
+    source_masks = {"src_key_padding_mask": padding()} if masked else {}
+    target_masks = {"tgt_mask": torch.ones(T, T, dtype=torch.bool).triu(1)} if masked else {}
+    memory_masks = {"memory_key_padding_mask": padding()} if masked else {}
+    if isinstance(module, nn.TransformerEncoder | nn.TransformerEncoderLayer):
+        output = module(source, **source_masks)
+        return output.masked_fill(padding()[:, :, None], 0.0) if masked else output  # padding is not defined
+    if isinstance(module, nn.Transformer):
+        return module(source, target, **source_masks, **target_masks, **memory_masks)
+    return module(target, source, **target_masks, **memory_masks)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True", "ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("name", ["encoder layer", "decoder layer", "encoder", "decoder", "transformer"])
+@pytest.mark.parametrize("heads", [2, 3])  # torch has kernels of its own for an even number
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_it_takes_the_place_of_torchs_in_every_container(name, heads, masked, norm_first):
+    torchs = container(name, heads, norm_first=norm_first)
+    ours = replaced(torchs, heads)
+    for training in (True, False):
+        for gradient in (True, False):
+            with torch.set_grad_enabled(gradient):
+                expected = called(torchs.train(training), masked)
+                torch.testing.assert_close(called(ours.train(training), masked), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+def test_an_encoder_that_is_made_of_layers_with_ours_is_torchs():
+    torchs = container("encoder layer", 2)
+    ours = nn.TransformerEncoder(replaced(torchs, 2), 2).eval()
+    torchs = nn.TransformerEncoder(torchs, 2).eval()
+    for masked in (False, True):
+        with torch.no_grad():
+            torch.testing.assert_close(called(ours, masked), called(torchs, masked), atol=1e-6, rtol=0)
+
+
+def test_containers_use_the_axes_of_ours_in_evaluation_too():
+    torchs = container("encoder layer", 2).eval()
+    ours = replaced(torchs, 2, normalize="sparsemax").eval()
+    with torch.no_grad():
+        sparse, dense = called(ours, masked=False), called(torchs, masked=False)
+    assert not torch.allclose(sparse, dense, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_sentences_without_padding():
+    _, ours = pair(batch_first=True)
+    rows = [torch.randn(n, E, dtype=torch.float64) for n in (S, S - 3)]
+    nested = torch.nested.nested_tensor(rows)
+    output, weights = ours(nested, nested, nested, need_weights=False)
+    assert output.is_nested
+    assert weights is None
+    for row, expected in zip(output.unbind(), rows, strict=True):
+        torch.testing.assert_close(row, ours(expected, expected, expected)[0])
+    with pytest.raises(TypeError, match="take no masks and give no weights"):
+        ours(nested, nested, nested)
+    with pytest.raises(TypeError, match="must all be nested"):
+        ours(torch.randn(2, 3, E).double(), nested, nested, need_weights=False)
+
+
+@pytest.mark.parametrize("name", ["key_padding_mask", "attn_mask"])
+def test_masks_of_integers_are_refused_as_torch_does(name):
+    torchs, ours = pair()
+    mask = (padding() if name == "key_padding_mask" else torch.eye(T, S)).long()
+    with pytest.raises((AssertionError, RuntimeError)):
+        torchs(*operands(), **{name: mask})
+    with pytest.raises(TypeError, match=rf"{name} must be boolean .* or floating .*, not torch.int64"):
+        ours(*operands(), **{name: mask})
 
 
 def test_the_signature_and_state_dict_are_torchs():

@@ -29,6 +29,7 @@ from attentio.attention.kernels.backend import (
 from attentio.attention.mask import combine
 from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalizer
+from attentio.attention.precision import at_least_float32
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.attention.score import Paired, Score
 from attentio.attention.window import Full, Window
@@ -90,6 +91,7 @@ class Attention(nn.Module):
         normalizer = NORMALIZERS.choose(normalize)() if isinstance(normalize, str) else normalize
         sizes = query_size // num_heads, key_size // num_heads, num_heads
 
+        self.sizes = {"query": query_size, "keys": key_size, "values": value_size}
         self.num_heads = num_heads
         self.dropout = dropout
         self.backend = backend
@@ -103,6 +105,14 @@ class Attention(nn.Module):
 
     def prepare(self, keys: Tensor, values: Tensor | None = None, mask: Tensor | None = None) -> Memory:
         """Project keys (B, S, K), and return the memory with values (B, S, V), by default the keys, and mask (B, S)."""
+        self._require("keys", keys)
+        if values is not None:
+            self._require("values", values)
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != keys.shape[:2]):
+            raise TypeError(
+                f"mask must be boolean with the shape {tuple(keys.shape[:2])} of the keys, True = may attend, not "
+                f"{mask.dtype} with {tuple(mask.shape)}"
+            )
         if mask is not None:  # padding may hold anything, and 0 * NaN is NaN
             padding = ~mask.unsqueeze(-1)
             keys = keys.masked_fill(padding, 0.0)
@@ -137,8 +147,15 @@ class Attention(nn.Module):
         The memory may have grown since the state was made, as in self-attention. A score with a history takes one query
         after the other, because it has no batched form.
         """
+        self._require("query", query)
+        if not isinstance(memory, Memory):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"memory is what `prepare` returns, not {type(memory).__name__}: use attention.prepare(keys)"
+            )
         state = self.start(memory) if state is None else state
         query = split_heads(query, self.num_heads)  # (B, H, T, Q)
+        if 0 in (*query.shape[:3], memory.num_keys):
+            return self._attend_to_nothing(query, memory, state)
         if memory.shared_by > 1:
             return self._attend_shared(query, memory, state, need_weights)
         if self.score.history is None:
@@ -208,6 +225,22 @@ class Attention(nn.Module):
         if history is not None and score_history is not None:
             score_history = history.remember(memory.keys, score_history, weights.squeeze(2))
         return Attended(context, weights, AttentionState(position, score_history, normalizer_history), log_weights)
+
+    def _require(self, what: str, tensor: Tensor) -> None:
+        """Raise TypeError or ValueError, with what to do, unless this is a tensor (B, length, size)."""
+        if not isinstance(tensor, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{what} must be a tensor, not {type(tensor).__name__}")
+        if tensor.dim() != 3:
+            raise ValueError(f"{what} must have 3 axes (B, length, size), not {tensor.dim()}: add one with unsqueeze")
+        if tensor.size(2) != self.sizes[what]:
+            raise ValueError(f"{what} must have size {self.sizes[what]} in the last axis, not {tensor.size(2)}")
+
+    def _attend_to_nothing(self, query: Tensor, memory: Memory, state: AttentionState) -> Attended:
+        """Attend without sentences, queries or keys: the context is empty or zero, and histories stay as they are."""
+        weights = at_least_float32(query.new_zeros(*query.shape[:3], memory.num_keys))
+        context = memory.values.new_zeros(*query.shape[:3], memory.values.size(3))
+        log_weights = weights if self.normalize.is_hard else None
+        return Attended(context, weights, state._replace(position=state.position + query.size(2)), log_weights)
 
     def _attend_shared(self, query: Tensor, memory: Memory, state: AttentionState, need_weights: bool) -> Attended:
         """Attend with queries (B K, H, 1, Q) of K hypotheses per sentence, as if a sentence had K queries."""

@@ -1,9 +1,9 @@
-"""MultiHeadAttention: the Transformer's projections round `Attention`, in the place of `torch.nn.MultiheadAttention`.
+"""MultiHeadAttention: `Attention` between the projections of a Transformer, in place of `torch.nn.MultiheadAttention`.
 
-It takes the same arguments and state dict and keeps torch's conventions where they differ from ours: True in a mask
-means "ignore", and sequences come first unless `batch_first`. Masks are converted at this border, once. Two things
-differ on purpose: weights are those before dropout, and a query that may attend nowhere gets zeros, where torch gives
-NaN.
+It has the arguments, state dict and conventions of torch: True in a mask means "ignore", and sequences come first
+unless `batch_first`. Masks are converted here, once. It also works inside the containers of torch, such as
+`nn.TransformerEncoder`, in training and evaluation. Two things differ on purpose: weights are those before dropout, and
+a query that may attend nowhere gets zeros, where torch gives NaN.
 """
 
 from collections.abc import Callable
@@ -15,18 +15,21 @@ from torch.nn import functional as F
 
 from attentio.attention.attention import Attention
 from attentio.attention.heads import merge_heads
-from attentio.attention.mask import causal, combine
+from attentio.attention.mask import causal, combine, padding
 from attentio.attention.normalize import Normalizer
 from attentio.attention.score import Score
 from attentio.attention.window import Window
 
 
 class MultiHeadAttention(nn.Module):
-    """Projects queries, keys and values, attends with several heads, projects the result (Vaswani 2017, section 3.2.2).
+    """Project queries, keys and values, attend with several heads, project the result (Vaswani 2017, section 3.2.2).
 
-    Arguments are those of `torch.nn.MultiheadAttention`, and after them the axes of `Attention`: with the default
-    score, whose heads have no parameters, state dicts go both ways.
+    Arguments are those of `torch.nn.MultiheadAttention`, followed by the axes of `Attention`. With the default score,
+    which has no parameters, state dicts go both ways.
     """
+
+    # The containers of torch ask for this before they use kernels of their own, which know nothing of the axes.
+    _qkv_same_embed_dim = False
 
     def __init__(
         self,
@@ -94,12 +97,14 @@ class MultiHeadAttention(nn.Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """As `torch.nn.MultiheadAttention.forward`: the output, and the weights (B, T, S), or (B, H, T, S) unaveraged.
+        """Return the output and the weights, (B, T, S) or unaveraged (B, H, T, S), as torch does.
 
-        query (T, B, E), key (S, B, K), value (S, B, V), or batch first, or without B. Masks are boolean, True = ignore,
-        or are added to the scores: key_padding_mask (B, S), attn_mask (T, S) or (B*H, T, S). `is_causal` forbids
-        looking ahead, whether or not attn_mask says so too.
+        query (T, B, E), key (S, B, K), value (S, B, V), or batch first, or without B, or nested and batch first.
+        key_padding_mask (B, S), attn_mask (T, S) or (B*H, T, S): boolean, True = ignore, or added to the scores.
+        is_causal: forbid looking ahead, whether or not attn_mask does. Raises TypeError for other masks.
         """
+        if query.is_nested or key.is_nested or value.is_nested:
+            return self._forward_nested(query, key, value, key_padding_mask, need_weights, attn_mask, is_causal)
         batched = query.dim() == 3
         if not batched:
             query, key, value = query.unsqueeze(0), key.unsqueeze(0), value.unsqueeze(0)
@@ -107,8 +112,8 @@ class MultiHeadAttention(nn.Module):
         elif not self.batch_first:
             query, key, value = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
 
-        real, key_bias = _keep_and_bias(key_padding_mask)  # (B, S)
-        allowed, bias = _keep_and_bias(attn_mask)
+        real, key_bias = _keep_and_bias("key_padding_mask", key_padding_mask)  # (B, S)
+        allowed, bias = _keep_and_bias("attn_mask", attn_mask)
         if allowed is not None and allowed.dim() == 3:
             allowed = allowed.unflatten(0, (-1, self.num_heads))  # (B, H, T, S)
         if bias is not None and bias.dim() == 3:
@@ -133,6 +138,28 @@ class MultiHeadAttention(nn.Module):
             return output.squeeze(0), None if weights is None else weights.squeeze(0)
         return output if self.batch_first else output.transpose(0, 1), weights
 
+    def _forward_nested(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None,
+        need_weights: bool,
+        attn_mask: Tensor | None,
+        is_causal: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend with nested tensors, as `nn.TransformerEncoder` makes them of padding. The output is nested as well."""
+        if key_padding_mask is not None or attn_mask is not None or need_weights:
+            raise TypeError("nested tensors take no masks and give no weights: pass padded tensors with a mask instead")
+        if not (self.batch_first and query.is_nested and key.is_nested and value.is_nested):
+            raise TypeError("query, key and value must all be nested, with batch_first = True")
+        lengths = torch.tensor([len(row) for row in key.unbind()], device=key.device)
+        query_lengths = [len(row) for row in query.unbind()]
+        query, key, value = (x.to_padded_tensor(0.0) for x in (query, key, value))
+        ignored = ~padding(lengths, key.size(1))
+        output, _ = self(query, key, value, key_padding_mask=ignored, need_weights=False, is_causal=is_causal)
+        return torch.nested.as_nested_tensor([row[:n] for row, n in zip(output, query_lengths, strict=True)]), None
+
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.in_proj_weight is not None:
             weights = self.in_proj_weight.chunk(3)
@@ -143,7 +170,7 @@ class MultiHeadAttention(nn.Module):
         return q, k, v
 
     def _with_extra_keys(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Keys and values (B, S, E) with the learnt and the zero one appended, and how many were."""
+        """Return keys and values (B, S, E) with the learnt and the zero key appended, and their number."""
         added = 0
         if self.bias_k is not None and self.bias_v is not None:
             k = torch.cat([k, self.bias_k.expand(k.size(0), 1, -1)], 1)
@@ -155,18 +182,20 @@ class MultiHeadAttention(nn.Module):
         return k, v, added
 
 
-def _keep_and_bias(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """torch's mask -> ours (True = may attend), and what is to be added to the scores."""
+def _keep_and_bias(name: str, mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Return a mask of torch as ours (True = may attend), and the bias that it adds to the scores."""
     if mask is None:
         return None, None
     if mask.dtype == torch.bool:
         return ~mask, None
+    if not mask.is_floating_point():
+        raise TypeError(f"{name} must be boolean (True = ignore) or floating (added to the scores), not {mask.dtype}")
     forbidden = mask == -torch.inf
     return ~forbidden, mask.masked_fill(forbidden, 0.0)
 
 
 def _without_padding(key: Tensor, value: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
-    # Before the projection, whose gradient would otherwise be 0 * NaN if there are NaN in the padding.
+    # Before the projection: NaN in the padding would make its gradient 0 * NaN.
     if real is None:
         return key, value
     padding = ~real.unsqueeze(-1)

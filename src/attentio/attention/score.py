@@ -56,7 +56,7 @@ class InnerProductScore(Score):
         """Return the projected query: (B, H, T, Q) -> (B, H, T, D)."""
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        return self.project(query) @ keys.mT
+        return inner_product(self.project(query), keys)
 
 
 class AdditiveScore(Score):
@@ -101,6 +101,21 @@ class HiddenLayerScore(AdditiveScore):
 
     def direction(self) -> Tensor:
         return self.v
+
+
+def inner_product(query: Tensor, keys: Tensor) -> Tensor:
+    """Return q . k of every pair: (B, H, T, D), (B, H, S, D) -> (B, H, T, S).
+
+    The range of float16 ends at 65,504, which scores exceed. So it becomes float32, also under autocast. bfloat16 has
+    the range of float32, and stays: its products are summed in float32 and then rounded.
+    """
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
+        with torch.autocast(kind, enabled=False):
+            return query.float() @ keys.float().mT
+    if torch.float16 in (query.dtype, keys.dtype):
+        return query.float() @ keys.float().mT
+    return query @ keys.mT
 
 
 def additive(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:

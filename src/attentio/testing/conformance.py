@@ -291,6 +291,30 @@ def half_precision_is_near(kind: Combination) -> None:
         assert near.mean() < 0.01, "the weights are far from those in float64"
 
 
+def float16_does_not_overflow(kind: Combination) -> None:
+    """In float16, large queries and keys give finite weights and a finite context."""
+    attention = kind.make().half()
+    query, keys, values, mask = kind.operands()
+    query, keys, values = 200 * query.half(), 200 * keys.half(), values.half()
+    attended = attention(query, attention.prepare(keys, values, mask))
+    assert _weights(attended).isfinite().all(), "a weight is not finite"
+    assert attended.context.isfinite().all(), "the context is not finite"
+
+
+def an_empty_axis_gives_nothing(kind: Combination) -> None:
+    """Without sentences or queries the results are empty. Without keys the context is zero. States go on."""
+    attention = kind.make()
+    for batch, queries, num_keys in ((0, T, S), (B, 0, S), (B, T, 0), (0, 0, 0)):
+        for training in (False, True):
+            query, keys, values, mask = kind.operands()
+            memory = attention.train(training).prepare(*(x[:batch, :num_keys] for x in (keys, values, mask)))
+            attended = attention(query[:batch, :queries], memory, need_weights=True)
+            assert attended.context.shape == (batch, kind.num_heads, queries, V)
+            assert _weights(attended).shape == (batch, kind.num_heads, queries, num_keys)
+            assert not attended.context.any(), "nothing was attended to, and the context is not zero"
+            assert attended.state.position == queries
+
+
 LAWS: tuple[Callable[[Combination], None], ...] = (
     weights_are_shares,
     context_is_the_weighted_sum,
@@ -306,6 +330,8 @@ LAWS: tuple[Callable[[Combination], None], ...] = (
     hypotheses_may_share_a_memory,
     gradients_are_right,
     half_precision_is_near,
+    float16_does_not_overflow,
+    an_empty_axis_gives_nothing,
 )
 
 
