@@ -240,7 +240,7 @@ def test_wrong_operands_are_refused_with_what_to_do():
         attention(query, keys)
     with pytest.raises(TypeError, match="query must be a tensor, not list"):
         attention([1.0, 2.0], memory)
-    with pytest.raises(ValueError, match="query must have 3 axes .*, not 2: add one with unsqueeze"):
+    with pytest.raises(ValueError, match=r"query must have 3 axes .*, not 2: add one with unsqueeze"):
         attention(query[0], memory)
     with pytest.raises(ValueError, match="query must have size 8 in the last axis, not 6"):
         attention(torch.randn(2, 5, 6), memory)

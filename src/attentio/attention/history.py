@@ -60,7 +60,8 @@ class FertilityHistory(AlignmentHistory):
         return keys[..., :-1] + self.term(history.unsqueeze(-1))
 
     def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
-        return history + weights / keys[..., -1]
+        fertility = at_least_float32(keys[..., -1]).clamp(min=1e-4)  # in float16 it may be 0
+        return history + weights / fertility
 
 
 class ConvolvedHistory(AlignmentHistory):

@@ -148,7 +148,7 @@ class MultiHeadAttention(nn.Module):
         attn_mask: Tensor | None,
         is_causal: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend with nested tensors, as `nn.TransformerEncoder` makes them of padding. The output is nested as well."""
+        """Attend with nested tensors, which `nn.TransformerEncoder` makes of padding. The output is nested, too."""
         if key_padding_mask is not None or attn_mask is not None or need_weights:
             raise TypeError("nested tensors take no masks and give no weights: pass padded tensors with a mask instead")
         if not (self.batch_first and query.is_nested and key.is_nested and value.is_nested):
