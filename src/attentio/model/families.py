@@ -1,18 +1,17 @@
 """The families of models: a table from the name of a family to its settings and its builder, and `build_model`.
 
-A new family is a module with its builder, its settings in `model.settings`, and a row of `FAMILIES`.
+A new family is a module with its builder, its settings in `model.settings`, and a row of `FAMILIES`. A module is
+loaded when its family is built, so that translating loads one family only.
 """
 
-from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from torch import nn
 
 from attentio.errors import UsageError
-from attentio.model.cnn import build_cnn
 from attentio.model.decoder import Decoder, Surroundings
 from attentio.model.layers import TokenEmbedding
-from attentio.model.rnn import build_rnn
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import (
     AttentionConfig,
@@ -22,7 +21,6 @@ from attentio.model.settings import (
     SelfAttentionConfig,
     TransformerConfig,
 )
-from attentio.model.transformer import build_transformer
 
 
 class Family(NamedTuple):
@@ -30,14 +28,21 @@ class Family(NamedTuple):
 
     config: type[ModelConfig]
     width: str
-    build: Callable[[Any, Surroundings], tuple[nn.Module, Decoder[Any]]]
+    builder: str  # "module:function": (settings, Surroundings) -> encoder and decoder
     has_self_attention: bool = False
+
+    def build(self, settings: ModelConfig, surroundings: Surroundings) -> tuple[nn.Module, Decoder[Any]]:
+        """Load the module of the family, and return a new encoder and decoder."""
+        module, function = self.builder.split(":")
+        return getattr(import_module(module), function)(settings, surroundings)
 
 
 FAMILIES: dict[str, Family] = {
-    "rnn": Family(RNNConfig, "embedding_size", build_rnn),
-    "cnn": Family(CNNConfig, "embedding_size", build_cnn),
-    "transformer": Family(TransformerConfig, "hidden_size", build_transformer, has_self_attention=True),
+    "rnn": Family(RNNConfig, "embedding_size", "attentio.model.rnn:build_rnn"),
+    "cnn": Family(CNNConfig, "embedding_size", "attentio.model.cnn:build_cnn"),
+    "transformer": Family(
+        TransformerConfig, "hidden_size", "attentio.model.transformer:build_transformer", has_self_attention=True
+    ),
 }
 
 
