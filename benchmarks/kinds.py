@@ -27,7 +27,7 @@ from torch import Tensor
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
 from attentio.attention.normalize import RowNormalizer
-from attentio.data.batch import collate, sequential_batches
+from attentio.data.batch import BatchSampler, collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.prepare import PreparedData, prepare
 from attentio.errors import AttentioError
@@ -122,7 +122,7 @@ def measure(model: Seq2Seq, pairs: list[tuple[str, str]], data: PreparedData) ->
     )
     right = tokens = 0
     loss = 0.0
-    for indices in sequential_batches(corpus, 4096):
+    for indices in BatchSampler(corpus.source.lengths, corpus.target.lengths, max_tokens=4096):
         batch = collate(corpus, indices)
         logits = model(batch.source, batch.source_lengths, batch.target_in).float()
         real = batch.target_out != 0

@@ -17,7 +17,8 @@ import torch
 from measure import ATTENTIO, Finished, run
 
 from attentio.bundle import Bundle
-from attentio.data.batch import BatchSampler, collate, sequential_batches
+from attentio.data.batch import BatchSampler, collate
+from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import read_tsv
 from attentio.data.prepare import PreparedData, prepare
 from attentio.metrics.quality import evaluate
@@ -214,11 +215,15 @@ def _outcome(workload: Workload, folder: Path, finished: Finished) -> Training:
     events = map(json.loads, Run(folder).log.read_text(encoding="utf-8").splitlines())
     course = [Point(e["seconds"], e["step"], e["target_tokens"]) for e in events if e["event"] == "step"]
     model = Bundle.load(folder).ready()
-    dev = workload.prepared.dev_corpus
-    assert dev is not None
+    data = workload.prepared
+    assert data.dev is not None
+    pairs = [(s, t) for s, texts in zip(data.dev.sources, data.dev.references, strict=True) for t in texts]
+    dev = EncodedCorpus.from_lists(
+        [data.source_tokenizer.encode(s) for s, _ in pairs], [data.target_tokenizer.encode(t) for _, t in pairs]
+    )
     loss = tokens = 0.0
     with torch.inference_mode():
-        for indices in sequential_batches(dev, 4096):
+        for indices in BatchSampler(dev.source.lengths, dev.target.lengths, max_tokens=4096):
             batch = collate(dev, indices)
             loss += cross_entropy(model, batch, label_smoothing=0.0).item() * batch.num_target_tokens
             tokens += batch.num_target_tokens

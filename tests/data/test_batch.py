@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.data.batch import Batch, BatchSampler, _cut, _sort_key, collate, sequential_batches
+from attentio.data.batch import Batch, BatchSampler, collate, cut_batches, sort_key
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.prepare import prepare
 from attentio.data.settings import DataConfig
@@ -156,14 +156,6 @@ def test_it_says_what_is_missing() -> None:
         BatchSampler(np.array([1]), np.array([1, 2]), max_tokens=9)
 
 
-def test_evaluation_batches_hold_every_pair_once_in_a_fixed_order() -> None:
-    source, target = many(500)
-    corpus = EncodedCorpus.from_lists([[9] * n for n in source], [[9] * n for n in target])
-    batches = list(sequential_batches(corpus, 512))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(500))
-    assert [b.tolist() for b in batches] == [b.tolist() for b in sequential_batches(corpus, 512)]
-
-
 def test_millions_of_pairs_stay_arrays() -> None:
     sampler = BatchSampler(*many(200_000), max_tokens=4096)
     held = sum(value.nbytes for value in vars(sampler).values() if isinstance(value, np.ndarray))
@@ -206,7 +198,7 @@ def test_runs_of_equal_lengths_are_cut_as_if_one_by_one(lengths, max_tokens, max
     source, target = (np.repeat([row[side] for row in lengths], [row[2] for row in lengths]) for side in (0, 1))
     if max_tokens is None and max_sentences is None:
         max_sentences = 7
-    found = _cut(source, target, max_tokens, max_sentences, multiple)
+    found = cut_batches(source, target, max_tokens, max_sentences, multiple)
     assert found.tolist() == cut_one_by_one(source, target, max_tokens, max_sentences, multiple)
 
 
@@ -214,7 +206,7 @@ def test_runs_of_equal_lengths_are_cut_as_if_one_by_one(lengths, max_tokens, max
 def test_pairs_are_sorted_alike_by_short_numbers_and_long(longest: int) -> None:
     generator = np.random.default_rng(3)
     source, target = generator.integers(1, longest, (2, 3000))
-    key = _sort_key(source, target, 3)
+    key = sort_key(source, target, 3)
     assert (key.dtype == np.uint16) == (longest == 50)
     order = np.argsort(key, kind="stable")
     assert all(np.diff(target[order] // 3) >= 0)

@@ -112,19 +112,6 @@ def test_references_of_one_source_stay_together(make: Callable[..., PreparedData
     assert max(map(len, test.references)) == 2
 
 
-def test_the_dev_corpus_is_the_dev_text(make: Callable[..., PreparedData]) -> None:
-    data = make(dev=20, test=0)
-    assert data.dev_corpus is not None
-    written = read_tsv(data.folder / "dev.tsv")
-    assert [data.source_tokenizer.decode(data.dev_corpus.source[i].tolist()) for i in range(20)] == [
-        s for s, _ in written
-    ]
-    assert [data.target_tokenizer.decode(data.dev_corpus.target[i].tolist()) for i in range(20)] == [
-        t for _, t in written
-    ]
-    assert data.tests == {}
-
-
 def test_languages_and_tokenizers_are_chosen(make: Callable[..., PreparedData]) -> None:
     data = make()
     assert (data.source_language, data.target_language) == ("en", "zh")
@@ -135,7 +122,7 @@ def test_languages_and_tokenizers_are_chosen(make: Callable[..., PreparedData]) 
 
 def test_small_data_holds_nothing_out(make: Callable[..., PreparedData]) -> None:
     data = make(made(100)[:100])
-    assert (len(data.train), data.dev, data.dev_corpus, data.tests) == (100, None, None, {})
+    assert (len(data.train), data.dev, data.tests) == (100, None, {})
     assert "split  100 train, no held-out part" in data.report.lines()
     assert data.report.leak is None
 

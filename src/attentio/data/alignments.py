@@ -1,13 +1,12 @@
 """Word links in files, a sentence a line: `0-1 2-2`, and in gold links `1p3` for those that are possible but not sure.
 
-A link (i, j) joins source word i to target word j, both counted from 0 inside the program. Files may count from 0 or
-from 1; which of the two is always said by the caller, never guessed. Line n of a file of links belongs to line n of
-the text, and the words are what white space separates there. Drawing and scoring links is done in `evaluate`.
+A link (i, j) joins source word i to target word j, both counted from 0 inside the program. Files count from 0 or from
+1, which the caller says. Line n of a file of links belongs to line n of the text. Words are separated by white space
+there. Links are drawn and scored in `evaluation`.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -18,16 +17,14 @@ from attentio.metrics.alignment import GoldLinks, Link, Links
 Lengths: TypeAlias = tuple[int, int]
 
 _LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
-
-
-_Row = TypeVar("_Row", Links, GoldLinks)
+_Row = TypeVar("_Row")
 
 
 def parse_links(text: str, *, index: int, lengths: Lengths | None = None) -> Links:
-    """The links of one sentence in Pharaoh form, `0-0 1-2`, counted from `index` (0 or 1).
+    """Return the links of one sentence in Pharaoh form, `0-0 1-2`, counted from `index` (0 or 1).
 
-    lengths: (source words, target words); a link beyond them is refused.
-    Raises ValueError on anything else, a possible link (`0p1`) included: a system says what it links.
+    lengths: (source words, target words). A link beyond them is refused.
+    Raises ValueError on anything else. A possible link (`0p1`) is refused, too: a system says what it links.
     """
     gold = parse_gold(text, index=index, lengths=lengths)
     if gold.possible != gold.sure:
@@ -36,10 +33,10 @@ def parse_links(text: str, *, index: int, lengths: Lengths | None = None) -> Lin
 
 
 def parse_gold(text: str, *, index: int, lengths: Lengths | None = None) -> GoldLinks:
-    """The gold links of one sentence, `1-1 2p3`: `-` sure, `p` possible only, counted from `index` (0 or 1).
+    """Return the gold links of one sentence, `1-1 2p3`: `-` sure, `p` possible only, counted from `index` (0 or 1).
 
-    lengths: (source words, target words); a link beyond them is refused.
-    Raises ValueError on anything else, on a position below `index` included.
+    lengths: (source words, target words). A link beyond them is refused.
+    Raises ValueError on anything else, such as a position below `index`.
     """
     if index not in (0, 1):
         raise ValueError(f"links are counted from 0 or 1, not from {index}")
@@ -64,17 +61,17 @@ def parse_gold(text: str, *, index: int, lengths: Lengths | None = None) -> Gold
 
 
 def read_links(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None = None) -> list[Links]:
-    """The links of a file, one line for each sentence, an empty line for none.
+    """Return the links of a file, one line for each sentence, an empty line for none.
 
-    lengths: (source words, target words) of each sentence; a link beyond them is refused.
-    Raises DataError with the line when a link is malformed or out of range.
+    lengths: (source words, target words) of each sentence. A link beyond them is refused.
+    Raises DataError with the line where a link is malformed or out of range.
     """
-    return _read(path, partial(parse_links, index=index), lengths)
+    return [_parsed(path, *row, index, parse_links) for row in _rows(path, lengths)]
 
 
 def read_gold(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None = None) -> list[GoldLinks]:
-    """The gold links of a file, as `read_links` reads links."""
-    return _read(path, partial(parse_gold, index=index), lengths)
+    """Return the gold links of a file. Arguments and errors are those of `read_links`."""
+    return [_parsed(path, *row, index, parse_gold) for row in _rows(path, lengths)]
 
 
 class LinkFile:
@@ -86,26 +83,21 @@ class LinkFile:
         self._lines = enumerate(read_lines(path), 1)
 
     def take(self, numbers: Sequence[int], lengths: Sequence[Lengths]) -> list[Links]:
-        """The links of the lines with these numbers, from 1 and ascending, also from call to call; others are skipped.
+        """Return the links of the lines with these numbers, from 1 and ascending, also from call to call.
 
-        lengths: (source words, target words) of each; raises DataError with the line as `read_links` does.
+        lengths: (source words, target words) of each. Raises DataError with the line as `read_links` does.
         """
-        return [
-            _parsed(
-                self._path,
-                number,
-                next(text for at, text in self._lines if at == number),
-                partial(parse_links, index=self._index),
-                length,
-            )
-            for number, length in zip(numbers, lengths, strict=True)
-        ]
+        found: list[Links] = []
+        for number, length in zip(numbers, lengths, strict=True):
+            text = next(text for at, text in self._lines if at == number)
+            found.append(_parsed(self._path, number, text, length, self._index, parse_links))
+        return found
 
 
 def read_lengths(path: str | Path) -> list[Lengths]:
-    """The numbers of words of each sentence of a file of `source words ||| target words`.
+    """Return the numbers of words of each sentence of a file of `source words ||| target words`.
 
-    Raises DataError with the line when a line has not exactly two sides.
+    Raises DataError with the line where a line has not exactly two sides.
     """
     lengths: list[Lengths] = []
     for number, line in enumerate(read_lines(existing(str(path))), 1):
@@ -117,7 +109,7 @@ def read_lengths(path: str | Path) -> list[Lengths]:
 
 
 def check_line_counts(links: str | Path, num_links: int, text: str | Path, num_lines: int) -> None:
-    """Raises DataError unless a file of links has as many lines as the text it belongs to."""
+    """Raise DataError unless a file of links has as many lines as the text it belongs to."""
     if num_links != num_lines:
         raise DataError(
             f"{links} has {num_links:,} lines, {text} has {num_lines:,}.",
@@ -128,19 +120,18 @@ def check_line_counts(links: str | Path, num_links: int, text: str | Path, num_l
         )
 
 
-def _read(path: str | Path, parse: Callable[..., _Row], lengths: Sequence[Lengths] | None) -> list[_Row]:
+def _rows(path: str | Path, lengths: Sequence[Lengths] | None) -> list[tuple[int, str, Lengths | None]]:
+    """Number, text and lengths of each line."""
     lines = list(read_lines(existing(str(path))))
     if lengths is not None and len(lengths) != len(lines):
         raise DataError(f"{path} has {len(lines):,} lines, and there are {len(lengths):,} sentences.", file=path)
-    parts = [None] * len(lines) if lengths is None else lengths
-    return [
-        _parsed(path, number, line, parse, length)
-        for number, (line, length) in enumerate(zip(lines, parts, strict=True), 1)
-    ]
+    return [(i, line, None if lengths is None else lengths[i - 1]) for i, line in enumerate(lines, 1)]
 
 
-def _parsed(path: str | Path, number: int, line: str, parse: Callable[..., _Row], lengths: Lengths | None) -> _Row:
+def _parsed(
+    path: str | Path, number: int, line: str, lengths: Lengths | None, index: int, parse: Callable[..., _Row]
+) -> _Row:
     try:
-        return parse(line, lengths=lengths)
+        return parse(line, index=index, lengths=lengths)
     except ValueError as error:
         raise DataError(f"{path} line {number:,} {error}.", file=path, line=number) from None

@@ -5,7 +5,6 @@ one batch into padded tensors. Neither holds a Python object per sentence, so fi
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,10 +97,10 @@ class BatchSampler:
         real = int(source_lengths.sum()) + int(target_lengths.sum()) + 2 * len(source)
         best: tuple[float, npt.NDArray[np.integer[Any]], npt.NDArray[np.int64]] | None = None
         for band in _BANDS:
-            key = _sort_key(source, target, band)
+            key = sort_key(source, target, band)
             order = np.argsort(key, kind="stable")
             # Only pairs of equal lengths change places between epochs, so the cuts hold for all of them.
-            cuts = _cut(source[order], target[order], max_tokens, max_sentences, size_multiple)
+            cuts = cut_batches(source[order], target[order], max_tokens, max_sentences, size_multiple)
             padding = 1 - real / _positions(source[order], target[order], cuts)
             if best is not None and padding >= best[0]:
                 break
@@ -150,15 +149,6 @@ class BatchSampler:
                 f"state of {state['pairs']} pairs in {state['batches']} batches, not {len(self._key)} in {len(self)}"
             )
         self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]
-
-
-def sequential_batches(corpus: EncodedCorpus, max_tokens: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield all pairs once, for evaluation: batches of like lengths in a fixed order, within `max_tokens` positions."""
-    source, target = _rounded(corpus.source.lengths, 1), _rounded(corpus.target.lengths, 1)
-    order = np.argsort(_sort_key(source, target), kind="stable")
-    cuts = _cut(source[order], target[order], max_tokens, None, 1)
-    for start, end in pairwise(cuts):
-        yield order[start:end]
 
 
 def collate(
@@ -223,7 +213,7 @@ def _rounded(lengths: npt.NDArray[np.integer[Any]], multiple: int) -> npt.NDArra
     return -(-(lengths.astype(np.int64) + 1) // multiple) * multiple
 
 
-def _sort_key(
+def sort_key(
     source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], band: int = 1
 ) -> npt.NDArray[np.integer[Any]]:
     """Order pairs by bands of target length, and in each by source length, up and down by turns: neighbors are alike.
@@ -237,14 +227,14 @@ def _sort_key(
     return key.astype(np.uint16) if key.max(initial=0) < 1 << 16 else key  # numbers of 16 bits are sorted by counting
 
 
-def _cut(
+def cut_batches(
     source: npt.NDArray[np.int64],
     target: npt.NDArray[np.int64],
     max_tokens: int | None,
     max_sentences: int | None,
     size_multiple: int,
 ) -> npt.NDArray[np.int64]:
-    """Where the sorted pairs are cut into batches: N_batches + 1 boundaries."""
+    """Return where the sorted pairs are cut into batches: N_batches + 1 boundaries."""
     cuts = [0]
     changes = np.flatnonzero((np.diff(source) != 0) | (np.diff(target) != 0)) + 1
     while (start := cuts[-1]) < len(source):

@@ -5,7 +5,6 @@ Only hashes, lengths and line numbers of all pairs stay in memory. Their text li
 passes and says what came out.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -358,7 +357,7 @@ def encode(
     """Third pass: write training pairs to the corpora, and return the held-out pairs. Log what is left out."""
     kept = Kept([0] * len(parts.origins), [], [], [0, 0], [0, 0], [], [[0, 0] for _ in parts.origins])
     sizes = [tokenizer.vocab_size for tokenizer in tokenizers]
-    with write_corpus(folder / "train", *sizes) as train, write_corpus(folder / "dev", *sizes) as dev:
+    with write_corpus(folder / "train", *sizes) as writer:
         for chunk in cleaned.store.chunks():
             start, sources, targets, _ = chunk
             rows = slice(start, start + len(sources))
@@ -371,13 +370,15 @@ def encode(
             ):
                 for i in np.flatnonzero(names == name).tolist():
                     log.drop(parts.origins[part[i]].name, reason, int(line[i]), sources[i], targets[i])
-            for writer, name in ((train, TRAIN), (dev, DEV)):
-                chosen = names == name
-                selected = [_select(ids, lengths, chosen) for ids, lengths in encoded]
-                writer.add(selected[0], selected[1])
-                if name == TRAIN:
-                    _count(kept, selected, part[chosen])
-                    _link(kept, chunk, np.flatnonzero(chosen).tolist(), part, tokenizers)
+            chosen = names == TRAIN
+            source, target = ((ids[np.repeat(chosen, lengths)], lengths[chosen]) for ids, lengths in encoded)
+            writer.add(source, target)
+            for side, (ids, lengths) in enumerate((source, target)):
+                kept.tokens[side] += len(ids)
+                kept.longest[side] = max(kept.longest[side], int(lengths.max(initial=0)))
+            for i, count in enumerate(np.bincount(part[chosen], minlength=len(kept.train)).tolist()):
+                kept.train[i] += count
+            _link(kept, chunk, np.flatnonzero(chosen).tolist(), part, tokenizers)
             for held, name in ((kept.dev, DEV), (kept.test, TEST)):
                 for i in np.flatnonzero(names == name).tolist():
                     held.append((int(part[i]), int(line[i]), sources[i], targets[i]))
@@ -385,25 +386,7 @@ def encode(
     for path, train, (pairs, links) in zip(parts.links, kept.train, kept.linked, strict=True):
         if path is not None:
             log.note(f"{path}: {links:,} word links on {pairs:,} of {train:,} training pairs")
-    if not kept.dev:
-        shutil.rmtree(folder / "dev")
     return kept
-
-
-def _select(
-    ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    return ids[np.repeat(chosen, lengths)], lengths[chosen]
-
-
-def _count(
-    kept: Kept, selected: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]], part: npt.NDArray[np.int16]
-) -> None:
-    for side, (ids, lengths) in enumerate(selected):
-        kept.tokens[side] += len(ids)
-        kept.longest[side] = max(kept.longest[side], int(lengths.max(initial=0)))
-    for i, count in enumerate(np.bincount(part, minlength=len(kept.train)).tolist()):
-        kept.train[i] += count
 
 
 def _known_links(

@@ -50,7 +50,7 @@ _PREPARE_AGAIN = "Prepare the data again."
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A prepared folder, opened: `dev` and `tests` hold text, `train` and `dev_corpus` encoded pairs."""
+    """A prepared folder, opened: `dev` and `tests` hold text, `train` encoded pairs."""
 
     folder: Path
     source_tokenizer: Tokenizer
@@ -61,7 +61,6 @@ class PreparedData:
     target_language: str | None
     train: EncodedCorpus
     train_links: TokenLinks | None  # word links of training pairs, where some are known
-    dev_corpus: EncodedCorpus | None
     dev: HeldOut | None
     tests: dict[str, HeldOut]
     links: dict[str, Path]  # name of a test set -> stem for `heldout.read_links`
@@ -86,9 +85,8 @@ class PreparedData:
                     hint="Prepare the data again.",
                     file=folder,
                 )
-        corpora = [EncodedCorpus.open(folder / name) for name in ("train", "dev") if name == "train" or held["dev"]]
-        for corpus in corpora:
-            corpus.verify()
+        train = EncodedCorpus.open(folder / "train")
+        train.verify()
         return cls(
             folder=folder,
             source_tokenizer=tokenizers[0],
@@ -97,9 +95,8 @@ class PreparedData:
             target_cleaner=Cleaner.from_dict(held["target"]["cleaner"]),
             source_language=held["source"]["language"],
             target_language=held["target"]["language"],
-            train=corpora[0],
+            train=train,
             train_links=TokenLinks.load(folder / TRAIN_LINKS) if (folder / TRAIN_LINKS).exists() else None,
-            dev_corpus=corpora[1] if held["dev"] else None,
             dev=HeldOut.load(folder / "dev.tsv", "dev") if held["dev"] else None,
             tests={name: HeldOut.load(folder / path, name) for name, path in held["tests"].items()},
             links={name: folder / path for name, path in held["links"].items()},
