@@ -15,7 +15,7 @@ import typer
 
 from attentio import errors
 from attentio.cli import app
-from attentio.train.settings import PRESETS, sections
+from attentio.train.settings import presets, sections
 
 DOCS = Path(__file__).resolve().parent
 _PART = re.compile(
@@ -56,7 +56,7 @@ def presets() -> Iterator[str]:
     """What each preset changes."""
     yield "| preset | settings that differ from the defaults |"
     yield "|---|---|"
-    for preset, settings_of in PRESETS.items():
+    for preset, settings_of in presets().items():
         changed = [
             f"`{section}.{name} = {value!r}`"
             for section, values in settings_of.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attentio.model.families import build_model
-from attentio.train.settings import PRESETS, effective_config, parse_config, sections
+from attentio.train.settings import presets, effective_config, parse_config, sections
 
 Command = Callable[..., Any]
 
@@ -32,7 +32,7 @@ def test_list_says_every_setting(attentio: Command) -> None:
 
 def test_presets_are_listed_with_their_size(attentio: Command) -> None:
     shown = attentio("config", "presets", "--vocab", 100).out.splitlines()
-    assert [line.split()[0] for line in shown] == list(PRESETS)
+    assert [line.split()[0] for line in shown] == list(presets())
     config = effective_config(preset="transformer-tiny")
     model = build_model(config.model, config.attention, 100, 100, self_attention=config.self_attention)
     (line,) = (line for line in shown if line.startswith("transformer-tiny"))

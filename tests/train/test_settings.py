@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attentio.errors import DataError, UsageError
-from attentio.train.settings import PRESETS, RunConfig, dump_config, effective_config, load_config, parse_config
+from attentio.train.settings import presets, RunConfig, dump_config, effective_config, load_config, parse_config
 
 
 def test_later_layers_win_and_leave_their_neighbours(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_an_unknown_preset_is_a_mistake() -> None:
         effective_config(preset="smal")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", presets())
 def test_what_is_saved_is_read_back(preset: str, tmp_path: Path) -> None:
     config = effective_config(preset=preset, overrides=["data.delimiter='\\t'", "data.train=['猫 \"x\".tsv']"])
     path = tmp_path / "config.toml"

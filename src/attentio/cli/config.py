@@ -40,10 +40,10 @@ def list_presets(
 ) -> None:
     """List the presets: model, attention, and how many parameters they have."""
     from attentio.train.footprint import describe_model, footprint
-    from attentio.train.settings import PRESETS, effective_config
+    from attentio.train.settings import presets, effective_config
 
-    width = max(map(len, PRESETS))
-    for preset in PRESETS:
+    width = max(map(len, presets()))
+    for preset in presets():
         config = effective_config(preset=preset)
         parameters, _ = footprint(config, vocab, vocab)
         typer.echo(f"{preset:{width}}  {parameters / 1e6:5.1f} M  {describe_model(config)}")

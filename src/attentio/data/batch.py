@@ -70,6 +70,9 @@ class BatchSampler:
 
     Iterating yields what remains of the current epoch and moves on to the next. `state_dict`, taken between two
     batches, says where to resume. The same seed and epoch give the same batches, whatever was drawn before.
+
+    `shares` gives `rank` of `num_ranks` processes every `num_ranks`-th pair of each batch: shares of like lengths. The
+    batches are the same for any number of processes, so that a run may go on with another number.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class BatchSampler:
         seed: int = 0,
         length_multiple: int = 1,
         size_multiple: int = 8,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         if len(source_lengths) != len(target_lengths):
             raise ValueError(f"{len(source_lengths)} source lengths but {len(target_lengths)} target lengths")
@@ -90,6 +95,7 @@ class BatchSampler:
         if max_tokens is None and max_sentences is None:
             raise ValueError("give max_tokens, max_sentences or both")
         self.seed = seed
+        self.rank, self.num_ranks = rank, num_ranks
         self.epoch = 0
         self.position = 0
         source = _rounded(source_lengths, length_multiple)
@@ -124,6 +130,16 @@ class BatchSampler:
             if self.position == len(self):
                 self.epoch, self.position = self.epoch + 1, 0
             yield indices
+
+    def shares(self) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
+        """Yield this rank's pairs of every batch, epoch after epoch without end, and whether they count.
+
+        A rank for which a small batch has no pair is given the first one again. It does not count.
+        """
+        while True:
+            for indices in self:
+                mine = indices[self.rank :: self.num_ranks]
+                yield (mine, True) if len(mine) else (indices[:1], False)
 
     def _epoch_batches(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
         generator = np.random.default_rng([self.seed, epoch])

@@ -55,40 +55,6 @@ def check_objective(config: RunConfig) -> None:
         )
 
 
-def training_loss(model: Seq2Seq, batch: Batch, config: RunConfig) -> Loss:
-    """What training minimises of one batch; padding adds nothing.
-
-    To the mean cost of a target token come, where they are asked for, `consistency` times how far two passes with
-    dropout of their own disagree, `guided_alignment` times what attention misses of the known links, and
-    `coverage_loss` times how much it comes back to where it was. Hard kinds are judged there by the distribution that
-    they choose from.
-    """
-    settings, decoder = config.train, model.decoder
-    objective = next(iter(decoder.cross_attention().values())).normalize.objective
-    costs_of, draws = OBJECTIVES[objective], objective == "reinforce"
-    guided = settings.guided_alignment > 0 and _has_links(batch)
-    if settings.consistency > 0:
-        batch = _repeated(batch, 2)
-    encoded = model.encode(batch.source, batch.source_lengths)
-    if draws:
-        rows = torch.arange(len(batch.source), device=batch.source.device).repeat(settings.reinforce_samples)
-        encoded, batch = encoded.select(rows), _repeated(batch, settings.reinforce_samples)
-    disagreement = None
-    costs, attended, predicted = costs_of(decoder, batch, encoded, settings)
-    if settings.consistency > 0 and predicted is not None:
-        disagreement = predicted.disagreement()
-    total = cost = costs.sum() / batch.num_target_tokens
-    if disagreement is not None:
-        total = total + settings.consistency * disagreement
-    if draws:
-        total = _reinforced(costs, decoder, attended, batch, settings.reinforce_samples, settings.entropy_bonus)
-    if guided:
-        total = total + settings.guided_alignment * missed_links(decoder, attended, batch)
-    if settings.coverage_loss > 0:
-        total = total + settings.coverage_loss * repeated_looks(decoder, attended, batch)
-    return Loss(total, cost.detach())
-
-
 def cross_entropy(model: Seq2Seq, batch: Batch, *, label_smoothing: float) -> Tensor:
     """Mean smoothed cross-entropy per real target token, in nats; padding is not scored."""
     predicted = predict(model.decoder, batch, model.encode(batch.source, batch.source_lengths))
@@ -178,7 +144,7 @@ def _marginal(
 OBJECTIVES = {"cross_entropy": _likelihood, "reinforce": _likelihood, "marginal": _marginal}
 
 
-def _reinforced(
+def reinforced(
     costs: Tensor,
     decoder: Decoder[Any],
     attended: AttendedByName,
@@ -260,11 +226,11 @@ def _chosen_from(layer: Attended) -> Tensor:
     return layer.log_weights
 
 
-def _has_links(batch: Batch) -> bool:
+def has_links(batch: Batch) -> bool:
     return batch.links is not None and len(batch.links) > 0
 
 
-def _repeated(batch: Batch, times: int) -> Batch:
+def repeat_batch(batch: Batch, times: int) -> Batch:
     """The whole batch so many times, one after the other."""
     source, lengths, target_in, target_out = (x.repeat(times, *[1] * (x.dim() - 1)) for x in batch[:4])
     links = batch.links

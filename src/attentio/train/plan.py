@@ -1,5 +1,6 @@
-"""How many updates a run makes: the learning-rate schedule must know the end, also where it is a time limit."""
+"""How many updates a run makes, and their learning rates, which must know the end, also under a time limit."""
 
+import math
 from dataclasses import dataclass, replace
 
 from attentio.train.settings import TrainConfig
@@ -44,10 +45,28 @@ class StepPlan:
         total = min(self.most_steps, max(fitting, step))
         return replace(self, total_steps=total, revisions=due, revised_at=step, revised_seconds=seconds)
 
-    def why_over(self, step: int, seconds: float) -> str | None:
-        """Why the run ends after update number `step`, or None."""
+    def stop_reason(self, step: int, seconds: float) -> str | None:
+        """Return why the run ends after update number `step`, or None."""
         if self.max_seconds is not None and seconds >= self.max_seconds:
             return "time limit"
         if step >= self.total_steps:
             return "all steps done" if self.total_steps == self.most_steps else "planned steps done"
         return None
+
+
+def learning_rate(step: int, settings: TrainConfig, *, total_steps: int) -> float:
+    """Return the rate of update number `step` (from 0): linear warm-up to the peak, then decay until `total_steps`.
+
+    `inverse_sqrt` (Vaswani 2017, eq. 3) does not depend on the end. `linear` and `cosine` reach a hundredth of the
+    peak there.
+    """
+    peak, warmup_steps = settings.learning_rate, settings.warmup_steps
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    if settings.schedule == "constant":
+        return peak
+    if settings.schedule == "inverse_sqrt":
+        return peak * math.sqrt(max(1, warmup_steps) / (step + 1))
+    done = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    left = 1 - done if settings.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return peak * (0.01 + 0.99 * left)

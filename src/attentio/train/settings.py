@@ -1,14 +1,16 @@
-"""One frozen, strict description of a run: every setting is declared here once, with its meaning, and saved as TOML.
+"""One frozen, strict description of a run. Every setting is declared once, with its meaning, and saved as TOML.
 
-Sections are `data` (declared beside the data pipeline), `model`, `attention`, `self_attention` (all three declared
-beside the models) and `train`. Presets are plain nested dictionaries laid under the user's own file and
-`-o section.key=value` overrides. Only `cli` and the loaders of a run read TOML; everything else is handed its section.
+Sections are `data` (declared beside the data pipeline), `model`, `attention`, `self_attention` (declared beside the
+models) and `train`. Presets are TOML files in `src/attentio/presets`. The user's own file and `-o section.key=value` are
+laid over them. Only `cli` and the loaders of a run read TOML. Everything else is handed its section.
 """
 
 import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -51,14 +53,9 @@ class TrainConfig(BaseModel):
     ] = "cosine"
     weight_decay: Annotated[float, Field(ge=0, description="decoupled weight decay of AdamW")] = 0.01
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="mass spread over the whole vocabulary")] = 0.1
-    split_pieces: Annotated[
+    subword_regularization: Annotated[
         float,
-        Field(
-            ge=0,
-            le=1,
-            description="share of subword pieces that an update reads as two smaller ones (subword regularisation, "
-            "Kudo 2018)",
-        ),
+        Field(ge=0, le=1, description="share of subword tokens that an update reads as two smaller ones (Kudo 2018)"),
     ] = 0.0
     guided_alignment: Annotated[
         float,
@@ -116,11 +113,19 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_family(cls, settings: Any) -> Any:
-        """Settings of the model without a family belong to the default one."""
-        if isinstance(settings, dict) and isinstance(model := settings.get("model"), dict):
-            return settings | {"model": {"family": DEFAULT_FAMILY} | model}
-        return settings
+    def _with_current_names(cls, settings: Any) -> Any:
+        """Settings of the model without a family belong to the default one, and former names are read as today's."""
+        if not isinstance(settings, dict):
+            return settings
+        current = dict(cast(dict[str, Any], settings))
+        if isinstance(model := current.get("model"), dict):
+            current["model"] = {"family": DEFAULT_FAMILY} | model
+        for (section, former), name in RENAMED.items():
+            held = current.get(section)
+            if isinstance(held, dict) and former in held:
+                values = cast(dict[str, Any], held)
+                current[section] = {name if key == former else key: value for key, value in values.items()}
+        return current
 
 
 FAMILIES: dict[str, type[BaseModel]] = {kind.model_fields["family"].default: kind for kind in get_args(ModelConfig)}
@@ -137,77 +142,21 @@ def sections() -> Iterator[tuple[str, str | None, type[BaseModel]]]:
             yield name, None, type(section)
 
 
-_CNN: Settings = {
-    "data": {"lowercase_source": True},
-    "model": {"family": "cnn"},
-    "attention": {"score": "cosine"},
-    "train": {"split_pieces": 0.1},
-}
-_PRESETS: dict[str, Settings] = {
-    "notebook": {
-        "data": {"source_tokenizer": "word", "target_tokenizer": "char", "script": "keep", "dev": 0, "test": 0},
-        "model": {
-            "family": "rnn",
-            "query": "previous",
-            "bidirectional": False,
-            "embedding_size": 128,
-            "hidden_size": 128,
-            "encoder_layers": 1,
-            "decoder_layers": 1,
-            "dropout": 0.0,
-            "lexical_memory": False,
-            "tie_embeddings": False,
-        },
-        "attention": {"score": "dot"},
-        "train": {
-            "epochs": 150,
-            "label_smoothing": 0.0,
-            "warmup_steps": 20,
-            "batch_tokens": 512,
-            "weight_decay": 0.0,
-            "average_decay": 0.0,
-            "learning_rate": 5e-3,
-        },
-    },
-    "rnn-tiny": {"model": {"family": "rnn", "embedding_size": 128, "hidden_size": 128, "dropout": 0.1}},
-    "rnn-small": {"model": {"family": "rnn", "embedding_size": 256, "hidden_size": 256, "dropout": 0.2}},
-    "rnn-base": {"model": {"family": "rnn"}},
-    "cnn-tiny": _CNN
-    | {
-        "model": {
-            "family": "cnn",
-            "embedding_size": 128,
-            "hidden_size": 128,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "dropout": 0.1,
-        }
-    },
-    "cnn-small": _CNN,
-    "cnn-base": _CNN | {"model": {"family": "cnn", "embedding_size": 256, "hidden_size": 512}},
-    "transformer-tiny": {
-        "model": {
-            "family": "transformer",
-            "hidden_size": 128,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "feed_forward_size": 512,
-        },
-        "attention": {"score": "scaled_dot", "num_heads": 4},
-    },
-    "transformer-small": {
-        "model": {"family": "transformer"},
-        "attention": {"score": "scaled_dot", "num_heads": 4},
-    },
-    "transformer-base": {
-        "model": {"family": "transformer", "hidden_size": 512, "feed_forward_size": 2048},
-        "attention": {"score": "scaled_dot", "num_heads": 8},
-        "self_attention": {"num_heads": 8},
-    },
-    "demo": {"data": {"train": ["demo"]}, "model": {"family": "rnn"}},  # one attention: the easiest to read
-}
 SIZES = ("tiny", "small", "base")
-PRESETS = _PRESETS | {size: _PRESETS[f"{DEFAULT_FAMILY}-{size}"] for size in SIZES}
+# Settings by their former names, which files and commands of earlier versions hold.
+RENAMED = {("train", "split_pieces"): "subword_regularization"}
+
+
+@cache
+def presets() -> Mapping[str, Settings]:
+    """Return the settings of every preset by name: those of src/attentio/presets, and each size of the default family."""
+    folder = files("attentio").joinpath("presets")
+    held = {
+        entry.name.removesuffix(".toml"): tomllib.loads(entry.read_text(encoding="utf-8"))
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".toml")
+    }
+    return held | {size: held[f"{DEFAULT_FAMILY}-{size}"] for size in SIZES}
 
 
 def effective_config(
@@ -222,13 +171,13 @@ def effective_config(
     A size alone (tiny, small, base) is that of the family which the other layers name, else of the default family.
     Raises UsageError naming every unknown or ill-typed key, with a suggestion.
     """
-    if preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, list(PRESETS)))
+    if preset not in presets():
+        raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, list(presets())))
     over: dict[str, object] = {} if file is None else dict(_read_toml(file))
     for layer in (settings or {}, *map(_parse_override, overrides)):
         over = _merge(over, layer)
     family = _family(over)
-    under = PRESETS[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
+    under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
     merged = _merge(under, over)
     return parse_config(merged, where="settings" if file is None else str(file), kinds_by_user=True)
 

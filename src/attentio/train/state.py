@@ -1,0 +1,215 @@
+"""Everything that decides the next update, and how it is saved and taken up again.
+
+Weights, optimizer, running average, the place in the data, the state of the random generators, and the planned number
+of updates. A run that is killed at any moment and started again ends with the same weights, bit for bit.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from attentio.data.batch import BatchSampler
+from attentio.data.corpus import EncodedCorpus
+from attentio.errors import ModelError
+from attentio.model.seq2seq import Seq2Seq, current_name
+from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
+from attentio.train.distributed import Ranks
+from attentio.train.plan import StepPlan
+from attentio.train.settings import TrainConfig
+
+LENGTH_MULTIPLE = 2  # of padded lengths: a CPU's matrix library prepares itself anew for every shape
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. It is saved in every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0  # training time, interruptions left out
+    target_tokens: int = 0  # trained on so far, padding left out
+    loss: float = math.nan  # running mean of the cost, nats per target token (train/objective.py)
+    dev_chrf: float | None = None  # of the last evaluation
+    best_chrf: float | None = None
+    best_step: int = 0
+    stale_evaluations: int = 0  # since the best one
+    ended: str | None = None  # why the run is over
+
+    def after(self, loss: float, target_tokens: int, seconds: float) -> "Progress":
+        """Return the progress after one more update. The loss is kept as a mean over about the last 50 updates."""
+        step = self.step + 1
+        mean = loss if step == 1 else self.loss + (loss - self.loss) / min(step, 50)
+        return replace(
+            self, step=step, seconds=seconds, target_tokens=self.target_tokens + target_tokens, loss=mean
+        )
+
+    def judged(self, chrf: float) -> "Progress":
+        """Return the progress after an evaluation: this update is the best one, or one more is not."""
+        if self.best_chrf is None or chrf > self.best_chrf:
+            return replace(self, best_chrf=chrf, best_step=self.step, stale_evaluations=0)
+        return replace(self, stale_evaluations=self.stale_evaluations + 1)
+
+
+class RunningAverage:
+    """Average the weights (Polyak averaging): what is evaluated and kept.
+
+    average <- d average + (1 - d) weights, every `every` updates. d rises to `decay ** every` while it is young.
+    """
+
+    def __init__(self, model: Seq2Seq, decay: float, *, every: int = 4) -> None:
+        self.decay = decay**every
+        self.every = every
+        self.model = deepcopy(model).eval() if decay else model
+        self.weights: list[Tensor] = list(self.model.parameters())
+
+    @torch.no_grad()
+    def update(self, model: Seq2Seq, step: int) -> None:
+        """Take in the weights after update number `step` (from 1)."""
+        if self.model is model or step % self.every:
+            return
+        age = step // self.every
+        decay = min(self.decay, age / (age + 9))
+        torch._foreach_lerp_(self.weights, list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+
+
+@dataclass
+class TrainingState:
+    """A training between two updates."""
+
+    model: Seq2Seq
+    average: RunningAverage
+    optimizer: torch.optim.AdamW
+    sampler: BatchSampler
+    plan: StepPlan
+    progress: Progress
+    parts: int = 1  # in which the gradient of a batch is computed
+    saved_at: float = 0.0  # progress.seconds of the last checkpoint
+
+    @classmethod
+    def first(cls, model: Seq2Seq, corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks) -> Self:
+        """Return the state before the first update."""
+        sampler = BatchSampler(
+            corpus.source.lengths,
+            corpus.target.lengths,
+            max_tokens=settings.batch_tokens,
+            max_sentences=settings.batch_sentences,
+            seed=settings.seed,
+            length_multiple=LENGTH_MULTIPLE,
+            rank=ranks.rank,
+            num_ranks=ranks.size,
+        )
+        return cls(
+            model,
+            RunningAverage(model, settings.average_decay),
+            adamw(model, settings),
+            sampler,
+            StepPlan.of(settings, steps_per_epoch=len(sampler)),
+            Progress(),
+        )
+
+    def update(self, clip_norm: float) -> None:
+        """Change the weights by the gradient that was added up, and forget it."""
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.model, self.progress.step + 1)
+
+    def resume(self, checkpoints: Path, note: Callable[[str], None]) -> None:
+        """Take up the newest whole checkpoint, if there is one. Damaged ones are noted and passed over."""
+        newest = latest_checkpoint(checkpoints, note)
+        if newest is None:
+            return
+        tensors, state, _ = load_checkpoint(newest)
+        try:
+            self.model.load_unique_state_dict(tensors["weights"])
+            if self.average.model is not self.model:
+                self.average.model.load_unique_state_dict(tensors["average"])
+            _load_optimizer(self.optimizer, self.model, tensors["optimizer"])
+            _set_random_state(tensors["random"], _device_of(self.model))
+            self.sampler.load_state_dict(state["sampler"])
+            self.plan = StepPlan(**state["plan"])
+            self.progress = Progress(**state["progress"])
+            self.parts = state["parts"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{newest} cannot be resumed from ({type(error).__name__}: {error}).",
+                hint="Was it written by another version? Start anew with --overwrite.",
+                file=newest,
+            ) from None
+        self.saved_at = self.progress.seconds
+
+    def save(self, checkpoints: Path) -> None:
+        """Write a checkpoint, and remove all but the newest two."""
+        groups = {
+            "weights": self.model.unique_state_dict(),
+            "optimizer": _optimizer_tensors(self.optimizer, self.model),
+            "random": _random_state(_device_of(self.model)),
+        }
+        if self.average.model is not self.model:
+            groups["average"] = self.average.model.unique_state_dict()
+        values = {
+            "progress": asdict(self.progress),
+            "sampler": self.sampler.state_dict(),
+            "plan": asdict(self.plan),
+            "parts": self.parts,
+        }
+        save_checkpoint(checkpoints / f"step-{self.progress.step}", Checkpoint(groups, values))
+        prune_checkpoints(checkpoints, keep=2)
+        self.saved_at = self.progress.seconds
+
+
+class _AdamW(torch.optim.AdamW):
+    """Torch's own, without the wrappers that tell its compiler to keep out: they load that compiler, in a second."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+
+
+def adamw(model: Seq2Seq, settings: TrainConfig) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov & Hutter 2019). Matrices decay, biases and other vectors do not."""
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return _AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def _optimizer_tensors(optimizer: torch.optim.AdamW, model: Seq2Seq) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"{name}/{key}"] = value
+    return tensors
+
+
+def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mapping[str, Tensor]) -> None:
+    parameters = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        parameter_name, key = name.rsplit("/", 1)
+        parameter = parameters[current_name(parameter_name)]
+        optimizer.state[parameter][key] = tensor if key == "step" else tensor.to(parameter.device)
+
+
+def _device_of(model: Seq2Seq) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    """The generators that training draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
+
+
+def _set_random_state(states: Mapping[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -1,0 +1,116 @@
+"""A training step: the loss of a batch as one module, and its gradient, also of a batch that memory cannot hold whole.
+
+`TrainingStep` holds the whole forward pass of training, so that wrappers which watch a module's `forward`
+(DistributedDataParallel, FSDP) see all of it. What the loss consists of is in `objective.py`.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+
+from attentio.data.batch import Batch
+from attentio.errors import ResourceError
+from attentio.model.seq2seq import Seq2Seq
+from attentio.runtime.device import is_out_of_memory
+from attentio.train.objective import (
+    OBJECTIVES,
+    Loss,
+    has_links,
+    missed_links,
+    reinforced,
+    repeat_batch,
+    repeated_looks,
+)
+from attentio.train.settings import TrainConfig
+
+MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
+
+
+class TrainingStep(nn.Module):
+    """Compute what training minimizes of one batch. Padding adds nothing.
+
+    To the mean cost of a target token come, where they are asked for:
+    `consistency` times how far two passes with different dropout disagree,
+    `guided_alignment` times what attention misses of the known links,
+    `coverage_loss` times how much attention returns to where it was.
+    Hard kinds are judged there by the distribution that they choose from.
+    """
+
+    def __init__(self, model: Seq2Seq, settings: TrainConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+
+    def forward(self, batch: Batch) -> Loss:
+        """Return the loss of a batch: means per target token."""
+        settings, decoder = self.settings, self.model.decoder
+        objective = next(iter(decoder.cross_attention().values())).normalize.objective
+        costs_of, draws = OBJECTIVES[objective], objective == "reinforce"
+        if settings.consistency > 0:
+            batch = repeat_batch(batch, 2)
+        encoded = self.model.encode(batch.source, batch.source_lengths)
+        if draws:
+            rows = torch.arange(len(batch.source), device=batch.source.device).repeat(settings.reinforce_samples)
+            encoded, batch = encoded.select(rows), repeat_batch(batch, settings.reinforce_samples)
+        costs, attended, predicted = costs_of(decoder, batch, encoded, settings)
+        total = cost = costs.sum() / batch.num_target_tokens
+        if settings.consistency > 0 and predicted is not None:
+            total = total + settings.consistency * predicted.disagreement()
+        if draws:
+            total = reinforced(costs, decoder, attended, batch, settings.reinforce_samples, settings.entropy_bonus)
+        if settings.guided_alignment > 0 and has_links(batch):
+            total = total + settings.guided_alignment * missed_links(decoder, attended, batch)
+        if settings.coverage_loss > 0:
+            total = total + settings.coverage_loss * repeated_looks(decoder, attended, batch)
+        return Loss(total, cost.detach())
+
+
+def backward(
+    step: nn.Module,
+    batch: Batch,
+    parts: int,
+    *,
+    weight: float,
+    computing: Callable[[], AbstractContextManager[object]],
+) -> float:
+    """Add the gradient of the batch's mean loss, times `weight`, in `parts` parts. Return the mean cost."""
+    total = 0.0
+    for part in [batch] if parts == 1 else batch.halves():
+        with computing():
+            loss: Loss = step(part)
+        share = part.num_target_tokens / batch.num_target_tokens
+        (loss.total * (share * weight)).backward()
+        total += loss.cost.item() * share
+    return total
+
+
+def backward_in_parts(
+    attempt: Callable[[int], float], clear: Callable[[], None], parts: int, batch: Batch, note: Callable[[str], None]
+) -> tuple[float, int]:
+    """Return the cost that `attempt(parts)` gives, and in how many parts the batch fitted into memory.
+
+    clear: forget the gradient of an attempt that failed. Raises ResourceError where the largest number of parts does
+    not fit either.
+    """
+    while True:
+        try:
+            return attempt(parts), parts
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            clear()
+            parts *= 2
+            if parts > MOST_PARTS:
+                raise _out_of_memory(batch) from None
+            note(f"out of memory: from here on each batch is computed in {parts} parts")
+
+
+def _out_of_memory(batch: Batch) -> ResourceError:
+    sentences, length = batch.target_in.shape
+    return ResourceError(
+        f"out of memory on {batch.source.device} at a batch of {sentences} sentences of {length} tokens, also in parts.",
+        hint="Try -o train.batch_tokens=1024, --max-length 128, --preset tiny or --device cpu.",
+        code="E_OUT_OF_MEMORY",
+    )
