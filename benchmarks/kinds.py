@@ -34,8 +34,9 @@ from attentio.errors import AttentioError
 from attentio.metrics.quality import evaluate
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
-from attentio.train.loop import Progress, train
+from attentio.train.loop import train
 from attentio.train.settings import RunConfig, effective_config
+from attentio.train.state import Progress
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DEFAULT = {"score": "bilinear", "normalize": "softmax", "window": "full"}

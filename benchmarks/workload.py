@@ -25,9 +25,9 @@ from attentio.metrics.quality import evaluate
 from attentio.text.special import SPECIAL
 from attentio.text.tokenizer import Tokenizer
 from attentio.train.folder import Run
-from attentio.train.loop import LENGTH_MULTIPLE
 from attentio.train.objective import cross_entropy
 from attentio.train.settings import dump_config, effective_config
+from attentio.train.state import LENGTH_MULTIPLE
 
 BATCH_SENTENCES = 64
 LEARNING_RATE = 3e-4

@@ -15,7 +15,8 @@ import typer
 
 from attentio import errors
 from attentio.cli import app
-from attentio.train.settings import presets, sections
+from attentio.train.settings import presets as preset_settings
+from attentio.train.settings import sections
 
 DOCS = Path(__file__).resolve().parent
 _PART = re.compile(
@@ -56,7 +57,7 @@ def presets() -> Iterator[str]:
     """What each preset changes."""
     yield "| preset | settings that differ from the defaults |"
     yield "|---|---|"
-    for preset, settings_of in presets().items():
+    for preset, settings_of in preset_settings().items():
         changed = [
             f"`{section}.{name} = {value!r}`"
             for section, values in settings_of.items()

@@ -22,9 +22,9 @@ from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.search.batched import SearchConfig, padded, search
-from attentio.train.loop import LENGTH_MULTIPLE
 from attentio.train.objective import cross_entropy
 from attentio.train.settings import RunConfig, effective_config
+from attentio.train.state import LENGTH_MULTIPLE
 
 WIDTH = 64  # to which the notebook pads every sentence
 SOURCE_VOCAB, TARGET_VOCAB = 11, 13

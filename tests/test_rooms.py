@@ -224,7 +224,7 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "schedule": {"schedule": "linear"},
     "weight_decay": {"weight_decay": 0.5},
     "label_smoothing": {"label_smoothing": 0.3},
-    "split_pieces": {"split_pieces": 0.5},
+    "subword_regularization": {"subword_regularization": 0.5},
     "guided_alignment": {"guided_alignment": 0.0},
     "coverage_loss": {"coverage_loss": 1.0},
     "consistency": {"consistency": 1.0},

@@ -177,16 +177,16 @@ def test_11_a_full_disk_while_logging(
 def test_12_out_of_memory(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attentio.train import loop
+    from attentio.train.step import TrainingStep
 
-    whole, limit = loop.training_loss, [20]
+    whole, limit = TrainingStep.forward, [20]
 
-    def limited(model: Any, batch: Any, config: Any) -> Any:
+    def limited(step: TrainingStep, batch: Any) -> Any:
         if len(batch.source) > limit[0]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
-        return whole(model, batch, config)
+        return whole(step, batch)
 
-    monkeypatch.setattr(loop, "training_loss", limited)
+    monkeypatch.setattr(TrainingStep, "forward", limited)
     arguments = [pairs, "-o", "train.batch_tokens=800", "--out"]
     outcome = train(*arguments, tmp_path / "halved")
     assert outcome.status == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attentio.model.families import build_model
-from attentio.train.settings import presets, effective_config, parse_config, sections
+from attentio.train.settings import effective_config, parse_config, presets, sections
 
 Command = Callable[..., Any]
 

@@ -29,8 +29,9 @@ from attentio.runtime.precision import arithmetic
 from attentio.search.batched import padded
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
-from attentio.train.loop import Progress, train
+from attentio.train.loop import train
 from attentio.train.settings import RunConfig
+from attentio.train.state import Progress
 
 SOURCE_VOCAB, TARGET_VOCAB = 11, 13
 HALF = math.sqrt(0.5)

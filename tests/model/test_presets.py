@@ -8,7 +8,7 @@ from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
 from attentio.search.beam import beam_search
 from attentio.search.greedy import greedy_search
-from attentio.train.settings import presets, SIZES, effective_config
+from attentio.train.settings import SIZES, effective_config, presets
 
 SOURCE_VOCAB, TARGET_VOCAB = 37, 41
 SOURCES = [[5, 9, 4, 7, 30, 12], [3, 8, 10], [36], [4, 4, 5, 20, 21, 22, 23, 24, 25]]

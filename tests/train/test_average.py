@@ -6,7 +6,7 @@ import torch
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
-from attentio.train.average import RunningAverage
+from attentio.train.state import RunningAverage
 
 
 @pytest.fixture

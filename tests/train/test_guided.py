@@ -9,8 +9,9 @@ from torch import Tensor
 from attentio.data.batch import Batch
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
-from attentio.train.objective import cross_entropy, distributions, training_loss
+from attentio.train.objective import cross_entropy, distributions
 from attentio.train.settings import RunConfig
+from attentio.train.step import TrainingStep
 
 SOURCE, LENGTHS = torch.tensor([[5, 7, 9, 2], [6, 2, 0, 0]]), torch.tensor([4, 2])
 LINKS = torch.tensor([[0, 0, 1], [0, 0, 2], [1, 1, 0]])  # row, target, source
@@ -58,7 +59,7 @@ def test_guidance_adds_the_mass_that_misses_the_links_in_the_last_layer(family: 
     plain = cross_entropy(model, batch(LINKS), label_smoothing=0.1)
     weights = layers_weights(model)[-1]
     missed = -(weights[0, 0, 1] + weights[0, 0, 2]).log() - weights[1, 1, 0].log()
-    guided = training_loss(model, batch(LINKS), config)
+    guided = TrainingStep(model, config.train)(batch(LINKS))
     torch.testing.assert_close(guided.total, plain + 0.3 * missed / 5)
     torch.testing.assert_close(guided.cost, plain.detach(), msg="what is reported leaves the guidance out")
 
@@ -67,7 +68,7 @@ def test_without_links_or_weight_it_is_the_cross_entropy() -> None:
     model = build(settings(RNN))
     plain = cross_entropy(model, batch(), label_smoothing=0.1)
     for links, guidance in ((None, 0.3), (LINKS[:0], 0.3), (LINKS, 0.0)):
-        assert training_loss(model, batch(links), settings(RNN, guided_alignment=guidance)).total.equal(plain)
+        assert TrainingStep(model, settings(RNN, guided_alignment=guidance).train)(batch(links)).total.equal(plain)
 
 
 @pytest.mark.parametrize("normalize", ["softmax", "hard_reinforce", "hard_straight_through", "hard_marginal"])
@@ -77,7 +78,7 @@ def test_attention_follows_the_links(normalize: str) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(60):
         optimizer.zero_grad()
-        training_loss(model, batch(LINKS), config).total.backward()
+        TrainingStep(model, config.train)(batch(LINKS)).total.backward()
         optimizer.step()
     (weights,) = layers_weights(model.eval())
     assert weights[0, 0, 1:3].sum() > 0.9
@@ -101,7 +102,7 @@ def test_the_coverage_loss_by_its_formula(family: dict[str, Any]) -> None:
     covered = torch.stack(found).sum() / (5 * 2 * len(layers))
     assert 0.01 < covered < 1
     plain = cross_entropy(model, batch(), label_smoothing=0.1)
-    loss = training_loss(model, batch(), config)
+    loss = TrainingStep(model, config.train)(batch())
     torch.testing.assert_close(loss.total, plain + 0.7 * covered)
     assert loss.cost.equal(plain.detach())
 
@@ -119,7 +120,7 @@ def test_the_coverage_loss_moves_attention_on(score: str) -> None:
         optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
         for _ in range(60):
             optimizer.zero_grad()
-            training_loss(model, batch(), config).total.backward()
+            TrainingStep(model, config.train)(batch()).total.backward()
             optimizer.step()
         first, second, third = layers_weights(model.eval())[0][0]
         again[weight] = (torch.minimum(second, first) + torch.minimum(third, first + second)).sum().item()

@@ -18,9 +18,11 @@ from attentio.errors import UsageError
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.train import objective
-from attentio.train.loop import Progress, train
-from attentio.train.objective import cross_entropy, training_loss
+from attentio.train.loop import train
+from attentio.train.objective import cross_entropy
 from attentio.train.settings import RunConfig
+from attentio.train.state import Progress
+from attentio.train.step import TrainingStep
 
 SOURCE_VOCAB, TARGET_VOCAB = 7, 5
 RNN: dict[str, Any] = {"family": "rnn", "embedding_size": 3, "hidden_size": 4, "dropout": 0.0}
@@ -143,7 +145,7 @@ def mean_of_pairs(paths: Paths, config: RunConfig, monkeypatch: pytest.MonkeyPat
     odds = torch.stack(paths.log_probs).exp().detach()
     for (i, first), (j, second) in combinations_with_replacement(enumerate(paths.choices), 2):
         monkeypatch.setattr(hard, "_gumbel", Forced([first, second]))
-        found = training_loss(paths.model, paths.batch, config)
+        found = TrainingStep(paths.model, config.train)(paths.batch)
         often = odds[i] * odds[j] * (1 if i == j else 2)  # the samples may change places
         loss, cost = loss + often * found.total, cost + often * found.cost
     return loss, cost
@@ -193,7 +195,7 @@ def test_the_marginal_is_the_sum_over_every_path(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(objective, "KEYS_AT_ONCE", chunk)
         config = settings(RNN, {"normalize": "hard_marginal"}, label_smoothing=SMOOTHING, marginal_top_k=top_k)
         model = build(config)
-        loss = training_loss(model, paths.batch, config)
+        loss = TrainingStep(model, config.train)(paths.batch)
         torch.testing.assert_close(loss.total, paths.marginal())
         assert loss.cost.equal(loss.total.detach())
         found = torch.autograd.grad(loss.total, list(model.parameters()), allow_unused=True)
@@ -205,7 +207,7 @@ def test_fewer_keys_and_drawn_ones_cost_more_than_the_marginal(monkeypatch: pyte
 
     def cost(top_k: int) -> float:
         config = settings(RNN, {"normalize": "hard_marginal"}, label_smoothing=SMOOTHING, marginal_top_k=top_k)
-        return training_loss(build(config), paths.batch, config).cost.item()
+        return TrainingStep(build(config), config.train)(paths.batch).cost.item()
 
     assert cost(3) + 1e-3 < cost(2) < cost(1)
     assert cost(3) + 1e-3 < paths.expected_cost().item()
@@ -217,7 +219,7 @@ def test_of_a_single_key_all_costs_are_the_cross_entropy() -> None:
         config = settings(RNN, {"normalize": normalize}, label_smoothing=SMOOTHING)
         model = build(config)
         wanted = cross_entropy(model, batch, label_smoothing=SMOOTHING)
-        torch.testing.assert_close(training_loss(model, batch, config).cost, wanted.detach())
+        torch.testing.assert_close(TrainingStep(model, config.train)(batch).cost, wanted.detach())
 
 
 class Table:
@@ -277,7 +279,7 @@ def test_penalties_see_the_distribution_that_is_chosen_from(normalize: str, monk
         for penalties in ({}, {"coverage_loss": 0.6, "guided_alignment": 0.5}):
             config = settings(RNN, {"normalize": normalize}, **penalties)
             monkeypatch.setattr(hard, "_gumbel", Table())
-            found.append(training_loss(build(config), ragged(), config).total)
+            found.append(TrainingStep(build(config), config.train)(ragged()).total)
         return found[1] - found[0]
 
     torch.testing.assert_close(penalty(normalize), penalty("softmax"))
@@ -290,7 +292,7 @@ def test_padding_adds_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     found: list[Any] = []
     for wider in (0, 3):
         monkeypatch.setattr(hard, "_gumbel", Table())
-        loss = training_loss(model, ragged(wider=wider), config)
+        loss = TrainingStep(model, config.train)(ragged(wider=wider))
         found.append((*loss, *torch.autograd.grad(loss.total, list(model.parameters()), allow_unused=True)))
     torch.testing.assert_close(found[0], found[1])
 
@@ -300,12 +302,12 @@ def test_halves_have_the_gradient_of_the_whole(name: str, monkeypatch: pytest.Mo
     config = settings(*OBJECTIVES[name], **PENALTIES)
     model, whole = build(config), ragged()
     monkeypatch.setattr(hard, "_gumbel", Table())
-    loss, cost = training_loss(model, whole, config)
+    loss, cost = TrainingStep(model, config.train)(whole)
     wanted = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
     total = reported = torch.tensor(0.0, dtype=torch.float64)
     for half, sentences in zip(whole.halves(), ((0, 4), (4, 9)), strict=True):
         monkeypatch.setattr(hard, "_gumbel", Table(*sentences))
-        found = training_loss(model, half, config)
+        found = TrainingStep(model, config.train)(half)
         share = half.num_target_tokens / whole.num_target_tokens
         total, reported = total + share * found.total, reported + share * found.cost
     torch.testing.assert_close((total, reported), (loss, cost))
@@ -403,7 +405,7 @@ def test_each_objective_learns_to_turn_sequences_around(model: dict[str, Any], a
     optimizer = torch.optim.Adam(translator.parameters(), lr=5e-3)
     for step in range(500):
         optimizer.zero_grad()
-        training_loss(translator, copies(64, step), config).total.backward()
+        TrainingStep(translator, config.train)(copies(64, step)).total.backward()
         nn.utils.clip_grad_norm_(translator.parameters(), 1.0)
         optimizer.step()
     unseen = copies(300, 10**6)

@@ -17,10 +17,12 @@ from attentio.data.subword_regularization import MOST, TokenSplits
 from attentio.errors import ResourceError
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
-from attentio.train import loop
-from attentio.train.loop import Progress, _optimizer, train
+from attentio.train import loop, state
+from attentio.train.loop import train
 from attentio.train.objective import Loss
 from attentio.train.settings import RunConfig
+from attentio.train.state import Progress, adamw
+from attentio.train.step import TrainingStep
 
 
 @dataclass
@@ -103,7 +105,7 @@ def test_pieces_come_apart_in_the_same_places_when_resumed(run: Run, data: Prepa
     size = data.source_tokenizer.vocab_size
     halves = np.tile(np.array([4, 5], dtype=np.int32), (size, MOST, 1))
     splits = TokenSplits(halves, np.where(np.arange(size) > 3, MOST, 0))
-    options: dict[str, Any] = {"settings": {"split_pieces": 0.3}, "splits": (splits, None)}
+    options: dict[str, Any] = {"settings": {"subword_regularization": 0.3}, "splits": (splits, None)}
     _, whole = run("whole", **options)
     reporter = Notes()
     run("parts", reporter=reporter, stop=stop_after(reporter, 5), **options)
@@ -155,14 +157,14 @@ def test_without_patience_it_goes_on(run: Run) -> None:
 
 def test_checkpoints_come_when_due_and_no_more_than_two_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[str] = []
-    save = loop.save_checkpoint
+    save = state.save_checkpoint
 
     def counted(folder: Path, checkpoint: Any) -> None:
         saved.append(folder.name)
         save(folder, checkpoint)
         assert len(list(folder.parent.iterdir())) <= 3
 
-    monkeypatch.setattr(loop, "save_checkpoint", counted)
+    monkeypatch.setattr(state, "save_checkpoint", counted)
     run("rarely", settings={"save_every_seconds": 1e9})
     assert saved == ["step-12"]
     saved.clear()
@@ -182,16 +184,16 @@ def test_a_time_limit_settles_the_plan_and_saves_it(run: Run, monkeypatch: pytes
 def memory_for(sentences: int, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]) -> list[int]:
     """Batches of more sentences than this do not fit from now on; gives the sizes that were tried."""
     tried: list[int] = []
-    whole = loop.training_loss
+    whole = TrainingStep.forward
 
-    def limited(model: Seq2Seq, batch: Any, config: RunConfig) -> Loss:
+    def limited(step: TrainingStep, batch: Any) -> Loss:
         tried.append(len(batch.source))
         if len(batch.source) > sentences:
             torch.rand(3)  # what a failed attempt draws must not matter for resuming
             raise error()
-        return whole(model, batch, config)
+        return whole(step, batch)
 
-    monkeypatch.setattr(loop, "training_loss", limited)
+    monkeypatch.setattr(TrainingStep, "forward", limited)
     return tried
 
 
@@ -275,7 +277,7 @@ def test_the_optimizer_is_torchs_own() -> None:
     config = RunConfig.model_validate({"model": {"family": "rnn", "embedding_size": 5, "hidden_size": 6}})
     model = build_model(config.model, config.attention, 11, 13)
     other = copy.deepcopy(model)
-    ours = _optimizer(model, config.train)
+    ours = adamw(model, config.train)
     groups = [{**group, "params": []} for group in ours.param_groups]
     places = {id(parameter): number for number, parameter in enumerate(model.parameters())}
     parameters = list(other.parameters())

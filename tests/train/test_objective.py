@@ -14,8 +14,9 @@ from attentio.model.fast import loss as fast_loss
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.train import objective
-from attentio.train.objective import cross_entropy, training_loss
+from attentio.train.objective import cross_entropy
 from attentio.train.settings import RunConfig
+from attentio.train.step import TrainingStep
 
 B, S, T, V = 11, 5, 19, 13  # B * T is more than is handled at once
 
@@ -113,7 +114,7 @@ def test_consistency_by_its_formula(rows: int, monkeypatch: pytest.MonkeyPatch) 
     parameters = list(model.parameters())
 
     torch.manual_seed(4)
-    loss = training_loss(model, batch, consistent(0.7))
+    loss = TrainingStep(model, consistent(0.7).train)(batch)
     found = torch.autograd.grad(loss.total, parameters, allow_unused=True)
 
     torch.manual_seed(4)
@@ -129,7 +130,7 @@ def test_consistency_by_its_formula(rows: int, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_dropout_two_passes_agree(model: Seq2Seq) -> None:
-    loss = training_loss(model, batch_of(LENGTHS), consistent(0.7))
+    loss = TrainingStep(model, consistent(0.7).train)(batch_of(LENGTHS))
     torch.testing.assert_close(loss.total, cross_entropy(model, batch_of(LENGTHS), label_smoothing=0.1))
 
 

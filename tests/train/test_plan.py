@@ -13,8 +13,8 @@ def test_epochs_and_steps_whichever_is_less() -> None:
 def test_without_a_time_limit_the_clock_says_nothing() -> None:
     plan = StepPlan.of(TrainConfig(epochs=1), steps_per_epoch=7)
     assert plan.after(3, 1e9) == plan
-    assert plan.why_over(6, 1e9) is None
-    assert plan.why_over(7, 0.0) == "all steps done"
+    assert plan.stop_reason(6, 1e9) is None
+    assert plan.stop_reason(7, 0.0) == "all steps done"
 
 
 def test_a_time_limit_becomes_a_number_of_updates() -> None:
@@ -24,8 +24,8 @@ def test_a_time_limit_becomes_a_number_of_updates() -> None:
     assert first.total_steps == 50 + int(90 * SAFETY * 5)
     assert first.revised_at == 50
     assert first.after(60, 29.9) == first  # slower now, and still the same plan
-    assert first.why_over(first.total_steps - 1, 29.0) is None
-    assert first.why_over(first.total_steps, 29.0) == "planned steps done"
+    assert first.stop_reason(first.total_steps - 1, 29.0) is None
+    assert first.stop_reason(first.total_steps, 29.0) == "planned steps done"
 
 
 def test_the_plan_follows_the_latest_speed() -> None:
@@ -47,7 +47,7 @@ def test_after_a_pause_one_revision_stands_for_several() -> None:
 
 def test_the_limit_itself_holds() -> None:
     plan = StepPlan.of(TrainConfig(epochs=1000, max_seconds=100.0), steps_per_epoch=7)
-    assert plan.why_over(1, 100.0) == "time limit"
+    assert plan.stop_reason(1, 100.0) == "time limit"
     late = plan.after(1, 150.0)  # one update took longer than all the time there was
     assert late.total_steps == 1
 

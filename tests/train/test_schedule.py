@@ -2,11 +2,17 @@
 
 import pytest
 
-from attentio.train.schedule import learning_rate
+from attentio.train.plan import learning_rate
+from attentio.train.settings import TrainConfig
+
+
+def rate(step: int, kind: str, *, warmup_steps: int, total_steps: int) -> float:
+    settings = {"schedule": kind, "learning_rate": 8.0, "warmup_steps": warmup_steps}
+    return learning_rate(step, TrainConfig.model_validate(settings), total_steps=total_steps)
 
 
 def rates(kind: str, steps: list[int]) -> list[float]:
-    return [learning_rate(step, kind=kind, peak=8.0, warmup_steps=4, total_steps=24) for step in steps]
+    return [rate(step, kind, warmup_steps=4, total_steps=24) for step in steps]
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine", "inverse_sqrt", "constant"])
@@ -27,9 +33,9 @@ def test_decays() -> None:
 
 def test_without_warm_up_it_begins_at_the_peak() -> None:
     for kind in ("linear", "cosine", "inverse_sqrt", "constant"):
-        assert learning_rate(0, kind=kind, peak=3.0, warmup_steps=0, total_steps=10) == 3.0
+        assert rate(0, kind, warmup_steps=0, total_steps=10) == 8.0
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 def test_a_run_no_longer_than_its_warm_up_is_no_division_by_zero(kind: str) -> None:
-    assert learning_rate(4, kind=kind, peak=8.0, warmup_steps=4, total_steps=4) > 0
+    assert rate(4, kind, warmup_steps=4, total_steps=4) > 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attentio.errors import DataError, UsageError
-from attentio.train.settings import presets, RunConfig, dump_config, effective_config, load_config, parse_config
+from attentio.train.settings import RunConfig, dump_config, effective_config, load_config, parse_config, presets
 
 
 def test_later_layers_win_and_leave_their_neighbours(tmp_path: Path) -> None:

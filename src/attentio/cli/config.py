@@ -40,7 +40,7 @@ def list_presets(
 ) -> None:
     """List the presets: model, attention, and how many parameters they have."""
     from attentio.train.footprint import describe_model, footprint
-    from attentio.train.settings import presets, effective_config
+    from attentio.train.settings import effective_config, presets
 
     width = max(map(len, presets()))
     for preset in presets():

@@ -86,10 +86,11 @@ class Parts:
 
 
 class SideRules(NamedTuple):
-    """What is known of one side before reading all of it."""
+    """What is known of one side before reading all of it. A model that is trained further has a tokenizer."""
 
     language: str | None
     cleaner: Cleaner
+    tokenizer: Tokenizer | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,13 @@ def clean(
 
 
 def split_and_learn(
-    cleaned: Cleaned, config: DataConfig, parts: Parts, seed: int, log: DropLog, progress: Progress
+    cleaned: Cleaned,
+    config: DataConfig,
+    parts: Parts,
+    sides: Sequence[SideRules],
+    seed: int,
+    log: DropLog,
+    progress: Progress,
 ) -> tuple[Split, tuple[Tokenizer, Tokenizer]]:
     """Second pass: split the pairs and learn the tokenizers, both without the pairs that are too long.
 
@@ -260,10 +267,10 @@ def split_and_learn(
     if not short.all():
         usable = (cleaned.part < parts.training) & ~repeated(cleaned.pair)
         some = usable & short if (usable & short).any() else usable
-        too_long = _find_too_long(cleaned, _learn_tokenizers(cleaned, some, config, progress), config)
+        too_long = _find_too_long(cleaned, _tokenizers(cleaned, some, config, sides, progress), config)
     while True:
         found = _assign(cleaned, too_long, config, parts, seed)
-        tokenizers = _learn_tokenizers(cleaned, found.assigned == TRAIN, config, progress)
+        tokenizers = _tokenizers(cleaned, found.assigned == TRAIN, config, sides, progress)
         new = _find_too_long(cleaned, tokenizers, config) & ~too_long
         if not new.any():
             break
@@ -323,10 +330,13 @@ def _assign(cleaned: Cleaned, too_long: Bools, config: DataConfig, parts: Parts,
     return Split(assigned, int((sizes > 0).sum()), int(sizes.max(initial=0)), before, after)
 
 
-def _learn_tokenizers(
-    cleaned: Cleaned, chosen: Bools, config: DataConfig, progress: Progress
+def _tokenizers(
+    cleaned: Cleaned, chosen: Bools, config: DataConfig, sides: Sequence[SideRules], progress: Progress
 ) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of both sides, from the chosen pairs only."""
+    """The tokenizers of both sides: those that are known, or else learned from the chosen pairs only."""
+    known = sides[0].tokenizer, sides[1].tokenizer
+    if known[0] is not None and known[1] is not None:
+        return known[0], known[1]
 
     def texts(side: int) -> Iterator[str]:
         for start, lines in cleaned.store.side(side):

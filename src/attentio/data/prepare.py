@@ -112,15 +112,23 @@ def _verify(folder: Path, manifest: dict[str, Any]) -> None:
             raise DataError(f"{path} is {what}.", hint=_PREPARE_AGAIN, code="E_DATA_ALTERED", file=path)
 
 
-def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress | None = None) -> PreparedData:
+def prepare(
+    config: DataConfig,
+    folder: Path,
+    *,
+    seed: int,
+    sides: Sequence[SideRules] | None = None,
+    progress: Progress | None = None,
+) -> PreparedData:
     """Prepare the data that `config` names in `folder`, or open it if this very preparation is there already.
 
-    `seed` draws the split, unless `config.split_seed` does. The folder appears whole or not at all. `progress` is told
-    the stage and how many pairs have passed it.
+    `seed` draws the split, unless `config.split_seed` does. `sides` are the languages, cleaners and tokenizers of an
+    existing model, to be taken over. The folder appears whole or not at all. `progress` is told the stage and how many
+    pairs have passed it.
     """
     seed = _split_seed(config, seed)
     parts = Parts.of(config)
-    keys = _fingerprints(config, parts, seed)
+    keys = _fingerprints(config, parts, seed, sides)
     held = _manifest(folder)
     notes: list[str] = []
     before: dict[str, str] = {}
@@ -138,7 +146,7 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
         )
     with new_folder(folder) as partial:
         _check_space(partial, parts)
-        manifest = _prepare_into(partial, config, parts, keys[0], seed, progress or _silent, notes)
+        manifest = _prepare_into(partial, config, parts, keys[0], seed, sides, progress or _silent, notes)
         if before and manifest["files"] != before:
             raise DataError(
                 f"{notes[0]} Preparing it again does not give the same data.",
@@ -149,12 +157,12 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Progress |
     return PreparedData.load(folder)
 
 
-def is_prepared(config: DataConfig, folder: Path, *, seed: int) -> bool:
+def is_prepared(config: DataConfig, folder: Path, *, seed: int, sides: Sequence[SideRules] | None = None) -> bool:
     """Whether `prepare` with these settings, files and seed would open what is in `folder` rather than make it anew."""
     held = _manifest(folder)
     if held is None:
         return False
-    return held["fingerprint"] in _fingerprints(config, Parts.of(config), _split_seed(config, seed))
+    return held["fingerprint"] in _fingerprints(config, Parts.of(config), _split_seed(config, seed), sides)
 
 
 def _split_seed(config: DataConfig, seed: int) -> int:
@@ -162,7 +170,14 @@ def _split_seed(config: DataConfig, seed: int) -> int:
 
 
 def _prepare_into(
-    folder: Path, config: DataConfig, parts: Parts, key: str, seed: int, progress: Progress, notes: list[str]
+    folder: Path,
+    config: DataConfig,
+    parts: Parts,
+    key: str,
+    seed: int,
+    known: Sequence[SideRules] | None,
+    progress: Progress,
+    notes: list[str],
 ) -> dict[str, Any]:
     """Prepare everything in `folder` and return the manifest that was written."""
     started = time.monotonic()
@@ -170,9 +185,10 @@ def _prepare_into(
         closing(DropLog(folder / "dropped.tsv")) as log,
         closing(CleanStore(folder / "clean.text")) as store,
     ):
-        sides = detect_languages(config, parts, log)
+        found = detect_languages(config, parts, log)  # also where they are known: swapped columns are noticed
+        sides = found if known is None else list(known)
         cleaned = clean(store, config, parts, sides, log, progress)
-        split, tokenizers = split_and_learn(cleaned, config, parts, seed, log, progress)
+        split, tokenizers = split_and_learn(cleaned, config, parts, sides, seed, log, progress)
         kept = encode(folder, cleaned, split, tokenizers, parts, log, progress)
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
@@ -281,7 +297,7 @@ _FORMER_VERSIONS = {
 }
 
 
-def _fingerprints(config: DataConfig, parts: Parts, seed: int) -> list[str]:
+def _fingerprints(config: DataConfig, parts: Parts, seed: int, sides: Sequence[SideRules] | None) -> list[str]:
     """Return the fingerprint of a preparation, and the one that older versions of Attentio gave it.
 
     A fingerprint is a SHA-256 over all that the outcome depends on: settings, seed, and the content of every file.
@@ -291,6 +307,7 @@ def _fingerprints(config: DataConfig, parts: Parts, seed: int) -> list[str]:
         del settings["columns"]  # older preparations did not know it
     versions = {name: corpus.version() for name, corpus in CORPORA.items()}
     former = {name: _FORMER_VERSIONS.get((name, version), version) for name, version in versions.items()}
+    taken_over = {} if sides is None else {"sides": [_identity(side) for side in sides]}
     hashed: dict[Path, str] = {}
     found: list[str] = []
     for known in (versions, former):
@@ -299,9 +316,13 @@ def _fingerprints(config: DataConfig, parts: Parts, seed: int) -> list[str]:
             files = [on_disk(file) for file in (origin.path, origin.target, links) if file is not None]
             hashed.update({file: sha256(file) for file in files if file not in hashed})
             inputs.append((origin.name, [hashed[file] for file in files] or [known[origin.corpus or ""]]))
-        held = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed, "inputs": inputs}
+        held = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed, "inputs": inputs, **taken_over}
         found.append(sha256_of(json.dumps(held, sort_keys=True)))
     return found
+
+
+def _identity(side: SideRules) -> list[object]:
+    return [side.language, side.cleaner.as_dict(), side.tokenizer and fingerprint(side.tokenizer)]
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:

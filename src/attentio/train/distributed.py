@@ -1,7 +1,7 @@
 """Ranks: the processes that train one model together.
 
-Every decision that all of them must take alike (stop, plan, patience, halving a batch) goes through `Ranks`. One process
-is the trivial case. Several are a process group of torch.distributed that is already there.
+Every decision that all of them must take alike (stop, plan, patience) goes through `Ranks`. One process is the trivial
+case. Several are a process group of torch.distributed that is already there.
 """
 
 from typing import Any, TypeVar, cast

@@ -80,10 +80,10 @@ def train(
     evaluate_every = settings.evaluate_every or max(50, len(state.sampler))
     began = time.perf_counter() - state.progress.seconds  # everything counts: evaluating and saving, too
 
-    for indices, counts in state.sampler.shares():
-        if state.progress.ended is not None or ranks.broadcast(stop()):
-            break
+    shares = state.sampler.shares()
+    while state.progress.ended is None and not ranks.broadcast(stop()):
         started, number = time.perf_counter(), state.progress.step + 1
+        indices, counts = next(shares)
         # Drawn from the number of the update alone, so that it is the same in a run that was resumed.
         generator = np.random.default_rng([settings.seed, number - 1, *([ranks.rank] if ranks.rank else [])])
         splitting = SubwordRegularization(*splits, settings.subword_regularization, generator)

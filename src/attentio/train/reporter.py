@@ -5,12 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:  # importing the loop at run time would import torch before it is needed
-    from attentio.train.loop import Progress
+    from attentio.train.state import Progress
 
 LOG_EVERY = 10  # updates between lines of the log
+
+
+def evaluations(log: Path) -> list[dict[str, Any]]:
+    """Return the evaluations on dev that a run's log holds, in order."""
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return [event for event in events if event.pop("event") == "evaluation"]
 
 
 class Display(Protocol):

@@ -1,30 +1,80 @@
 """Training as `attentio train` does it: into a run folder, which the same call again goes on with."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from attentio.bundle import Architecture, Bundle, Side
-from attentio.data.pipeline import Parts
+from attentio.data.pipeline import Parts, SideRules
 from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.subword_regularization import TokenSplits
-from attentio.errors import DataError
+from attentio.errors import DataError, UsageError
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
 from attentio.runtime.stop import StopRequest
 from attentio.train.dev import DevSet
 from attentio.train.folder import Run, claim, clear
 from attentio.train.footprint import check_resources, describe, footprint
-from attentio.train.loop import Progress, train
-from attentio.train.reporter import Display, Silent, TrainingReporter
-from attentio.train.settings import RunConfig
+from attentio.train.loop import train
+from attentio.train.reporter import Display, Silent, TrainingReporter, evaluations
+from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config, nested
+from attentio.train.state import Progress
 
 Say = Callable[[str], None]
 
 
 def _silent(_text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A training: where its run is, why it ended, and how it went.
+
+    ended: why it is over. best_dev_chrf: None where nothing was held out.
+    records: a dict for every evaluation on dev, for `pandas.DataFrame(result.records)`.
+    """
+
+    run: Path
+    ended: str
+    steps: int
+    seconds: float
+    target_tokens: int
+    best_dev_chrf: float | None
+    best_step: int
+    records: list[dict[str, Any]]
+
+
+def train_files(
+    data: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    preset: str = DEFAULT_PRESET,
+    settings: Mapping[str, object] | None = None,
+    start_from: str | Path | None = None,
+    overwrite: bool = False,
+    say: Say = _silent,
+) -> TrainResult:
+    """Train a translator on parallel files or built-in corpora, into the run folder `out`. The same call again goes on.
+
+    settings: by section, `{"train": {"epochs": 3}}`, or by name, `{"train.epochs": 3}`.
+    start_from: a run or model folder whose weights and vocabulary are taken over.
+    say: told, in lines, what happens. Nothing is printed otherwise.
+    Raises AttentioError for what the caller can mend, and KeyboardInterrupt after Ctrl-C, when all has been saved.
+    """
+    files = [data] if isinstance(data, str | Path) else data
+    given: dict[str, dict[str, object]] = {"data": {"train": [str(file) for file in files]}}
+    if start_from is not None:
+        given["train"] = {"start_from": str(start_from)}
+    config = effective_config(preset=preset, settings=nested(given, settings or {}))
+    summary = run_training(config, Path(out), overwrite=overwrite, say=say)
+    if summary["interrupted_by"] is not None:
+        raise KeyboardInterrupt(signal.Signals(summary["interrupted_by"]).name)
+    kept = ("ended", "steps", "seconds", "target_tokens", "best_dev_chrf", "best_step")
+    records = evaluations(Run(Path(out)).log)
+    return TrainResult(run=Path(out), records=records, **{key: summary[key] for key in kept})
 
 
 def run_training(
@@ -35,24 +85,24 @@ def run_training(
     say: Say = _silent,
     display: Callable[[], Display] = Silent,
 ) -> dict[str, Any]:
-    """Trains to the end, or until Ctrl-C or SIGTERM, and returns what `--json` prints.
+    """Train to the end, or until Ctrl-C or SIGTERM, and return what `--json` prints.
 
-    say: told before and after; display: opened for the time between.
+    say: told before and after. display: opened for the time between.
     """
-    _check(config)
+    start = _check(config)
     run = Run(out)
     if overwrite:
         clear(run)
     claim(run, config)
-    data = _prepare(run, config, say)
-    return _train(run, config, data, say, display)
+    data = _prepare(run, config, start, say)
+    return _train(run, config, start, data, say, display)
 
 
 def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
-    """Reports on data, model and memory of a run that would stand in `out`; trains nothing and writes nothing there."""
-    _check(config)
+    """Report on data, model and memory of a run that would stand in `out`. Train nothing, and write nothing there."""
+    start = _check(config)
     with TemporaryDirectory(prefix="attentio-") as folder:
-        data = prepare(config.data, Path(folder) / "data", seed=config.train.seed)
+        data = prepare(config.data, Path(folder) / "data", seed=config.train.seed, sides=_sides(start))
         for line in [*data.report.warnings(), *data.report.lines()]:
             say(line)
         sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
@@ -65,7 +115,7 @@ def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
 def bundle_of(config: RunConfig, data: PreparedData, model: Seq2Seq, progress: Progress) -> Bundle:
     """Return `model` with all that translating needs of its run, and nothing else of it."""
     return Bundle(
-        Architecture(model=config.model, attention=config.attention, self_attention=config.self_attention),
+        _architecture(config),
         model.unique_state_dict(),
         Side(data.source_tokenizer, data.source_cleaner, data.source_language),
         Side(data.target_tokenizer, data.target_cleaner, data.target_language),
@@ -74,27 +124,58 @@ def bundle_of(config: RunConfig, data: PreparedData, model: Seq2Seq, progress: P
     )
 
 
-def _check(config: RunConfig) -> None:
-    """Finds mistakes in the settings before anything is read, written or removed: missing files, impossible models."""
+def _architecture(config: RunConfig) -> Architecture:
+    return Architecture(model=config.model, attention=config.attention, self_attention=config.self_attention)
+
+
+def _check(config: RunConfig) -> Bundle | None:
+    """Find mistakes in the settings before anything is read, written or removed. Return the model to start from."""
     Parts.of(config.data)
     resolve_device(config.train.device)
     footprint(config, 5, 5)
+    if config.train.start_from is None:
+        return None
+    start = Bundle.load(config.train.start_from)
+    wanted, held = _architecture(config).model_dump(), start.architecture.model_dump()
+    for section, settings in held.items():
+        for key, value in settings.items():
+            here = wanted[section].get(key)
+            if key not in ("dropout", "word_dropout") and here != value:
+                raise UsageError(
+                    f"{section}.{key} is {value!r} in {config.train.start_from}, and {here!r} here.",
+                    hint="Leave model and attention as they are in the model that training starts from.",
+                )
+    return start
 
 
-def _prepare(run: Run, config: RunConfig, say: Say) -> PreparedData:
-    if run.checkpoints.exists() and not is_prepared(config.data, run.data, seed=config.train.seed):
+def _sides(start: Bundle | None) -> list[SideRules] | None:
+    if start is None:
+        return None
+    return [SideRules(side.language, side.cleaner, side.tokenizer) for side in (start.source, start.target)]
+
+
+def _prepare(run: Run, config: RunConfig, start: Bundle | None, say: Say) -> PreparedData:
+    sides, seed = _sides(start), config.train.seed
+    if run.checkpoints.exists() and not is_prepared(config.data, run.data, seed=seed, sides=sides):
         raise DataError(
             f"the data of {run.folder} changed since its training began.",
             hint="Restore the files, choose another --out, or start anew with --overwrite.",
             file=run.folder,
         )
-    data = prepare(config.data, run.data, seed=config.train.seed)
+    data = prepare(config.data, run.data, seed=seed, sides=sides)
     for line in [*data.report.warnings(), *data.report.lines(run.data / "report.json")]:
         say(line)
     return data
 
 
-def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: Callable[[], Display]) -> dict[str, Any]:
+def _train(
+    run: Run,
+    config: RunConfig,
+    start: Bundle | None,
+    data: PreparedData,
+    say: Say,
+    display: Callable[[], Display],
+) -> dict[str, Any]:
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
     say(describe(config, *sizes))
     check_resources(config, *sizes, run.folder)
@@ -102,7 +183,7 @@ def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: C
     if data.dev is not None:
         dev = DevSet(data.dev, data.source_tokenizer, data.target_tokenizer, limit=config.train.evaluate_pairs)
     splits = None, None
-    if config.train.split_pieces > 0:
+    if config.train.subword_regularization > 0:
         splits = TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)
     stop = StopRequest()
     with TrainingReporter(run.log, display, epochs=config.train.epochs) as reporter, stop:
@@ -113,6 +194,7 @@ def _train(run: Run, config: RunConfig, data: PreparedData, say: Say, display: C
             run.checkpoints,
             links=data.train_links,
             splits=splits,
+            first_weights=None if start is None else start.weights,
             evaluate=dev,
             publish=lambda model, progress: bundle_of(config, data, model, progress).save(run.model),
             reporter=reporter,

@@ -1,8 +1,8 @@
 """One frozen, strict description of a run. Every setting is declared once, with its meaning, and saved as TOML.
 
 Sections are `data` (declared beside the data pipeline), `model`, `attention`, `self_attention` (declared beside the
-models) and `train`. Presets are TOML files in `src/attentio/presets`. The user's own file and `-o section.key=value` are
-laid over them. Only `cli` and the loaders of a run read TOML. Everything else is handed its section.
+models) and `train`. Presets are TOML files in `src/attentio/presets`. The user's own file and `-o section.key=value`
+are laid over them. Only `cli` and the loaders of a run read TOML. Everything else is handed its section.
 """
 
 import difflib
@@ -96,6 +96,10 @@ class TrainConfig(BaseModel):
         int, Field(ge=0, description="stop after this many evaluations without a better dev chrF; 0: never")
     ] = 10
     save_every_seconds: Annotated[float, Field(gt=0, description="time between checkpoints")] = 30.0
+    start_from: Annotated[
+        str | None,
+        Field(description="run or model folder whose weights, tokenizers and cleaners are taken over (--start-from)"),
+    ] = None
     seed: Annotated[int, Field(ge=0, description="seed of the split, the initial weights, the order and dropout")] = 1
     device: Annotated[str, Field(description="cpu, cuda, cuda:1, mps or auto")] = "auto"
 
@@ -149,7 +153,7 @@ RENAMED = {("train", "split_pieces"): "subword_regularization"}
 
 @cache
 def presets() -> Mapping[str, Settings]:
-    """Return the settings of every preset by name: those of src/attentio/presets, and each size of the default family."""
+    """Return the settings of every preset by name: files of the presets folder, and each size of the default family."""
     folder = files("attentio").joinpath("presets")
     held = {
         entry.name.removesuffix(".toml"): tomllib.loads(entry.read_text(encoding="utf-8"))
@@ -176,10 +180,22 @@ def effective_config(
     over: dict[str, object] = {} if file is None else dict(_read_toml(file))
     for layer in (settings or {}, *map(_parse_override, overrides)):
         over = _merge(over, layer)
+    start = cast(Settings, over.get("train", {})).get("start_from")
     family = _family(over)
     under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
+    if start is not None:
+        under = _with_model(under, str(start))
     merged = _merge(under, over)
     return parse_config(merged, where="settings" if file is None else str(file), kinds_by_user=True)
+
+
+def _with_model(preset: Settings, folder: str) -> Settings:
+    """The preset with the architecture of the model that training starts from, and the length it was trained for."""
+    from attentio.bundle import Bundle  # only here: to read settings, nothing else needs torch
+
+    bundle = Bundle.load(folder)
+    length = _merge(preset, {"data": {"max_length": bundle.max_length}})
+    return length | bundle.architecture.model_dump()
 
 
 def parse_config(settings: Settings, *, where: str, kinds_by_user: bool = False) -> RunConfig:
@@ -214,6 +230,16 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for key, value in values.items()
         if key in now[section] and value != now[section][key]
     ]
+
+
+def nested(*layers: Settings) -> dict[str, object]:
+    """Return settings by section, where some are given as `section.key`. Later layers win."""
+    merged: dict[str, object] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            section, dot, key = name.partition(".")
+            merged = _merge(merged, {section: {key: value}} if dot else {name: value})
+    return merged
 
 
 def _family(settings: Settings) -> object:

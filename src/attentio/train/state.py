@@ -45,9 +45,7 @@ class Progress:
         """Return the progress after one more update. The loss is kept as a mean over about the last 50 updates."""
         step = self.step + 1
         mean = loss if step == 1 else self.loss + (loss - self.loss) / min(step, 50)
-        return replace(
-            self, step=step, seconds=seconds, target_tokens=self.target_tokens + target_tokens, loss=mean
-        )
+        return replace(self, step=step, seconds=seconds, target_tokens=self.target_tokens + target_tokens, loss=mean)
 
     def judged(self, chrf: float) -> "Progress":
         """Return the progress after an evaluation: this update is the best one, or one more is not."""

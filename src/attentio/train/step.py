@@ -109,8 +109,9 @@ def backward_in_parts(
 
 def _out_of_memory(batch: Batch) -> ResourceError:
     sentences, length = batch.target_in.shape
+    device = batch.source.device
     return ResourceError(
-        f"out of memory on {batch.source.device} at a batch of {sentences} sentences of {length} tokens, also in parts.",
+        f"out of memory on {device} at a batch of {sentences} sentences of {length} tokens, also in parts.",
         hint="Try -o train.batch_tokens=1024, --max-length 128, --preset tiny or --device cpu.",
         code="E_OUT_OF_MEMORY",
     )

@@ -1,0 +1,5 @@
+"""`python -m attentio`: the command line, as under torchrun."""
+
+from attentio.cli import main
+
+main()

@@ -1,0 +1,107 @@
+"""A training step as one module: what a wrapper sees, and that several processes compute what one does."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor, multiprocessing
+
+from attentio.data.batch import Batch
+from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
+from attentio.model.settings import AttentionConfig, RNNConfig, TransformerConfig
+from attentio.train.distributed import ALONE, ProcessGroup
+from attentio.train.settings import TrainConfig
+from attentio.train.step import TrainingStep, backward
+
+SETTINGS = TrainConfig.model_validate({"label_smoothing": 0.1, "coverage_loss": 0.3, "guided_alignment": 0.2})
+MODELS = {
+    "rnn": RNNConfig(embedding_size=6, hidden_size=8, dropout=0.0),
+    "transformer": TransformerConfig(hidden_size=8, feed_forward_size=12, dropout=0.0),
+}
+
+
+def whole_batch() -> Batch:
+    """Five pairs with different numbers of target tokens, so that shares are unequal."""
+    generator = torch.Generator().manual_seed(3)
+    lengths = torch.tensor([7, 3, 5, 2, 6])
+    source = torch.randint(4, 11, (5, 7), generator=generator)
+    target = torch.randint(4, 13, (5, 7), generator=generator)
+    padding = torch.arange(7) >= lengths[:, None]
+    source[padding] = target[padding] = 0
+    before = torch.cat([torch.ones(5, 1, dtype=torch.int64), target[:, :-1]], dim=1).masked_fill(padding, 0)
+    links = torch.tensor([[0, 1, 2], [2, 0, 0], [3, 1, 1], [4, 2, 3]])
+    return Batch(source, lengths, before, target, int(lengths.sum()), links)
+
+
+def share(batch: Batch, rank: int, size: int) -> Batch:
+    rows = torch.arange(len(batch.source))[rank::size]
+    assert batch.links is not None
+    links = [[rows.tolist().index(row), t, s] for row, t, s in batch.links.tolist() if row in rows]
+    tensors = (tensor[rows] for tensor in batch[:4])
+    return Batch(*tensors, int((batch.target_out[rows] != 0).sum()), torch.tensor(links).reshape(-1, 3))
+
+
+def model_of(name: str) -> Seq2Seq:
+    torch.manual_seed(7)
+    return build_model(MODELS[name], AttentionConfig(), 11, 13, backend="with-weights").train()
+
+
+def gradients(name: str, batch: Batch, ranks: Any) -> tuple[dict[str, Tensor], float]:
+    """The gradients of one update as the loop computes it, and the mean cost."""
+    model = model_of(name)
+    weight = ranks.size * batch.num_target_tokens / ranks.total(batch.num_target_tokens)
+    cost = backward(ranks.wrap(TrainingStep(model, SETTINGS)), batch, 1, weight=weight, computing=torch.enable_grad)
+    found = {key: parameter.grad for key, parameter in model.named_parameters()}
+    return {key: value for key, value in found.items() if value is not None}, ranks.total(cost * weight) / ranks.size
+
+
+def work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    ranks = ProcessGroup()
+    assert (ranks.rank, ranks.size) == (rank, 2)
+    assert ranks.broadcast(f"of rank {rank}") == "of rank 0"
+    assert (ranks.all_agree(True), ranks.all_agree(rank == 0)) == (True, False)
+    assert ranks.total(rank + 1) == 3
+    for name in MODELS:
+        found = gradients(name, share(whole_batch(), rank, 2), ranks)
+        torch.save(found, f"{folder}/{name}-{rank}")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # two processes that each import torch
+def test_two_processes_add_up_the_gradient_of_one(tmp_path: Path) -> None:
+    multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)  # pyright: ignore[reportPrivateImportUsage]
+    for name in MODELS:
+        wanted, cost = gradients(name, whole_batch(), ALONE)
+        for rank in range(2):
+            found, shared_cost = torch.load(tmp_path / f"{name}-{rank}")
+            assert found.keys() == wanted.keys()
+            assert shared_cost == pytest.approx(cost, abs=1e-6)
+            for key, gradient in wanted.items():
+                torch.testing.assert_close(found[key], gradient, atol=1e-6, rtol=1e-5)
+
+
+def test_one_process_agrees_with_itself() -> None:
+    assert (ALONE.rank, ALONE.size, ALONE.total(5), ALONE.broadcast("x")) == (0, 1, 5, "x")
+    assert (ALONE.all_agree(True), ALONE.all_agree(False)) == (True, False)
+    step = TrainingStep(model_of("rnn"), SETTINGS)
+    assert ALONE.wrap(step) is step
+
+
+def test_a_batch_in_parts_has_the_same_gradient() -> None:
+    found: list[dict[str, Tensor]] = []
+    for parts in (1, 2):
+        model = model_of("rnn")
+        step = TrainingStep(model, SETTINGS)
+        backward(step, whole_batch(), parts, weight=1.0, computing=torch.enable_grad)
+        found.append({key: p.grad for key, p in model.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for key, gradient in found[0].items():
+        torch.testing.assert_close(found[1][key], gradient, atol=1e-6, rtol=1e-4)
