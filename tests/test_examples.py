@@ -51,3 +51,12 @@ def test_compare_scores_prints_a_line_for_each_score(capsys: pytest.CaptureFixtu
 def test_every_example_is_tested() -> None:
     tested = Path(__file__).read_text(encoding="utf-8")
     assert [path.stem for path in EXAMPLES.glob("*.py") if f'load("{path.stem}")' not in tested] == []
+
+
+@pytest.mark.slow
+def test_train_and_compare_prints_a_line_for_each_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {"data.small_world_pairs": 300, "train.max_steps": 4}
+    records = load("train_and_compare").main("small-world", tmp_path, **small)
+    assert [record["cell"] for record in records] == ["dot", "additive"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[-2:]] == ["dot", "additive"]

@@ -21,7 +21,7 @@ from attentio.experiment.statistics import (
     Point,
     ReferenceSet,
     Spread,
-    compare,
+    compare_cells,
     holm,
     over_seeds,
     verdict,
@@ -56,7 +56,9 @@ def hash_of(name: str, seed: int) -> int:
 
 
 def compared(*cells: CellRuns, baseline: str = "a", resamples: int = 200) -> Comparison:
-    return compare(cells, [ReferenceSet("test", REFERENCES, "zh")], baseline=baseline, resamples=resamples, trials=500)
+    return compare_cells(
+        cells, [ReferenceSet("test", REFERENCES, "zh")], baseline=baseline, resamples=resamples, trials=500
+    )
 
 
 # Scores and intervals
@@ -210,7 +212,7 @@ def test_a_single_sentence_is_not_tested() -> None:
         CellRuns(name, {}, [Measured(seed, "", translations={"t": [text]}) for seed, text in enumerate(texts)])
         for name, texts in (("a", ["好。", "好人。"]), ("b", ["你好。", "你们好。"]))
     ]
-    result = compare(runs, [ReferenceSet("t", [["你好。"]], "zh")], baseline="a", resamples=100)
+    result = compare_cells(runs, [ReferenceSet("t", [["你好。"]], "zh")], baseline="a", resamples=100)
     assert result.cells[1].tests["t"].differences["chrF2"].p_value is None
 
 
@@ -286,7 +288,7 @@ def test_several_test_sets_are_kept_apart() -> None:
         for run in runs.runs:
             run.translations["other"] = list(run.translations["test"])[:30]  # type: ignore[index]
     sets = [ReferenceSet("test", REFERENCES, "zh"), ReferenceSet("other", REFERENCES[:30], "zh")]
-    result = compare(cells, sets, baseline="a", resamples=100)
+    result = compare_cells(cells, sets, baseline="a", resamples=100)
     assert result.sentences == {"test": 60, "other": 30}
     assert result.comparisons == 4
     first, second = (result.cells[1].tests[name].scores["chrF2"].value for name in ("test", "other"))

@@ -7,6 +7,7 @@ there. The work itself is done in `pipeline`.
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property

@@ -30,7 +30,7 @@ from attentio.experiment.grid import (
 )
 from attentio.experiment.page import SentenceMaps, page
 from attentio.experiment.progress import Clock, Watch, read_log
-from attentio.experiment.statistics import Cell, CellRuns, Comparison, Measured, ReferenceSet, compare
+from attentio.experiment.statistics import Cell, CellRuns, Comparison, Measured, ReferenceSet, compare_cells
 from attentio.metrics.focus import Focus
 from attentio.runtime.files import read_json, sha256_of_json, write_json, write_text
 from attentio.runtime.processes import JobError, Stopped, Workers, num_processors
@@ -39,7 +39,7 @@ from attentio.text.script import base_language
 from attentio.trace import AttentionTrace
 from attentio.train.folder import Run
 from attentio.train.reporter import Display, Silent
-from attentio.train.settings import RunConfig, TrainConfig, load_config
+from attentio.train.settings import RunConfig, TrainConfig, load_config, nested
 
 DEFAULT_SEEDS = 3
 # Ours, so that a report shows no sentence of the user's unless asked to. Short, and understood at a glance.
@@ -180,6 +180,30 @@ def run_comparison(
         **({"Trained": f"{at_once} at once, each with its share of the processors"} if at_once > 1 else {}),
     }
     return measuring.outcome(runs, axes, baseline, models, facts)
+
+
+def compare(
+    data: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    vary: Sequence[str],
+    seeds: int = DEFAULT_SEEDS,
+    budget: str | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    options: ReportOptions | None = None,
+) -> Outcome:
+    """Train and compare every combination of `vary` on parallel files or built-in corpora, as `attentio compare` does.
+
+    settings: those of all trainings, by section or by name, `{"train.epochs": 3}`. The other arguments are those of
+    `run_comparison`. The folder `out` holds the runs and the report afterwards. `records` of the result are dicts, for
+    `pandas.DataFrame(result.records)`.
+    """
+    files = [data] if isinstance(data, str | Path) else data
+    given = nested({"data": {"train": [str(file) for file in files]}}, settings or {})
+    outcome = run_comparison(vary, given, Path(out), seeds=seeds, budget=budget, preset=preset, options=options)
+    outcome.write(Path(out))
+    return outcome
 
 
 def compare_runs(
@@ -476,7 +500,7 @@ class _Measuring:
         if all(model.found is None for model in models):
             raise errors[0]
         tests = read_json(self.bench.tests)
-        comparison = compare(
+        comparison = compare_cells(
             runs,
             [ReferenceSet(held["name"], held["references"], tests["target_language"]) for held in tests["tests"]],
             baseline=baseline,

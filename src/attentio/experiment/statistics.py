@@ -193,7 +193,7 @@ class Comparison:
         return {**shown, "alpha": ALPHA, "seed": SEED}
 
 
-def compare(
+def compare_cells(
     cells: Sequence[CellRuns],
     tests: Sequence[ReferenceSet],
     *,

@@ -232,14 +232,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def nested(*layers: Settings) -> dict[str, object]:
+def nested(*layers: Settings) -> dict[str, dict[str, object]]:
     """Return settings by section, where some are given as `section.key`. Later layers win."""
     merged: dict[str, object] = {}
     for layer in layers:
         for name, value in layer.items():
             section, dot, key = name.partition(".")
             merged = _merge(merged, {section: {key: value}} if dot else {name: value})
-    return merged
+    return cast(dict[str, dict[str, object]], merged)
 
 
 def _family(settings: Settings) -> object:
