@@ -188,8 +188,6 @@ def test_padding_of_the_target_counts_nowhere():
     assert rewards_to_go(costs.expand(4, 1, 3), mask).tolist() == [[[3.0, 2.0, 0.0]]] * 4  # several samples
     loss = reinforce(costs, torch.tensor([[0.5, 0.5, 99.0]]), mask, baseline=torch.tensor(1.0))
     torch.testing.assert_close(loss, torch.tensor(1 + 2 + 0.0 * 0.5 + 1.0 * 0.5))
-    weighted = reinforce(costs, torch.tensor([[0.5, 0.5, 99.0]]), mask, baseline=torch.tensor(1.0), weight=3.0)
-    torch.testing.assert_close(weighted, torch.tensor(3 + 3 * 0.5))
 
 
 def test_entropy_of_even_odds_is_the_logarithm_of_their_number():

@@ -120,6 +120,7 @@ def test_linear_concat_gives_every_query_the_same_weights():
     torch.testing.assert_close(weights, weights[:, :, :1].expand_as(weights))
 
 
+@pytest.mark.slow
 def test_additive_agrees_with_keras():
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
@@ -136,6 +137,7 @@ def test_additive_agrees_with_keras():
         torch.testing.assert_close(scores(score, query, keys)[:, h].softmax(-1).detach(), weights.detach())
 
 
+@pytest.mark.slow
 def test_scaled_dot_and_dot_agree_with_keras():
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras

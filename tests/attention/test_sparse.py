@@ -148,6 +148,7 @@ def test_masked_scores_may_be_anything(name):
     scores=st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=9),
     shift=st.floats(-100, 100, width=32),
 )
+@pytest.mark.slow
 def test_laws_of_a_row(name, scores, shift):
     """At least 0, sum 1, a higher score never gets less, and only differences count."""
     x = torch.tensor(scores, dtype=torch.float64)

@@ -1,6 +1,6 @@
-"""Heads: how a vector is cut into slices that attend on their own, and a linear map that each head has for itself.
+"""Heads: slices of a vector that attend independently, and a linear map for each head.
 
-Cutting is only a view: no projection comes along. The projections of a Transformer live in `multihead.py`.
+A slice is only a view, without a projection. The projections of a Transformer are in `multihead.py`.
 """
 
 import math
@@ -11,18 +11,18 @@ from torch.nn import functional as F
 
 
 def split_heads(vectors: Tensor, num_heads: int) -> Tensor:
-    """(B, T, H*D) -> (B, H, T, D)."""
+    """Return vectors cut into heads: (B, T, H*D) -> (B, H, T, D)."""
     batch, length, size = vectors.shape
     return vectors.view(batch, length, num_heads, size // num_heads).transpose(1, 2)
 
 
 def merge_heads(context: Tensor) -> Tensor:
-    """(B, H, T, V) -> (B, T, H*V): the heads' contexts side by side."""
+    """Return the contexts of all heads side by side: (B, H, T, V) -> (B, T, H*V)."""
     return context.transpose(1, 2).flatten(2)
 
 
 class HeadLinear(nn.Module):
-    """A linear map for each head: (B, H, T, I) -> (B, H, T, O), weight (H, O, I), initialised like `nn.Linear`."""
+    """A linear map for each head: (B, H, T, I) -> (B, H, T, O), weight (H, O, I), initialized as `nn.Linear`."""
 
     def __init__(self, in_size: int, out_size: int, num_heads: int, *, bias: bool = False) -> None:
         super().__init__()

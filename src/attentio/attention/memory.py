@@ -1,4 +1,4 @@
-"""Memory: what a decoder looks at, prepared once per sentence, carried from step to step and never kept on a module."""
+"""Memory: what a decoder attends to, prepared once per sentence, carried from step to step, never kept on a module."""
 
 from typing import NamedTuple
 
@@ -6,42 +6,42 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ROOM = 8  # a growing memory has place for a multiple of so many positions: few sizes, and seldom a larger one
+ROOM = 8  # a growing memory has room for a multiple of so many positions, so that it seldom grows
 
 
 class Memory(NamedTuple):
-    """Prepared keys (B, H, S, D), values (B, H, S, V), and mask (B, S): True = real position, None = all are real.
+    """Prepared keys (B, H, S, D), values (B, H, S, V) and mask (B, S): True = real position, None = all are real.
 
-    In a beam, K rows of the batch ask about one sentence. Where `sharable`, they then have one row here, `shared_by` =
-    K, and (B K) rows of queries attend to B rows of memory.
+    In a beam, K rows of the batch attend to one sentence. If the memory is `sharable`, they share one row here: then
+    `shared_by` is K, and B K rows of queries attend to B rows of memory.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor | None
-    sharable: bool = False  # what a query attends to depends on neither its position nor what came before it
+    sharable: bool = False  # attention depends neither on the position of a query nor on earlier queries
     shared_by: int = 1
 
     @property
     def num_keys(self) -> int:
-        """S, padding included."""
+        """S, with padding."""
         return self.values.size(2)
 
     def lengths(self) -> Tensor:
-        """(B,) the true length of each sentence."""
+        """Return the true length of each sentence, (B,)."""
         if self.mask is None:
             return torch.full((self.values.size(0),), self.num_keys, device=self.values.device)
         return self.mask.sum(1)
 
     @property
     def num_rows(self) -> int:
-        """How many rows of the batch look at it."""
+        """The number of rows of the batch that attend to it."""
         return self.values.size(0) * self.shared_by
 
     def select(self, indices: Tensor) -> "Memory":
-        """The rows `indices` of the batch: finished sentences leave. A memory that is shared moves by whole sentences.
+        """Return the rows `indices` of the batch, without finished sentences.
 
-        Then `indices` holds, one after the other, all K rows of each sentence that stays.
+        Of a shared memory, `indices` holds all K rows of each sentence that stays, one after the other.
         """
         if self.shared_by > 1:
             indices = indices[:: self.shared_by] // self.shared_by
@@ -51,13 +51,13 @@ class Memory(NamedTuple):
         )
 
     def repeat(self, times: int) -> "Memory":
-        """Each row so many times, side by side, for the hypotheses of a beam; shared among them where it may be."""
+        """Return each row so many times, side by side, for the hypotheses of a beam. A sharable memory is shared."""
         if self.sharable:
             return self._replace(shared_by=self.shared_by * times)
         return self.select(repeated(self.num_rows, times, self.values.device))
 
     def extend(self, later: "Memory") -> "Memory":
-        """This memory followed by `later` along S. At every step of a search, see `GrowingMemory`."""
+        """Return this memory followed by `later` along S. A search uses `GrowingMemory` instead."""
         keys = torch.cat([self.keys, later.keys], 2)
         values = torch.cat([self.values, later.values], 2)
         if self.mask is None and later.mask is None:
@@ -72,26 +72,26 @@ class Memory(NamedTuple):
 
 
 class GrowingMemory(NamedTuple):
-    """The memory of self-attention while decoding: what `Memory.extend` gives, without copying all that came before.
+    """The memory of self-attention in decoding: as `Memory.extend`, but without a copy at every step.
 
-    memory: its first `length` positions are real, in every row; behind them there is room, which its mask hides. No
-    place for scores that remember something of every key: what they would of an empty place is not defined.
+    memory: its first `length` positions are real in every row. The room behind them is masked. Scores with a history
+    are not supported, because they would remember the empty room.
     """
 
     memory: Memory
     length: int
-    written: list[int]  # [how many positions]: in these tensors, by this or any later state that shares them
+    written: list[int]  # [number of positions] written in these tensors, also by later states that share them
 
     @classmethod
     def of(cls, memory: Memory) -> "GrowingMemory":
-        """That memory, all of it real, without room."""
+        """Return this memory, without room behind it."""
         return cls(memory, memory.num_keys, [memory.num_keys])
 
     def extend(self, later: Memory) -> "GrowingMemory":
-        """All of `later` after what is here. What is here stays as it is, and may be extended in another way."""
+        """Return this memory followed by `later`. This one stays as it is, and may be extended in another way."""
         if self.length == 0:
             return self.of(later)
-        if torch.is_grad_enabled():  # what a gradient needs must not be written to
+        if torch.is_grad_enabled():  # a gradient may need the tensors as they are
             keys, values = (part[:, :, : self.length] for part in self.memory[:2])
             return self.of(Memory(keys, values, None).extend(later))
         end = self.length + later.num_keys
@@ -105,11 +105,11 @@ class GrowingMemory(NamedTuple):
         return GrowingMemory(self.memory._replace(keys=keys, values=values, mask=mask), end, written)
 
     def select(self, indices: Tensor) -> "GrowingMemory":
-        """The rows `indices` of the batch."""
+        """Return the rows `indices` of the batch."""
         return self._replace(memory=self.memory.select(indices), written=[self.length])
 
     def _roomier(self, end: int) -> tuple[Tensor, Tensor, list[int]]:
-        """A copy with room up to `end` and beyond; zeros, since whatever stands there is multiplied by zero."""
+        """Return a copy with room beyond `end`, and the number of positions written. The room is zero, not NaN."""
 
         def copied(part: Tensor) -> Tensor:
             copy = part.new_zeros(*part.shape[:2], -(-end // ROOM) * ROOM, part.size(3))
@@ -120,11 +120,11 @@ class GrowingMemory(NamedTuple):
 
 
 def repeated(num_rows: int, times: int, device: torch.device) -> Tensor:
-    """The indices that repeat each of `num_rows` rows, side by side: 0, 0, 1, 1, ... for two times."""
+    """Return the indices that repeat each row side by side: 0, 0, 1, 1, ... for two times."""
     return torch.arange(num_rows, device=device).repeat_interleave(times)
 
 
 def widen(history: Tensor, num_keys: int) -> Tensor:
-    """What is remembered of each key, (B, H, S), in a memory that has grown to `num_keys`: of new keys nothing, 0."""
+    """Return the history (B, H, S) of a memory that has grown to `num_keys`, with 0 for new keys."""
     added = num_keys - history.size(-1)
     return F.pad(history, (0, added)) if added else history

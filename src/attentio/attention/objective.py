@@ -46,7 +46,6 @@ def reinforce(
     returns: Tensor | None = None,
     entropy: Tensor | None = None,
     entropy_weight: float = 0.0,
-    weight: float = 1.0,
 ) -> Tensor:
     """Return the loss whose mean gradient is that of the expected cost (Xu 2015, eqs. 11-12), summed over real tokens.
 
@@ -56,7 +55,7 @@ def reinforce(
     """
     returns = costs if returns is None else returns
     advantage = (returns - baseline).detach()
-    loss = costs + weight * advantage * log_probs
+    loss = costs + advantage * log_probs
     if entropy is not None:
         loss = loss - entropy_weight * entropy
     return torch.where(mask, loss, 0.0).sum()

@@ -141,7 +141,7 @@ def budget_settings(text: str | None) -> dict[str, object]:
 
 
 def check_axes(axes: Mapping[str, Sequence[str]], overrides: Sequence[str], *, budget: bool, preset: bool) -> None:
-    """Raises UsageError when a setting is varied that is given elsewhere, too."""
+    """Raise UsageError if a setting is varied and also given elsewhere."""
     given = {text.partition("=")[0].strip() for text in overrides}
     if both := sorted(given & axes.keys()):
         raise UsageError(f"{both[0]} is set with -o and varied.", hint="Take one of the two.")

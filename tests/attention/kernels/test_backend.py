@@ -52,16 +52,16 @@ ADDITIVE = replace(DOT, family="additive", softmax=False)
         (replace(DOT, pairs=FEW_PAIRS_IN_HALF, half=True), "sdpa", "an inner product"),
         (replace(DOT, pairs=FEW_PAIRS_IN_HALF - 1, half=True), "eager", "short sentences"),
         (replace(DOT, pairs=1, cuda=True), "sdpa", "an inner product"),
-        (replace(DOT, need_weights=True), "eager", "weights are to be seen"),
-        (replace(DOT, training=False), "eager", "weights are to be seen"),
+        (replace(DOT, need_weights=True), "eager", "weights are needed"),
+        (replace(DOT, training=False), "eager", "weights are needed"),
         (replace(DOT, softmax=False), "eager", "the normalizer is not softmax"),
         (replace(DOT, scales=True), "eager", "the window multiplies the weights"),
         (ADDITIVE, "chunked", "would fill the memory"),
         (replace(ADDITIVE, need_weights=True, training=False), "chunked", "would fill the memory"),
         (replace(ADDITIVE, hidden_units=FEW_WITH_GRADIENT), "chunked", "would fill the memory"),
-        (replace(ADDITIVE, hidden_units=FEW_WITH_GRADIENT - 1), "eager", "so few or short"),
+        (replace(ADDITIVE, hidden_units=FEW_WITH_GRADIENT - 1), "eager", "few or short sentences"),
         (replace(ADDITIVE, hidden_units=FEW, gradient=False), "chunked", "would fill the memory"),
-        (replace(ADDITIVE, hidden_units=FEW - 1, gradient=False), "eager", "so few or short"),
+        (replace(ADDITIVE, hidden_units=FEW - 1, gradient=False), "eager", "few or short sentences"),
         (replace(ADDITIVE, cuda=True, triton=True), "triton", "an additive score on a GPU"),
         (replace(ADDITIVE, cuda=True), "chunked", "would fill the memory"),
         (replace(ADDITIVE, triton=True), "chunked", "would fill the memory"),
@@ -84,7 +84,7 @@ def test_the_best_backend_is_a_matter_of_traits(traits, backend, reason):
         ("sdpa", replace(DOT, scales=True), "the window multiplies the weights"),
         ("chunked", DOT, "the score is not additive"),
         ("triton", DOT, "the score is not additive"),
-        ("sdpa", replace(DOT, need_weights=True), "its kernel shows no weights, and they are asked for"),
+        ("sdpa", replace(DOT, need_weights=True), "its kernel gives no weights, and they are needed"),
         ("triton", replace(ADDITIVE, cuda=True), "triton is not installed"),
         ("triton", replace(ADDITIVE, interpreted=True), "triton is not installed"),
         ("triton", replace(ADDITIVE, triton=True), "not on a CUDA device"),
@@ -294,6 +294,7 @@ def test_a_chunk_is_never_less_than_one_query_of_one_sentence(monkeypatch):
         ((2, 3, 10, 20, 16), 10**6, 2 * 3200),  # one head at a time
     ],
 )
+@pytest.mark.slow
 def test_the_hidden_units_are_never_whole_in_memory(shape, chunk, most, monkeypatch):
     monkeypatch.setattr(chunked, "CHUNK", chunk)
     largest = {}

@@ -79,6 +79,7 @@ def test_asked_for_where_it_cannot_run_it_says_so_in_one_line(training):
             call(query, memory)
 
 
+@pytest.mark.slow
 def test_importing_attention_does_not_import_triton():
     result = run("-c", "import sys, attentio.attention; print('triton' in sys.modules)")
     assert result.stdout == "False\n", result.stderr

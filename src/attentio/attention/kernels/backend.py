@@ -1,11 +1,11 @@
-"""Backends: which implementation of an attention runs, and why. Eager, the plain formulas, defines what all compute.
+"""Backends: which implementation of an attention runs, and why. Eager, the plain formulas, defines the result.
 
-    sdpa      scores, softmax and sum in one kernel of torch, without weights: inner products
+    sdpa      scores, softmax and sum in one kernel of torch, without weights, for inner products
     chunked   additive scores without their (B, H, T, S, D) tensor, any normalizer: `chunked.py`
     triton    the same on a GPU, in one kernel: `triton_additive.py`
 
-`choose` looks at nothing but the traits it is given. "auto" takes what is fastest where it may, and outside training
-always shows weights; a backend asked for by name runs or raises.
+`choose` is a pure function of traits. "auto" takes the fastest that is allowed, and outside training always gives
+weights. A backend that is asked for by name runs or raises.
 """
 
 import os
@@ -28,16 +28,17 @@ BACKENDS = ("auto", WITH_WEIGHTS, "eager", "sdpa", "chunked", "triton")
 
 FEW = 2**14
 FEW_WITH_GRADIENT = 2**18
-"""Hidden units below which an additive score is cheaper at once than in chunks (measured on two cores)."""
+"""Number of hidden units below which an additive score is faster at once than in chunks (measured on two cores)."""
 
 FEW_PAIRS = 2**14
 FEW_PAIRS_IN_HALF = 2**18
-"""Pairs of a query and a key, T * S, below which torch's kernel is slower on a CPU than plain products, forward and
-backward (measured on two cores, from 12 x 10 to 512 x 512; in bfloat16 up to seven times)."""
+"""Number of pairs, T * S, below which the kernel of torch is slower on a CPU than plain products, forward and backward.
+
+Measured on two cores, from 12 x 10 to 512 x 512. In bfloat16 the difference is up to seven times."""
 
 
 class Choice(NamedTuple):
-    """The backend that runs, and the reason as a clause."""
+    """The backend that runs, and the reason."""
 
     backend: str
     reason: str
@@ -45,7 +46,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """All that the choice of a backend depends on."""
+    """Everything that the choice of a backend depends on."""
 
     family: str  # of the score: "inner product", "additive" or "other"
     softmax: bool  # the normalizer is softmax
@@ -53,7 +54,7 @@ class Traits:
     need_weights: bool
     training: bool
     gradient: bool
-    tracing: bool  # torch.compile or an exporter is looking
+    tracing: bool  # by torch.compile or an exporter
     cuda: bool
     triton: bool  # installed
     interpreted: bool  # Triton needs no GPU
@@ -63,7 +64,7 @@ class Traits:
 
 
 def choose(backend: str, traits: Traits) -> Choice:
-    """The backend for these traits; ValueError, with the reason, where the one asked for cannot run."""
+    """Return the backend for these traits. Raises ValueError, with the reason, if the named one cannot run."""
     if backend in ("auto", WITH_WEIGHTS):
         return _choose_best(traits)
     of_kind = _objection_to_kind(backend, traits.family, softmax=traits.softmax, scales=traits.scales)
@@ -77,18 +78,18 @@ def _choose_best(traits: Traits) -> Choice:
         if objection is not None:
             return Choice("eager", objection)
         if traits.need_weights or not traits.training:
-            return Choice("eager", "weights are to be seen, as always outside training")
+            return Choice("eager", "weights are needed, as always outside training")
         if not traits.cuda and traits.pairs < (FEW_PAIRS_IN_HALF if traits.half else FEW_PAIRS):
             return Choice("eager", "on a CPU the plain products of short sentences are faster")
         return Choice("sdpa", "an inner product and softmax, in training")
     if traits.family == "additive":
         if traits.tracing:
-            return Choice("eager", "a compiler or exporter reads the plain formula best")
+            return Choice("eager", "a compiler or exporter handles the plain formula best")
         if traits.cuda and traits.triton:
             return Choice("triton", "an additive score on a GPU")
         if traits.hidden_units < (FEW_WITH_GRADIENT if traits.gradient else FEW):
-            return Choice("eager", "the sentences are so few or short that chunks gain nothing")
-        return Choice("chunked", "an additive score whose hidden units would fill the memory")
+            return Choice("eager", "for few or short sentences chunks gain nothing")
+        return Choice("chunked", "the hidden units of an additive score would fill the memory")
     return Choice("eager", "this score has no faster form")
 
 
@@ -107,7 +108,7 @@ def _objection_to_kind(backend: str, family: str, *, softmax: bool, scales: bool
 
 def _objection_to_call(backend: str, traits: Traits) -> str | None:
     if backend == "sdpa" and traits.need_weights:
-        return "its kernel shows no weights, and they are asked for: use 'auto' or 'eager'"
+        return "its kernel gives no weights, and they are needed: use 'auto' or 'eager'"
     if backend == "triton" and not traits.triton:
         return "triton is not installed: install it, or use 'auto' or 'chunked'"
     if backend == "triton" and not (traits.cuda or traits.interpreted):
@@ -116,7 +117,7 @@ def _objection_to_call(backend: str, traits: Traits) -> str | None:
 
 
 def require_backend(backend: str, score: Score, normalizer: Normalizer, window: Window) -> None:
-    """ValueError, with the reason, for a backend that can never run such an attention, wherever it is put."""
+    """Raise ValueError, with the reason, for a backend that can never run such an attention."""
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is unknown; known are {', '.join(BACKENDS)}")
     softmax = isinstance(normalizer, Softmax)
@@ -138,7 +139,7 @@ def traits_of(
     need_weights: bool,
     training: bool,
 ) -> Traits:
-    """The traits of a call with query (B, H, T, Q) and prepared keys (B, H, S, D)."""
+    """Return the traits of a call with query (B, H, T, Q) and prepared keys (B, H, S, D)."""
     return Traits(
         family=family(score),
         softmax=isinstance(normalizer, Softmax),
@@ -157,26 +158,23 @@ def traits_of(
 
 
 def is_traced() -> bool:
-    """Whether a compiler or an ONNX export looks on.
-
-    `torch.onnx` takes 40 ms to import, which the first look at it does; where nobody has, nothing is exported.
-    """
+    """Return whether a compiler or an ONNX export is tracing. Does not import `torch.onnx`, which takes 40 ms."""
     return torch.compiler.is_compiling() or ("torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export())
 
 
 def family(score: Score) -> str:
-    """How a score is computed: "inner product", "additive" or "other"."""
+    """Return how a score is computed: "inner product", "additive" or "other"."""
     if isinstance(score, InnerProductScore):
         return "inner product"
     return "additive" if isinstance(score, AdditiveScore) else "other"
 
 
 def compute_scores(backend: str, score: Score, query: Tensor, keys: Tensor) -> Tensor:
-    """query (B, H, T, Q), prepared keys (B, H, S, D) -> scores (B, H, T, S)."""
+    """Return the scores (B, H, T, S) of query (B, H, T, Q) and prepared keys (B, H, S, D)."""
     if backend == "chunked" and isinstance(score, AdditiveScore):
         return chunked.additive(score.project(query), keys, score.direction())
     if backend == "triton" and isinstance(score, AdditiveScore):
-        from attentio.attention.kernels import triton_additive  # only here: triton need not be installed
+        from attentio.attention.kernels import triton_additive  # here, because triton may not be installed
 
         return triton_additive.additive(score.project(query), keys, score.direction())
     return score(query, keys)
@@ -192,7 +190,7 @@ def attend_without_weights(
     bias: Tensor | None,
     dropout: float,
 ) -> Tensor:
-    """The context (B, H, T, V) from torch's fused kernel; the score is an inner product and the normalizer softmax."""
+    """Return the context (B, H, T, V) from the fused kernel of torch, for an inner product and softmax."""
     if not isinstance(score, InnerProductScore):
         raise TypeError(f"{type(score).__name__} is not an inner product")
     if bias is not None:
@@ -204,4 +202,4 @@ def attend_without_weights(
 
 
 _HAS_TRITON = find_spec("triton") is not None
-_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton itself asks once, when its kernels are defined
+_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton reads it once, when its kernels are defined

@@ -1,8 +1,8 @@
 """Additive scores in chunks: the (B, H, T, S, D) tensor of hidden units is never whole in memory.
 
-Each chunk is made, summed and thrown away, and made again in the backward pass. Only the score is computed here, so
-every normalizer profits. The hidden unit is written tanh(x) = 2 c with c = sigmoid(2 x) - 1/2, which costs a fifth of a
-tanh on some CPUs; its derivative is 4 (1/4 - c^2).
+Each chunk is computed, summed and dropped, and computed again in the backward pass. Only the score is computed here, so
+it serves every normalizer. The hidden unit is tanh(x) = 2 c with c = sigmoid(2 x) - 1/2, which costs a fifth of a tanh
+on some CPUs. Its derivative is 4 (1/4 - c^2).
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from torch import Tensor
 from attentio.attention.precision import at_least_float32
 
 CHUNK = 2**18
-"""Hidden units computed at once: a megabyte, about what a core's cache holds."""
+"""Number of hidden units computed at once: a megabyte, about the cache of a core."""
 
 
 def additive(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
-    """v . tanh(q + k) for every pair: (B, H, T, D), (B, H, S, D), (H, D) -> (B, H, T, S), in at least float32."""
+    """Return v . tanh(q + k) of every pair: (B, H, T, D), (B, H, S, D), (H, D) -> (B, H, T, S), in at least float32."""
     return _Additive.apply(at_least_float32(query), at_least_float32(keys), at_least_float32(v))
 
 
@@ -36,7 +36,7 @@ class _Additive(torch.autograd.Function):
 
 
 def require_first_derivative() -> None:
-    """RuntimeError in a backward pass that is itself to be differentiated."""
+    """Raise RuntimeError in a backward pass that needs a gradient itself."""
     if torch.is_grad_enabled():
         raise RuntimeError("a fast additive score has no second derivative: use backend 'eager'")
 
@@ -66,7 +66,7 @@ def _gradients(query: Tensor, keys: Tensor, v: Tensor, gradient: Tensor) -> tupl
 
 
 def _hidden(query: Tensor, keys: Tensor) -> Iterator[tuple[int, slice, slice, Tensor]]:
-    """(head, rows of the batch, queries, c): c (b, t, S, D), which is tanh(q + k) / 2, lives until the next comes."""
+    """Yield (head, rows of the batch, queries, c). c (b, t, S, D) is tanh(q + k) / 2, in one buffer for all."""
     batch, heads, queries, size = query.shape
     num_keys = keys.size(2)
     per_query = max(1, num_keys * size)

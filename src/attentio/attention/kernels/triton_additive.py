@@ -1,11 +1,11 @@
-"""Additive scores on a GPU in one Triton kernel each way; imported only where Triton is installed.
+"""Additive scores on a GPU, in one Triton kernel for each direction. Imported only where Triton is installed.
 
-A forward program owns a tile of queries by keys and goes through the hidden units; nothing of size (T, S, D) is
-written. Backward makes the hidden units again: a program owns rows of one side and a block of hidden units and goes
-through the other side, once for queries and once for keys, so that no two programs add to one place and the result is
-the same every time. Sums are kept in float32, or float64 where that came in.
+A forward program owns a tile of queries by keys and loops over the hidden units. Nothing of size (T, S, D) is written.
+The backward pass computes the hidden units again. A program owns rows of one side and a block of hidden units, and
+loops over the other side, once for queries and once for keys. No two programs add to one place, so results repeat
+exactly. Sums are in float32, or in float64 for operands in float64.
 
-Without a GPU Triton can interpret the kernel, slowly: TRITON_INTERPRET=1 in the environment, before Python starts.
+Without a GPU Triton can interpret the kernel, slowly: set TRITON_INTERPRET=1 before Python starts.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false, reportArgumentType=false
@@ -25,7 +25,7 @@ QUERIES, KEYS, UNITS = 8, 8, 64
 
 @triton.jit
 def _tanh(x):
-    # Interpreter and every GPU know exp; written so that it never overflows.
+    # The interpreter and every GPU have exp. This form never overflows.
     e = tl.exp(-2.0 * tl.abs(x))
     t = (1.0 - e) / (1.0 + e)
     return tl.where(x < 0, -t, t)
@@ -36,7 +36,7 @@ def _forward(
     query, keys, v, scores, heads, num_queries, num_keys, size, precision: tl.constexpr,
     tile_queries: tl.constexpr, tile_keys: tl.constexpr, tile_units: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64)  # b * H + h; a place in (B, H, T, S) may not fit 32 bits
+    row = tl.program_id(0).to(tl.int64)  # b * H + h, in 64 bits because (B, H, T, S) may be large
     i = tl.program_id(1) * tile_queries + tl.arange(0, tile_queries)
     j = tl.program_id(2) * tile_keys + tl.arange(0, tile_keys)
     total = tl.zeros([tile_queries, tile_keys, tile_units], precision)
@@ -56,7 +56,7 @@ def _backward(
     own, other, gradient, of_own, of_v, num_own, num_other, size, own_stride, other_stride, precision: tl.constexpr,
     tile_own: tl.constexpr, tile_other: tl.constexpr, tile_units: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of the rows `own`, without the factor v, and each row's share in the gradient of v."""
+    """Compute the gradient of the rows `own` without the factor v, and the share of each row in the gradient of v."""
     row = tl.program_id(0).to(tl.int64)
     i = tl.program_id(1) * tile_own + tl.arange(0, tile_own)
     c = tl.program_id(2) * tile_units + tl.arange(0, tile_units)
@@ -78,7 +78,7 @@ def _backward(
 
 
 def additive(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
-    """v . tanh(q + k) for every pair: (B, H, T, D), (B, H, S, D), (H, D) -> (B, H, T, S), in at least float32."""
+    """Return v . tanh(q + k) of every pair: (B, H, T, D), (B, H, S, D), (H, D) -> (B, H, T, S), in at least float32."""
     return _Additive.apply(query, keys, v)
 
 
