@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,33 @@ def test_a_manifest_that_makes_no_sense(
 def test_a_manifest_that_is_none(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_text(text, encoding="utf-8")
     assert "manifest.json" in refused(folder).message
+
+
+def test_a_kind_of_attention_of_ones_own_is_stored_by_name(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kinds_of_this_test.py").write_text(
+        "from attentio.attention import SCORES\n\n\nclass Mine(SCORES['dot']):\n    pass\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ATTENTIO_ALLOW_KINDS", "")
+    bundle = Bundle.load(folder)
+    settings = {"score": "kinds_of_this_test:Mine"}
+    attention = AttentionConfig.model_validate(settings, context={"kinds_by_user": True})
+    sizes = bundle.source.tokenizer.vocab_size, bundle.target.tokenizer.vocab_size
+    model = build_model(bundle.architecture.model, attention, *sizes)
+    architecture = Architecture(model=bundle.architecture.model, attention=attention)
+    dataclasses.replace(bundle, architecture=architecture, weights=model.unique_state_dict()).save(folder)
+    assert Bundle.load(folder).architecture == architecture
+    monkeypatch.delitem(sys.modules, "kinds_of_this_test")
+    monkeypatch.setenv("ATTENTIO_ALLOW_KINDS", "")  # the consent given above is withdrawn
+    error = refused(folder)
+    assert error.code == "E_MODEL_KIND"
+    assert "'kinds_of_this_test:Mine' is code in the module" in error.message
+    assert error.hint is not None
+    assert "--allow-kinds" in error.hint
+    resealed(folder, put("architecture", "attention", "score", value="dott"))
+    assert "there is no kind 'dott'" in refused(folder).message
 
 
 def test_folders_that_hold_no_model(folder: Path, tmp_path: Path) -> None:

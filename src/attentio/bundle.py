@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from attentio import __version__
+from attentio.attention import KindError
 from attentio.errors import ModelError
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq, current_name
@@ -67,9 +68,9 @@ class Bundle:
     max_length: int
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write the bundle as a folder, in place of what stood there, all or nothing. Raises ResourceError."""
-        with new_folder(folder) as partial:
+        with new_folder(Path(folder)) as partial:
             save_tensors(partial / WEIGHTS, self.weights)
             described: dict[str, Any] = {}
             for name, side in zip(SIDES, (self.source, self.target), strict=True):
@@ -106,9 +107,11 @@ class Bundle:
             )
         except ValidationError as error:
             fault = error.errors()[0]
-            hint = getattr(fault.get("ctx", {}).get("error"), "hint", None)
-            what = f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
-            raise _damaged(folder, what, hint) from None
+            cause, where = fault.get("ctx", {}).get("error"), ".".join(map(str, fault["loc"]))
+            if isinstance(cause, KindError):  # the manifest is as it was written, and a kind of attention is missing
+                message, hint = f"{folder}: {where}: {cause}", getattr(cause, "hint", None)
+                raise ModelError(message, hint=hint, code="E_MODEL_KIND", file=folder) from None
+            raise _damaged(folder, f"{where}: {fault['msg']}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(folder, f"{type(error).__name__}: {error}") from error
 
@@ -202,9 +205,9 @@ def _side(path: Path, held: Mapping[str, Any]) -> Side:
     return Side(tokenizer, Cleaner.from_dict(held["cleaner"]), held["language"])
 
 
-def _damaged(folder: Path, what: str, hint: str | None = None) -> ModelError:
+def _damaged(folder: Path, what: str) -> ModelError:
     path = folder / MANIFEST
-    return ModelError(f"{path} cannot be understood ({what}).", hint=hint, code="E_MODEL_CORRUPT", file=path)
+    return ModelError(f"{path} cannot be understood ({what}).", code="E_MODEL_CORRUPT", file=path)
 
 
 def _model_folder(path: Path) -> Path:
