@@ -174,6 +174,7 @@ def test_seeds_differ_in_their_weights(grid: Path) -> None:
     assert len(weights) == 4
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing_and_says_the_same(
     attentio: Command, copy: Path, trainings: list[str]
 ) -> None:
@@ -192,6 +193,7 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(
     assert again.out == outcome.out
 
 
+@pytest.mark.slow
 def test_streams(attentio: Command, copy: Path) -> None:
     arguments = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy]
     plain = attentio(*arguments)
@@ -221,6 +223,7 @@ def test_the_csv_says_what_the_json_says(grid: Path) -> None:
     assert float(rows[1]["chrF2_difference_corrected"]) > 0
 
 
+@pytest.mark.slow
 def test_no_sentence_of_the_corpus_is_in_what_is_shown(attentio: Command, copy: Path) -> None:
     sources = [source for source in held_out_of(next((copy / "runs").glob("*/*")))[0].sources if len(source) > 20]
     assert len(sources) > 5
@@ -239,6 +242,7 @@ def test_no_sentence_of_the_corpus_is_in_what_is_shown(attentio: Command, copy: 
     assert "The cat is sleeping." in text
 
 
+@pytest.mark.slow
 def test_no_sentences_of_ours_in_that_language(attentio: Command, tmp_path: Path) -> None:
     """Nothing is shown rather than something of the user's."""
     from attentio.corpora.small_world.grammar import sample
@@ -252,6 +256,7 @@ def test_no_sentences_of_ours_in_that_language(attentio: Command, tmp_path: Path
     assert "<h3 id=" not in (tmp_path / "b" / "compare.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_another_search_or_baseline_trains_nothing(attentio: Command, copy: Path, trainings: list[str]) -> None:
     again = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q", "--json"]
     shown = json.loads(attentio(*again, "--beam", 3, "--baseline", "additive").out)
@@ -262,6 +267,7 @@ def test_another_search_or_baseline_trains_nothing(attentio: Command, copy: Path
     assert shown["cells"][1]["tests"]["test"]["differences"] == {}
 
 
+@pytest.mark.slow
 def test_seeds_and_cells_may_be_added(attentio: Command, copy: Path, trainings: list[str]) -> None:
     axis = ["--vary", "attention.score=dot,additive,bilinear"]
     outcome = attentio("compare", *WORLD, *axis, *SMALL, *BUDGET, "--seeds", 3, "--out", copy, "-q", "--json")
@@ -293,6 +299,7 @@ def test_another_grid_is_refused(
     assert compared(copy) == before
 
 
+@pytest.mark.slow
 def test_changed_data_is_noticed(attentio: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
     arguments = ["compare", pairs, *AXIS, *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b", "-q"]
     assert attentio(*arguments).status == 0
@@ -301,6 +308,7 @@ def test_changed_data_is_noticed(attentio: Command, refused: Refused, pairs: Pat
     assert "changed since the comparison began" in refused(attentio(*arguments), 3)
 
 
+@pytest.mark.slow
 def test_a_preset_and_several_axes(attentio: Command, pairs: Path, tmp_path: Path) -> None:
     outcome = attentio(
         *("compare", pairs, "--vary", "preset=rnn-tiny,notebook", "--vary", "attention.window=full,local-p"),
@@ -316,6 +324,7 @@ def test_a_preset_and_several_axes(attentio: Command, pairs: Path, tmp_path: Pat
     assert (shown["comparisons"], shown["cells"][0]["settings"]["preset"]) == (6, "rnn-tiny")
 
 
+@pytest.mark.slow
 def test_data_settings_may_vary_while_the_test_sentences_stay(attentio: Command, pairs: Path, tmp_path: Path) -> None:
     arguments = ["compare", pairs, *SMALL, *BUDGET, "--seeds", 1, "-q", "--json"]
     axis = ["--vary", "data.target_tokenizer=char,word"]
@@ -330,6 +339,7 @@ def test_data_settings_may_vary_while_the_test_sentences_stay(attentio: Command,
     assert "error: simplified and traditional hold out different test sentences." in outcome.err
 
 
+@pytest.mark.slow
 def test_a_time_is_a_budget(attentio: Command, pairs: Path, tmp_path: Path) -> None:
     arguments = ["--budget", "1s", "--seeds", 1, "--out", tmp_path / "b", "-q", "--json"]
     shown = json.loads(attentio("compare", pairs, *AXIS, *SMALL, *arguments).out)
@@ -342,6 +352,7 @@ def test_a_time_is_a_budget(attentio: Command, pairs: Path, tmp_path: Path) -> N
 # Failures
 
 
+@pytest.mark.slow
 def test_an_impossible_cell_fails_alone(attentio: Command, pairs: Path, tmp_path: Path) -> None:
     arguments = ["--vary", "attention.num_heads=1,3,2", *SMALL, *BUDGET, "--seeds", 1, "--out", tmp_path / "b"]
     outcome = attentio("compare", pairs, *arguments, "--json")
@@ -374,6 +385,7 @@ def injected(monkeypatch: pytest.MonkeyPatch, error: Exception, *, at: int) -> N
     monkeypatch.setattr(training, "run_training", failing)
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_one_training(
     attentio: Command, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,6 +429,7 @@ class AtOnce:
             return in_this_process(Workers(StopRequest()), function, arguments, answer, **options)
 
 
+@pytest.mark.slow
 def test_two_trainings_at_once(
     attentio: Command, grid: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -471,6 +484,7 @@ def test_what_ends_all_of_several_at_once(
     assert not (tmp_path / "b" / "compare.json").exists()
 
 
+@pytest.mark.slow
 def test_a_bug_in_one_training_is_one_line(
     attentio: Command, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -571,6 +585,7 @@ def runs(grid: Path) -> list[Path]:
     return sorted((grid / "runs").glob("*/*"))  # additive twice, dot twice
 
 
+@pytest.mark.slow
 def test_existing_runs_give_the_same_figures(
     attentio: Command, grid: Path, runs: list[Path], tmp_path: Path, trainings: list[str]
 ) -> None:
@@ -603,6 +618,7 @@ def test_existing_runs_give_the_same_figures(
     assert json.loads(named.out)["baseline"] == "dot"
 
 
+@pytest.mark.slow
 def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_path: Path) -> None:
     """Sentences that a run was trained on are left out, up to case and punctuation; nothing else is."""
     from attentio.data.prepare import PreparedData
@@ -617,6 +633,7 @@ def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_pa
     assert shown["sentences"] == {"mine": 1}
     assert shown["facts"]["Left out"].startswith("1 test sentences")
     assert shown["facts"]["Tested on"] == "mine.tsv"
+    assert "1 test sentences are left out: a run had seen them in training" in shown["notes"]
     assert shown["cells"][0]["tests"]["mine"]["error_rate"] is None
     file.write_text(f"{seen}\t新的句子。\n", encoding="utf-8")
     outcome = attentio("compare", *runs, "--on", file, "--out", tmp_path / "c", "-q")
@@ -624,6 +641,30 @@ def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_pa
     assert "every test sentence was seen in training" in outcome.err
 
 
+def test_a_mistyped_folder_is_said_to_be_one(
+    attentio: Command, refused: Refused, runs: list[Path], tmp_path: Path
+) -> None:
+    out = ["--out", tmp_path / "b", "-q"]
+    wrong = runs[2].with_name("seed-11")
+    line = refused(attentio("compare", runs[0], wrong, *out), 3)
+    assert line == f"error: there is no {wrong}. Did you mean {runs[2]}?"
+    assert f"there is no {tmp_path / 'x'}." in refused(attentio("compare", tmp_path / "x", tmp_path / "y", *out), 3)
+    assert f"{tmp_path} is no run folder." in refused(attentio("compare", tmp_path, runs[0], *out), 3)
+    assert "nothing to compare. Say what to vary" in refused(attentio("compare", "demo", *out), 2)
+
+
+@pytest.mark.slow
+def test_a_test_file_has_an_encoding_of_its_own(attentio: Command, runs: list[Path], tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_bytes("This is quite new, is it not?;这是新的，不是吗？\nno other side;\n".encode("gb18030"))
+    reading = ["--encoding", "gb18030", "--delimiter", ";"]
+    outcome = attentio("compare", *runs[1:3], "--on", file, *reading, "--out", tmp_path / "b", "-q", "--json")
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)["sentences"] == {"mine": 1}
+    assert "1 of 2 pairs are not scored: " in outcome.err
+
+
+@pytest.mark.slow
 def test_runs_with_different_test_sets_are_refused(
     attentio: Command, refused: Refused, train: Command, pairs: Path, tmp_path: Path
 ) -> None:
@@ -636,6 +677,7 @@ def test_runs_with_different_test_sets_are_refused(
     assert attentio("compare", *both, "--on", tmp_path / "new.tsv", "--out", tmp_path / "b", "-q").status == 0
 
 
+@pytest.mark.slow
 def test_what_else_differs_is_said(attentio: Command, train: Command, pairs: Path, tmp_path: Path) -> None:
     train(pairs, "--out", tmp_path / "dot", "--attention", "dot", "-q")
     train(pairs, "--out", tmp_path / "wide", "--attention", "additive", "-q", "-o", "model.dropout=0.5")
@@ -673,6 +715,7 @@ def test_runs_that_cannot_be_compared(
     assert "holds a grid" in refused(attentio("compare", *runs, "--out", grid, "-q"), 2)
 
 
+@pytest.mark.slow
 def test_a_damaged_run_fails_alone(attentio: Command, copy: Path, tmp_path: Path) -> None:
     runs = sorted((copy / "runs").glob("*/*"))
     with (runs[0] / "model" / "model.safetensors").open("r+b") as file:

@@ -41,6 +41,33 @@ def test_a_test_file_with_several_references(attentio: Command, tiny_run: Path, 
     assert "alignment" not in result
 
 
+def test_what_is_not_scored_and_what_was_seen_is_said(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    from attentio.data.prepare import PreparedData
+
+    data = PreparedData.load(tiny_run / "data")
+    seen = data.source_tokenizer.decode(data.train.source[0].tolist())
+    test = tmp_path / "mine.tsv"
+    text = f"I love you.\t我爱你。\n{seen.upper()}!\t新的句子。\nno other side\t\n\u200b\t无\n"
+    test.write_text(text, encoding="utf-8")
+    result = json.loads(attentio("evaluate", tiny_run, test, "--json", "--resamples", 0).out)["tests"]["mine"]
+    assert (result["pairs"], result["sentences"], result["seen_in_training"]) == (4, 2, 1)
+    assert sum(result["left_out"].values()) == 2
+    outcome = attentio("evaluate", tiny_run, test, "--resamples", 0)
+    assert "mine: 2 of 4 pairs are not scored: " in outcome.err
+    assert "mine: 1 of 2 sentences were seen in training: their scores say little" in outcome.err
+    test.write_text("Quite a new sentence.\t我很爱你呢。\n", encoding="utf-8")
+    assert attentio("evaluate", tiny_run, test, "--resamples", 0).err == ""
+
+
+def test_the_encoding_and_columns_of_a_test_file(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    test = tmp_path / "mine.csv"
+    test.write_bytes("1;I love you.;我爱你。\n2;Yes.;是。\n".encode("gb18030"))
+    reading = ["--encoding", "gb18030", "--delimiter", ";", "--columns", "2,3"]
+    shown = json.loads(attentio("evaluate", tiny_run, test, *reading, "--json", "--resamples", 0).out)
+    assert shown["tests"]["mine"]["sentences"] == 2
+    assert "--encoding is about TEST" in attentio("evaluate", tiny_run, "--encoding", "gb18030").err
+
+
 def test_the_gate(attentio: Command, tiny_run: Path) -> None:
     assert attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 0).status == 0
     outcome = attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 101)

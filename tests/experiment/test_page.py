@@ -182,6 +182,14 @@ def test_no_more_is_claimed_than_was_shown(make_comparison: MakeComparison) -> N
     assert "better" not in shown[0.9].text.replace("more is better", "").replace("which of two", "")
 
 
+def test_what_is_too_weak_to_compare_is_called_so(make_comparison: MakeComparison) -> None:
+    made = make_comparison(["a", "b"], [0.01])
+    result = made.cells[1].tests["test"]
+    weak = {name: replace(found, too_weak=True) for name, found in result.differences.items()}
+    cells = (made.cells[0], replace(made.cells[1], tests={"test": replace(result, differences=weak)}))
+    assert Page(page(replace(made, cells=cells), [], {}, [])).items[0].startswith("too weak to compareb: ")
+
+
 def test_metrics_that_disagree(make_comparison: MakeComparison) -> None:
     made = make_comparison(["a", "b"], [0.01])
     result = made.cells[1].tests["test"]

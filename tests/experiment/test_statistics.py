@@ -29,7 +29,7 @@ from attentio.experiment.statistics import (
     written_p,
 )
 from attentio.metrics.focus import Focus
-from attentio.metrics.significance import compare_systems
+from attentio.metrics.quality import compare_systems
 
 REFERENCES = [[pair.target] for pair in sample(60, 3)]
 
@@ -111,6 +111,19 @@ def test_the_mean_over_seeds_varies_as_much_as_it_should() -> None:
 # Differences
 
 
+def test_two_cells_that_do_not_translate_are_not_called_different() -> None:
+    """However surely one is less bad. With a cell that translates, there is a difference."""
+    made = compared(cell("a", [0.97, 0.98, 0.99]), cell("b", [0.7, 0.71, 0.72]), cell("c", [0.1, 0.1, 0.2]))
+    weak, good = (made.cells[i].tests["test"].differences["chrF2"] for i in (1, 2))
+    assert max(made.cells[i].tests["test"].scores["BLEU"].value for i in (0, 1)) < 5
+    assert weak.corrected is not None
+    assert weak.corrected < 0.05
+    assert not weak.shown
+    assert verdict(weak).startswith("too weak to compare, both below BLEU 5: chrF2 +")
+    assert good.shown
+    assert verdict(good).startswith("higher: ")
+
+
 def test_the_standard_error_by_hand() -> None:
     """Without variance of sentences this is Welch's test, which SciPy has."""
     cells = [31.0, 33.0, 32.6], [29.0, 30.5, 28.0, 29.9]
@@ -150,6 +163,7 @@ def test_a_large_difference_is_shown_and_has_its_sign() -> None:
     assert result.cells[0].tests["test"].differences == {}
 
 
+@pytest.mark.slow
 def test_what_the_seeds_could_have_done_is_not_shown() -> None:
     """The sentences alone would call the mean of these seeds better; the seeds lie too far apart to say so."""
     steady, wild = cell("a", [0.20, 0.20, 0.20]), cell("b", [0.02, 0.15, 0.28])
@@ -178,7 +192,12 @@ def false_alarms(seeds: int, luck: float, trials: int) -> tuple[float, float]:
     return tuple(called / trials)
 
 
-@pytest.mark.parametrize(("seeds", "luck"), [(2, 0.3), (3, 0.0), (3, 0.1), (3, 0.3), (5, 0.3)])
+MORE_CASES = [(2, 0.3), (3, 0.0), (3, 0.1), (5, 0.3)]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "luck"), [(3, 0.3), *[pytest.param(*case, marks=pytest.mark.slow) for case in MORE_CASES]]
+)
 def test_false_alarms_are_no_more_than_promised(seeds: int, luck: float) -> None:
     """Simulated: at most 5 % of equal cells are called different, up to the chance of 1,000 trials."""
     ours, _ = false_alarms(seeds, luck, 1000)

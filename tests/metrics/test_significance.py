@@ -1,69 +1,102 @@
-"""Two systems on the same sentences."""
+"""Resampling against sacreBLEU, against sums by hand, and against what chance should give."""
 
 import random
 
 import numpy as np
 import pytest
+from sacrebleu.metrics.base import Metric, Score
+from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
-from sacrebleu.significance import PairedTest
+from sacrebleu.metrics.ter import TER
 
-from attentio.errors import DataError, UsageError
-from attentio.metrics.significance import compare_systems
-
-WORDS = ["".join(random.Random(number).choices("abcdefg", k=4)) for number in range(60)]
-REFERENCES = [" ".join(random.Random(1000 + number).choices(WORDS, k=7)) for number in range(80)]
+from attentio.metrics import significance
+from attentio.metrics.significance import bootstrap, corpus_score, interval, p_value, sentence_statistics, swapped
 
 
-def noisy(share: float, seed: int) -> list[str]:
+def noisy_lines(count: int, share: float, seed: int) -> tuple[list[str], list[str]]:
+    """Random sentences, and the same with a share of their words replaced."""
     chance = random.Random(seed)
-    return [" ".join(w if chance.random() > share else chance.choice(WORDS) for w in r.split()) for r in REFERENCES]
+    words = ["".join(chance.choices("abcdefg", k=4)) for _ in range(60)]
+    lines = [chance.choices(words, k=7) for _ in range(count)]
+    noisy = [[chance.choice(words) if chance.random() < share else word for word in line] for line in lines]
+    return [" ".join(line) for line in noisy], [" ".join(line) for line in lines]
 
 
-@pytest.mark.parametrize("method", ["randomization", "bootstrap"])
-def test_a_clear_difference_is_found(method: str) -> None:
-    worse, better = noisy(0.6, seed=1), noisy(0.2, seed=2)
-    results = compare_systems(worse, better, REFERENCES, method=method, resamples=200, trials=400)
-    assert [result.metric for result in results] == ["BLEU", "chrF2", "chrF2++", "TER"]
-    for result in results:
-        sign = -1 if result.metric == "TER" else 1
-        assert result.difference * sign > 10
-        assert result.difference == pytest.approx(result.system.value - result.baseline.value)
-        assert result.low < result.difference < result.high
-        assert result.low * result.high > 0
-        assert result.p_value < 0.01
-    drawn = "bs:200|ar:400|seed:12345" if method == "randomization" else "bs:200|seed:12345"
-    assert drawn in results[0].signature
+class Mean(Metric):
+    """The mean of one number per sentence: statistics are (number, 1)."""
+
+    def _compute_score_from_stats(self, stats: list[float]) -> Score:
+        return Score("mean", stats[0] / stats[1])
+
+    _aggregate_and_compute = _compute_segment_statistics = None
+    _extract_reference_info = _preprocess_segment = None
 
 
-@pytest.mark.parametrize("method", ["randomization", "bootstrap"])
-def test_equal_systems_do_not_differ(method: str) -> None:
-    system = noisy(0.5, seed=1)
-    for result in compare_systems(system, system, REFERENCES, method=method, resamples=100, trials=100):
-        assert (result.difference, result.low, result.high, result.p_value) == (0, 0, 0, 1)
+def table(values: object) -> np.ndarray:
+    numbers = np.asarray(values, dtype=np.float64)
+    return np.stack([numbers, np.ones(len(numbers))], axis=1)
 
 
-@pytest.mark.parametrize("method", ["randomization", "bootstrap"])
-def test_one_better_sentence_is_no_evidence(method: str) -> None:
-    # Whichever system the one sentence is given to, the difference is as large: exchanging proves nothing.
-    system = noisy(0.5, seed=1)
-    better = [REFERENCES[0], *system[1:]]
-    (result,) = compare_systems(system, better, REFERENCES, method=method, only=["chrF2"], resamples=300, trials=300)
-    assert result.difference > 0
-    assert result.p_value == 1 if method == "randomization" else result.p_value > 0.1
+@pytest.mark.parametrize("metric", [BLEU(), CHRF(), CHRF(word_order=2), TER()])
+def test_statistics_and_draws_are_those_of_sacrebleu(metric: Metric, monkeypatch: pytest.MonkeyPatch) -> None:
+    hypotheses, references = noisy_lines(41, 0.4, seed=5)
+    monkeypatch.delenv("SACREBLEU_SEED", raising=False)
+    oracle = metric.corpus_score(hypotheses, [references], n_bootstrap=300)
+    statistics = sentence_statistics(metric, hypotheses, [references])
+    assert corpus_score(metric, statistics.sum(axis=0)) == pytest.approx(oracle.score)
+    scores = bootstrap(metric, [statistics], 300)[0]
+    low, high = interval(scores)
+    assert scores.mean() == pytest.approx(oracle._mean, rel=1e-5)
+    assert (high - low) / 2 == pytest.approx(oracle._ci, rel=1e-4)
 
 
-def test_randomization_agrees_with_sacrebleu_where_nothing_ties() -> None:
-    first, second = noisy(0.5, seed=1), noisy(0.47, seed=2)
-    (result,) = compare_systems(first, second, REFERENCES, only=["chrF2"], trials=2000)
-    _, oracle = PairedTest([("a", first), ("b", second)], {"chrF2": CHRF()}, [REFERENCES], "ar", 2000)()
-    assert 0.02 < result.p_value < 0.98
-    assert result.p_value == pytest.approx(oracle["chrF2"][1].p_value, abs=4 * np.sqrt(0.25 / 2000) * 1.42)
+def test_blocks_change_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics = table(np.random.default_rng(2).normal(size=13))
+    whole = bootstrap(Mean(), [statistics], 50), swapped(Mean(), statistics, -statistics + 1, 50)
+    monkeypatch.setattr(significance, "BLOCK", 7 * 13)
+    blocks = bootstrap(Mean(), [statistics], 50), swapped(Mean(), statistics, -statistics + 1, 50)
+    np.testing.assert_allclose(whole[0], blocks[0], rtol=1e-12)
+    np.testing.assert_allclose(whole[1], blocks[1], rtol=1e-12)
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
-    with pytest.raises(DataError, match="2 translations stand against 3"):
-        compare_systems(["a", "b", "c"], ["a", "b"], ["a", "b", "c"])
-    with pytest.raises(UsageError, match="randomization or bootstrap"):
-        compare_systems(["a"], ["a"], ["a"], method="t-test")
-    with pytest.raises(UsageError, match="no metric 'METEOR'"):
-        compare_systems(["a"], ["a"], ["a"], only=["METEOR"])
+def test_systems_are_drawn_alike() -> None:
+    statistics = table([1.0, 5.0, 2.0, 8.0])
+    scores = bootstrap(Mean(), [statistics, table([2.0, 6.0, 3.0, 9.0])], 100)
+    np.testing.assert_allclose(scores[1] - scores[0], 1.0)
+
+
+def test_swapping_keeps_the_sum() -> None:
+    first, second = table([1.0, 5.0, 2.0]), table([4.0, 4.0, 0.5])
+    scores = swapped(Mean(), first, second, 200)
+    np.testing.assert_allclose(scores.sum(axis=0), (8 + 8.5) / 3)
+    assert len(np.unique(scores[0].round(9))) == 2**3  # every way to exchange three sentences was drawn
+
+
+def test_interval_drops_a_fortieth_at_each_end() -> None:
+    assert interval(np.arange(200.0)[::-1]) == (5, 194)
+    assert interval(np.array([3.0])) == (3, 3)
+
+
+def test_p_value_counts_ties_and_both_sides() -> None:
+    chance = np.array([-3.0, -1.0, 0.0, 1.0, 2.0])
+    assert p_value(chance, 2.0) == pytest.approx((2 + 1) / 6)
+    assert p_value(chance, -1.0) == pytest.approx((4 + 1) / 6)
+    assert p_value(np.zeros(99), 0.0) == 1
+
+
+def test_p_values_are_fair_where_nothing_differs() -> None:
+    # Two systems whose sentences are alike but for chance: about 1 in 20 of such pairs may look different at 0.05.
+    generator = np.random.default_rng(8)
+    found = {"swapped": 0, "bootstrap": 0}
+    pairs = 200
+    for _ in range(pairs):
+        tables = [table(generator.normal(size=40)) for _ in range(2)]
+        observed = tables[1][:, 0].mean() - tables[0][:, 0].mean()
+        first, second = swapped(Mean(), *tables, 200)
+        found["swapped"] += p_value(second - first, observed) < 0.05
+        scores = bootstrap(Mean(), tables, 200)
+        differences = scores[1] - scores[0]
+        found["bootstrap"] += p_value(differences - differences.mean(), observed) < 0.05
+    # A binomial of 200 and 0.05 has mean 10 and standard deviation 3.
+    assert 2 <= found["swapped"] <= 19
+    assert 2 <= found["bootstrap"] <= 22

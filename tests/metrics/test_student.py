@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from attentio.metrics.student import critical_t, two_sided_p
+from attentio.metrics.significance import critical_t, two_sided_p
 
 DEGREES = [0.5, 1, 1.7, 2, 3.3, 4, 8, 30, 117.2, 999, 1e5, 3e7]
 

@@ -1,7 +1,9 @@
 """`attentio compare`: which attention is better on this data, by how much, and is that more than luck."""
 
+import difflib
 import json
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +12,7 @@ import typer
 
 from attentio.cli.progress import display
 from attentio.cli.train import corpus_settings, given
-from attentio.errors import UsageError
+from attentio.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from attentio.experiment.runner import Outcome
@@ -102,10 +104,8 @@ def compare(
         "swap": swap,
         "keep_going": keep_going,
     }
-    folders = [Path(name) for name in files or () if _is_run(Path(name))]
-    if folders:
-        if len(folders) < len(files or ()):
-            raise UsageError("give data to train on, or run folders, not both.")
+    reading = {"encoding": encoding, "delimiter": delimiter, "swap": swap or None}
+    if folders := _run_folders(files or [], trained=not vary):
         training = {
             "seeds": seeds,
             "budget": budget,
@@ -113,12 +113,12 @@ def compare(
             "preset": preset,
             "config": config_file,
             "set": override,
-            **corpus,
+            **{key: value for key, value in corpus.items() if on is None or key not in reading},
         }
         if given_in_vain := [name for name, value in training.items() if value]:
             option = given_in_vain[0].replace("_", "-")
             raise UsageError(f"--{option} is about training, and these runs are trained.")
-        measured = partial(compare_runs, folders, out, vary=vary or (), on=on, options=report)
+        measured = partial(compare_runs, folders, out, vary=vary or (), on=on, reading=reading, options=report)
     else:
         if on is not None:
             raise UsageError("--on is for run folders.", hint="Hold a file out of training with --test FILE.")
@@ -144,6 +144,32 @@ def compare(
     _print(outcome, out, wide=wide, quiet=quiet, as_json=as_json)
     if outcome.status:
         raise typer.Exit(outcome.status)
+
+
+def _run_folders(names: Sequence[str], *, trained: bool) -> list[Path]:
+    """Return the run folders among the arguments: all of them, or none where they name data to train on.
+
+    trained: whether nothing but run folders makes sense, so that a mistyped one is said to be one.
+    Raises UsageError where they name both, and DataError for a folder that is no run or is not there.
+    """
+    from attentio.data.source import BUILT_IN
+
+    paths = [Path(name) for name in names]
+    runs = [path for path in paths if _is_run(path)]
+    for path in paths:
+        if path in runs or path.is_file() or (not runs and not trained) or str(path) in BUILT_IN:
+            continue
+        hint = "Give the folder that `attentio train --out` made."
+        if path.exists():
+            raise DataError(f"{path} is no run folder.", hint=hint, file=path)
+        near = [str(other) for other in path.parent.glob("*") if _is_run(other)] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(str(path), near, n=1)
+        raise DataError(
+            f"there is no {path}.", hint=f"Did you mean {close[0]}?" if close else f"Name data, or run folders. {hint}"
+        )
+    if runs and len(runs) < len(paths):
+        raise UsageError("give data to train on, or run folders, not both.")
+    return runs
 
 
 def _is_run(path: Path) -> bool:

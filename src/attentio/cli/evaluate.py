@@ -37,6 +37,11 @@ def evaluate(
         bool | None,
         typer.Option("--swap/--no-swap", help="TEST's second column is the source; default: as in training."),
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of TEST, where it is not UTF-8.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="What separates the columns of TEST; default: tabs.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="N,M", help="Columns of TEST with the source and the target, from 1.")
+    ] = None,
     link_rule: Annotated[
         str, typer.Option("--link-rule", help="How attention becomes links: argmax, threshold or intersection.")
     ] = "argmax",
@@ -74,8 +79,9 @@ def evaluate(
     other = None if reverse is None else _other_direction(reverse, translator, device, precision)
     scorer = LinkScorer(translator, rule, other)
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}
+    reading = {"swap": swap, "encoding": encoding, "delimiter": delimiter, "columns": columns}
     if test is not None and alignments is not None and gold_index is not None:
-        results = score_attention(scorer, run, test, alignments, gold_index=gold_index, swap=swap)
+        results = score_attention(scorer, run, test, alignments, gold_index=gold_index, **reading)
     else:
         results = score_run(
             translator,
@@ -84,8 +90,8 @@ def evaluate(
             beam=beam,
             length_penalty=length_penalty,
             resamples=resamples,
-            swap=swap,
             scorer=scorer,
+            **reading,
         )
         shown["beam"] = beam
     failed = None
@@ -99,6 +105,9 @@ def evaluate(
     else:
         for line in describe(results):
             typer.echo(line)
+        for name, result in results.items():
+            for note in result.get("notes", ()):
+                sys.stderr.write(f"{name}: {note}\n")
     if failed is not None:  # not raised: the one JSON object has been printed
         sys.stderr.write(f"error: {failed}\n")
         raise typer.Exit(failed.exit_status)

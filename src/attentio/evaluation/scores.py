@@ -54,22 +54,23 @@ def score_run(
     beam: int = 1,
     length_penalty: float = 1.0,
     resamples: int = 1000,
-    swap: bool | None = None,
     scorer: LinkScorer | None = None,
+    **reading: object,
 ) -> dict[str, dict[str, Any]]:
     """Return the scores of each test set by name, as `--json` prints them, with alignment error where links are known.
 
     test: a file to score instead of what the run held out. Its entry says in `notes` what is not scored and what the
     training had seen. scorer: how alignment error is measured, by default argmax links of the last layer.
+    reading: settings of `data` for the test file, as for `reading_settings`.
     """
     known: Mapping[str, Path] = {}
     facts: dict[str, Any] = {}
     if test is None:
-        if swap is not None:
-            raise UsageError("--swap is about TEST, and none is given.")
+        if said := [name for name, value in reading.items() if value is not None]:
+            raise UsageError(f"--{said[0]} is about TEST, and none is given.")
         sets, known = held_out_sets(run), PreparedData.load(Run(run).data).links
     else:
-        read = read_test_file(test, translator, reading_settings(run, test, swap=swap))
+        read = read_test_file(test, translator, reading_settings(run, test, **reading))
         sets = {read.held_out.name: read.held_out}
         seen = _num_seen(run, read.held_out)
         facts = {"pairs": read.pairs, "left_out": dict(read.left_out), "seen_in_training": seen, "notes": read.notes}
@@ -97,10 +98,10 @@ def score_run(
 
 
 def score_attention(
-    scorer: LinkScorer, run: Path, test: Path, gold: Path, *, gold_index: int, swap: bool | None = None
+    scorer: LinkScorer, run: Path, test: Path, gold: Path, *, gold_index: int, **reading: object
 ) -> dict[str, dict[str, Any]]:
     """Return how the links that attention draws agree with gold links, by the name of the test file."""
-    config = reading_settings(run, test, swap=swap)
+    config = reading_settings(run, test, **reading)
     sentences = gold_sentences(test, gold, index=gold_index, config=config)
     _check_direction(test, scorer.translator, [(sentence.source, sentence.target) for sentence in sentences])
     return {test.stem: {"alignment": scorer.score(sentences)}}

@@ -104,6 +104,8 @@ def _badge(result: CellTest) -> tuple[str, str]:
     directions = {difference.difference > 0 for difference in shown}
     if len(directions) == 2:
         return "mixed", ""
+    if any(difference.too_weak for difference in found):
+        return "too weak to compare", ""
     if not directions:
         return ("no difference shown" if found else "not tested"), ""
     kind = "higher" if directions == {True} else "lower"

@@ -30,7 +30,7 @@ from attentio.experiment.grid import (
 )
 from attentio.experiment.page import SentenceMaps, page
 from attentio.experiment.progress import Clock, Watch, read_log
-from attentio.experiment.statistics import Cell, CellRuns, Comparison, Measured, ReferenceSet, compare_cells
+from attentio.experiment.statistics import COSTS, Cell, CellRuns, Comparison, Measured, ReferenceSet, compare_cells
 from attentio.metrics.focus import Focus
 from attentio.runtime.files import read_json, sha256_of_json, write_json, write_text
 from attentio.runtime.processes import JobError, Stopped, Workers, num_processors
@@ -113,7 +113,7 @@ def _record(cell: Cell, test: str, axes: Sequence[str]) -> dict[str, object]:
             row[f"{metric}_difference_{key}"] = getattr(found, key, None)
     for key in ("error_rate", "entropy", "coverage", "monotonicity"):
         row[key] = getattr(getattr(result, key, None), "mean", None)
-    for key in ("parameters", "steps", "training_seconds", "tokens_per_second", "sentences_per_second", "memory_bytes"):
+    for key in COSTS:
         row[key] = getattr(getattr(cell, key), "mean", None)
     return {**row, "also_differs": "; ".join(cell.also_differs)}
 
@@ -212,13 +212,14 @@ def compare_runs(
     *,
     vary: Sequence[str] = (),
     on: Path | None = None,
+    reading: Mapping[str, object] | None = None,
     options: ReportOptions | None = None,
     display: Callable[[], Display] = Silent,
 ) -> Outcome:
     """Evaluate trained runs on the same sentences, and compare.
 
     vary: the settings that tell the runs apart, by default one that differs. on: a file of test pairs, instead of what
-    all of the runs hold out.
+    all of the runs hold out. reading: settings of `data` for that file, such as its encoding.
     Raises UsageError or DataError for runs that cannot be compared, and Stopped on Ctrl-C or SIGTERM.
     """
     options, folders = options or ReportOptions(), list(folders)
@@ -255,7 +256,7 @@ def compare_runs(
     with StopRequest() as stop, closing(display()) as shown, bench.claimed():
         bench.claim_runs(folders)
         data = {str(folder): str(Run(folder).data) for folder in folders}
-        measuring = _Measuring.of(bench, Workers(stop), options, data, trained=True, on=on)
+        measuring = _Measuring.of(bench, Workers(stop), options, data, trained=True, on=on, reading=reading)
         _evaluate(models, measuring, shown)
     rows = dict(zip(names, settings, strict=True))
     runs = [
@@ -451,12 +452,14 @@ class _Measuring:
         *,
         trained: bool = False,
         on: Path | None = None,
+        reading: Mapping[str, object] | None = None,
     ) -> "_Measuring":
         """Make the test sets that all share, and choose the sentences whose maps are shown."""
         arguments = {
             "folders": dict(folders),
             "trained": trained,
             "on": None if on is None else str(on),
+            "reading": dict(reading or {}),
             "tests": str(bench.tests),
         }
         about = workers.call(stages.gather_tests, arguments, bench.results / "gathered.json")
@@ -507,6 +510,8 @@ class _Measuring:
             resamples=self.options.resamples,
         )
         notes = [*self.about["notes"]]
+        if left_out := self.about["left_out"]:
+            notes.append(f"{left_out:,} test sentences are left out: a run had seen them in training")
         if not self.sentences:
             language = tests["source_language"] or "this language"
             notes.append(f"the report has no maps: give sentences in {language} with --sentence")

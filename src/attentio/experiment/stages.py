@@ -58,11 +58,13 @@ def prepare_data(configs: dict[str, dict[str, Any]], folders: dict[str, str]) ->
     return {key: {**error.as_dict(), "status": error.exit_status} for key, error in failures.items()}
 
 
-def gather_tests(folders: dict[str, str], trained: bool, on: str | None, tests: str) -> dict[str, Any]:
+def gather_tests(
+    folders: dict[str, str], trained: bool, on: str | None, reading: dict[str, Any], tests: str
+) -> dict[str, Any]:
     """Write the test sets that all share, free of what any of them was trained on. Return what they are.
 
     folders: of prepared data, by name. trained: whether these are the names of run folders. on: a file of test pairs
-    for them, which each reads as it read its own files.
+    for them. reading: settings of `data` for that file.
     Raises DataError when the test sets differ or are empty.
     """
     from attentio.data.prepare import PreparedData
@@ -79,7 +81,7 @@ def gather_tests(folders: dict[str, str], trained: bool, on: str | None, tests: 
         found = []
         for name in names:
             translator = Translator.load(name, device="cpu")
-            read = read_test_file(Path(on), translator, reading_settings(Path(name), Path(on)))
+            read = read_test_file(Path(on), translator, reading_settings(Path(name), Path(on), **reading))
             notes = read.notes
             found.append({read.held_out.name: read.held_out})
     what = "clean the test file differently" if on is not None else "hold out different test sentences"

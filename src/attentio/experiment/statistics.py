@@ -15,15 +15,33 @@ from numpy.typing import NDArray
 
 from attentio.errors import UsageError
 from attentio.metrics.focus import Focus
-from attentio.metrics.quality import RESAMPLES, metrics, reference_streams, signature, written_in
-from attentio.metrics.resample import SEED, bootstrap, corpus_score, interval, sentence_statistics
-from attentio.metrics.significance import TRIALS, compare_systems
-from attentio.metrics.student import critical_t, two_sided_p
+from attentio.metrics.quality import (
+    RESAMPLES,
+    TRIALS,
+    compare_systems,
+    metrics,
+    reference_streams,
+    signature,
+    written_in,
+)
+from attentio.metrics.significance import (
+    SEED,
+    bootstrap,
+    corpus_score,
+    critical_t,
+    interval,
+    sentence_statistics,
+    two_sided_p,
+)
 
 ALPHA = 0.05
 """A difference is shown when its corrected p is below this."""
 
+LEAST_BLEU = 5.0
+"""Of two cells that both stay below this, neither translates: no difference between them is shown."""
+
 METRICS = ("BLEU", "chrF2")
+COSTS = ("parameters", "steps", "training_seconds", "tokens_per_second", "sentences_per_second", "memory_bytes")
 
 
 @dataclass(frozen=True)
@@ -116,7 +134,7 @@ class CellDifference:
     low, high: the 95 % interval of this difference alone, not corrected for the number of comparisons.
     p_value: of this comparison alone; corrected: after Holm's correction over all comparisons made; both None where no
     test is possible. method: how p was found, in words. one_seed: whether this is about two models, one of each cell,
-    which another seed may turn round.
+    which another seed may turn round. too_weak: whether both cells stay below LEAST_BLEU.
     """
 
     metric: str
@@ -127,11 +145,12 @@ class CellDifference:
     corrected: float | None
     method: str
     one_seed: bool = False
+    too_weak: bool = False
 
     @property
     def shown(self) -> bool:
-        """Whether more than luck is shown."""
-        return self.corrected is not None and self.corrected < ALPHA
+        """Whether more than luck is shown, by cells of which at least one translates."""
+        return not self.too_weak and self.corrected is not None and self.corrected < ALPHA
 
 
 @dataclass(frozen=True)
@@ -233,10 +252,13 @@ def compare_cells(
         scores, differences = scored[test]
         runs = _measured(cell)
         focus = [run.focus[test] for run in runs if test in run.focus]
+        best = max((scores[name]["BLEU"].value for name in (cell.name, baseline) if name in scores), default=0.0)
         return CellTest(
             scores=scores[cell.name],
             differences={
-                metric: dataclasses.replace(difference, corrected=corrected.get((test, cell.name, metric)))
+                metric: dataclasses.replace(
+                    difference, corrected=corrected.get((test, cell.name, metric)), too_weak=best < LEAST_BLEU
+                )
                 for metric, difference in differences.get(cell.name, {}).items()
             },
             error_rate=Spread.of(run.error_rate.get(test) for run in runs),
@@ -253,12 +275,7 @@ def compare_cells(
                 settings=dict(cell.settings),
                 also_differs=tuple(cell.also_differs),
                 runs=tuple(cell.runs),
-                parameters=Spread.of(run.parameters for run in _measured(cell)),
-                steps=Spread.of(run.steps for run in _measured(cell)),
-                training_seconds=Spread.of(run.training_seconds for run in _measured(cell)),
-                tokens_per_second=Spread.of(run.tokens_per_second for run in _measured(cell)),
-                sentences_per_second=Spread.of(run.sentences_per_second for run in _measured(cell)),
-                memory_bytes=Spread.of(run.memory_bytes for run in _measured(cell)),
+                **{name: Spread.of(getattr(run, name) for run in _measured(cell)) for name in COSTS},
                 tests={test.name: cell_test(cell, test.name) for test in tests} if _measured(cell) else {},
             )
             for cell in cells
@@ -274,6 +291,8 @@ def verdict(difference: CellDifference) -> str:
     """What may be said of a difference, in a few words: never more than was shown."""
     reach = "" if difference.low is None else f" [{difference.low:+.1f}, {difference.high:+.1f}]"
     size = f"{difference.metric} {difference.difference:+.1f}{reach}"
+    if difference.too_weak:
+        return f"too weak to compare, both below BLEU {LEAST_BLEU:g}: {size}"
     if difference.corrected is None:
         return f"{size}: {difference.method}"
     p = f"p {written_p(difference.corrected)}{', of these two models' if difference.one_seed else ''}"

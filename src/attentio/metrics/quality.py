@@ -1,8 +1,8 @@
 """How good translated text is: BLEU, chrF, chrF++ and TER of a corpus, each with its signature and interval.
 
-The metrics are sacreBLEU's. What is decided here is how to call them rightly: which tokenisation a target language
-needs, and how references are handed over when sentences have differing numbers of them. The bootstrap lives in
-`resample`, comparing two systems in `significance`.
+The metrics are sacreBLEU's. Decided here is how to call them: which tokenization a target language needs, how
+references are handed over when sentences have different numbers of them, and how two systems are tested on the same
+sentences. Resampling lives in `significance`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,22 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from attentio.errors import DataError
-from attentio.metrics.resample import SEED, bootstrap, corpus_score, interval, sentence_statistics
+from attentio.errors import DataError, UsageError
+from attentio.metrics.significance import (
+    SEED,
+    bootstrap,
+    corpus_score,
+    interval,
+    p_value,
+    sentence_statistics,
+    swapped,
+)
 
 References: TypeAlias = Sequence[str | Sequence[str]]
 """One reference, or a list of them, for each sentence."""
 
 RESAMPLES = 1000
+TRIALS = 10_000
 
 _TWO_LETTERS = {"cmn": "zh", "zho": "zh", "chi": "zh", "yue": "zh", "wuu": "zh", "lzh": "zh", "jpn": "ja", "kor": "ko"}
 # sacreBLEU's choice for ja and ko is MeCab, a native dictionary that is not installed here; characters need nothing
@@ -44,7 +53,7 @@ class Score:
 
     value: in the metric's own unit, 0 to 100 (TER counts edits per 100 reference words and may exceed 100).
     low, high: 95 % of the bootstrap resamples of the sentences lie between them; None when there was no bootstrap.
-    signature: sacreBLEU's, with tokenisation, number of references, resamples and seed.
+    signature: sacreBLEU's, with tokenization, number of references, resamples and seed.
     """
 
     metric: str
@@ -54,7 +63,7 @@ class Score:
     signature: str
 
     def as_dict(self) -> dict[str, object]:
-        """The score as the stable object that `--json` prints."""
+        """Return the score as the stable object that `--json` prints."""
         return asdict(self)
 
 
@@ -69,7 +78,7 @@ class Quality:
     ter: Score
 
     def as_dict(self) -> dict[str, object]:
-        """The result as the stable object that `--json` prints."""
+        """Return the result as the stable object that `--json` prints."""
         return asdict(self)
 
 
@@ -78,7 +87,7 @@ def evaluate(
 ) -> Quality:
     """Score translated sentences against their references.
 
-    language: the target language as a code (zh, zh-Hant, cmn, en ...), which chooses the tokenisation; None lets the
+    language: the target language as a code (zh, zh-Hant, cmn, en ...), which chooses the tokenization; None lets the
         script of the references choose.
     resamples: of the 95 % bootstrap intervals; 0 for no intervals.
     Raises DataError when there is nothing to score, numbers of lines differ, or a sentence has no reference.
@@ -92,12 +101,12 @@ def evaluate(
 
 
 def corpus_chrf(hypotheses: Sequence[str], references: References) -> float:
-    """chrF2 of a corpus, 0 to 100, without interval or tokenisation: the figure to watch while training."""
+    """Return chrF2 of a corpus, 0 to 100, without interval or tokenization: the figure to watch while training."""
     return float(CHRF().corpus_score(hypotheses, reference_streams(hypotheses, references)).score)
 
 
 def metrics(language: str) -> Mapping[str, Metric]:
-    """The four metrics, set up for a target language; an empty code stands for one that parts words by spaces."""
+    """Return the four metrics for a target language. An empty code stands for one with spaces between words."""
     # TER counts words; without this a Chinese sentence is a single one. The signature says so (norm, asian).
     ter = TER(normalized=True, asian_support=True) if _primary(language) in ("zh", "ja") else TER()
     return {
@@ -109,7 +118,7 @@ def metrics(language: str) -> Mapping[str, Metric]:
 
 
 def tokenization(language: str) -> str:
-    """The name of sacreBLEU's tokenisation for BLEU in a target language: zh, char or 13a."""
+    """Return the name of sacreBLEU's tokenization for BLEU in a target language: zh, char or 13a."""
     code = _primary(language)
     if code == "zh":
         return "zh"
@@ -117,7 +126,7 @@ def tokenization(language: str) -> str:
 
 
 def written_in(references: References) -> str:
-    """A language code for a script whose words are not parted by spaces if at least half the letters are of it.
+    """Return a language code for a script without spaces between words if at least half the letters are of it.
 
     Kana, even a few (1 in 20 letters), tell Japanese from Chinese. Otherwise an empty code: the script parts words.
     """
@@ -133,7 +142,7 @@ def written_in(references: References) -> str:
 
 
 def reference_streams(hypotheses: Sequence[str], references: References) -> list[list[str]]:
-    """References as sacreBLEU takes them: one list for each rank, filled up with None where a sentence has fewer.
+    """Return references as sacreBLEU takes them: a list for each rank, with None where a sentence has fewer.
 
     Raises DataError when there is nothing to score, numbers of lines differ, or a sentence has no reference.
     """
@@ -169,10 +178,91 @@ def _score(name: str, metric: Metric, hypotheses: Sequence[str], streams: list[l
 
 
 def signature(metric: Metric, **draws: int) -> str:
-    """sacreBLEU's signature of a metric that has scored, with bs resamples, ar trials, and a seed if there are."""
+    """Return sacreBLEU's signature of a metric that has scored, with resamples (bs), trials (ar) and seed if any."""
     made = metric.get_signature()
     for key, number in draws.items():
         made.update(key, number)
     if draws:
         made.update("seed", SEED)
     return made.format()
+
+
+# Two systems on the same sentences. The luck of training is not in these tests: another seed may turn them round.
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two systems in one metric.
+
+    difference: system minus baseline (for TER, fewer edits are better, so below 0 is better).
+    low, high: 95 % of the bootstrap resamples of the difference lie between them.
+    p_value: how often chance alone gives a difference at least this large, either way.
+    signature: sacreBLEU's, with tokenisation, references, resamples (bs) and trials (ar), and seed.
+    """
+
+    metric: str
+    baseline: Score
+    system: Score
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    signature: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the comparison as the stable object that `--json` prints."""
+        return asdict(self)
+
+
+def compare_systems(
+    baseline: Sequence[str],
+    system: Sequence[str],
+    references: References,
+    *,
+    language: str | None = None,
+    method: str = "randomization",
+    only: Sequence[str] = ("BLEU", "chrF2", "chrF2++", "TER"),
+    resamples: int = RESAMPLES,
+    trials: int = TRIALS,
+) -> list[Difference]:
+    """Test whether `system` differs from `baseline` on the same sentences, in each metric of `only`.
+
+    method: "randomization" exchanges the two systems' sentences at random, `trials` times (Riezler and Maxwell 2005);
+        "bootstrap" draws sentences with replacement, `resamples` times, and asks how often the difference strays from
+        its mean by as much as it is from 0 (Koehn 2004, made two-sided). Intervals are by bootstrap in either case.
+    language: the target language, which chooses the tokenisation; None lets the script of the references choose.
+    Raises DataError when numbers of lines differ, UsageError for an unknown method or metric.
+    """
+    if method not in ("randomization", "bootstrap"):
+        raise UsageError(f"no paired test {method!r}.", hint="Choose randomization or bootstrap.")
+    streams = reference_streams(baseline, references)
+    reference_streams(system, references)
+    available = metrics(language or written_in(references))
+    if unknown := [name for name in only if name not in available]:
+        raise UsageError(f"no metric {unknown[0]!r}.", hint=f"Choose from {', '.join(available)}.")
+    differences: list[Difference] = []
+    for name in only:
+        metric = available[name]
+        tables = (
+            sentence_statistics(metric, baseline, streams),
+            sentence_statistics(metric, system, streams),
+        )
+        scores = bootstrap(metric, tables, resamples)  # (2, resamples)
+        resampled = scores[1] - scores[0]
+        draws = {"bs": resamples}
+        if method == "randomization":
+            draws["ar"] = trials
+            first, second = swapped(metric, *tables, trials)
+            chance = second - first
+        else:
+            # sacreBLEU centres the absolute difference instead, which in effect tests one side.
+            chance = resampled - resampled.mean()
+        before, after = (
+            Score(name, corpus_score(metric, table.sum(axis=0)), *interval(row), signature(metric, bs=resamples))
+            for table, row in zip(tables, scores, strict=True)
+        )
+        difference = after.value - before.value
+        low, high = interval(resampled)
+        p = p_value(chance, difference)
+        differences.append(Difference(name, before, after, difference, low, high, p, signature(metric, **draws)))
+    return differences
