@@ -6,7 +6,7 @@ numbered format. Folders of every earlier format still open: `MIGRATIONS` brings
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -139,10 +139,6 @@ class Bundle:
             model.to(torch.bfloat16)
         model.pack()
         return model.eval()
-
-    def with_weights(self, model: Seq2Seq, **metadata: object) -> Self:
-        """Return this bundle with the weights of `model`, and `metadata` beside what it has."""
-        return replace(self, weights=model.unique_state_dict(), metadata={**self.metadata, **metadata})
 
     def _empty(self) -> Seq2Seq:
         parts = self.architecture

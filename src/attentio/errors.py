@@ -1,14 +1,14 @@
-"""Errors a user can mend: each is one line (what, where) with a hint (how), a stable code and an exit status.
+"""Errors a user can mend: one line of what and where, a hint of how, a stable code and an exit status.
 
-Everything that can go wrong because of what the user gave us raises one of these; `cli` prints it and exits.
-Programming mistakes stay ordinary Python exceptions.
+Whatever goes wrong because of what the user gave raises one of these, and `cli` prints it and exits. Mistakes in the
+program stay ordinary Python exceptions.
 """
 
 from pathlib import Path
 
 
 class AttentioError(Exception):
-    """An error the user can mend: `message` says what and where, `hint` how; `code` is stable for scripts."""
+    """An error the user can mend. `message` says what and where, `hint` says how, and `code` is stable for scripts."""
 
     exit_status = 1
     code = "E_INTERNAL"
@@ -33,7 +33,7 @@ class AttentioError(Exception):
         return f"{self.message} {self.hint}" if self.hint else self.message
 
     def as_dict(self) -> dict[str, object]:
-        """The error as the stable object that `--json` prints."""
+        """Return the error as the stable object that `--json` prints."""
         return {
             "code": self.code,
             "message": self.message,

@@ -24,7 +24,6 @@ SENTENCES = (
     "If it rains tomorrow, I will stay at home.",
     "The book that she is reading is very interesting.",
 )
-TRAINING_SECONDS = 240.0
 
 
 def demo(

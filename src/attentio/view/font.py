@@ -4,6 +4,7 @@ matplotlib picks a font for each character from a list of families; this module 
 downloads nothing and changes no setting of matplotlib; a font named by the user is made known to its font manager.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from matplotlib.font_manager import FontEntry
 from matplotlib.ft2font import FaceFlags, FT2Font
 
 from attentio.errors import DataError
+from attentio.text.script import HANGUL, KANA
 from attentio.view.figure import BASE_FONT
 
 # Only an order of preference, so that one sans-serif family draws a whole sentence where several could.
@@ -104,9 +106,9 @@ def _candidates(text: str) -> Iterator[FontEntry]:
 
 def _preferred(text: str) -> Sequence[str]:
     """Han characters look different in Chinese and Japanese: kana or Hangul in the text say which is meant."""
-    if any("\u3041" <= char <= "\u30ff" for char in text):
+    if re.search(f"[{KANA}]", text):
         return (*_KANA, *_HAN, *_HANGUL)
-    if any("\uac00" <= char <= "\ud7af" for char in text):
+    if re.search(f"[{HANGUL}]", text):
         return (*_HANGUL, *_HAN, *_KANA)
     return (*_HAN, *_KANA, *_HANGUL)
 
