@@ -40,7 +40,11 @@ attended, state = attention.step(query[:, :1], memory, state)
 
 In a mask True means “may attend”. A query that may attend nowhere gets zeros and finite gradients. In training a
 kernel without weights may run. `need_weights=True` forbids it, and `attention.explain(query, memory)` says what runs
-and why. `MultiHeadAttention` takes the place of `torch.nn.MultiheadAttention`, with the same masks and state dict.
+and why. Without keys the context is zero, and without queries or sentences it is empty. Weights are in float32, also
+where the operands are in half precision.
+
+`MultiHeadAttention` takes the place of `torch.nn.MultiheadAttention`, with the same masks and state dict. It also works
+inside `nn.TransformerEncoder`, `nn.TransformerDecoder` and `nn.Transformer`, in training and evaluation.
 
 In the self-attention of a decoder the memory grows by a key with each step: `memory.extend(attention.prepare(key))`.
 With `window=combine_windows(Causal, …)` around any other window, step by step equals all at once for every kind.
@@ -139,6 +143,8 @@ such a module by itself, because a model from a stranger could name any module. 
 - in Python, `import mine`, or `attentio.attention.allow_kinds("mine")`.
 
 `train`, `compare --vary` and `attention show` import what their command line or `--config` file names.
+
+The laws can be checked by import path, too, after consent: `conform(score="mine:Manhattan")`.
 
 ### Among the built-in kinds
 

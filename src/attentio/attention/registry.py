@@ -162,7 +162,7 @@ def allow_kinds(*modules: str) -> None:
 
 
 def _allowed() -> list[str]:
-    return [module for module in os.environ.get(ALLOWED, "").split(",") if module]
+    return [module.strip() for module in os.environ.get(ALLOWED, "").split(",") if module.strip()]
 
 
 def _module(name: str, path: str, *, trusted: bool) -> ModuleType:
