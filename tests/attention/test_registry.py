@@ -55,7 +55,7 @@ def test_a_kind_with_options_has_one_canonical_text(setting, canonical, options)
     [
         ("window", "local_p", "there is no kind 'local_p'. Did you mean 'local-p'?"),
         ("score", "zzz", "there is no kind 'zzz'. Known: dot, scaled_dot, "),
-        ("score", "softmax", "there is no kind 'softmax'. Known: dot, "),
+        ("score", "softmax", "'softmax' is a kind of `normalize`, not of `score`. Known: dot, "),
         ("score", "", "there is no kind ''. Known: dot, "),
         ("window", "local-p:radios=3", "local-p has no option 'radios'. Its options: radius, renormalize."),
         ("window", "local-p:3,true,4", "local-p has no option '4'. Its options: radius, renormalize."),
@@ -92,6 +92,11 @@ def test_what_is_not_possible_is_refused_in_one_line(axis, setting, message):
         AXES[axis].choose(setting)
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
+
+
+def test_an_option_says_its_name_default_and_meaning():
+    assert str(WINDOWS["sliding"].options()["radius"]) == "radius = 10 (int): keys seen on each side of the center"
+    assert str(SCORES["additive"].options()["hidden_size"]).startswith("hidden_size (int): size of the hidden layer")
 
 
 def test_options_act_in_an_attention():
@@ -146,6 +151,8 @@ def test_a_module_with_a_new_class_is_all_that_a_registry_needs():
     scores = Axis("score", Score, sys.modules[__name__])
     assert dict(scores) == {"power": Power}
     assert scores.choose("power:2,label=b") == Choice("power", Power, {"power": 2.0, "label": "b"})
+    assert [str(option) for option in Power.options().values()] == ["power (float): of the product", "label = a (str)"]
+    assert [option.as_dict()["default"] for option in Power.options().values()] == [None, "a"]
     with pytest.raises(KindError, match="power needs its option power"):
         scores.choose("power")
     with pytest.raises(KindError, match="must not contain a comma"):

@@ -116,6 +116,8 @@ class Axis(dict[str, type[K]], Generic[K]):
     def _imported(self, path: str, *, trusted: bool) -> type[K]:
         found = _IMPORT_PATH.fullmatch(path)
         if found is None:
+            if axis := next((axis.name for axis in AXES.values() if path in axis), None):
+                raise KindError(f"{path!r} is a kind of `{axis}`, not of `{self.name}`. Known: {', '.join(self)}.")
             raise KindError(f"there is no kind {path!r}. {_suggestion(path, self)}")
         kind = getattr(_module(found["module"], path, trusted=trusted), found["name"], None)
         if not (inspect.isclass(kind) and issubclass(kind, self.base)) or inspect.isabstract(kind):
