@@ -1,6 +1,6 @@
 """Held-out text: sources with all their references, and word links where they are known.
 
-A held-out set is an ordinary two-column TSV file, one line a pair; lines with the same source are references of one
+A held-out set is an ordinary two-column TSV file, one line a pair. Lines with the same source are references of one
 another. Beside it, for the small world only, stand the word links of each line.
 """
 
@@ -14,7 +14,7 @@ from attentio.errors import DataError
 
 @dataclass(frozen=True)
 class HeldOut:
-    """`references[i]` are all known translations of `sources[i]`, in file order; sources are all different."""
+    """Sources, all different, and `references[i]`, all known translations of `sources[i]` in file order."""
 
     name: str
     sources: list[str]
@@ -50,14 +50,14 @@ class LinkedPair(NamedTuple):
 
 
 def write_pairs(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
-    """Cleaned pairs, which hold no tab and no line end, as TSV."""
+    """Write cleaned pairs, which hold no tab and no line end, as TSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{source}\t{target}\n" for source, target in pairs)
 
 
 def read_tsv(path: Path) -> list[tuple[str, str]]:
-    """The pairs of a file that `write_pairs` wrote."""
+    """Return the pairs of a file that `write_pairs` wrote."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def read_tsv(path: Path) -> list[tuple[str, str]]:
 
 
 def write_links(stem: Path, pairs: Sequence[LinkedPair]) -> None:
-    """Two files, a line a pair: `STEM.src-tgt` with `source words ||| target words`, `STEM.gold` with links `i-j`.
+    """Write two files, a line a pair: `STEM.src-tgt` with `source words ||| target words` and `STEM.gold` with `i-j`.
 
     The layout of the published gold alignments, except that words are counted from 0.
     """
@@ -80,7 +80,7 @@ def write_links(stem: Path, pairs: Sequence[LinkedPair]) -> None:
 
 
 def read_links(stem: Path) -> Iterator[LinkedPair]:
-    """What `write_links` wrote."""
+    """Read what `write_links` wrote."""
     words = stem.with_name(stem.name + ".src-tgt").read_text(encoding="utf-8").split("\n")[:-1]
     gold = stem.with_name(stem.name + ".gold").read_text(encoding="utf-8").split("\n")[:-1]
     for line, links in zip(words, gold, strict=True):

@@ -475,7 +475,7 @@ def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
 def _leaks(
     cleaned: Cleaned, assigned: npt.NDArray[np.uint8], parts: Parts, seed: int
 ) -> tuple[Leak | None, Leak | None]:
-    """What the files as they are, or a random split of the same sizes, would have leaked; and what this split does."""
+    """The leak of the files as they are, or of a random split of the same sizes, and the leak of this split."""
     before = np.where(assigned == _IN_HELD_OUT, TRAIN, assigned).astype(np.uint8)
     rows = np.flatnonzero(before <= TEST)
     drawn = rows[cleaned.part[rows] < parts.training]

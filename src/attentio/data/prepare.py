@@ -159,7 +159,7 @@ def prepare(
 
 
 def is_prepared(config: DataConfig, folder: Path, *, seed: int, sides: Sequence[SideRules] | None = None) -> bool:
-    """Whether `prepare` with these settings, files and seed would open what is in `folder` rather than make it anew."""
+    """Return whether `prepare` with these settings, files and seed would open what is in `folder`."""
     held = _manifest(folder)
     if held is None:
         return False

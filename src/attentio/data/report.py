@@ -1,6 +1,6 @@
 """What happened to the data: every dropped pair with its reason, and the figures of a preparation.
 
-`DropLog` is filled while reading and cleaning; `DataReport` is what remains, saved as JSON and shown as a few lines.
+`DropLog` is filled while reading and cleaning. `DataReport` is what remains, saved as JSON and shown as a few lines.
 Nothing here decides anything.
 """
 
@@ -39,7 +39,7 @@ class DropLog:
             self._file.write("part\tline\treason\tsource\ttarget\n")
 
     def drop(self, part: str, reason: str, line: int, source: str = "", target: str = "") -> None:
-        """One pair is left out; its texts are flattened to one line."""
+        """Note that one pair is left out. Its texts are flattened to one line."""
         self.counts[part][reason] += 1
         first = self.first[part, reason]
         if len(first) < _FIRST:
@@ -49,7 +49,7 @@ class DropLog:
             self._file.write("\t".join((part, str(line), reason, *texts)) + "\n")
 
     def note(self, text: str) -> None:
-        """Something a user should know that is no error; said once."""
+        """Note once what a user should know and what is no error."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -82,7 +82,7 @@ class PartReport:
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side of all training pairs; lengths in tokens."""
+    """One side of all training pairs. Lengths are in tokens."""
 
     language: str | None
     tokenizer: str
@@ -114,14 +114,14 @@ class DataReport:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Dropped pairs of all parts by reason, most frequent first."""
+        """Return the dropped pairs of all parts by reason, most frequent first."""
         total: Counter[str] = Counter()
         for part in self.parts:
             total.update(part.dropped)
         return dict(total.most_common())
 
     def lines(self, report: Path | None = None) -> list[str]:
-        """The report for people: one fact a line."""
+        """Return the report for people: one fact a line."""
         kept = self.train + self.dev + self.test
         dropped = self.dropped
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
@@ -147,7 +147,7 @@ class DataReport:
         return shown
 
     def warnings(self) -> list[str]:
-        """One line for each reason for which a part lost pairs, with the first lines where it did."""
+        """Return one line for each reason for which a part lost pairs, with the first lines where it did."""
         shown: list[str] = []
         for part in self.parts:
             for reason, count in part.dropped.items():

@@ -1,7 +1,7 @@
 """Train, dev and test such that no sentence stands on both sides of a split.
 
-Two pairs belong together if they share a source or a target, up to case, punctuation and script (`clean.split_keys`); a
-whole connected component goes to one part. Works on 64-bit hashes of the keys, so millions of pairs cost a few arrays.
+Two pairs belong together if they share a source or a target, up to case, punctuation and script (`filter.split_keys`).
+A whole connected component goes to one part. Keys are 64-bit hashes, so millions of pairs cost a few arrays.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -17,12 +17,12 @@ Hashes = npt.NDArray[np.int64]
 
 
 def hashes(keys: Iterable[Hashable], count: int) -> Hashes:
-    """A 64-bit hash of each key. Equal within one process only: never save them."""
+    """Return a 64-bit hash of each key. They are equal within one process only: never save them."""
     return np.fromiter(map(hash, keys), dtype=np.int64, count=count)
 
 
 def components(source: Hashes, target: Hashes) -> npt.NDArray[np.int64]:
-    """For each of N pairs the smallest index of a pair in its connected component."""
+    """Return for each of N pairs the smallest index of a pair in its connected component."""
     groups = [np.unique(side, return_inverse=True)[1] for side in (source, target)]
     labels = np.arange(len(source))
     while True:
@@ -40,7 +40,7 @@ def components(source: Hashes, target: Hashes) -> npt.NDArray[np.int64]:
 
 
 def repeated(pairs: Hashes) -> npt.NDArray[np.bool_]:
-    """True at every pair that stood earlier already."""
+    """Return True at every pair that stood earlier already."""
     again = np.ones(len(pairs), dtype=np.bool_)
     again[np.unique(pairs, return_index=True)[1]] = False
     return again
@@ -53,7 +53,7 @@ def split(
     test: Sequence[int],
     seed: int,
 ) -> npt.NDArray[np.uint8]:
-    """TRAIN, DEV or TEST for each of N pairs, whole components at a time, in an order drawn from `seed`.
+    """Return TRAIN, DEV or TEST for each of N pairs, whole components at a time, in an order drawn from `seed`.
 
     `parts` (N,) is the corpus each pair comes from; `dev` and `test` say how many pairs to hold out of each. A
     component that spans corpora, or is larger than what is still wanted, stays in train: the counts are upper bounds.
@@ -89,7 +89,7 @@ def _take(
 
 
 def leak(source: Hashes, target: Hashes, assigned: npt.NDArray[np.uint8]) -> Leak | None:
-    """The shares of held-out pairs that share a side with training; None where nothing is held out."""
+    """Return the shares of held-out pairs that share a side with training, or None where nothing is held out."""
     train = assigned == TRAIN
     if train.all():
         return None
@@ -98,7 +98,7 @@ def leak(source: Hashes, target: Hashes, assigned: npt.NDArray[np.uint8]) -> Lea
 
 
 def contained(these: Hashes, those: Hashes) -> npt.NDArray[np.bool_]:
-    """For each of `these`, whether it is one of `those`; the smaller of the two is sorted, the larger only searched."""
+    """Return for each of `these` whether it is one of `those`. The smaller of the two is sorted."""
     if len(these) == 0 or len(those) == 0:
         return np.zeros(len(these), dtype=np.bool_)
     few, inverse = np.unique(min(these, those, key=len), return_inverse=True)
@@ -113,5 +113,5 @@ def contained(these: Hashes, those: Hashes) -> npt.NDArray[np.bool_]:
 
 
 def random_split(assigned: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
-    """The same numbers held out at random, to say how much that would leak."""
+    """Return a random split of the same sizes, to say how much that would leak."""
     return np.random.default_rng(seed).permutation(assigned)

@@ -46,6 +46,9 @@ def test_an_array_of_records(tmp_path: Path, name: str, indent: int | None, wrap
 def test_lines_in_a_file_named_json_and_arrays_as_records(tmp_path: Path) -> None:
     assert read(tmp_path / "a.json", "\n".join(json.dumps(pair) for pair in PAIRS)) == PAIRS
     assert read(tmp_path / "a.json", json.dumps([list(pair) for pair in PAIRS], indent=1)) == PAIRS
+    one_a_line = "[" + ",\n".join(json.dumps(pair) for pair in PAIRS) + "]"
+    assert read(tmp_path / "a.json", one_a_line) == PAIRS
+    assert read(tmp_path / "a.json", "\n" + one_a_line) == PAIRS
     assert read(tmp_path / "a.json", json.dumps({"source": "a", "target": "b"}) + "\n") == [("a", "b")]
 
 
@@ -71,7 +74,7 @@ def test_three_languages_ask_which(tmp_path: Path) -> None:
         ('{"translation":' + "[" * 60_000 + "]" * 60_000 + "}", "nested too deeply"),
         ("\n\n", "is empty"),
         ("[\n1,\n2]", "record 1: no source and target text"),
-        ('{\n"a": 1}', "no array of records"),
+        ('{\n"a": 1}', "record 1: no source and target text"),
     ],
 )
 def test_what_is_no_pair(tmp_path: Path, content: str, complaint: str) -> None:

@@ -223,7 +223,7 @@ def _columns_of_text(file: File, sample: Sequence[list[str]], config: DataConfig
 
 
 def _holds(cells: Sequence[str]) -> str | None:
-    """What the cells of a column hold where that is no sentences; None for sentences and for too few to say."""
+    """What the cells of a column hold, or None for sentences and for too few cells to say."""
     if len(cells) < _FEW:
         return None
     enough = 0.9 * len(cells)

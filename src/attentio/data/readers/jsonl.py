@@ -1,11 +1,11 @@
-"""JSON: an object or an array on each line, or one array of them; and Hugging Face's `{"translation": {…}}`.
+"""JSON: one record on each line, or one array of records. A record may be Hugging Face's `{"translation": {…}}`.
 
 The first record decides which keys are the source and the target. The order of keys inside a record says nothing.
 """
 
 import json
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from attentio.data.readers.languages import known_language
@@ -56,51 +56,55 @@ def _records(file: File, config: DataConfig) -> Iterator[tuple[Any, str, int]]:
     """Each record with its place in words and its number, from 1."""
     lines = read_lines(file, config.encoding)
     filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    start = list(islice(filled, 2))
-    if start and not _is_value(start[0][1], alone=len(start) == 1):
-        yield from _array(file, chain(start, filled))
-        return
-    for number, line in chain(start, filled):
-        yield _parsed(file, line, f"line {number}", number), f"line {number}", number
+    for i, (number, line) in enumerate(filled):
+        if i == 0 and line.lstrip()[0] in "[{" and not _is_json(line):
+            yield from _array(file, chain([line], lines))
+            return
+        held = _parsed(file, line, number)
+        if _is_array_of_records(held):
+            yield from ((record, f"record {at}", at) for at, record in enumerate(held, start=1))
+        else:
+            yield held, f"line {number}", number
 
 
-def _is_value(line: str, *, alone: bool) -> bool:
-    """Whether the first line is a record by itself. A line that stands alone may hold an array of records."""
+def _is_json(text: str) -> bool:
     try:
-        held = json.loads(line)
-    except (ValueError, RecursionError):
-        return not (line.strip() in ("[", "{") or (alone and line.lstrip().startswith("["))) and line[:1] != "["
-    if not alone:
-        return True
-    return not (isinstance(held, list) and held and all(isinstance(item, list | dict) for item in cast(Any, held)))
+        json.loads(text)
+    except RecursionError:
+        return True  # and refused when it is parsed
+    except ValueError:
+        return False
+    return True
 
 
-def _array(file: File, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[Any, str, int]]:
+def _is_array_of_records(held: Any) -> bool:
+    return isinstance(held, list) and bool(held) and all(isinstance(item, list | dict) for item in cast(Any, held))
+
+
+def _array(file: File, lines: Iterator[str]) -> Iterator[tuple[Any, str, int]]:
+    """The records of one value that is written over many lines."""
     parts: list[str] = []
     size = 0
-    for _, line in lines:
+    for line in lines:
         parts.append(line)
         size += len(line)
         if size > _MOST_CHARACTERS:
             raise ResourceError(f"{file} is one JSON value of over 1 GB.", hint="Write one record a line: .jsonl.")
-    held = _parsed(file, "\n".join(parts), "", 1)
+    held = _parsed(file, "\n".join(parts), 1)
     if isinstance(held, dict):  # the array may stand inside an object, beside other things
         arrays = [value for value in cast(dict[str, Any], held).values() if isinstance(value, list)]
-        held = arrays[0] if len(arrays) == 1 else held
-    if not isinstance(held, list):
-        raise DataError(f"{file} holds no array of records.", hint=_FORMS, file=str(file))
-    for number, record in enumerate(cast(list[Any], held), start=1):
-        yield record, f"record {number}", number
+        held = arrays[0] if len(arrays) == 1 else [held]
+    yield from ((record, f"record {i}", i) for i, record in enumerate(cast(list[Any], held), start=1))
 
 
-def _parsed(file: File, text: str, place: str, number: int) -> Any:
+def _parsed(file: File, text: str, number: int) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
         reason = str(error)
     except RecursionError:
         reason = "nested too deeply"
-    raise DataError(f"{file}{' ' * bool(place)}{place}: not JSON ({reason}).", file=str(file), line=number)
+    raise DataError(f"{file} line {number}: not JSON ({reason}).", file=str(file), line=number)
 
 
 def _inner(held: Any) -> Any:

@@ -132,7 +132,7 @@ def _units(file: File, config: DataConfig, reader: "_Reader") -> Iterator[_Unit]
 
 
 def _decoded(file: File, config: DataConfig) -> Iterator[str]:
-    """The text of the file, by its byte order mark, the settings or its declaration; else UTF-8."""
+    """The text of the file, decoded by its byte order mark, the settings, its declaration, or as UTF-8."""
     blocks = read_blocks(file)
     first = next(blocks, b"")
     mark, encoding = byte_order_mark(first)
