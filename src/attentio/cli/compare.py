@@ -73,10 +73,17 @@ def compare(
         list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting, for all cells.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Drop pairs with more pieces on a side.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Drop pairs with more tokens on a side.")] = None,
     script: Annotated[str | None, typer.Option(help="Chinese script: simplified, traditional or keep.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the files, where it is not UTF-8.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="What separates the columns, where it is not a tab.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="The two columns to read, by number or by name in the header: 2,4.")
+    ] = None,
+    source_language: Annotated[
+        str | None, typer.Option(help="Language of the source side, such as en or zh-TW.")
+    ] = None,
+    target_language: Annotated[str | None, typer.Option(help="Language of the target side.")] = None,
     swap: Annotated[bool, typer.Option("--swap", help="Translate from the second column to the first.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on although most pairs are unusable.")] = False,
     wide: Annotated[bool, typer.Option("--wide", help="Print all columns, however wide.")] = False,
@@ -101,6 +108,9 @@ def compare(
         "script": script,
         "encoding": encoding,
         "delimiter": delimiter,
+        "columns": columns,
+        "source_language": source_language,
+        "target_language": target_language,
         "swap": swap,
         "keep_going": keep_going,
     }

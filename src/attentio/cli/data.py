@@ -44,9 +44,16 @@ def report(
     tgt: Annotated[list[str] | None, typer.Option(help="target-side file, one for each FILE")] = None,
     delimiter: Annotated[str, typer.Option(help="what separates the columns")] = "\t",
     encoding: Annotated[str | None, typer.Option(help="encoding of the files")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="the two columns to read, by number or by name in the header: 2,4")
+    ] = None,
+    source_language: Annotated[
+        str | None, typer.Option(help="language of the source side, such as en or zh-TW")
+    ] = None,
+    target_language: Annotated[str | None, typer.Option(help="language of the target side")] = None,
     script: Annotated[str, typer.Option(help="script of Chinese text: simplified, traditional or keep")] = "simplified",
     swap: Annotated[bool, typer.Option("--swap", help="read the second column as the source")] = False,
-    max_length: Annotated[int, typer.Option(help="most pieces on a side")] = 256,
+    max_length: Annotated[int, typer.Option(help="most tokens on a side")] = 256,
     seed: Annotated[int, typer.Option(help="seed of the split")] = 1,
     list_dropped: Annotated[bool, typer.Option("--list-dropped", help="list every pair left out, as TSV")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="go on although most pairs are unusable")] = False,
@@ -67,9 +74,11 @@ def report(
         "swap": swap,
         "max_length": max_length,
         "keep_going": keep_going,
+        "encoding": encoding,
+        "columns": columns,
+        "source_language": source_language,
+        "target_language": target_language,
     }
-    if encoding is not None:
-        settings["encoding"] = encoding
     config = effective_config(settings={"data": settings}).data
     with TemporaryDirectory(prefix="attentio-") as folder:
         prepared = prepare(config, Path(folder) / "data", seed=seed)

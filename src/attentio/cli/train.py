@@ -38,10 +38,17 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights, order and dropout.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Stop after this long: 90s, 10m, 2h.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Drop pairs with more pieces on a side.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Drop pairs with more tokens on a side.")] = None,
     script: Annotated[str | None, typer.Option(help="Chinese script: simplified, traditional or keep.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the files, where it is not UTF-8.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="What separates the columns, where it is not a tab.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="The two columns to read, by number or by name in the header: 2,4.")
+    ] = None,
+    source_language: Annotated[
+        str | None, typer.Option(help="Language of the source side, such as en or zh-TW.")
+    ] = None,
+    target_language: Annotated[str | None, typer.Option(help="Language of the target side.")] = None,
     swap: Annotated[bool, typer.Option("--swap", help="Translate from the second column to the first.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on although most pairs are unusable.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew in a run folder that has a run.")] = False,
@@ -66,6 +73,9 @@ def train(
             script=script,
             encoding=encoding,
             delimiter=delimiter,
+            columns=columns,
+            source_language=source_language,
+            target_language=target_language,
             swap=swap,
             keep_going=keep_going,
         ),
@@ -104,6 +114,9 @@ def corpus_settings(
     script: str | None,
     encoding: str | None,
     delimiter: str | None,
+    columns: str | None,
+    source_language: str | None,
+    target_language: str | None,
     swap: bool,
     keep_going: bool,
 ) -> dict[str, object]:
@@ -120,6 +133,9 @@ def corpus_settings(
         "script": script,
         "encoding": encoding,
         "delimiter": None if delimiter is None else delimiter.replace("\\t", "\t"),
+        "columns": columns,
+        "source_language": source_language,
+        "target_language": target_language,
         "swap": swap or None,
         "keep_going": keep_going or None,
     }

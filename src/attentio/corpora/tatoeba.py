@@ -125,7 +125,7 @@ class _Part:
         return asked
 
     def begin(self, response: Any, **_: object) -> None:
-        """Open the file at the place where the server's reply begins; called by requests."""
+        """Open the file at the place where the server's reply begins. Called by requests."""
         self._response = response
         self.status = response.status_code, response.reason
         if response.status_code not in (200, 206):

@@ -86,7 +86,7 @@ class Context(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One token of a template: a literal word, a verb agreeing with a slot (be.s), a slot, or the mark ~."""
+    """One part of a template: a literal word, a verb agreeing with a slot (be.s), a slot, or the mark ~."""
 
     kind: str
     text: str
@@ -157,7 +157,7 @@ def parse_rule(line: str) -> Template:
 
 
 def spell_out(line: str) -> list[str]:
-    """One line per alternative of ``{a|b}``; ``{}`` repeats the alternative. At most one choice to a line."""
+    """Return one line for each alternative of ``{a|b}``. ``{}`` repeats it. A line has one choice at most."""
     choice = re.search(r"\{([^{}]+)\}", line)
     if choice is None:
         return [line]
@@ -246,7 +246,7 @@ _MASS_DETERMINERS = {
 _OTHERWISE = (_COUNT_DETERMINERS["w"], _MASS_DETERMINERS["w"])
 _DEFINITE = (("the", 2), ("this", 2), ("that", 2), ("own", 2))
 _DETERMINERS = lexicon.DETERMINERS
-# Determiners after which an adjective may stand; not "def", which opens a sentence that has an adjective already.
+# Determiners after which an adjective may stand. "def" opens a sentence that has an adjective already.
 _QUALIFIED = frozenset(("obj", "a", "that", "the", "own", "num"))
 # Classes of which one does not say "my" as a matter of course.
 _UNOWNED = frozenset(("film", "food", "fruit", "drink", "song", "asked", "place", "animal", "wild", "write", "told"))
@@ -284,7 +284,7 @@ def _sentence_choice(name: str) -> tuple[tuple[Template, ...], Choice]:
 
 @cache
 def _phrase_choice(name: str, mode: str) -> tuple[tuple[Template, ...], Choice]:
-    """The rules of a group that may be used in a mode; a rule without modes may be used in all."""
+    """The rules of a group that may be used in a mode. A rule without modes may be used in all."""
     if name not in _phrases():
         raise UsageError(f"grammar: no phrase group {name!r}")
     fellows = tuple(rule for rule in _phrases()[name][1] if not rule.modes or not mode or mode in rule.modes)
@@ -340,7 +340,7 @@ def _determiner_choice(wanted: str, kind: str, mode: str, noun: lexicon.Noun) ->
 
 
 class _Sampler:
-    """Draws phrases; of two candidates it keeps the one used less so far, so that every word gets its turn."""
+    """Draws phrases. Of two candidates it keeps the one used less so far, so that every word gets its turn."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -361,13 +361,13 @@ class _Sampler:
         return best
 
     def sentence(self) -> tuple[str, Phrase]:
-        """One sentence, its English not yet contracted, and the name of its construction."""
+        """Return the name of a construction and a sentence of it, its English not yet contracted."""
         name = tuple(_sentences())[self.pick(_construction_choice())]
         fellows, choice = _sentence_choice(name)
         return name, self.compose(fellows[self.pick(choice)], Context("", _NOBODY))
 
     def pair(self, seen: Container[tuple[str, ...]]) -> GrammarPair:
-        """A whole pair whose English has not been seen."""
+        """Return a whole pair whose English has not been seen."""
         for _ in range(1000):
             name, phrase = self.sentence()
             if not repeats_itself(phrase):
@@ -380,7 +380,7 @@ class _Sampler:
     # Filling templates
 
     def compose(self, rule: Template, context: Context) -> Phrase:
-        """Fill both sides of a rule; the first slot named like a subject is the subject of the others."""
+        """Fill both sides of a rule. The first slot named like a subject is the subject of the others."""
         subject = context.subject
         if rule.owner and not subject.english:
             subject = subject._replace(owner=rule.owner)
@@ -418,14 +418,14 @@ class _Sampler:
     # Words
 
     def listed(self, head: str, context: Context) -> Phrase:
-        """A name, a number, a weekday ...: whatever has a list of its own, but not the subject again."""
+        """Return a word of a list (a name, a number, a weekday, …), but not the subject again."""
         row = _LISTS[head][self.pick(_LIST_CHOICES[head])]
         while (row[0],) == context.subject.english:
             row = _LISTS[head][self.pick(_LIST_CHOICES[head])]
         return _linked(tuple(row[0].split()), (row[1],))._replace(owner=row[2] if head == "name" else "its")
 
     def pronoun(self, head: str, context: Context) -> Phrase:
-        """pronoun: any subject; other: he, she, they; objectpronoun: me, you, him ...; whose: my, your, his ..."""
+        """Return a pronoun: any subject, other (he, she, they), objectpronoun (me, you, …) or whose (my, your, …)."""
         taken = _SAME.get(context.subject.owner, (context.subject.owner,)) if head in ("other", "objectpronoun") else ()
         owner = _OWNERS[self.pick(_PRONOUN_CHOICE)]
         while owner in taken or (head == "other" and owner not in ("his", "her", "their")):
@@ -451,7 +451,7 @@ class _Sampler:
         return name_it(self.determine(determiner, kind, noun, context), quality, noun, determiner)
 
     def determine(self, determiner: str, kind: str, noun: lexicon.Noun, context: Context) -> Phrase:
-        """The determiner with its measure word, linked."""
+        """Return the determiner with its measure word, linked."""
         if determiner in ("own", "my", "your"):
             return self.possessive(determiner, noun, context)
         if determiner == "num":
@@ -460,7 +460,7 @@ class _Sampler:
         return determined(determiner, noun)
 
     def possessive(self, determiner: str, noun: lexicon.Noun, context: Context) -> Phrase:
-        """My, Tom's, my father's; kin follows its owner without 的."""
+        """Return my, Tom's, my father's and the like. Kin follows its owner without 的."""
         owner = "your" if determiner == "your" else context.subject.owner
         close = noun in _NOUNS["kin"] or noun in _NOUNS["folks"]
         if determiner == "my" or (determiner == "own" and not close and self.chance() < 0.3):
@@ -481,7 +481,7 @@ class _Sampler:
 
 
 def determined(determiner: str, noun: lexicon.Noun) -> Phrase:
-    """An article, demonstrative or question word with the noun's measure word."""
+    """Return an article, demonstrative or question word with the measure word of the noun."""
     unit = noun.measure or "些"
     plain = Phrase((), (), frozenset())
     match determiner:
@@ -542,7 +542,7 @@ def _joined(phrases: Iterable[Phrase]) -> Phrase:
 
 
 def name_it(before: Phrase, quality: lexicon.Adjective | None, noun: lexicon.Noun, determiner: str) -> Phrase:
-    """Determiner, adjective and noun as one phrase with its number and the possessive that refers back to it."""
+    """Return determiner, adjective and noun as one phrase, with its number and the possessive that refers to it."""
     many = not noun.singular or (
         determiner in ("these", "those", "num", "howmany", "many", "plural") and bool(noun.plural)
     )
@@ -645,7 +645,7 @@ def _inflected(phrase: Phrase, form: str) -> tuple[tuple[str, ...], frozenset[tu
 
 
 def agree(verb: str, number: str) -> str:
-    """The present form of a verb (or "was") after a subject of this number."""
+    """Return the present form of a verb (or "was") after a subject of this number."""
     if verb in _BE:
         return _BE[verb].get(number, _PLURAL_BE[verb])
     return lexicon.inflect(verb, "s" if number == "3s" else "base")
@@ -696,7 +696,7 @@ _MERGED = frozenset(second for _, second in (*_CONTRACTED, *_CONTRACTED_FIRST, *
 
 
 def contract(phrase: Phrase, formal: bool) -> Phrase:
-    """Merge "do not" into "don't" and "I am" into "I'm"; in formal English only what is always merged."""
+    """Merge "do not" into "don't" and "I am" into "I'm". Formal English merges only what is always merged."""
     words = phrase.english
     if not _MERGED.intersection(words):
         return phrase
@@ -726,7 +726,7 @@ def contract(phrase: Phrase, formal: bool) -> Phrase:
 
 
 def _spell(phrase: Phrase) -> Phrase:
-    """Choose a or an; 不 before 有 is 没 (不有用 is 没用)."""
+    """Choose a or an. 不 before 有 becomes 没 (不有用 is 没用)."""
     words = phrase.english
     spelled = (lexicon.article(words[i + 1]) if word == "a" else word for i, word in enumerate(words))
     chinese = list(phrase.chinese)
@@ -742,7 +742,7 @@ def version() -> str:
 
 
 def sample(count: int, seed: int = 0) -> list[GrammarPair]:
-    """Draw ``count`` pairs, no two with the same English sentence; the same call gives the same pairs everywhere.
+    """Draw ``count`` pairs, no two with the same English sentence. The same call gives the same pairs everywhere.
 
     Raises `UsageError` where ``count`` is negative or more than the grammar can supply.
     """
@@ -763,7 +763,7 @@ def sample(count: int, seed: int = 0) -> list[GrammarPair]:
 
 
 def repeats_itself(phrase: Phrase) -> bool:
-    """Whether a content word occurs twice ("dogs or dogs"), or two equal Chinese words stand side by side."""
+    """Return whether a content word occurs twice ("dogs or dogs") or two equal Chinese words stand side by side."""
     words = [word for word in phrase.english if word not in lexicon.REPEATABLE]
     if len(set(words)) < len(words) and "and" in phrase.english:
         pairs = set(zip(phrase.english, phrase.english[2:], strict=False))
@@ -774,7 +774,7 @@ def repeats_itself(phrase: Phrase) -> bool:
 
 
 def constructions() -> list[str]:
-    """The names of all constructions, in the order in which they are written down."""
+    """Return the names of all constructions, in the order of `rules.txt`."""
     return list(_sentences())
 
 
@@ -785,5 +785,5 @@ def _vocabulary() -> frozenset[str]:
 
 
 def vocabulary() -> set[str]:
-    """The English word forms, lower-cased, that occur in 15,000 sentences of the small world."""
+    """Return the English word forms, lower-cased, that occur in 15,000 sentences of the small world."""
     return set(_vocabulary())

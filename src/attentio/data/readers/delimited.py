@@ -193,7 +193,7 @@ def _columns_of_header(
     if len(by_language) > 2:
         raise DataError(
             f"{file} has columns in {', '.join(names[i] for i in by_language)}.",
-            hint="Choose two: --columns 1,2, or -o data.source_language=… -o data.target_language=….",
+            hint="Choose two: --columns 1,2, or --source-language and --target-language.",
             code="E_DATA_COLUMNS",
             file=str(file),
         )

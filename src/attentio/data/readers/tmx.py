@@ -99,7 +99,7 @@ def _choose(file: File, units: Counter[tuple[str, ...]], main: str | None, confi
         raise DataError(
             f"{file} has no unit in both {source or 'one language'} and {target or 'another'}; "
             f"languages: {', '.join(tag for tag in tags if tag)}.",
-            hint="Choose two of them: -o data.source_language=… -o data.target_language=….",
+            hint="Choose two of them: --source-language and --target-language.",
             file=str(file),
         )
     return source or best[0], target or best[1]
