@@ -46,7 +46,8 @@ SURFACE = {
     "demo": ["--max-time", "--out"],
     "doctor": ["--json"],
     "evaluate": [
-        *("<run>", "<test>", "--alignments", "--beam -b", "--device", "--gold-index", "--head", "--json", "--layer"),
+        *("<run>", "<test>", "--alignments", "--beam -b", "--columns", "--delimiter", "--device", "--encoding"),
+        *("--gold-index", "--head", "--json", "--layer"),
         *("--length-penalty", "--link-rule", "--min-chrf", "--precision", "--resamples", "--reverse", "--swap"),
         "--threshold",
     ],
