@@ -6,6 +6,7 @@ NAME.sha256.
 """
 
 import json
+import shutil
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pooch
 
 from attentio import __version__
 from attentio.errors import DataError, ResourceError, UsageError
+from attentio.runtime.files import new_file
 
 TATOEBA_URL = "https://www.manythings.org/anki"
 _BLOCK = 1 << 16
@@ -207,23 +209,19 @@ def _failed(part: _Part, fault: str) -> DataError:
 
 def _unpack(archive: Path, member: str, out: Path) -> Path:
     """Extract one text file. Its CRC is checked on the way, and it appears whole or not at all."""
-    partial = out.with_name(out.name + ".partial")
     try:
         with zipfile.ZipFile(archive) as zipped:
             damaged = zipped.testzip()
             if damaged is not None:
                 raise zipfile.BadZipFile(f"wrong CRC in {damaged}")
-            with zipped.open(member) as source, partial.open("wb") as file:
-                while block := source.read(_BLOCK):
-                    file.write(block)
+            with zipped.open(member) as source, new_file(out) as partial, partial.open("wb") as file:
+                shutil.copyfileobj(source, file)
     except KeyError:
         raise DataError(f"{archive} holds no {member}.", file=archive) from None
     except (zipfile.BadZipFile, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise DataError(
             f"{archive} is damaged ({error}).", hint="Delete it, then fetch it again.", code="E_DATA_ZIP", file=archive
         ) from None
-    partial.replace(out)
     return out
 
 

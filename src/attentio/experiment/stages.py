@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from attentio.errors import AttentioError, DataError, UsageError
-from attentio.runtime.files import read_json, write_json
+from attentio.runtime.files import new_folder, read_json, write_json
 
 FOCUS_PAIRS = 200  # of each test set, evenly spread: their attention is measured
 
@@ -151,8 +151,6 @@ def _share(data: Path, place: Path) -> None:
     """Put prepared data into a run folder without a second copy, where the disk allows."""
     if place.exists():
         return
-    partial = place.with_name(f"{place.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
 
     def link(source: str, target: str) -> None:
         try:
@@ -160,8 +158,8 @@ def _share(data: Path, place: Path) -> None:
         except OSError:
             shutil.copy2(source, target)
 
-    shutil.copytree(data, partial, copy_function=link)
-    partial.rename(place)
+    with new_folder(place) as partial:
+        shutil.copytree(data, partial, copy_function=link, dirs_exist_ok=True)
 
 
 def evaluate_run(
