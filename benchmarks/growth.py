@@ -26,8 +26,8 @@ from workload import FAMILIES, MODELS, Training, Workload, new_run, train
 from attentio.bundle import Bundle
 from attentio.data.prepare import PreparedData
 from attentio.runtime.memory import keep_freed_memory
-from attentio.search.beam import beam_search
-from attentio.search.greedy import greedy_search
+from attentio.search.decode import decode
+from attentio.search.strategy import Beam, Greedy
 from attentio.text.special import SPECIAL
 from attentio.train.settings import dump_config, effective_config
 
@@ -160,16 +160,13 @@ def _seconds_by_length(run_folder: Path, beam: int, arguments: argparse.Namespac
         model.decoder.bias[SPECIAL.eos] = NEVER
     torch.manual_seed(0)
     ordinary = (len(SPECIAL), bundle.source.tokenizer.vocab_size)
-    source = torch.randint(*ordinary, (arguments.sentences, SOURCE_LENGTH))
-    lengths = torch.full((arguments.sentences,), SOURCE_LENGTH)
+    sources = torch.randint(*ordinary, (arguments.sentences, SOURCE_LENGTH - 1)).tolist()  # the end is added
 
     def search(length: int) -> float:
         limits = [length] * arguments.sentences
         started = time.perf_counter()
-        if beam == 1:
-            found = greedy_search(model, source, lengths, limits)
-        else:
-            found = [hypotheses[0] for hypotheses in beam_search(model, source, lengths, limits, beam_size=beam)]
+        strategy = Greedy() if beam == 1 else Beam(beam)
+        found = [hypotheses[0] for hypotheses in decode(model, sources, strategy, max_lengths=limits)]
         seconds = time.perf_counter() - started
         reached = statistics.mean(len(hypothesis.tokens) for hypothesis in found)
         assert reached >= length - 1, f"translations of {reached} tokens, not {length}"

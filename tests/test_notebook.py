@@ -21,7 +21,8 @@ from attentio.data.prepare import PreparedData, prepare
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
-from attentio.search.batched import SearchConfig, padded, search
+from attentio.search.batched import SearchConfig, search
+from attentio.search.decode import padded
 from attentio.train.objective import cross_entropy
 from attentio.train.settings import RunConfig, effective_config
 from attentio.train.state import LENGTH_MULTIPLE

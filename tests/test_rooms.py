@@ -32,15 +32,6 @@ ROOMS["view"] = {"errors", "text", "runtime", "trace", "metrics"}
 ROOMS["metrics"] = {"errors", "trace"}
 ROOMS["__init__"] = {"trace", "translator", "train", "experiment"}  # names only, loaded when asked for
 ROOMS["__main__"] = {"cli"}
-# What still points the wrong way. This list only shrinks.
-STILL_WRONG = {
-    "recorder": {"errors", "attention", "model", "search"},
-    "translator": {"recorder"},
-}
-for wrong_room, rooms in STILL_WRONG.items():
-    ROOMS.setdefault(wrong_room, set()).update(rooms)
-for right_room in ("train", "evaluation", "experiment"):
-    ROOMS[right_room].add("recorder")
 NEVER = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared"}
 
 

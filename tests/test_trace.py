@@ -2,13 +2,16 @@
 
 import json
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from attentio.errors import DataError, ResourceError, UsageError
 from attentio.trace import AttentionTrace
@@ -33,14 +36,89 @@ def tiny_trace(**changes: object) -> AttentionTrace:
     return AttentionTrace(**(fields | changes))
 
 
+def with_self_attention() -> AttentionTrace:
+    """The tiny trace, and a self-attention on either side."""
+    random = np.random.default_rng(5)
+    back = np.zeros((2, 3, 4))
+    for row in range(3):
+        back[:, row, : row + 1] = random.dirichlet(np.ones(row + 1), size=2)
+    return tiny_trace(
+        encoder_self={"encoder self 1": random.dirichlet(np.ones(4), size=(2, 4))},
+        decoder_self={"decoder self 1": back},
+    )
+
+
+KINDS = ("weights", "encoder_self", "decoder_self")
+
+
+def same_layers(left: Mapping[str, NDArray[Any]], right: Mapping[str, NDArray[Any]]) -> bool:
+    return list(left) == list(right) and all(np.array_equal(left[layer], right[layer]) for layer in left)
+
+
 def same(left: AttentionTrace, right: AttentionTrace) -> bool:
     texts = ("source", "target", "source_tokens", "target_tokens", "source_spans", "target_spans")
     return (
         all(getattr(left, name) == getattr(right, name) for name in texts)
         and list(left.weights) == list(right.weights)
-        and all(np.array_equal(left.weights[layer], right.weights[layer]) for layer in left.weights)
+        and all(
+            getattr(left, kind).keys() == getattr(right, kind).keys()
+            and all(
+                np.array_equal(getattr(left, kind)[layer], getattr(right, kind)[layer]) for layer in getattr(left, kind)
+            )
+            for kind in ("weights", "encoder_self", "decoder_self")
+        )
         and np.array_equal(left.token_log_probs, right.token_log_probs)
     )
+
+
+class TestSelfAttention:
+    def test_it_is_beside_the_layers_that_look_at_the_source(self) -> None:
+        trace = with_self_attention()
+        assert trace.layers == ("first", "second")
+        np.testing.assert_array_equal(trace.matrix(), tiny_trace().matrix())
+        assert trace.matrix("encoder self 1").shape == (4, 4)
+        assert trace.matrix("decoder self 1", 1).tolist() == trace.decoder_self["decoder self 1"][1].tolist()
+
+    def test_shapes_are_checked(self) -> None:
+        for kind, shape in (("encoder_self", (1, 4, 3)), ("decoder_self", (1, 3, 3))):
+            with pytest.raises(ValueError, match=r"have shape .*, expected"):
+                tiny_trace(**{kind: {"it": np.zeros(shape)}})
+
+    def test_words_by_hand(self) -> None:
+        """`ab c`: a and b are one word, the end is none. The target's two characters are words."""
+        trace = with_self_attention()
+        words = trace.words()
+        source, target = trace.encoder_self["encoder self 1"], trace.decoder_self["decoder self 1"]
+        merged = words.encoder_self["encoder self 1"]
+        assert merged.shape == (2, 2, 2)
+        np.testing.assert_allclose(merged[:, 0, 0], source[:, :2, :2].sum(-1).mean(-1), rtol=1e-6)
+        np.testing.assert_allclose(merged[:, 1, 0], source[:, 2, :2].sum(-1), rtol=1e-6)
+        np.testing.assert_allclose(words.decoder_self["decoder self 1"], target[:, :2, :3], rtol=1e-6)
+
+    @pytest.mark.parametrize("ending", ["json", "npz"])
+    def test_it_is_kept_in_files(self, tmp_path: Path, ending: str) -> None:
+        trace = with_self_attention()
+        for each in (trace, trace.words()):
+            each.save(tmp_path / f"trace.{ending}")
+            assert same(AttentionTrace.load(tmp_path / f"trace.{ending}"), each)
+
+    def test_files_of_the_first_schema_are_read(self, tmp_path: Path) -> None:
+        trace = tiny_trace()
+        trace.save(tmp_path / "new.json")
+        fields = json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))
+        fields = {name: value for name, value in fields.items() if not name.endswith("_self")} | {"schema": 1}
+        (tmp_path / "old.json").write_text(json.dumps(fields), encoding="utf-8")
+        weights = {f"weights_{place}": array for place, array in enumerate(trace.weights.values())}
+        del fields["weights"], fields["token_log_probs"]
+        text = json.dumps(fields | {"layers": list(trace.weights)}).encode()
+        np.savez(
+            tmp_path / "old.npz",
+            text=np.frombuffer(text, dtype=np.uint8),
+            token_log_probs=trace.token_log_probs,
+            **weights,  # type: ignore[arg-type]
+        )
+        for name in ("old.json", "old.npz"):
+            assert same(AttentionTrace.load(tmp_path / name), trace)
 
 
 class TestTrace:
@@ -213,7 +291,7 @@ class TestFiles:
     def test_json_is_what_others_can_read(self, tmp_path: Path) -> None:
         tiny_trace().save(tmp_path / "trace.json")
         fields = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
-        assert fields["schema"] == 1
+        assert fields["schema"] == 2
         assert fields["target_tokens"] == ["猫", "好", "</s>"]
         assert fields["source_spans"][2] == [2, 4]
         assert math.isclose(sum(fields["weights"]["second"][2][1]), 1, abs_tol=1e-6)
@@ -240,7 +318,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
-            ({"schema": 2}, "schema 2"),
+            ({"schema": 3}, "schema 3"),
             ({"schema": None}, "schema None"),
             ({"colour": "red"}, "colour"),
             ({"source": 7}, "source is not text"),

@@ -2,7 +2,9 @@
 
 import dataclasses
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from attentio.errors import CancelledSearch, UsageError
 from attentio.model.families import build_model
-from attentio.search.batched import SearchConfig
+from attentio.model.seq2seq import Seq2Seq
+from attentio.model.settings import AttentionConfig, TransformerConfig
+from attentio.search.batched import SearchConfig, search_batches
+from attentio.search.strategy import Sample
 from attentio.text.learn import train_tokenizer
 from attentio.text.tokenizer import Tokenizer
-from attentio.translator import Translator, spans_of
+from attentio.translator import Progress, Translation, Translator, spans_of
 
 SENTENCES = [
     "I love you.",
@@ -30,6 +36,21 @@ SENTENCES = [
 @pytest.fixture(scope="module")
 def translator(tiny_run: Path) -> Translator:
     return Translator.load(tiny_run, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny_transformer(translator: Translator) -> Translator:
+    """A model with self-attention that has learned nothing, with the texts and tokens of the other."""
+    torch.manual_seed(2)
+    bundle = translator.bundle
+    config = TransformerConfig(hidden_size=16, feed_forward_size=16, encoder_layers=2, decoder_layers=2)
+    parts = bundle.architecture.model_copy(update={"model": config, "attention": AttentionConfig(num_heads=2)})
+    model = build_model(config, parts.attention, bundle.source.tokenizer.vocab_size, bundle.target.tokenizer.vocab_size)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+    bundle = dataclasses.replace(bundle, architecture=parts, metadata={})
+    return Translator(bundle.with_weights(model), device="cpu")
 
 
 def test_it_says_how_many_parameters_were_trained(translator: Translator) -> None:
@@ -151,20 +172,19 @@ def test_long_text_is_cut_at_sentence_ends_and_nothing_is_lost(
 ) -> None:
     short = with_max_length(translator, 12)
     read: list[str] = []
-    parts_of = short._translate_parts  # pyright: ignore[reportPrivateUsage]
 
-    def watched(texts: list[str], config: SearchConfig, *, trace: bool) -> object:
-        read.extend(texts)
-        return parts_of(texts, config, trace=trace)
+    def watched(model: Seq2Seq, sources: list[list[int]], *options: Any) -> object:
+        read.extend(short.bundle.source.tokenizer.decode(source) for source in sources)
+        return search_batches(model, sources, *options)
 
-    monkeypatch.setattr(short, "_translate_parts", watched)
+    monkeypatch.setattr("attentio.translator.search_batches", watched)
     endless = "word" * 40
     text = f"I love you. Where is the station? {endless} He is taller! 你好。再见。"
     translation = short(text)
     assert short.is_long(text)
     assert not any(short.is_long(part) for part in read)
-    assert "".join(read).replace(" ", "") == translation.source.replace(" ", "")
-    assert read[0].startswith("I love you.")
+    assert "".join(read).replace(" ", "") == translation.source.replace(" ", "").lower()
+    assert read[0].startswith("i love you.")
     assert translation.trace is None
     assert len(translation.nbest) == 1
     assert translation.text
@@ -213,6 +233,142 @@ def test_aligning_its_own_translation_gives_its_own_trace(translator: Translator
     assert translation.trace is not None
     if translation.trace.target_tokens == trace.target_tokens:  # not where it was cut off at its limit
         np.testing.assert_allclose(trace.matrix(), translation.trace.matrix(), atol=1e-5)
+
+
+CALLS = [(beam, trace, text) for text in SENTENCES for beam, trace in ((1, False), (1, True), (3, False), (3, True))]
+
+
+@pytest.mark.parametrize("family", ["cnn", "transformer"])
+def test_threads_do_not_disturb_each_other(translator: Translator, tiny_transformer: Translator, family: str) -> None:
+    """Eight threads, fifty calls each, in an order of their own: greedy and beam, with and without traces."""
+    shared = translator if family == "cnn" else tiny_transformer
+
+    def answer(call: tuple[int, bool, str]) -> Translation:
+        beam, trace, text = call
+        config = SearchConfig(beam, max_length=5)
+        return shared.translate([text, "He is taller than his father."], config, trace=trace)[0]
+
+    wanted = {call: answer(call) for call in CALLS}
+
+    def work(number: int) -> int:
+        order = [CALLS[(number * 7 + place * 3) % len(CALLS)] for place in range(50)]
+        for call in order:
+            found = answer(call)
+            assert same_translation(found, wanted[call]), call
+        return len(order)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(work, range(8))) == 400
+
+
+def same_translation(found: Translation, wanted: Translation) -> bool:
+    """Text, score, n-best and every number of the trace."""
+    plain = dataclasses.replace(found, trace=None) == dataclasses.replace(wanted, trace=None)
+    if found.trace is None or wanted.trace is None:
+        return plain and found.trace is wanted.trace
+    arrays = [
+        {**trace.weights, **trace.encoder_self, **trace.decoder_self, "log_probs": trace.token_log_probs}
+        for trace in (found.trace, wanted.trace)
+    ]
+    same = all(np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[1])
+    return plain and arrays[0].keys() == arrays[1].keys() and same
+
+
+def test_traces_come_back_from_workers(tiny_transformer: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attentio.search.batched.SENTENCES_A_WORKER", 2)
+    texts = [text for text in SENTENCES if text.strip()]
+    alone = tiny_transformer.translate(texts, SearchConfig(2), trace=True)
+    shared = tiny_transformer.translate(texts, SearchConfig(2, workers=2), trace=True)
+    for one, other in zip(alone, shared, strict=True):
+        assert other.text == one.text
+        assert one.trace is not None
+        assert other.trace is not None
+        np.testing.assert_allclose(other.trace.matrix(), one.trace.matrix(), atol=1e-4)
+        assert list(other.trace.encoder_self) == ["encoder self 1", "encoder self 2"]
+
+
+def test_a_prefix_is_what_translations_begin_with(translator: Translator) -> None:
+    for beam in (1, 3):
+        for found in translator.translate(["I love you.", "Yes."], SearchConfig(beam), prefix="他在"):
+            assert found.text.startswith("他在")
+        first, second = translator.translate(["I love you.", "Yes."], SearchConfig(beam), prefix=["", "我"])
+        assert second.text.startswith("我")
+        assert first.text == translator.translate(["I love you."], SearchConfig(beam))[0].text
+
+
+def test_required_and_forbidden_phrases(translator: Translator) -> None:
+    (plain,) = translator.translate(["Where is the station?"], SearchConfig(4))
+    unwanted = plain.text[0]
+    (other,) = translator.translate(
+        ["Where is the station?"], SearchConfig(4), forbid=[unwanted], require=["哪里", "他"]
+    )
+    assert unwanted not in other.text
+    assert "哪里" in other.text
+    assert "他" in other.text
+    assert other.score <= plain.score + 1e-6 or len(other.text) > len(plain.text)
+
+
+def test_other_settings_of_a_search_act(translator: Translator) -> None:
+    texts = ["My sister bought two books yesterday."] * 2
+    short, same = translator.translate(texts, SearchConfig(max_length=3), trace=True)
+    assert short.text == same.text
+    assert short.trace is not None
+    assert len(short.trace.target_tokens) == 3
+    (distinct,) = translator.translate(texts[:1], SearchConfig(no_repeat=1, max_length=20))
+    assert len(set(distinct.text)) == len(distinct.text)
+    drawn = {
+        seed: translator.translate(texts[:1], SearchConfig(sample=Sample(temperature=1.5, seed=seed)))[0]
+        for seed in (1, 2, 1)
+    }
+    assert drawn[1].text != drawn[2].text
+    assert translator.translate(texts, SearchConfig(sample=Sample(temperature=1.5, seed=1)))[0].text == drawn[1].text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prefix": "龘"}, "cannot write '龘': its vocabulary has no '龘'"),
+        ({"require": ["龘"]}, "cannot write '龘'"),
+        ({"forbid": ["龘"]}, "cannot write '龘'"),
+        ({"prefix": ["我"]}, "1 prefixes for 2 texts"),
+        ({"require": ["我"], "config": SearchConfig()}, "need a beam"),
+        ({"require": ["我", "你", "他"], "config": SearchConfig(3, max_length=2)}, "take at least 3 more tokens"),
+        ({"require": ["我你"], "forbid": ["你"]}, "none of the forbidden ones"),
+        ({"prefix": "我你", "forbid": ["你"]}, "the prefix holds a phrase"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_said(translator: Translator, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        translator.translate(["I love you.", "Yes."], **({"config": SearchConfig(4)} | options))
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_callback_sees_texts_grow(translator: Translator, beam: int) -> None:
+    seen: dict[int, list[Progress]] = {}
+    texts = ["I love you.", "", "Where is the station?"]
+    found = translator.translate(
+        texts, SearchConfig(beam), on_step=lambda progress: seen.setdefault(progress.index, []).append(progress)
+    )
+    assert seen.keys() == {0, 2}
+    for index, steps in seen.items():
+        assert [step.finished for step in steps] == [False] * (len(steps) - 1) + [True]
+        assert steps[-1].text == found[index].text
+        for step in steps:
+            assert len(step.candidates) == 5
+            assert all(0 <= p <= 1 for _, p in step.candidates)
+
+
+def test_a_translation_can_be_cancelled(translator: Translator) -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    with pytest.raises(CancelledSearch):
+        translator.translate(["Where is the station?"], cancelled=cancelled)
+    assert len(asked) == 3
 
 
 LINES = ["I love my two little cats.", "We don't go there, do we?", "Grüße, señor!", "你好，世界。", "a-b c 3.5"]

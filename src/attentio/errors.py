@@ -78,6 +78,13 @@ class MissingExtra(AttentioError):  # noqa: N818
     code = "E_EXTRA"
 
 
+class CancelledSearch(AttentioError):  # noqa: N818
+    """A translation was cancelled by the program that asked for it."""
+
+    exit_status = 130
+    code = "E_CANCELLED"
+
+
 class QualityGate(AttentioError):  # noqa: N818
     """A score fell below the bound the user set."""
 

@@ -8,7 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,9 +22,10 @@ from attentio.text.words import Span, word_spans
 
 Matrix: TypeAlias = NDArray[np.float32]
 
-SCHEMA = 1
+SCHEMA = 2  # 2: self-attention; files of schema 1 have none
 _JOINERS = ("'", "’", "-")
 _FIELDS = ("source", "target", "source_tokens", "target_tokens", "source_spans", "target_spans", "token_log_probs")
+_WEIGHTS = ("weights", "encoder_self", "decoder_self")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,11 @@ class AttentionTrace:
     source_spans, target_spans: (start, end) in characters of `source` and `target`, one per token. A token that shows
         no character of its own (a byte of a character that later bytes complete) has an empty span where it stands;
         end-of-sentence is a last token with an empty span at the end of the text.
-    weights: layer name -> (H, T, S) float32, as the model used them: after normalising, 0 where masked.
+    weights: layer name -> (H, T, S) float32, of the attention to the source, as the model used them: after normalizing,
+        0 where masked.
+    encoder_self: layer name -> (H, S, S) of the encoder's self-attention, where the model has it.
+    decoder_self: layer name -> (H, T, 1 + T) of the decoder's self-attention. Column 0 is the beginning of the
+        sentence, column 1 + j is target token j. A token sees only those before it.
     token_log_probs: (T,) float32, natural logarithm of the probability of each target token.
 
     Arrays are copied and made read-only. Raises ValueError when lengths, spans or values disagree.
@@ -50,6 +55,8 @@ class AttentionTrace:
     target_spans: tuple[Span, ...]
     weights: Mapping[str, NDArray[np.float32]]
     token_log_probs: NDArray[np.float32]
+    encoder_self: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    decoder_self: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         source_tokens, target_tokens = tuple(self.source_tokens), tuple(self.target_tokens)
@@ -65,39 +72,48 @@ class AttentionTrace:
             "target_tokens": target_tokens,
             "source_spans": _checked_spans("source", self.source_spans, self.source, len(source_tokens)),
             "target_spans": _checked_spans("target", self.target_spans, self.target, len(target_tokens)),
-            "weights": {name: self._checked_weights(name, array) for name, array in self.weights.items()},
+            **{kind: self._checked_weights(getattr(self, kind), shape) for kind, shape in self._shapes().items()},
             "token_log_probs": log_probs,
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def _checked_weights(self, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        weights = _frozen(array)
-        size = (len(self.target_tokens), len(self.source_tokens))
-        if weights.ndim != 3 or weights.shape[0] == 0 or weights.shape[1:] != size:
-            raise ValueError(f"weights of {name!r} have shape {weights.shape}, expected (heads, {size[0]}, {size[1]})")
-        if not np.isfinite(weights).all() or (weights < 0).any():
-            raise ValueError(f"weights of {name!r} must be finite and not negative")
-        return weights
+    def _shapes(self) -> dict[str, tuple[int, int]]:
+        source, target = len(self.source_tokens), len(self.target_tokens)
+        return {"weights": (target, source), "encoder_self": (source, source), "decoder_self": (target, 1 + target)}
+
+    def _checked_weights(
+        self, layers: Mapping[str, NDArray[np.float32]], size: tuple[int, int]
+    ) -> dict[str, NDArray[np.float32]]:
+        checked = {name: _frozen(array) for name, array in layers.items()}
+        for name, weights in checked.items():
+            if weights.ndim != 3 or weights.shape[0] == 0 or weights.shape[1:] != size:
+                shape = f"(heads, {size[0]}, {size[1]})"
+                raise ValueError(f"weights of {name!r} have shape {weights.shape}, expected {shape}")
+            if not np.isfinite(weights).all() or (weights < 0).any():
+                raise ValueError(f"weights of {name!r} must be finite and not negative")
+        return checked
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of the layers, in the model's order."""
+        """Return the names of the layers that look at the source, in the model's order."""
         return tuple(self.weights)
 
     def matrix(self, layer: str | None = None, head: int | None = None) -> Matrix:
-        """The weights (T, S) of one head of one layer; without `head` the mean over heads, without `layer` over layers.
+        """Return the weights (T, S) of one head of one layer, heads counted from 0.
 
-        Heads are counted from 0. The mean over layers gives each layer the same voice, however many heads it has.
-        Raises UsageError when the trace has no such layer or head.
+        Without `head` it is the mean over heads, without `layer` the mean over the layers that look at the source. Each
+        layer counts the same, however many heads it has. A layer of self-attention has the shape it has in
+        `encoder_self` or `decoder_self`. Raises UsageError when the trace has no such layer or head.
         """
-        if layer is not None and layer not in self.weights:
-            raise UsageError(f"no layer {layer!r} in this trace.", hint=f"Layers: {', '.join(self.layers)}.")
+        known = {**self.weights, **self.encoder_self, **self.decoder_self}
+        if layer is not None and layer not in known:
+            raise UsageError(f"no layer {layer!r} in this trace.", hint=f"Layers: {', '.join(known)}.")
         chosen = [layer] if layer is not None else list(self.weights)
-        return np.stack([self._head(name, head) for name in chosen]).mean(axis=0, dtype=np.float32)
+        return np.stack([self._head(name, known[name], head) for name in chosen]).mean(axis=0, dtype=np.float32)
 
-    def _head(self, layer: str, head: int | None) -> Matrix:
-        weights = self.weights[layer]
+    @staticmethod
+    def _head(layer: str, weights: NDArray[np.float32], head: int | None) -> Matrix:
         if head is None:
             return weights.mean(axis=0, dtype=np.float32)
         if not 0 <= head < len(weights):
@@ -105,21 +121,23 @@ class AttentionTrace:
         return weights[head]
 
     def merged(self, source_spans: Sequence[Span], target_spans: Sequence[Span]) -> "AttentionTrace":
-        """The same attention between words: `*_spans` are the words, as (start, end) characters in the texts.
+        """Return the same attention between words. `*_spans` are the words, as (start, end) characters in the texts.
 
-        Weights are summed over the source pieces of a word and averaged over its target pieces; log-probabilities are
-        summed. End-of-sentence disappears from both sides, and rows are *not* normalised again: a row sums to what
-        the model spent on words, so what it spent on end-of-sentence is seen to be missing. A piece that reaches over
-        several words is shared among them by the characters it has in each; a piece that shows no character of a word
-        (a space, the first bytes of a character) goes to the word that follows it. A word that no piece shows keeps a
-        zero row or column. Raises ValueError when words overlap or stand outside the text.
+        Weights are summed over the tokens of a word that is looked at, and averaged over those of the word that looks.
+        Log-probabilities are summed. End-of-sentence disappears from both sides, and rows are *not* normalized again:
+        a row sums to what the model spent on words, so what it spent on end-of-sentence is seen to be missing.
+
+        A token that reaches over several words is shared among them by its characters in each. A token that shows no
+        character of a word (a space, the first bytes of a character) goes to the word that follows it. A word that no
+        token shows keeps a zero row or column. Raises ValueError when words overlap or stand outside the text.
         """
         source_words = _checked_spans("source word", source_spans, self.source, len(source_spans), disjoint=True)
         target_words = _checked_spans("target word", target_spans, self.target, len(target_spans), disjoint=True)
-        from_pieces = _shares(self.source_spans, source_words, len(self.source))  # (S, source words)
-        to_words = _shares(self.target_spans, target_words, len(self.target)).T  # (target words, T)
-        pieces = to_words.sum(axis=1, keepdims=True)
-        average = np.divide(to_words, pieces, out=np.zeros_like(to_words), where=pieces > 0)
+        of_source = _shares(self.source_spans, source_words, len(self.source))  # (S, source words)
+        of_target = _shares(self.target_spans, target_words, len(self.target))  # (T, target words)
+        average_source, average_target = _averages(of_source), _averages(of_target)  # (words, tokens) each
+        with_begin: Matrix = np.zeros((1 + of_target.shape[0], 1 + of_target.shape[1]), dtype=np.float32)
+        with_begin[0, 0], with_begin[1:, 1:] = 1, of_target
         return AttentionTrace(
             source=self.source,
             target=self.target,
@@ -127,12 +145,14 @@ class AttentionTrace:
             target_tokens=tuple(self.target[start:end] for start, end in target_words),
             source_spans=source_words,
             target_spans=target_words,
-            weights={name: average @ weights @ from_pieces for name, weights in self.weights.items()},
-            token_log_probs=to_words @ self.token_log_probs,
+            weights=_between(average_target, self.weights, of_source),
+            token_log_probs=of_target.T @ self.token_log_probs,
+            encoder_self=_between(average_source, self.encoder_self, of_source),
+            decoder_self=_between(average_target, self.decoder_self, with_begin),
         )
 
     def words(self) -> "AttentionTrace":
-        """The same attention between words as `word_spans` finds them, sub-words merged, end-of-sentence left out."""
+        """Return the same attention between the words that `word_spans` finds, without end-of-sentence."""
         return self.merged(word_spans(self.source), word_spans(self.target))
 
     def save(self, path: str | Path) -> None:
@@ -157,11 +177,12 @@ class AttentionTrace:
             raise DataError(f"{path}: cannot be read ({error.strerror}).", file=path) from None
         try:
             fields = parse(content)
-            if fields["schema"] != SCHEMA:
-                raise ValueError(f"schema {fields['schema']!r}, and this version reads {SCHEMA}")
-            if unknown := fields.keys() - {"schema", "weights", *_FIELDS}:
+            if fields["schema"] not in range(1, SCHEMA + 1):
+                raise ValueError(f"schema {fields['schema']!r}, and this version reads 1 to {SCHEMA}")
+            expected = (*(_WEIGHTS if fields["schema"] > 1 else _WEIGHTS[:1]), *_FIELDS)
+            if unknown := fields.keys() - {"schema", *expected}:
                 raise ValueError(f"unknown field {min(unknown)!r}")
-            return cls(**{name: _checked_field(name, fields[name]) for name in ("weights", *_FIELDS)})
+            return cls(**{name: _checked_field(name, fields[name]) for name in expected})
         except KeyError as error:
             raise DataError(f"{path}: not an attention trace (no field {error}).", file=path) from None
         except (ValueError, TypeError, RecursionError, zipfile.BadZipFile, EOFError) as error:
@@ -186,6 +207,21 @@ def _shares(spans: Sequence[Span], words: Sequence[Span], length: int) -> Matrix
             nearest = following[np.argmin(starts[following])] if len(following) else np.argmax(ends)
             shares[token, nearest] = 1.0
     return shares
+
+
+def _between(
+    words: Matrix, layers: Mapping[str, NDArray[np.float32]], others: Matrix
+) -> dict[str, NDArray[np.float32]]:
+    """Return (H, words, other words) for the weights (H, tokens, other tokens) of each layer."""
+    return {name: (words @ weights @ others).astype(np.float32, copy=False) for name, weights in layers.items()}
+
+
+def _averages(shares: Matrix) -> Matrix:
+    """Return (words, tokens): the tokens of each word, shares (tokens, words) of which sum to 1, or to 0 for none."""
+    sums = shares.sum(axis=0)[:, None]
+    averages: Matrix = np.zeros(shares.T.shape, dtype=np.float32)
+    np.divide(shares.T, sums, out=averages, where=sums > 0)
+    return averages
 
 
 def _checked_spans(
@@ -215,9 +251,9 @@ def _checked_field(name: str, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError(f"{name} is not text")
         return value
-    if name == "weights":
+    if name in _WEIGHTS:
         if not isinstance(value, dict):
-            raise ValueError("weights are not a table of layers")
+            raise ValueError(f"{name} are not a table of layers")
         return {layer: np.asarray(array, dtype=np.float32) for layer, array in value.items()}
     if name == "token_log_probs":
         return np.asarray(value, dtype=np.float32)
@@ -254,7 +290,8 @@ def _numbers(array: NDArray[np.float32]) -> list[Any]:
 
 def _dump_json(trace: AttentionTrace) -> bytes:
     fields = _texts(trace)
-    fields["weights"] = {layer: _numbers(weights) for layer, weights in trace.weights.items()}
+    for kind in _WEIGHTS:
+        fields[kind] = {layer: _numbers(weights) for layer, weights in getattr(trace, kind).items()}
     fields["token_log_probs"] = _numbers(trace.token_log_probs)
     return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
 
@@ -263,18 +300,19 @@ def _parse_json(content: bytes) -> dict[str, Any]:
     fields = json.loads(content.decode())
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
-    weights = fields.get("weights")
-    if fields.get("target_tokens") == [] and isinstance(weights, dict):
+    if fields.get("target_tokens") == []:
         # Nested lists of shape (H, 0, S) have lost their S; the tokens still know it.
-        shape = (0, len(fields["source_tokens"]))
-        fields["weights"] = {layer: np.reshape(heads, (len(heads), *shape)) for layer, heads in weights.items()}
+        for kind, width in (("weights", len(fields["source_tokens"])), ("decoder_self", 1)):
+            if isinstance(weights := fields.get(kind), dict):
+                fields[kind] = {layer: np.reshape(heads, (len(heads), 0, width)) for layer, heads in weights.items()}
     return fields
 
 
 def _dump_npz(trace: AttentionTrace) -> bytes:
-    fields = _texts(trace) | {"layers": list(trace.weights)}
+    layers = [(kind, layer) for kind in _WEIGHTS for layer in getattr(trace, kind)]
+    fields = _texts(trace) | {"layers": layers}
     text = np.frombuffer(json.dumps(fields, ensure_ascii=False).encode(), dtype=np.uint8)
-    arrays: dict[str, Any] = {f"weights_{index}": weights for index, weights in enumerate(trace.weights.values())}
+    arrays: dict[str, Any] = {f"weights_{i}": getattr(trace, kind)[layer] for i, (kind, layer) in enumerate(layers)}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, text=text, token_log_probs=trace.token_log_probs, **arrays)
     return buffer.getvalue()
@@ -289,7 +327,11 @@ def _parse_npz(content: bytes) -> dict[str, Any]:
         layers = fields.pop("layers")
         if unknown := set(archive.files) - {"text", "token_log_probs", *(f"weights_{i}" for i in range(len(layers)))}:
             raise ValueError(f"unknown array {min(unknown)!r}")
-        fields["weights"] = {layer: archive[f"weights_{index}"] for index, layer in enumerate(layers)}
+        # Schema 1 has only names, all of layers that look at the source.
+        places = [("weights", layer) if isinstance(layer, str) else tuple(layer) for layer in layers]
+        fields |= {kind: {} for kind in (_WEIGHTS if fields.get("schema") != 1 else _WEIGHTS[:1])}
+        for index, (kind, layer) in enumerate(places):
+            fields[kind][layer] = archive[f"weights_{index}"]
         fields["token_log_probs"] = archive["token_log_probs"]
     return fields
 

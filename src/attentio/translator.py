@@ -1,22 +1,25 @@
-"""The object everything outside training uses: text in, text out, with what the model attended to.
+"""The object that everything outside training uses: text in, text out, with what the model attended to.
 
 translator = Translator.load("runs/en-zh")
 translation = translator("I love you.")
 translation.text, translation.score, translation.trace
+
+A `Translator` keeps nothing of a call, so that any number of threads may use one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from attentio.bundle import Bundle
-from attentio.recorder import AttentionRecorder
+from attentio.errors import UsageError
 from attentio.runtime.device import resolve_device
-from attentio.search.batched import SearchConfig, search_batches
+from attentio.search.batched import Asked, SearchConfig, search_batches
+from attentio.search.decode import Cancelled, SearchStep
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.script import ends_without_space
@@ -24,16 +27,20 @@ from attentio.text.special import EOS_TOKEN
 from attentio.text.tokenizer import Tokenizer
 from attentio.trace import AttentionTrace
 
+if TYPE_CHECKING:  # loaded only where something is constrained
+    from attentio.search.constraint import Constraint
+
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 
 
 @dataclass(frozen=True)
 class Translation:
-    """One source and what was made of it.
+    """One source and its translation.
 
-    source: the text as the model read it, cleaned. score: natural logarithm of the probability, divided by the length
-    to the power of the length penalty. nbest: the best hypotheses, best first, with `text` the first. unseen:
-    characters or words of the source that training never saw.
+    source: the text as the model read it, cleaned.
+    score: natural logarithm of the probability, divided by the length to the power of the length penalty.
+    nbest: the best hypotheses, best first, with `text` the first.
+    unseen: characters or words of the source that training never saw.
     """
 
     source: str
@@ -44,8 +51,25 @@ class Translation:
     trace: AttentionTrace | None = None
 
 
+@dataclass(frozen=True)
+class Progress:
+    """What a callback sees of one text at one step of the search.
+
+    index: which of the texts that were given. text: the best translation as far as it is written. finished: whether it
+    is complete. candidates: the likeliest next tokens at this step with their probabilities, likeliest first.
+    """
+
+    index: int
+    text: str
+    finished: bool
+    candidates: tuple[tuple[str, float], ...]
+
+
+CANDIDATES = 5  # tokens that a callback is shown
+
+
 class Translator:
-    """Translates text with a trained model."""
+    """Translate text with a trained model."""
 
     def __init__(self, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> None:
         self.bundle = bundle
@@ -54,7 +78,7 @@ class Translator:
 
     @classmethod
     def load(cls, run: str | Path, *, device: str = "auto", precision: str = "fp32") -> Self:
-        """Opens the model of a run folder, to compute in fp32, in bf16, or, "auto", in bf16 where that is fast.
+        """Open the model of a run folder, to compute in fp32, in bf16, or, "auto", in bf16 where that is fast.
 
         Raises ModelError when it is missing or damaged.
         """
@@ -62,74 +86,140 @@ class Translator:
 
     @property
     def source_language(self) -> str | None:
-        """Language code of what it reads, as far as known."""
+        """Return the language code of what it reads, as far as known."""
         return self.bundle.source.language
 
     @property
     def target_language(self) -> str | None:
-        """Language code of what it writes, as far as known."""
+        """Return the language code of what it writes, as far as known."""
         return self.bundle.target.language
 
     def __call__(self, text: str, *, beam_size: int = 1, length_penalty: float = 1.0) -> Translation:
-        """Translates one text and keeps what was attended to."""
+        """Translate one text and keep what was attended to."""
         return self.translate([text], SearchConfig(beam_size, length_penalty), trace=True)[0]
 
     def translate(
-        self, texts: Sequence[str], config: SearchConfig | None = None, *, trace: bool = False
+        self,
+        texts: Sequence[str],
+        config: SearchConfig | None = None,
+        *,
+        trace: bool = False,
+        prefix: str | Sequence[str] = "",
+        require: Sequence[str] = (),
+        forbid: Sequence[str] = (),
+        on_step: Callable[[Progress], None] | None = None,
+        cancelled: Cancelled | None = None,
     ) -> list[Translation]:
-        """Translates each text for itself, in batches; the order is kept and a batch's company changes no answer.
+        """Translate each text by itself, in batches. The order is kept, and a batch's company changes no answer.
 
-        A text without content gives an empty translation. One of more than `data.max_length` pieces is cut at sentence
-        ends, or where it must be, translated piece by piece, and has no trace.
+        prefix: what each translation begins with, one for all or one for each.
+        require, forbid: phrases that must, and that must not, stand in every translation. A phrase counts wherever its
+            characters stand, for a word tokenizer its words: "art" also stands in "party". `require` needs a beam.
+        on_step: is shown every text at every step. cancelled: is asked at every step; CancelledSearch is raised where
+            it says so.
+
+        A text without content gives an empty translation. One of more tokens than `max_length` is cut at sentence
+        ends, or where it must be, and has no trace. Its parts are translated one by one, the first with the prefix.
+        Raises UsageError where a prefix or phrase cannot be written, or not within the maximal length.
         """
         config = config or SearchConfig()
         cleaned = self.bundle.source.cleaner.lines([" ".join(text.split()) for text in texts])
         parts = [self._parts(text) for text in cleaned]
-        flat = [part for group in parts for part in group]
-        done = iter(self._translate_parts(flat, config, trace=trace))
+        if require and (long := next((text for text, group in zip(cleaned, parts, strict=True) if group[1:]), None)):
+            raise UsageError(
+                f"phrases are required of {long[:40]!r}..., which is longer than the model reads at once.",
+                hint="Give one sentence at a time.",
+            )
+        owners = [index for index, group in enumerate(parts) for _ in group]
+        asked = Asked(
+            prefix=self._prefixes(prefix, parts),
+            constraint=self._constraint(config, require, forbid),
+            weights=trace,
+            on_step=None if on_step is None else self._shown_to(on_step, owners),
+            cancelled=cancelled,
+        )
+        done = iter(self._translate_parts([part for group in parts for part in group], config, asked))
         return [self._joined(text, [next(done) for _ in group]) for text, group in zip(cleaned, parts, strict=True)]
 
+    def _prefixes(self, prefix: str | Sequence[str], parts: Sequence[Sequence[str]]) -> list[list[int]] | None:
+        """Return the tokens that the translation of each part begins with; None where no prefix is given."""
+        prefixes = [prefix] * len(parts) if isinstance(prefix, str) else list(prefix)
+        if len(prefixes) != len(parts):
+            raise UsageError(f"there are {len(prefixes)} prefixes for {len(parts)} texts.")
+        if not any(text.strip() for text in prefixes):
+            return None
+        tokenizer = self.bundle.target.tokenizer
+        tokens: list[list[int]] = []
+        for text, group in zip(self.bundle.target.cleaner.lines(prefixes), parts, strict=True):
+            tokenizer.symbols_of(text)  # says what cannot be written
+            tokens += [tokenizer.encode(text) if number == 0 else [] for number in range(len(group))]
+        return tokens
+
+    def _constraint(self, config: SearchConfig, require: Sequence[str], forbid: Sequence[str]) -> "Constraint | None":
+        if not (require or forbid or config.no_repeat):
+            return None
+        from attentio.search.constraint import AllOf, Constraint, NoRepeat, Phrases
+
+        tokenizer = self.bundle.target.tokenizer
+        found: list[Constraint] = []
+        if require or forbid:
+            must, must_not = (
+                [tokenizer.symbols_of(text) for text in self.bundle.target.cleaner.lines(phrases)]
+                for phrases in (require, forbid)
+            )
+            found.append(Phrases(tokenizer.symbols(), must, must_not))
+        if config.no_repeat:
+            found.append(NoRepeat(config.no_repeat, tokenizer.vocab_size))
+        return AllOf(found)
+
+    def _shown_to(
+        self, on_step: Callable[[Progress], None], owners: Sequence[int]
+    ) -> Callable[[list[int], SearchStep], None]:
+        """Return the callback of a search whose parts belong to the texts `owners`."""
+        tokenizer = self.bundle.target.tokenizer
+        names = tokenizer.tokens
+
+        def show(indices: list[int], step: SearchStep) -> None:
+            for sentence in step.groups:
+                candidates = tuple((names[token], p) for token, p in step.candidates(sentence, CANDIDATES))
+                text = tokenizer.decode(step.best(sentence).tokens)
+                on_step(Progress(owners[indices[sentence]], text, sentence in step.complete, candidates))
+
+        return show
+
     def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[AttentionTrace]:
-        """What the model attends to when it is made to produce each given target, step by step as in a search."""
-        source, target = self.bundle.source, self.bundle.target
-        source_texts, target_texts = source.cleaner.lines(sources), target.cleaner.lines(targets)
-        source_ids = [source.tokenizer.encode(text) for text in source_texts]
-        target_ids = [target.tokenizer.encode(text) for text in target_texts]
+        """Return what the model attends to when it is made to write each given target, step by step as in a search."""
+        source_texts, target_texts = (
+            self.bundle.source.cleaner.lines(sources),
+            self.bundle.target.cleaner.lines(targets),
+        )
+        source_ids = [self.bundle.source.tokenizer.encode(text) for text in source_texts]
+        target_ids = [self.bundle.target.tokenizer.encode(text) for text in target_texts]
         found: list[AttentionTrace | None] = [None] * len(source_ids)
-        with AttentionRecorder(self.model.decoder) as recorder:
-            for indices, groups in forced_batches(self.model, source_ids, target_ids):
-                for index, (hypothesis,) in zip(indices, groups, strict=True):
-                    given = Translation(source_texts[index], target_texts[index], hypothesis.score)
-                    # What is given may hold characters that the tokenizer cannot decode again, so it is not decoded.
-                    end = len(given.text)
-                    spans = [*target.tokenizer.spans(given.text), (end, end)]
-                    found[index] = self._trace(given, source_ids[index], hypothesis, spans, recorder)
-                recorder.clear()
+        for indices, hypotheses in forced_batches(self.model, source_ids, target_ids):
+            for index, hypothesis in zip(indices, hypotheses, strict=True):
+                given = Translation(source_texts[index], target_texts[index], hypothesis.score)
+                # What is given may hold characters that the tokenizer cannot decode again, so it is not decoded.
+                end = len(given.text)
+                spans = [*self.bundle.target.tokenizer.spans(given.text), (end, end)]
+                found[index] = self._trace(given, source_ids[index], hypothesis, spans)
         return [trace for trace in found if trace is not None]
 
     def is_long(self, text: str) -> bool:
-        """Whether `text` has more pieces than the model was trained for."""
+        """Return whether `text` has more tokens than the model was trained for."""
         return len(self.bundle.source.tokenizer.encode(text)) > self.max_length
 
-    def _translate_parts(self, texts: list[str], config: SearchConfig, *, trace: bool) -> list[Translation]:
+    def _translate_parts(self, texts: list[str], config: SearchConfig, asked: Asked) -> list[Translation]:
         tokenizer = self.bundle.source.tokenizer
         sources = [tokenizer.encode(text) for text in texts]
         found: list[Translation | None] = [None] * len(texts)
-        recorder = AttentionRecorder(self.model.decoder)
-        if not trace:
-            for indices, groups in search_batches(self.model, sources, config):
-                for index, hypotheses in zip(indices, groups, strict=True):
-                    found[index] = self._translation(texts[index], hypotheses)
-        else:
-            here = config._replace(workers=1)  # where the recorder looks on
-            with recorder:
-                for indices, groups in search_batches(self.model, sources, here):
-                    for index, hypotheses in zip(indices, groups, strict=True):
-                        best = self._translation(texts[index], hypotheses)
-                        spans = spans_of(self.bundle.target.tokenizer, hypotheses[0].tokens, best.text)
-                        seen = self._trace(best, sources[index], hypotheses[0], spans, recorder)
-                        found[index] = replace(best, trace=seen)
-                    recorder.clear()
+        for indices, groups in search_batches(self.model, sources, config, asked):
+            for index, hypotheses in zip(indices, groups, strict=True):
+                best = self._translation(texts[index], hypotheses)
+                if asked.weights:
+                    spans = spans_of(self.bundle.target.tokenizer, hypotheses[0].tokens, best.text)
+                    best = replace(best, trace=self._trace(best, sources[index], hypotheses[0], spans))
+                found[index] = best
         return [translation for translation in found if translation is not None]
 
     def _translation(self, source: str, hypotheses: list[Hypothesis]) -> Translation:
@@ -145,8 +235,8 @@ class Translator:
         source: list[int],
         hypothesis: Hypothesis,
         target_spans: list[tuple[int, int]],
-        recorder: AttentionRecorder,
     ) -> AttentionTrace:
+        assert hypothesis.weights is not None
         target_tokenizer = self.bundle.target.tokenizer
         source_end, target_end = len(translation.source), len(translation.text)
         tokens = self.bundle.source.tokenizer.tokens
@@ -157,7 +247,9 @@ class Translator:
             target_tokens=tuple(target_tokenizer.tokens[i] for i in hypothesis.tokens),
             source_spans=(*self.bundle.source.tokenizer.spans(translation.source), (source_end, source_end)),
             target_spans=tuple(target_spans) or ((target_end, target_end),),
-            weights=recorder.weights(hypothesis, len(source) + 1),
+            weights=hypothesis.weights.source,
+            encoder_self=hypothesis.weights.encoder_self,
+            decoder_self=hypothesis.weights.decoder_self,
             token_log_probs=np.array(hypothesis.log_probs, dtype=np.float32),
         )
 
@@ -175,7 +267,7 @@ class Translator:
         return [part for part in parts if part.strip()]
 
     def _cut(self, sentence: str) -> list[str]:
-        """A sentence with no end in reach is cut by pieces."""
+        """Return a sentence with no end in reach, cut by tokens."""
         spans = self.bundle.source.tokenizer.spans(sentence)
         starts = [spans[i][0] for i in range(0, len(spans), self.max_length)]
         return [sentence[a:b] for a, b in zip(starts, [*starts[1:], len(sentence)], strict=True)]
@@ -190,7 +282,7 @@ class Translator:
 
 
 def spans_of(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
-    """For each token of a translation, the characters of `text` = decode(tokens) it added, as (start, end).
+    """Return the characters of `text` = decode(tokens) that each token added, as (start, end).
 
     A token that adds nothing to be seen (the end of the sentence, a byte of an unfinished character) has an empty span.
     """
@@ -208,7 +300,7 @@ def spans_of(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tup
 
 
 def _joined_text(parts: Sequence[str]) -> str:
-    """Parts side by side: without a space where the text before ends in a full-width character."""
+    """Return parts side by side, without a space where the text before ends in a full-width character."""
     text = ""
     for part in parts:
         text = text + part if not text or ends_without_space(text) else f"{text} {part}"

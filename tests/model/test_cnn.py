@@ -24,11 +24,9 @@ from attentio.model.decoder import Encoded
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, CNNConfig
-from attentio.recorder import AttentionRecorder
 from attentio.runtime.precision import arithmetic
-from attentio.search.batched import padded
-from attentio.search.beam import beam_search
-from attentio.search.greedy import greedy_search
+from attentio.search.decode import decode, padded
+from attentio.search.strategy import Beam
 from attentio.train.loop import train
 from attentio.train.settings import RunConfig
 from attentio.train.state import Progress
@@ -82,17 +80,17 @@ EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=by_name)
 def test_step_by_step_equals_all_at_once(variant: dict[str, Any]) -> None:
     model = build(**variant)
     encoded = model.encode(SOURCE, LENGTHS)
-    with AttentionRecorder(model.decoder) as at_once:
-        together = model.decoder(TARGET_IN, encoded)
+    features, at_once = model.decoder.features(TARGET_IN, encoded)
+    together = model.decoder.project(features)
     assert together.shape == (3, 6, TARGET_VOCAB)
     assert together.isfinite().all()
     state = model.decoder.start(encoded)
-    with AttentionRecorder(model.decoder) as by_steps:
-        for t, tokens in enumerate(TARGET_IN.unbind(1)):
-            logits, state, _ = model.decoder.step(tokens, state)
-            torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
-    for found, wanted in zip(by_steps.layers_weights(), at_once.layers_weights(), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    for t, tokens in enumerate(TARGET_IN.unbind(1)):
+        logits, state, attended = model.decoder.step(tokens, state)
+        torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
+        assert list(attended) == list(at_once) == list(model.decoder.cross_attention())
+        for name, layer in attended.items():
+            torch.testing.assert_close(layer.weights, at_once[name].weights[:, :, t : t + 1], rtol=1e-5, atol=1e-5)
 
 
 @EVERY_VARIANT
@@ -172,8 +170,8 @@ def test_a_word_alone_and_long_after_the_last_position() -> None:
     model = build(max_positions=3, encoder_layers=1)
     source, lengths = torch.tensor([[2]]), torch.tensor([1])
     assert model(source, lengths, torch.tensor([[1] + 20 * [5]])).isfinite().all()
-    found = greedy_search(model, source, lengths, [40])
-    assert 1 <= len(found[0].tokens) <= 40
+    ((found,),) = decode(model, [[]], max_lengths=[40])
+    assert 1 <= len(found.tokens) <= 40
     # Places beyond the last share its vector.
     encoder: Any = model.encoder
     places = encoder.positions(0, 6)
@@ -507,12 +505,12 @@ def test_hypotheses_score_as_teacher_forcing_says(variant: dict[str, Any]) -> No
     model = build(seed=4, decoder_layers=3, **variant)
     source, lengths = padded(SOURCES, torch.device("cpu"))
     limits = [9, 7, 5, 8]
-    greedy = greedy_search(model, source, lengths, limits)
+    greedy = [hypotheses[0] for hypotheses in decode(model, SOURCES, max_lengths=limits)]
     assert len({hypothesis.tokens for hypothesis in greedy}) > 2
     assert {hypothesis.tokens[-1] == 2 for hypothesis in greedy} == {True, False}  # some end, some are cut off
-    one = beam_search(model, source, lengths, limits, beam_size=1)
+    one = decode(model, SOURCES, Beam(1), max_lengths=limits)
     assert [hypotheses[0].tokens for hypotheses in one] == [hypothesis.tokens for hypothesis in greedy]
-    wide = beam_search(model, source, lengths, limits, beam_size=4)
+    wide = decode(model, SOURCES, Beam(4), max_lengths=limits)
     for row, hypotheses in enumerate(wide):
         assert len(hypotheses) == 4
         length = int(lengths[row])

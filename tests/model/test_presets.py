@@ -6,8 +6,8 @@ import torch
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
-from attentio.search.beam import beam_search
-from attentio.search.greedy import greedy_search
+from attentio.search.decode import decode
+from attentio.search.strategy import Beam
 from attentio.train.settings import SIZES, effective_config, presets
 
 SOURCE_VOCAB, TARGET_VOCAB = 37, 41
@@ -99,8 +99,8 @@ def test_hypotheses_of_a_sentence_share_its_memory_and_nothing_else(model: Seq2S
 
 def test_one_beam_is_greedy(model: Seq2Seq) -> None:
     limits = [9] * len(SOURCES)
-    greedy = greedy_search(model, *batch(), limits)
-    for alone, (best,) in zip(greedy, beam_search(model, *batch(), limits, beam_size=1), strict=True):
+    greedy = decode(model, SOURCES, max_lengths=limits)
+    for (alone,), (best,) in zip(greedy, decode(model, SOURCES, Beam(1), max_lengths=limits), strict=True):
         assert best.tokens == alone.tokens
         assert best.score == pytest.approx(alone.score, abs=1e-5)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
-from attentio.search.batched import SearchConfig, batches_of, max_target_length, padded, search, search_batches
+from attentio.search.batched import SearchConfig, batches_of, search, search_batches
+from attentio.search.decode import max_target_length, padded
 
 sources_of_any_kind = st.lists(st.lists(st.integers(3, 8), max_size=7), min_size=1, max_size=9)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attentio.search.hypothesis import Trail, enough_have_left, ranking_score
+from attentio.search.hypothesis import Trail, ranking_score, should_compact
 
 
 def test_a_trail_by_hand() -> None:
@@ -16,15 +16,14 @@ def test_a_trail_by_hand() -> None:
     assert found.log_probs == (-2.0, -0.25, -0.125)
     assert found.rows == (0, 0, 1)
     assert found.score == pytest.approx(-2.375 / 3**0.5)
-    assert trail.read(1, 2, -0.125, length_penalty=0.5, total=-3.0).score == pytest.approx(-3 / 3**0.5)
 
 
 def test_rows_leave_by_the_eighth() -> None:
-    assert enough_have_left(0, 1)
-    assert enough_have_left(7, 8)
-    assert not enough_have_left(8, 8)
-    assert not enough_have_left(57, 64)
-    assert enough_have_left(56, 64)
+    assert should_compact(0, 1)
+    assert should_compact(7, 8)
+    assert not should_compact(8, 8)
+    assert not should_compact(57, 64)
+    assert should_compact(56, 64)
 
 
 def test_ranking_by_hand() -> None:

@@ -7,14 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from attentio.errors import DataError, ResourceError
+from attentio.errors import CancelledSearch, DataError, ResourceError
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.processes import AVAILABLE, share_out
 from attentio.search import batched
-from attentio.search.batched import SearchConfig, search, search_batches
+from attentio.search.batched import Asked, SearchConfig, search, search_batches
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="processes are copied on Linux only")
 
@@ -135,6 +136,33 @@ def test_a_search_among_workers_finds_the_same(tiny_model: Seq2Seq, beam: int, m
         assert [found.score for found in other] == pytest.approx([found.score for found in one], abs=1e-4)
 
 
+def test_weights_come_back_from_workers(tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched, "SENTENCES_A_WORKER", 2)
+    sources = [[3] * (length % 5) for length in range(9)]
+    alone = search(tiny_model, sources, SearchConfig(2), Asked(weights=True))
+    shared = search(tiny_model, sources, SearchConfig(2, workers=2), Asked(weights=True))
+    for (one, *_), (other, *_) in zip(alone, shared, strict=True):
+        assert one.weights is not None
+        assert other.weights is not None
+        for name, weights in one.weights.source.items():
+            np.testing.assert_allclose(other.weights.source[name], weights, atol=1e-5)
+
+
+def test_cancelling_stops_workers_at_work(tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch is ever ready, so that only the watch can end it."""
+    monkeypatch.setattr(batched, "SENTENCES_A_WORKER", 2)
+    monkeypatch.setattr(batched, "decode", lambda *_, **__: time.sleep(60))
+    began = time.monotonic()
+    with pytest.raises(CancelledSearch):
+        search(
+            tiny_model,
+            [[3]] * 9,
+            SearchConfig(workers=2),
+            Asked(cancelled=lambda: time.monotonic() > began + 0.3),
+        )
+    assert time.monotonic() < began + 20
+
+
 def test_workers_get_several_batches_each_within_the_budget(
     tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,5 +175,5 @@ def test_workers_get_several_batches_each_within_the_budget(
 
 
 def test_few_sentences_stay_here(tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batched, "share_out", lambda *_: pytest.fail("another process for two sentences"))
+    monkeypatch.setattr(batched, "share_out", lambda *_, **__: pytest.fail("another process for two sentences"))
     assert len(search(tiny_model, [[3], [4, 5]], SearchConfig(workers=2))) == 2

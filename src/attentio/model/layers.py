@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-PAD_ID = 0
+from attentio.text.special import SPECIAL
 
 
 class Dropout(nn.Module):
@@ -59,11 +59,11 @@ class TokenEmbedding(nn.Module):
         self.dropout = Dropout(dropout)
         nn.init.normal_(self.table, std=width**-0.5)
         with torch.no_grad():
-            self.table[PAD_ID] = 0
+            self.table[SPECIAL.pad] = 0
 
     def words(self, tokens: Tensor) -> Tensor:
         """Return the embeddings (..., width) of tokens (...), with word dropout only."""
-        found = nn.functional.embedding(tokens, self.table, padding_idx=PAD_ID)
+        found = nn.functional.embedding(tokens, self.table, padding_idx=SPECIAL.pad)
         if self.training and self.word_dropout.threshold:
             found = found * self.word_dropout(found.new_ones(*tokens.shape, 1))
         return found

@@ -44,9 +44,16 @@ LOCK_SECONDS = 120.0  # for a worker whose starter was killed: it saves first
 # Copies of this process
 
 
-def share_out(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[tuple[int, Result]]:
+def share_out(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    *,
+    watch: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[int, Result]]:
     """Give the index and result of each item from `workers` processes, in the order in which they are ready.
 
+    `watch` is called ten times a second or more often. If it raises, all workers are stopped.
     What `function` raises in a worker is raised here. Raises ResourceError if a worker is killed. No worker outlives
     the iteration.
     """
@@ -67,7 +74,8 @@ def share_out(function: Callable[[Item], Result], items: Sequence[Item], workers
         for connection in busy.copy():
             _next(connection, waiting, busy)
         while busy:
-            for connection in wait(busy):
+            watch()
+            for connection in wait(busy, timeout=0.1):
                 assert isinstance(connection, Connection)
                 index, result, error = _received(connection)
                 if error is not None:

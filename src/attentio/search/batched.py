@@ -1,88 +1,153 @@
 """Search over many sources: sorted by length, batched by a token budget, answered in the order asked."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from attentio.errors import CancelledSearch, UsageError
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.processes import AVAILABLE, share_out
-from attentio.search.beam import beam_search
-from attentio.search.greedy import EOS_ID, greedy_search
+from attentio.search.attended import AttendedSteps
+from attentio.search.decode import Cancelled, OnStep, SearchStep, decode
 from attentio.search.hypothesis import Hypothesis
+from attentio.search.strategy import Beam, Greedy, Sample, Strategy
 
-PAD_ID = 0
+if TYPE_CHECKING:  # loaded only where something is constrained
+    from attentio.search.constraint import Constraint
+
 SENTENCES_A_WORKER = 64  # fewer are done before a process is ready
 BATCHES_A_WORKER = 3  # more: all are busy to the end; fewer: less work for each sentence
 
 
 class SearchConfig(NamedTuple):
-    """How to search: `beam_size` 1 is greedy; a batch holds at most `max_tokens` source positions times hypotheses.
+    """How to search.
 
-    workers: processes with a core and a batch each, where the model is on the CPU (of a Linux) and there is enough to
-    do; 1 for none but this one, which is what a recorder of attention needs.
+    beam_size: number of hypotheses, 1 for greedy search.
+    length_penalty: see `ranking_score`.
+    max_tokens: a batch holds at most so many source positions times hypotheses.
+    workers: number of worker processes (Linux, CPU only). 1 disables multiprocessing.
+    sample: draw tokens instead. Then `beam_size` must be 1.
+    max_length: tokens after which a translation is cut off; None for a generous limit by the source's length.
+    no_repeat: no so many tokens in a row stand in a translation twice; 0 allows all.
     """
 
     beam_size: int = 1
     length_penalty: float = 1.0
     max_tokens: int = 4096
     workers: int = 1
+    sample: Sample | None = None
+    max_length: int | None = None
+    no_repeat: int = 0
+
+    def strategy(self) -> Strategy:
+        """Return the strategy. Raises UsageError for settings that do not go together."""
+        if self.beam_size < 1:
+            raise UsageError(f"a beam of {self.beam_size} makes no sense: it is at least 1.")
+        if self.sample is not None:
+            if self.beam_size > 1:
+                raise UsageError("a beam and sampling do not go together: choose one of them.")
+            return self.sample
+        return Greedy() if self.beam_size == 1 else Beam(self.beam_size)
 
 
-def search(model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig) -> list[list[Hypothesis]]:
-    """The hypotheses of each source (token ids without eos), best first, in the order of `sources`."""
+class Asked(NamedTuple):
+    """What is asked of single searches beside their settings.
+
+    prefix: for each source, the tokens its translation begins with. constraint: what may be written.
+    weights: whether the best hypothesis of each source brings the weights of every attention.
+    on_step: is shown every step with the indices of the sources in its batch; needs `workers` of 1.
+    cancelled: is asked at every step, and ten times a second where worker processes search.
+    """
+
+    prefix: Sequence[Sequence[int]] | None = None
+    constraint: "Constraint | None" = None
+    weights: bool = False
+    on_step: Callable[[list[int], SearchStep], None] | None = None
+    cancelled: Cancelled | None = None
+
+
+def search(
+    model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked | None = None
+) -> list[list[Hypothesis]]:
+    """Return the hypotheses of each source (token ids without eos), best first, in the order of `sources`."""
     answers: list[list[Hypothesis]] = [[] for _ in sources]
-    for indices, found in search_batches(model, sources, config):
+    for indices, found in search_batches(model, sources, config, asked):
         for index, hypotheses in zip(indices, found, strict=True):
             answers[index] = hypotheses
     return answers
 
 
 def search_batches(
-    model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig
+    model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked | None = None
 ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
-    """As `search`, batch by batch: the indices of the sources in a batch and their hypotheses."""
+    """Search as `search` does, and give out batch by batch: the indices of the sources, and their hypotheses."""
     device = next(model.parameters()).device
+    asked, strategy = asked or Asked(), config.strategy()
 
     def answers(indices: list[int]) -> list[list[Hypothesis]]:
-        source, lengths = padded([sources[i] for i in indices], device)
-        limits = [max_target_length(len(sources[i])) for i in indices]
-        penalty = config.length_penalty
-        if config.beam_size == 1:
-            return [[best] for best in greedy_search(model, source, lengths, limits, length_penalty=penalty)]
-        return beam_search(model, source, lengths, limits, beam_size=config.beam_size, length_penalty=penalty)
+        return _search_batch(model, sources, indices, config, asked, strategy)
 
     sizes = [len(source) + 1 for source in sources]
     workers = min(config.workers, len(sources) // SENTENCES_A_WORKER)
-    if workers < 2 or device.type != "cpu" or not AVAILABLE:
+    if workers < 2 or device.type != "cpu" or not AVAILABLE or asked.on_step is not None:
         for indices in batches_of(sizes, config.max_tokens // config.beam_size):
             yield indices, answers(indices)
         return
     share = -(-sum(sizes) // (workers * BATCHES_A_WORKER))
     batches = list(batches_of(sizes, min(config.max_tokens // config.beam_size, share)))
-    for number, found in share_out(answers, batches, workers):
+    for number, found in share_out(answers, batches, workers, watch=lambda: _raise_if_cancelled(asked.cancelled)):
         yield batches[number], found
 
 
-def max_target_length(source_length: int) -> int:
-    """After how many tokens a translation is cut off: generous, so that only runaway ones are."""
-    return 3 * source_length + 10
+def _search_batch(
+    model: Seq2Seq,
+    sources: Sequence[Sequence[int]],
+    indices: list[int],
+    config: SearchConfig,
+    asked: Asked,
+    strategy: Strategy,
+) -> list[list[Hypothesis]]:
+    steps = AttendedSteps(model.decoder.cross_attention().keys()) if asked.weights else None
+    watchers: list[OnStep] = [] if steps is None else [steps]
+    if (on_step := asked.on_step) is not None:
+        watchers.append(lambda step: on_step(indices, step))
+    prefix = None if asked.prefix is None else [asked.prefix[index] for index in indices]
+    found = decode(
+        model,
+        [sources[index] for index in indices],
+        strategy,
+        prefix=prefix,
+        constraint=asked.constraint,
+        max_lengths=None if config.max_length is None else [config.max_length] * len(indices),
+        length_penalty=config.length_penalty,
+        on_step=_all_of(watchers),
+        cancelled=asked.cancelled,
+    )
+    if steps is None:
+        return found
+    return [
+        [best._replace(weights=steps.of(best, row, len(sources[index]) + 1)), *others]
+        for row, (index, (best, *others)) in enumerate(zip(indices, found, strict=True))
+    ]
 
 
-def padded(sentences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids without eos -> (B, S) ids with eos, padded, and lengths (B,) with eos counted."""
-    lengths = [len(sentence) + 1 for sentence in sentences]
-    ids = np.full((len(sentences), max(lengths)), PAD_ID, dtype=np.int64)
-    for row, sentence in zip(ids, sentences, strict=True):
-        row[: len(sentence)] = sentence
-        row[len(sentence)] = EOS_ID
-    return torch.from_numpy(ids).to(device), torch.tensor(lengths, device=device)
+def _all_of(watchers: list[OnStep]) -> OnStep | None:
+    if len(watchers) < 2:
+        return watchers[0] if watchers else None
+
+    def show(step: SearchStep) -> None:
+        for watcher in watchers:
+            watcher(step)
+
+    return show
+
+
+def _raise_if_cancelled(cancelled: Cancelled | None) -> None:
+    if cancelled is not None and cancelled():
+        raise CancelledSearch("the translation was cancelled.")
 
 
 def batches_of(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of like length, longest first, each within `max_tokens` positions or a single sentence."""
+    """Yield indices in batches of like length, longest first, each within `max_tokens` positions or one sentence."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):  # longest first: it sets the width
         if batch and (len(batch) + 1) * lengths[batch[0]] > max_tokens:

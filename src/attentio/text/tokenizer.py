@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
-from attentio.errors import ModelError
+from attentio.errors import ModelError, UsageError
 from attentio.runtime.files import sha256_of
 from attentio.text.script import PUNCTUATION
 from attentio.text.special import SPECIAL, SPECIAL_TOKENS, SpecialIds
@@ -73,6 +73,14 @@ class Tokenizer(Protocol):
         """Return the words or characters of `text` that training never saw, each once, in order."""
         ...
 
+    def symbols(self) -> list[list[int]]:
+        """Return what each token writes, as symbols. However a text is cut into tokens, its symbols are the same."""
+        ...
+
+    def symbols_of(self, text: str) -> list[int]:
+        """Return the symbols of `text`. Raises UsageError where no tokens write it."""
+        ...
+
     def to_bytes(self) -> bytes:
         """Return the content of the one file that holds this tokenizer."""
         ...
@@ -111,6 +119,17 @@ class _ListTokenizer(ABC):
 
     def unseen(self, text: str) -> list[str]:
         return list(dict.fromkeys(unit for unit in self._units(text) if unit not in self._ids))
+
+    def symbols(self) -> list[list[int]]:
+        """Return each token as a symbol of its own. Padding, begin and end write none."""
+        silent = {self.special.pad, self.special.bos, self.special.eos}
+        return [[] if i in silent else [i] for i in range(self.vocab_size)]
+
+    def symbols_of(self, text: str) -> list[int]:
+        if unseen := self.unseen(text):
+            what = ", ".join(map(repr, unseen))
+            raise UsageError(f"the model cannot write {text!r}: its vocabulary has no {what}.")
+        return self.encode(text)
 
     def to_bytes(self) -> bytes:
         held = {"kind": self.kind, "pieces": self.tokens}  # as the files of every version say
@@ -291,6 +310,19 @@ class SentencePieceTokenizer:
     def unseen(self, text: str) -> list[str]:
         read = zip(text, self._read(text), strict=True)
         return list(dict.fromkeys(char for char, known in read if known not in self._characters))
+
+    def symbols(self) -> list[list[int]]:
+        """Return the bytes of each token's text, with a space for SentencePiece's mark of one."""
+        spelled = [list(token.replace(_WORD_MARK, " ").encode()) for token in self.tokens]
+        for i in self._bytes:
+            spelled[i] = [int(self.tokens[i][3:-1], 16)]  # <0xE4>
+        for i in self.special:
+            spelled[i] = []
+        spelled[self.special.unk] = [-1]
+        return spelled
+
+    def symbols_of(self, text: str) -> list[int]:
+        return list(self._read(text).encode())
 
     def to_bytes(self) -> bytes:
         return _LOWERCASE * self._lowercase + self._model

@@ -29,8 +29,9 @@ from attentio.attention.precision import at_least_float32
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
 from attentio.model.decoder import NOTHING, AttendedByName, Decoder, Encoded
-from attentio.model.fast.loss import PAD_ID, smoothed_cross_entropy, symmetric_divergence
+from attentio.model.fast.loss import smoothed_cross_entropy, symmetric_divergence
 from attentio.model.seq2seq import Seq2Seq
+from attentio.text.special import SPECIAL
 from attentio.train.settings import RunConfig, TrainConfig
 
 ROW_MULTIPLE = 32  # few distinct shapes: a CPU's matrix library prepares itself anew for each
@@ -84,8 +85,8 @@ def predict(decoder: Decoder[Any], batch: Batch, encoded: Encoded) -> Predicted:
     features, attended = decoder.features(batch.target_in, encoded)
     features = features.flatten(0, 1)
     targets = batch.target_out.flatten()
-    real = (targets != PAD_ID).nonzero()[:, 0]
-    surplus = (targets == PAD_ID).nonzero()[: -len(real) % ROW_MULTIPLE, 0]
+    real = (targets != SPECIAL.pad).nonzero()[:, 0]
+    surplus = (targets == SPECIAL.pad).nonzero()[: -len(real) % ROW_MULTIPLE, 0]
     rows = torch.cat([real, surplus])
     return Predicted(decoder.project(features.index_select(0, rows)), rows, batch.target_out, len(real), attended)
 
@@ -123,7 +124,7 @@ def marginal_costs(
         return -costs.view_as(targets)
 
     costs = marginal_nll(log_weights, added, log_prob, top_k=top_k, chunk=KEYS_AT_ONCE)
-    return torch.where(batch.target_out != PAD_ID, costs, 0.0), attended
+    return torch.where(batch.target_out != SPECIAL.pad, costs, 0.0), attended
 
 
 def _likelihood(
@@ -161,7 +162,7 @@ def reinforced(
     log_probs = torch.stack([choice_log_probs(_shown(layer), _chosen_from(layer)) for layer in layers]).sum(0)
     entropy = torch.stack([choice_entropy(_chosen_from(layer)) for layer in layers]).sum(0)
     costs, log_probs, entropy, mask = (
-        x.unflatten(0, (samples, -1)) for x in (costs, log_probs, entropy, batch.target_out != PAD_ID)
+        x.unflatten(0, (samples, -1)) for x in (costs, log_probs, entropy, batch.target_out != SPECIAL.pad)
     )
     remembers = any(layer.score.history is not None for layer in decoder.cross_attention().values())
     returns = rewards_to_go(costs, mask) if decoder.context_feeds_back or remembers else costs
@@ -194,7 +195,7 @@ def missed_links(decoder: Decoder[Any], attended: AttendedByName, batch: Batch) 
 
 def repeated_looks(decoder: Decoder[Any], attended: AttendedByName, batch: Batch) -> Tensor:
     """The coverage loss (See 2017, eq. 12) of a target token, mean of tokens, heads and layers; between 0 and 1."""
-    real = batch.target_out != PAD_ID
+    real = batch.target_out != SPECIAL.pad
     layers = [coverage_loss(weights, real).sum() for weights in distributions(decoder, attended)]
     return torch.stack(layers).mean() / batch.num_target_tokens
 

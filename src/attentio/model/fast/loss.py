@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-PAD_ID = 0
+from attentio.text.special import SPECIAL
+
 ROWS_AT_ONCE = 128  # rows of logits whose float32 copy stays in a core's cache
 
 
 def smoothed_cross_entropy(logits: Tensor, targets: Tensor, num_real: int, smoothing: float) -> Tensor:
     """Return the cost of each row in nats, (N,), 0 at padding, for logits (N, V) and targets (N,).
 
-    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, ignore_index=PAD_ID,
+    Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, ignore_index=SPECIAL.pad,
     reduction="none")`. `num_real` is the number of rows that the caller averages over.
     """
     return cast(Tensor, _SmoothedCrossEntropy.apply(logits, targets, num_real, smoothing))
@@ -44,7 +45,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
             strict=True,
         ):
             scores = rows.to(costs.dtype, copy=True)
-            weight = (goal != PAD_ID).to(scores.dtype)[:, None]
+            weight = (goal != SPECIAL.pad).to(scores.dtype)[:, None]
             norm = scores.logsumexp(dim=-1, keepdim=True)
             fit = (1 - smoothing) * scores.gather(1, goal[:, None]) + smoothing * scores.mean(dim=-1, keepdim=True)
             cost.copy_(((norm - fit) * weight)[:, 0])

@@ -1,0 +1,61 @@
+"""The weights of every step of a search, kept for those who want to see them: a callback of `decode`."""
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attentio.model.decoder import AttendedByName
+from attentio.search.decode import SearchStep
+from attentio.search.hypothesis import Hypothesis, Weights
+
+
+class AttendedSteps:
+    """Keep what each step attended to, and read off what one hypothesis attended to.
+
+    across: the names of the attentions to the source. The decoder's other attentions look at the target.
+    """
+
+    def __init__(self, across: Collection[str]) -> None:
+        self.across = across
+        self.steps: list[dict[str, Tensor | NDArray[np.float32]]] = []
+        self.encoder: dict[str, Tensor | NDArray[np.float32]] = {}
+
+    def __call__(self, seen: SearchStep) -> None:
+        """Keep one step."""
+        if not self.steps:
+            self.encoder = _weights(seen.encoded.attended)
+        self.steps.append(_weights(seen.step.attended))
+
+    def of(self, hypothesis: Hypothesis, sentence: int, source_length: int) -> Weights:
+        """Return what a hypothesis of `sentence` attended to; `source_length` counts the end of the sentence."""
+        length, size = len(hypothesis.tokens), source_length
+        source: dict[str, NDArray[np.float32]] = {}
+        target: dict[str, NDArray[np.float32]] = {}
+        for name in self.steps[0] if self.steps else ():
+            rows = [_read(self.steps[t], name)[row, :, 0] for t, row in enumerate(hypothesis.rows)]  # (H, S) each
+            if name in self.across:
+                source[name] = np.stack([row[:, :size] for row in rows], axis=1)
+            else:
+                target[name] = np.zeros((len(rows[0]), length, 1 + length), dtype=np.float32)
+                for t, row in enumerate(rows):
+                    target[name][:, t, : t + 1] = row[:, : t + 1]
+        encoder = {name: _read(self.encoder, name)[sentence, :, :size, :size].copy() for name in self.encoder}
+        return Weights(source, encoder, target)
+
+
+def _weights(attended: AttendedByName) -> dict[str, Tensor | NDArray[np.float32]]:
+    found: dict[str, Tensor | NDArray[np.float32]] = {}
+    for name, layer in attended.items():
+        assert layer.weights is not None, "outside training they are always there"
+        found[name] = layer.weights
+    return found
+
+
+def _read(step: dict[str, Tensor | NDArray[np.float32]], name: str) -> NDArray[np.float32]:
+    """Return the weights as numpy's, copied from the device once for all hypotheses."""
+    weights = step[name]
+    if isinstance(weights, Tensor):
+        weights = step[name] = weights.float().cpu().numpy()
+    return weights

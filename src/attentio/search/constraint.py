@@ -1,0 +1,282 @@
+"""Constraints: what a search may write next, given what it has written.
+
+A constraint is a table or a rule. What it remembers of each hypothesis is a state that travels with the rows of the
+decoder's batch: `start` makes it, `advance` brings it up to date. Constraints only forbid tokens. They never change the
+probability of those that are left.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attentio.errors import UsageError
+from attentio.text.special import SPECIAL
+
+MOST_REQUIRED = 10  # phrases: the table of what is still missing doubles with each
+NEVER = 1 << 30  # more tokens than any translation has
+
+
+class Constraint(ABC):
+    """What every constraint offers. R rows of the decoder's batch, V tokens of the vocabulary.
+
+    `requires`: whether something must be written, so that `missing` says how much of it is not.
+    """
+
+    requires = False
+
+    @abstractmethod
+    def start(self, rows: int, device: torch.device) -> Any:
+        """Return the state before the first token."""
+
+    @abstractmethod
+    def advance(self, state: Any, rows: Tensor, tokens: Tensor) -> Any:
+        """Return the state after `tokens` (N,), written after those of the rows `rows` (N,) of `state`."""
+
+    @abstractmethod
+    def banned(self, state: Any, left: Tensor) -> Tensor:
+        """Return (R, V), True where a token may not be written, for the tokens `left` (R,) that may follow it."""
+
+    def missing(self, state: Any) -> Tensor | None:
+        """Return (R, V), the fewest tokens that required phrases take after each token; None where none are."""
+        return None
+
+    def check(self, prefix: Sequence[int], max_length: int) -> None:
+        """Raise UsageError where no translation of at most `max_length` tokens that begins with `prefix` is left."""
+        return
+
+
+class NoRepeat(Constraint):
+    """No `size` tokens in a row stand in a translation twice (Paulus 2018)."""
+
+    def __init__(self, size: int, vocab_size: int) -> None:
+        if size < 1:
+            raise UsageError(f"no-repeat of {size} makes no sense: it is a number of tokens, at least 1.")
+        self.size = size
+        self.vocab_size = vocab_size
+
+    def start(self, rows: int, device: torch.device) -> Tensor:
+        """Return (R, 0): nothing is written."""
+        return torch.zeros(rows, 0, dtype=torch.int64, device=device)
+
+    def advance(self, state: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Return (N, T + 1): all that is written."""
+        return torch.cat([state[rows], tokens[:, None]], dim=1)
+
+    def banned(self, state: Tensor, left: Tensor) -> Tensor:
+        """Return (R, V), True for each token that followed the last size - 1 tokens before."""
+        banned = torch.zeros(len(state), self.vocab_size, dtype=torch.bool, device=state.device)
+        length, before = state.shape[1], self.size - 1
+        if length < self.size:
+            return banned
+        followers = state[:, before:]  # (R, L), each after a window of `before` tokens
+        same = torch.ones_like(followers, dtype=torch.bool)
+        for offset in range(before):
+            same &= state[:, offset : offset + followers.shape[1]] == state[:, length - before + offset, None]
+        row, place = same.nonzero().unbind(1)
+        banned[row, followers[row, place]] = True
+        return banned
+
+
+class PhraseState(NamedTuple):
+    """node: (R,) how far the phrases are written. met: (R,) the set of required phrases written, one bit each."""
+
+    node: Tensor
+    met: Tensor
+
+
+class Phrases(Constraint):
+    """Phrases that must stand in a translation, and phrases that must not, by one automaton (Aho & Corasick 1975).
+
+    A phrase is a sequence of symbols, and `symbols` says which symbols each token writes, so that a phrase counts
+    however it is cut into tokens. The product of the automaton and the set of phrases met (as in Anderson 2017) says
+    for every hypothesis how many tokens it still needs. A token after which too few are left is not allowed.
+    """
+
+    def __init__(
+        self, symbols: Sequence[Sequence[int]], require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]]
+    ) -> None:
+        if len(require) > MOST_REQUIRED:
+            raise UsageError(f"{len(require)} phrases are required, and at most {MOST_REQUIRED} can be.")
+        if not all(map(len, (*require, *forbid))):
+            raise UsageError("a phrase that must or must not appear is empty.")
+        automaton = _Automaton.of(require, forbid)
+        follow, met, bad = automaton.over_tokens(symbols)
+        self.needed = _fewest_tokens(follow, met, bad, 1 << len(require))  # (nodes, sets)
+        self.requires = len(require) > 0
+        self._follow, self._met, self._bad = (torch.from_numpy(table) for table in (follow, met, bad))
+        self._needed = torch.from_numpy(self.needed)
+
+    def start(self, rows: int, device: torch.device) -> PhraseState:
+        """Return the state in which nothing is written."""
+        nothing = torch.zeros(rows, dtype=torch.int64, device=device)
+        return PhraseState(nothing, nothing)
+
+    def advance(self, state: PhraseState, rows: Tensor, tokens: Tensor) -> PhraseState:
+        """Return how far the phrases are written after `tokens`."""
+        node, met = state.node[rows], state.met[rows]
+        device = node.device
+        return PhraseState(self._follow.to(device)[node, tokens], met | self._met.to(device)[node, tokens])
+
+    def banned(self, state: PhraseState, left: Tensor) -> Tensor:
+        """Return (R, V), True for tokens that complete a forbidden phrase or leave too few for the required ones."""
+        banned = self._bad.to(state.node.device)[state.node]
+        if self.requires:
+            missing = self.missing(state)
+            assert missing is not None
+            banned = banned | (missing > left[:, None])
+            banned[:, SPECIAL.eos] |= missing[:, SPECIAL.eos] > 0
+        return banned
+
+    def missing(self, state: PhraseState) -> Tensor | None:
+        """Return (R, V), the fewest tokens that the required phrases take after each token."""
+        if not self.requires:
+            return None
+        device = state.node.device
+        follow, met = self._follow.to(device)[state.node], state.met[:, None] | self._met.to(device)[state.node]
+        return self._needed.to(device)[follow, met]
+
+    def check(self, prefix: Sequence[int], max_length: int) -> None:
+        """Raise UsageError where the phrases cannot all be kept."""
+        node = met = 0
+        for token in prefix:
+            if self._bad[node, token]:
+                raise UsageError("the prefix holds a phrase that must not appear.", code="E_CONSTRAINT")
+            node, met = int(self._follow[node, token]), met | int(self._met[node, token])
+        needed = int(self.needed[node, met])
+        if needed >= NEVER:
+            raise UsageError(
+                "no translation can hold all required phrases and none of the forbidden ones.", code="E_CONSTRAINT"
+            )
+        if needed > max_length - len(prefix):
+            raise UsageError(
+                f"the required phrases take at least {needed:,} more tokens, and a translation of at most "
+                f"{max_length:,} leaves {max(0, max_length - len(prefix)):,}.",
+                hint="Raise the maximal length.",
+                code="E_CONSTRAINT",
+            )
+
+
+class AllOf(Constraint):
+    """All of several constraints at once."""
+
+    def __init__(self, parts: Sequence[Constraint]) -> None:
+        self.parts = parts
+        self.requires = any(part.requires for part in parts)
+
+    def start(self, rows: int, device: torch.device) -> list[Any]:
+        """Return the states of all."""
+        return [part.start(rows, device) for part in self.parts]
+
+    def advance(self, state: list[Any], rows: Tensor, tokens: Tensor) -> list[Any]:
+        """Return the states of all after `tokens`."""
+        return [part.advance(own, rows, tokens) for part, own in zip(self.parts, state, strict=True)]
+
+    def banned(self, state: list[Any], left: Tensor) -> Tensor:
+        """Return (R, V), True where any of them forbids a token."""
+        each = [part.banned(own, left) for part, own in zip(self.parts, state, strict=True)]
+        return torch.stack(each).any(dim=0)
+
+    def missing(self, state: list[Any]) -> Tensor | None:
+        """Return the sum of what each misses."""
+        each = [part.missing(own) for part, own in zip(self.parts, state, strict=True)]
+        known = [missing for missing in each if missing is not None]
+        return torch.stack(known).sum(dim=0).clamp(max=NEVER) if known else None
+
+    def check(self, prefix: Sequence[int], max_length: int) -> None:
+        """Raise UsageError where one of them cannot be kept."""
+        for part in self.parts:
+            part.check(prefix, max_length)
+
+
+class _Automaton(NamedTuple):
+    """Which phrase is how far written: a node for each beginning of a phrase, 0 for none.
+
+    edges: node -> symbol -> the node of the longest beginning that is written after it; none: node 0.
+    met: node -> the required phrases that end there, as bits. bad: node -> whether a forbidden one does.
+    """
+
+    edges: list[dict[int, int]]
+    met: list[int]
+    bad: list[bool]
+
+    @classmethod
+    def of(cls, require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]]) -> "_Automaton":
+        edges: list[dict[int, int]] = [{}]
+        met, bad = [0], [False]
+        for number, phrase in enumerate((*require, *forbid)):
+            node = 0
+            for symbol in phrase:
+                if symbol not in edges[node]:
+                    edges[node][symbol] = len(edges)
+                    edges.append({})
+                    met.append(0)
+                    bad.append(False)
+                node = edges[node][symbol]
+            if number < len(require):
+                met[node] |= 1 << number
+            else:
+                bad[node] = True
+        fallback = [0] * len(edges)
+        waiting = deque(edges[0].values())
+        while waiting:  # by depth: the fallback of a node is complete before the node
+            node = waiting.popleft()
+            shorter = fallback[node]
+            met[node] |= met[shorter]
+            bad[node] |= bad[shorter]
+            for symbol, child in edges[node].items():
+                fallback[child] = edges[shorter].get(symbol, 0)
+                waiting.append(child)
+            edges[node] = edges[shorter] | edges[node]
+        return cls(edges, met, bad)
+
+    def over_tokens(
+        self, symbols: Sequence[Sequence[int]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return (nodes, V) each: the node after a token, the phrases met on the way, whether one was forbidden."""
+        names = {symbol: place for place, symbol in enumerate(sorted({s for edge in self.edges for s in edge}), 1)}
+        steps = np.zeros((len(self.edges), len(names) + 2), dtype=np.int64)  # a symbol of no phrase leads to node 0
+        for node, edge in enumerate(self.edges):
+            for symbol, after in edge.items():
+                steps[node, names[symbol]] = after
+            steps[node, -1] = node  # no symbol is left
+        longest = max(map(len, symbols), default=0)
+        written = np.full((len(symbols), longest), len(names) + 1, dtype=np.int64)
+        for token, spelled in enumerate(symbols):
+            written[token, : len(spelled)] = [names.get(symbol, 0) for symbol in spelled]
+        met_at, bad_at = np.array(self.met), np.array(self.bad)
+        follow = np.repeat(np.arange(len(self.edges))[:, None], len(symbols), axis=1)
+        met, bad = np.zeros_like(follow), np.zeros(follow.shape, dtype=bool)
+        for place in range(longest):
+            moved = (written[:, place] != len(names) + 1)[None]
+            follow = steps[follow, written[None, :, place]]
+            met |= np.where(moved, met_at[follow], 0)
+            bad |= moved & bad_at[follow]
+        return follow, met, bad
+
+
+def _fewest_tokens(
+    follow: NDArray[np.int64], met: NDArray[np.int64], bad: NDArray[np.bool_], num_sets: int
+) -> NDArray[np.int64]:
+    """Return (nodes, sets): the fewest tokens after which all required phrases are met, without a forbidden one."""
+    needed = np.full((len(follow), num_sets), NEVER, dtype=np.int64)
+    needed[:, num_sets - 1] = 0
+    ways: list[NDArray[np.int64]] = []
+    for node in range(len(follow)):
+        allowed = ~bad[node]
+        allowed[SPECIAL.eos] = False
+        ways.append(np.unique(np.stack([follow[node][allowed], met[node][allowed]]), axis=1))
+    sets = np.arange(num_sets)
+    while True:
+        before = needed.copy()
+        for node, (after, gained) in enumerate(ways):
+            if len(after):
+                reached = needed[after[:, None], gained[:, None] | sets]  # (ways, sets)
+                needed[node] = np.minimum(needed[node], reached.min(axis=0) + 1)
+        if (needed == before).all():
+            return np.minimum(needed, NEVER)
