@@ -57,6 +57,21 @@ LAWS = ["../testing/test_conformance.py", "-k", "test_every_kind_obeys"]
 # (file, statement as unparsed, mutation) -> why no test can tell.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
+        "registry.py",
+        "sizes = {'score': (TRIAL_SIZE, TRIAL_SIZE, 1), 'window': (TRIAL_SIZE, 1)}.get(self.name, ())",
+        "1 -> 2",
+    ): "the size of a trial is of no importance",
+    (
+        "registry.py",
+        "sizes = {'score': (TRIAL_SIZE, TRIAL_SIZE, 1), 'window': (TRIAL_SIZE, 1)}.get(self.name, ())",
+        "1 -> 2 (2)",
+    ): "the same",
+    (
+        "registry.py",
+        "close = difflib.get_close_matches(name.partition(':')[0], known, n=1)",
+        "1 -> 2",
+    ): "only the first is shown",
+    (
         "attention.py",
         "keys = keys.masked_fill(padding, 0.0)",
         "0.0 -> 1.0",

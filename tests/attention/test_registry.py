@@ -99,6 +99,11 @@ def test_an_option_says_its_name_default_and_meaning():
     assert str(SCORES["additive"].options()["hidden_size"]).startswith("hidden_size (int): size of the hidden layer")
 
 
+@pytest.mark.parametrize("setting", ["local-p:1", "sliding:0", "relative:0", "mocha:1", "monotonic:0", "additive:1"])
+def test_the_least_value_is_possible(setting):
+    assert str(find(setting)[1]) == setting
+
+
 def test_options_act_in_an_attention():
     attention = Attention(8, 8, score="cosine:20", normalize="entmax:1.7", window="local-p:3,renormalize=true")
     assert attention.score.log_temperature.exp().item() == pytest.approx(20)
@@ -136,9 +141,18 @@ def test_names_are_unique_over_all_axes():
 class Power(Score):
     about = About(**dict.fromkeys(About.__dataclass_fields__, "x") | {"name": "power"})
 
-    def __init__(self, query_size, key_size, num_heads, *, power: Annotated[float, "of the product"], label="a"):
+    def __init__(
+        self,
+        query_size,
+        key_size,
+        num_heads,
+        *,
+        power: Annotated[float, "of the product"],
+        label="a",
+        sizes: list[int] = (),
+    ):
         super().__init__()
-        self.power, self.label = power, label
+        self.power, self.label, self.sizes = power, label, sizes  # a list cannot be written in a setting
 
     def prepare(self, keys):
         return keys
@@ -191,6 +205,9 @@ def own_module(tmp_path, monkeypatch):
 def test_a_class_of_ones_own_is_named_by_its_import_path():
     choice = SCORES.choose("kind_of_mine:Negative:2", trusted=True)
     assert str(choice) == "kind_of_mine:Negative:2"
+    with pytest.raises(KindError, match="ZeroDivisionError"):
+        SCORES.choose("broken_kind:My", trusted=True)
+    assert sys.path.count(os.getcwd()) == 1
     assert str(SCORES.choose("kind_of_mine:Negative:factor=1")) == "kind_of_mine:Negative"
     attention = Attention(4, 4, score="kind_of_mine:Negative:2")
     assert attention.score.factor == 2

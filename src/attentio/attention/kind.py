@@ -10,8 +10,8 @@ import math
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import NoneType
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from torch import nn
 
@@ -126,7 +126,8 @@ class Kind(nn.Module, ABC):
             if get_origin(hint) is Annotated:
                 hint, *notes = get_args(hint)
                 meaning = next((note for note in notes if isinstance(note, str)), "")
-            given = [part for part in get_args(hint) or (hint,) if part is not NoneType]
+            parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+            given = [part for part in parts if part is not NoneType]
             if len(given) == 1 and given[0] in WORDS:  # nothing else can be written in a setting
                 found[name] = Option(name, given[0], parameter.default, meaning)
         return found
