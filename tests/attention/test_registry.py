@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -207,7 +208,7 @@ def test_a_class_of_ones_own_is_named_by_its_import_path():
     assert str(choice) == "kind_of_mine:Negative:2"
     with pytest.raises(KindError, match="ZeroDivisionError"):
         SCORES.choose("broken_kind:My", trusted=True)
-    assert sys.path.count(os.getcwd()) == 1
+    assert sys.path.count(str(Path.cwd())) == 1
     assert str(SCORES.choose("kind_of_mine:Negative:factor=1")) == "kind_of_mine:Negative"
     attention = Attention(4, 4, score="kind_of_mine:Negative:2")
     assert attention.score.factor == 2
