@@ -164,22 +164,13 @@ def run_comparison(
             measuring = _Measuring.of(bench, workers, options, folders)
             _train(models, data, workers, shown, at_once)
             _evaluate(models, measuring, shown)
-    rows = {cell.name: flat_settings(cell.config) for cell in cells}
-    runs = [
-        CellRuns(
-            name=cell.name,
-            settings=dict(cell.values),
-            runs=[model.measured() for model in models if model.cell == cell.name],
-            also_differs=other_differences(rows[cell.name], rows[baseline], axes),
-        )
-        for cell in cells
-    ]
     facts = {
         "Budget": f"{budget} for each training" if budget else "the epochs of the settings, for each training",
         "Seeds": f"{seeds} for each cell",
         **({"Trained": f"{at_once} at once, each with its share of the processors"} if at_once > 1 else {}),
     }
-    return measuring.outcome(runs, axes, baseline, models, facts)
+    rows = {cell.name: flat_settings(cell.config) | dict(cell.values) for cell in cells}
+    return measuring.outcome(rows, axes, baseline, models, facts)
 
 
 def compare(
@@ -258,18 +249,8 @@ def compare_runs(
         data = {str(folder): str(Run(folder).data) for folder in folders}
         measuring = _Measuring.of(bench, Workers(stop), options, data, trained=True, on=on, reading=reading)
         _evaluate(models, measuring, shown)
-    rows = dict(zip(names, settings, strict=True))
-    runs = [
-        CellRuns(
-            name=name,
-            settings={key: row.get(key) for key in axes},
-            runs=[model.measured() for model in models if model.cell == name],
-            also_differs=other_differences(row, rows[baseline], axes),
-        )
-        for name, row in rows.items()
-    ]
     facts = {"Runs": f"{len(folders)}, trained before", **({"Tested on": on.name} if on is not None else {})}
-    return measuring.outcome(runs, axes, baseline, models, facts)
+    return measuring.outcome(dict(zip(names, settings, strict=True)), axes, baseline, models, facts)
 
 
 def _check_seeds(folders: list[Path], configs: list[RunConfig], groups: list[list[int]]) -> None:
@@ -492,17 +473,29 @@ class _Measuring:
 
     def outcome(
         self,
-        runs: list[CellRuns],
+        rows: Mapping[str, Mapping[str, Any]],
         axes: list[str],
         baseline: str,
         models: Sequence[_Model],
         facts: Mapping[str, str],
     ) -> Outcome:
-        """Return the comparison of what was measured. Raises the first failure when there is nothing else."""
+        """Return the comparison of what was measured. Raises the first failure when there is nothing else.
+
+        rows: the settings of each cell by its name.
+        """
         errors = [model.failure for model in models if model.failure is not None]
         if all(model.found is None for model in models):
             raise errors[0]
         tests = read_json(self.bench.tests)
+        runs = [
+            CellRuns(
+                name=name,
+                settings={key: row.get(key) for key in axes},
+                runs=[model.measured() for model in models if model.cell == name],
+                also_differs=other_differences(row, rows[baseline], axes),
+            )
+            for name, row in rows.items()
+        ]
         comparison = compare_cells(
             runs,
             [ReferenceSet(held["name"], held["references"], tests["target_language"]) for held in tests["tests"]],

@@ -24,6 +24,7 @@ from attentio.metrics.significance import (
     sentence_statistics,
     swapped,
 )
+from attentio.text.script import script_counts
 
 References: TypeAlias = Sequence[str | Sequence[str]]
 """One reference, or a list of them, for each sentence."""
@@ -35,15 +36,14 @@ _TWO_LETTERS = {"cmn": "zh", "zho": "zh", "chi": "zh", "yue": "zh", "wuu": "zh",
 # sacreBLEU's choice for ja and ko is MeCab, a native dictionary that is not installed here; characters need nothing
 # and are what the signature then says. The others, too, are written without spaces between words.
 _BY_CHARACTER = frozenset({"ja", "ko", "th", "lo", "km", "my", "bo", "dz"})
-_SCRIPTS = {
-    "ja": ((0x3041, 0x30FF),),
-    "zh": ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)),
-    "ko": ((0xAC00, 0xD7AF),),
-    "th": ((0x0E00, 0x0E7F),),
-    "lo": ((0x0E80, 0x0EFF),),
-    "km": ((0x1780, 0x17FF),),
-    "my": ((0x1000, 0x109F),),
-    "bo": ((0x0F00, 0x0FFF),),
+_UNSPACED = {
+    "han": "zh",
+    "hangul": "ko",
+    "thai": "th",
+    "lao": "lo",
+    "khmer": "km",
+    "burmese": "my",
+    "tibetan": "bo",
 }
 
 
@@ -130,15 +130,11 @@ def written_in(references: References) -> str:
 
     Kana, even a few (1 in 20 letters), tell Japanese from Chinese. Otherwise an empty code: the script parts words.
     """
-    text = "".join(line for row in references[:1000] for line in _row(row))
-    letters = [ord(char) for char in text if char.isalpha()]
-    counts = {
-        code: sum(any(low <= letter <= high for low, high in ranges) for letter in letters)
-        for code, ranges in _SCRIPTS.items()
-    }
-    if counts["ja"] * 20 >= len(letters) > 0 and (counts["ja"] + counts["zh"]) * 2 >= len(letters):
+    counts = script_counts(line for row in references[:1000] for line in _row(row))
+    letters, japanese = counts.total(), counts["kana"] + counts["han"]
+    if counts["kana"] * 20 >= letters > 0 and japanese * 2 >= letters:
         return "ja"
-    return next((code for code, count in counts.items() if count * 2 >= len(letters) > 0), "")
+    return next((code for script, code in _UNSPACED.items() if counts[script] * 2 >= letters > 0), "")
 
 
 def reference_streams(hypotheses: Sequence[str], references: References) -> list[list[str]]:

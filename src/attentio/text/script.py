@@ -29,6 +29,7 @@ _SCRIPTS = {
     "lao": re.compile("[\u0e80-\u0eff]"),
     "burmese": re.compile("[\u1000-\u109f]"),
     "khmer": re.compile("[\u1780-\u17ff]"),
+    "tibetan": re.compile("[\u0f00-\u0fff]"),
     "cyrillic": re.compile("[\u0400-\u052f]"),
     "greek": re.compile("[\u0370-\u03ff]"),
     "hebrew": re.compile("[\u0590-\u05ff]"),

@@ -1,11 +1,10 @@
 """Which installed fonts draw a text: found by what they cover, not by what they are called.
 
-matplotlib picks a font for each character from a list of families; this module makes that list. It installs nothing,
-downloads nothing and changes no setting of matplotlib; a font named by the user is made known to its font manager.
+Matplotlib picks a font for each character from a list of families. This module makes that list. It installs and
+downloads nothing. A font named by the user is made known to matplotlib's font manager.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,50 +13,22 @@ from matplotlib.font_manager import FontEntry
 from matplotlib.ft2font import FaceFlags, FT2Font
 
 from attentio.errors import DataError
-from attentio.text.script import HANGUL, KANA
+from attentio.text.script import script_counts
 from attentio.view.figure import BASE_FONT
 
 # Only an order of preference, so that one sans-serif family draws a whole sentence where several could.
-_HAN = (
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "Source Han Sans CN",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "SimHei",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "Noto Sans CJK TC",
-    "PingFang TC",
-    "Droid Sans Fallback",
-)
-_KANA = (
-    "Noto Sans CJK JP",
-    "Noto Sans JP",
-    "Source Han Sans JP",
-    "Hiragino Sans",
-    "Yu Gothic",
-    "Meiryo",
-    "IPAexGothic",
-)
-_HANGUL = (
-    "Noto Sans CJK KR",
-    "Noto Sans KR",
-    "Source Han Sans KR",
-    "Apple SD Gothic Neo",
-    "Malgun Gothic",
-    "NanumGothic",
-)
-
-
-# These claim every character and draw boxes or nothing; matplotlib brings the first itself.
+_PREFERRED = {
+    "han": "Noto Sans CJK SC,Noto Sans SC,Source Han Sans SC,Source Han Sans CN,PingFang SC,Hiragino Sans GB,"
+    "Microsoft YaHei,SimHei,WenQuanYi Micro Hei,WenQuanYi Zen Hei,Noto Sans CJK TC,PingFang TC,Droid Sans Fallback",
+    "kana": "Noto Sans CJK JP,Noto Sans JP,Source Han Sans JP,Hiragino Sans,Yu Gothic,Meiryo,IPAexGothic",
+    "hangul": "Noto Sans CJK KR,Noto Sans KR,Source Han Sans KR,Apple SD Gothic Neo,Malgun Gothic,NanumGothic",
+}
+# These claim every character and draw boxes or nothing. Matplotlib brings the first itself.
 _PLACEHOLDERS = ("Last Resort", ".LastResort", "LastResort", "Adobe Blank", "Unicode BMP Fallback")
 
 
 def families(text: str, *, font: str | Path | None = None) -> tuple[list[str], str]:
-    """The font families to draw a text with, in order, and the characters that none of them has.
+    """Return the font families to draw a text with, in order, and the characters that none of them has.
 
     font: a font file to prefer to all others. Raises DataError when it is no font.
     """
@@ -77,7 +48,7 @@ def families(text: str, *, font: str | Path | None = None) -> tuple[list[str], s
 
 
 def installed() -> list[FontEntry]:
-    """Upright fonts of ordinary weight that matplotlib knows, and those installed since it last looked."""
+    """Return upright fonts of ordinary weight that matplotlib knows, and those installed since it last looked."""
     known = list(font_manager.fontManager.ttflist)
     files = {entry.fname for entry in known}
     for path in sorted(set(font_manager.findSystemFonts()) - files):
@@ -96,21 +67,17 @@ def installed() -> list[FontEntry]:
 
 
 def _candidates(text: str) -> Iterator[FontEntry]:
-    """Installed fonts, those meant for the scripts of the text first."""
-    preferred = _preferred(text)
+    """Installed fonts, those meant for the scripts of the text first.
+
+    Han characters look different in Chinese and Japanese: kana or Hangul in the text say which is meant.
+    """
+    counts = script_counts([text])
+    scripts = sorted(_PREFERRED, key=lambda script: script == "han" or not counts[script])
+    preferred = [family for script in scripts for family in _PREFERRED[script].split(",")]
     entries = installed()
     for family in preferred:
         yield from (entry for entry in entries if entry.name == family)
     yield from (entry for entry in entries if entry.name not in preferred)
-
-
-def _preferred(text: str) -> Sequence[str]:
-    """Han characters look different in Chinese and Japanese: kana or Hangul in the text say which is meant."""
-    if re.search(f"[{KANA}]", text):
-        return (*_KANA, *_HAN, *_HANGUL)
-    if re.search(f"[{HANGUL}]", text):
-        return (*_HANGUL, *_HAN, *_KANA)
-    return (*_HAN, *_KANA, *_HANGUL)
 
 
 def _covered(entry: FontEntry, characters: set[str]) -> set[str]:
