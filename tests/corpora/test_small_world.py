@@ -104,12 +104,14 @@ def english(pair: GrammarPair) -> list[str]:
 # Size and coverage
 
 
+@pytest.mark.slow
 def test_the_world_is_large_enough() -> None:
     assert len(vocabulary()) >= 700
     assert len(constructions()) >= 60
     assert len(set(constructions())) == len(constructions())
 
 
+@pytest.mark.slow
 def test_every_construction_and_nearly_every_word_is_met_often(pairs: list[GrammarPair]) -> None:
     by_name = Counter(pair.construction for pair in pairs)
     assert set(by_name) == set(constructions())
@@ -124,6 +126,7 @@ def test_every_construction_and_nearly_every_word_is_met_often(pairs: list[Gramm
             assert any(form.replace("_", " ").lower() in text for form in forms), noun
 
 
+@pytest.mark.slow
 def test_length(pairs: list[GrammarPair]) -> None:
     lengths = [sum(word not in PUNCTUATION for word in pair.source_words) for pair in pairs]
     assert 5.5 <= sum(lengths) / len(lengths) <= 8
@@ -135,6 +138,7 @@ def test_sixty_thousand_distinct() -> None:
     assert len({pair.source for pair in sample(60_000, 3)}) == 60_000
 
 
+@pytest.mark.slow
 def test_everyday_sentences_are_inside(pairs: list[GrammarPair]) -> None:
     said = {pair.source: pair.target for pair in pairs}
     expected = {
@@ -263,12 +267,14 @@ def check_form(pair: GrammarPair) -> None:
         assert 0 <= j < len(pair.target_words)
 
 
+@pytest.mark.slow
 def test_every_pair_is_well_formed(pairs: list[GrammarPair]) -> None:
     assert len({pair.source for pair in pairs}) == len(pairs)
     for pair in pairs:
         check_form(pair)
 
 
+@pytest.mark.slow
 def test_no_word_is_doubled(pairs: list[GrammarPair]) -> None:
     for pair in pairs:
         assert all(a != b for a, b in pairwise(english(pair))), pair.source
@@ -278,6 +284,7 @@ def test_no_word_is_doubled(pairs: list[GrammarPair]) -> None:
 # Links
 
 
+@pytest.mark.slow
 def test_every_content_word_is_linked(pairs: list[GrammarPair]) -> None:
     for pair in pairs:
         sources, targets = {i for i, _ in pair.links}, {j for _, j in pair.links}
@@ -287,11 +294,13 @@ def test_every_content_word_is_linked(pairs: list[GrammarPair]) -> None:
         assert alone <= UNLINKED_CHINESE, (pair.source, pair.target, alone)
 
 
+@pytest.mark.slow
 def test_few_chinese_words_stand_alone(pairs: list[GrammarPair]) -> None:
     linked = sum(len({j for _, j in pair.links}) for pair in pairs)
     assert linked / sum(len(pair.target_words) for pair in pairs) > 0.97
 
 
+@pytest.mark.slow
 def test_punctuation_links_to_punctuation(pairs: list[GrammarPair]) -> None:
     particles = {"吗", "呢", "吧"}
     for pair in pairs:
@@ -304,6 +313,7 @@ def test_punctuation_links_to_punctuation(pairs: list[GrammarPair]) -> None:
                 assert source in PUNCTUATION
 
 
+@pytest.mark.slow
 def test_a_noun_is_always_linked_to_its_translation(pairs: list[GrammarPair]) -> None:
     """An oracle of our own: these words mean one thing only, and the link must find it wherever it stands."""
     meaning = {"cat": "猫", "teacher": "老师", "book": "书", "Monday": "星期一", "happy": "高兴", "because": "因为"}
@@ -317,6 +327,7 @@ def test_a_noun_is_always_linked_to_its_translation(pairs: list[GrammarPair]) ->
     assert set(seen) == set(meaning)
 
 
+@pytest.mark.slow
 def test_links_worked_by_hand(pairs: list[GrammarPair]) -> None:
     by_hand = {
         "What are you doing?": {("what", "什么"), ("are", "在"), ("you", "你"), ("doing", "做"), ("?", "？")},
@@ -336,6 +347,7 @@ def test_links_worked_by_hand(pairs: list[GrammarPair]) -> None:
 # Meaning
 
 
+@pytest.mark.slow
 def test_the_same_english_always_has_the_same_chinese(pairs: list[GrammarPair]) -> None:
     targets = defaultdict(set)
     for pair in [*pairs, *sample(6000, 2), *sample(6000, 3)]:
@@ -343,12 +355,14 @@ def test_the_same_english_always_has_the_same_chinese(pairs: list[GrammarPair]) 
     assert [source for source, found in targets.items() if len(found) > 1] == []
 
 
+@pytest.mark.slow
 def test_few_chinese_sentences_have_several_english_ones(pairs: list[GrammarPair]) -> None:
     sources = Counter(pair.target for pair in pairs)
     several = sum(count > 1 for count in sources.values())
     assert 0 < several / len(sources) < 0.05  # "I'm" and "I am", "mom" and "mother", "talk to" and "talk with"
 
 
+@pytest.mark.slow
 def test_agreement(pairs: list[GrammarPair]) -> None:
     wrong = re.compile(
         r"\b(he|she) (like|want|have|do|go|eat|drink|know|live|are|were|am)\b|"
@@ -366,6 +380,7 @@ def test_agreement(pairs: list[GrammarPair]) -> None:
         assert not wrong.search(text), pair.source
 
 
+@pytest.mark.slow
 def test_measure_words(pairs: list[GrammarPair]) -> None:
     counters = set("一两三四五六七八九十这那哪几") | {"十"}
     checked: Counter[str] = Counter()
@@ -378,6 +393,7 @@ def test_measure_words(pairs: list[GrammarPair]) -> None:
     assert set(MEASURES) - set(checked) <= {"朋友", "飞机", "鱼"}  # said without a numeral as a rule
 
 
+@pytest.mark.slow
 def test_two_is_liang_before_a_measure_word(pairs: list[GrammarPair]) -> None:
     measures = {*MEASURES.values(), "岁", "点", "年", "天", "个"}
     for pair in pairs:
@@ -388,6 +404,7 @@ def test_two_is_liang_before_a_measure_word(pairs: list[GrammarPair]) -> None:
     assert len(counted) >= 50
 
 
+@pytest.mark.slow
 def test_chinese_shape(pairs: list[GrammarPair]) -> None:
     adjectives = {row[1] for row in lexicon.rows("adjectives")}
     for pair in pairs:
@@ -401,6 +418,7 @@ def test_chinese_shape(pairs: list[GrammarPair]) -> None:
             assert words[0] not in {"把", "被"}
 
 
+@pytest.mark.slow
 def test_what_is_eaten_drunk_read_and_driven_makes_sense(pairs: list[GrammarPair]) -> None:
     classes = lexicon.read_nouns()
     objects = {
@@ -422,6 +440,7 @@ def test_what_is_eaten_drunk_read_and_driven_makes_sense(pairs: list[GrammarPair
             assert first in fit | people | PUNCTUATION | {"家"} or "时候" in after or "以后" in after, pair.target
 
 
+@pytest.mark.slow
 def test_nobody_acts_on_himself_and_spouses_fit(pairs: list[GrammarPair]) -> None:
     wrong = re.compile(
         r"\bI \w+ me\b|\bwe \w+ us\b|\byou (love|help|like|know|call|miss|visit|hate) you[.?]|"

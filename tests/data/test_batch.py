@@ -162,6 +162,7 @@ def test_millions_of_pairs_stay_arrays() -> None:
     assert held <= 200_000 * 8 + (len(sampler) + 1) * 8
 
 
+@pytest.mark.slow
 def test_padding_on_the_seeds_file(shared_data: Path, tmp_path: Path) -> None:
     data = prepare(DataConfig(train=[str(shared_data / "cmn-2018.txt")]), tmp_path / "d", seed=1)
     sampler = BatchSampler(data.train.source.lengths, data.train.target.lengths, max_tokens=4096)

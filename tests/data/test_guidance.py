@@ -268,6 +268,7 @@ def test_files_of_links_belong_to_parallel_files(put: Callable[[str, Sequence[st
         named([text], [str(tmp_path / "missing")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["zhen", "roen"])
 def test_published_gold_links(
     make: Callable[..., PreparedData], put: Callable[[str, Sequence[str]], str], shared_data: Path, name: str

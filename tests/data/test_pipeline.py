@@ -64,6 +64,7 @@ def test_one_line_that_is_dropped_decides_nothing(plain: dict[str, Any], kind: s
     assert prepared([JUNK[kind], *PAIRS]) == plain
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_nothing_dropped_decides_anything(plain: dict[str, Any], data: st.DataObject) -> None:

@@ -472,6 +472,7 @@ def test_every_setting_says_what_it_is() -> None:
 # Real files
 
 
+@pytest.mark.slow
 def test_the_seeds_file(make: Callable[..., PreparedData], shared_data: Path) -> None:
     data = make(train=[str(shared_data / "cmn-2018.txt")])
     report = data.report
@@ -589,3 +590,12 @@ def test_what_cannot_be_made_the_same_again_is_refused(
     with pytest.raises(DataError, match=r"dev\.tsv is missing.* Preparing it again does not give the same data\."):
         make()
     assert not (folder / "dev.tsv").exists()
+
+
+def test_data_prepared_before_the_small_world_had_a_version_is_still_opened(tmp_path: Path) -> None:
+    # As the code of that time named this preparation, by a hash of the grammar's source.
+    fingerprint = "9c63ac60fce229b86fc1bb9f184a0322fbb32fa4aff3dea7fb82283e477bf7cb"
+    (tmp_path / "prepared.json").write_text(json.dumps({"format": 2, "fingerprint": fingerprint}), encoding="utf-8")
+    config = DataConfig(train=["small-world"], small_world_pairs=300)
+    assert is_prepared(config, tmp_path, seed=1)
+    assert not is_prepared(config, tmp_path, seed=2)
