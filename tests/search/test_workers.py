@@ -13,6 +13,7 @@ import torch
 
 from attentio.errors import CancelledSearch, DataError, ResourceError
 from attentio.model.seq2seq import Seq2Seq
+from attentio.runtime import processes
 from attentio.runtime.processes import AVAILABLE, share_out
 from attentio.search import batched
 from attentio.search.batched import Asked, SearchConfig, search, search_batches
@@ -175,5 +176,5 @@ def test_workers_get_several_batches_each_within_the_budget(
 
 
 def test_few_sentences_stay_here(tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batched, "share_out", lambda *_, **__: pytest.fail("another process for two sentences"))
+    monkeypatch.setattr(processes, "share_out", lambda *_, **__: pytest.fail("another process for two sentences"))
     assert len(search(tiny_model, [[3], [4, 5]], SearchConfig(workers=2))) == 2

@@ -4,15 +4,19 @@ A kind is a choice on each of three axes, over one head or several: `score` (how
 (which keys a query sees) and `normalize` (how scores become weights). `attention.py` joins them.
 """
 
+from typing import TYPE_CHECKING
+
 from attentio.attention.attention import Attended, Attention, AttentionState, join_attended
 from attentio.attention.heads import merge_heads
 from attentio.attention.kind import About, Kind, KindError
 from attentio.attention.memory import GrowingMemory, Memory
-from attentio.attention.multihead import MultiHeadAttention
 from attentio.attention.normalize import Normalized, Normalizer, RowNormalizer
 from attentio.attention.registry import AXES, NORMALIZERS, SCORES, WINDOWS, allow_kinds
 from attentio.attention.score import AdditiveScore, InnerProductScore, Score
 from attentio.attention.window import Span, Window, combine_windows
+
+if TYPE_CHECKING:
+    from attentio.attention.multihead import MultiHeadAttention
 
 __all__ = [
     "AXES",
@@ -41,3 +45,12 @@ __all__ = [
     "join_attended",
     "merge_heads",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what no model here is built from when it is asked for."""
+    if name != "MultiHeadAttention":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from attentio.attention.multihead import MultiHeadAttention
+
+    return MultiHeadAttention

@@ -16,7 +16,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import torch
 
-from attentio.attention import hard, monotonic, normalize, score, sparse, window
+from attentio.attention import normalize, score, window
 from attentio.attention.kind import Kind, KindError, Option
 from attentio.attention.normalize import Normalizer
 from attentio.attention.score import Score
@@ -69,17 +69,41 @@ class Choice(Generic[K]):
         return f"{self.name}:{','.join(parts)}" if parts else self.name
 
 
-class Axis(dict[str, type[K]], Generic[K]):
-    """The kinds of one axis by name. `base` is the class that all of them extend."""
+class Axis(Mapping[str, type[K]], Generic[K]):
+    """The kinds of one axis by name. `base` is the class that all of them extend.
 
-    def __init__(self, name: str, base: type[K], *modules: ModuleType) -> None:
-        super().__init__()
+    Kinds of the modules named in `later` are loaded when one is asked for that is not in `module`.
+    """
+
+    def __init__(self, name: str, base: type[K], module: ModuleType, later: Sequence[str] = ()) -> None:
         self.name = name
         self.base = base
-        for module in modules:  # in the order of definition
-            for member in vars(module).values():
-                if inspect.isclass(member) and issubclass(member, base) and "about" in vars(member) and member.about:
-                    self[member.about.name] = member
+        self._kinds: dict[str, type[K]] = {}
+        self._later = later
+        self._add(module)
+
+    def __getitem__(self, name: str) -> type[K]:
+        return self._kinds[name] if name in self._kinds else self._all()[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kinds or name in self._all()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, type[K]]:
+        for module in self._later:
+            self._add(importlib.import_module(module))
+        self._later = ()  # only now: another thread that comes here meanwhile loads the same
+        return self._kinds
+
+    def _add(self, module: ModuleType) -> None:
+        for member in vars(module).values():  # in the order of definition
+            if inspect.isclass(member) and issubclass(member, self.base) and "about" in vars(member) and member.about:
+                self._kinds[member.about.name] = member
 
     def choose(self, setting: object, *, trusted: bool = False) -> Choice[K]:
         """Return the kind that a setting names: a text, or a table with `kind` and options.
@@ -135,7 +159,9 @@ class Axis(dict[str, type[K]], Generic[K]):
 
 
 SCORES: Axis[Score] = Axis("score", Score, score)
-NORMALIZERS: Axis[Normalizer] = Axis("normalize", Normalizer, normalize, sparse, hard, monotonic)
+NORMALIZERS: Axis[Normalizer] = Axis(
+    "normalize", Normalizer, normalize, [f"attentio.attention.{name}" for name in ("sparse", "hard", "monotonic")]
+)
 WINDOWS: Axis[Window] = Axis("window", Window, window)
 AXES: Mapping[str, Axis[Any]] = {axis.name: axis for axis in (SCORES, NORMALIZERS, WINDOWS)}
 

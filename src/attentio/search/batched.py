@@ -1,11 +1,11 @@
 """Search over many sources: sorted by length, batched by a token budget, answered in the order asked."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from attentio.errors import CancelledSearch, UsageError
 from attentio.model.seq2seq import Seq2Seq
-from attentio.runtime.processes import AVAILABLE, share_out
 from attentio.search.attended import AttendedSteps
 from attentio.search.decode import Cancelled, OnStep, SearchStep, decode
 from attentio.search.hypothesis import Hypothesis
@@ -88,14 +88,19 @@ def search_batches(
 
     sizes = [len(source) + 1 for source in sources]
     workers = min(config.workers, len(sources) // SENTENCES_A_WORKER)
-    if workers < 2 or device.type != "cpu" or not AVAILABLE or asked.on_step is not None:
-        for indices in batches_of(sizes, config.max_tokens // config.beam_size):
-            yield indices, answers(indices)
-        return
-    share = -(-sum(sizes) // (workers * BATCHES_A_WORKER))
-    batches = list(batches_of(sizes, min(config.max_tokens // config.beam_size, share)))
-    for number, found in share_out(answers, batches, workers, watch=lambda: _raise_if_cancelled(asked.cancelled)):
-        yield batches[number], found
+    if workers >= 2 and device.type == "cpu" and asked.on_step is None:
+        # Loaded only where there is something to share out.
+        from attentio.runtime.processes import AVAILABLE, share_out
+
+        if AVAILABLE:
+            share = -(-sum(sizes) // (workers * BATCHES_A_WORKER))
+            batches = list(batches_of(sizes, min(config.max_tokens // config.beam_size, share)))
+            cancelled = partial(_raise_if_cancelled, asked.cancelled)
+            for number, found in share_out(answers, batches, workers, watch=cancelled):
+                yield batches[number], found
+            return
+    for indices in batches_of(sizes, config.max_tokens // config.beam_size):
+        yield indices, answers(indices)
 
 
 def _search_batch(
