@@ -30,31 +30,31 @@ class GoldSentence(NamedTuple):
     links: GoldLinks
     where: str
 
-    def turned(self) -> "GoldSentence":
-        """The same sentence in the other direction."""
+    def swapped(self) -> "GoldSentence":
+        """Return the same sentence in the other direction."""
         links = GoldLinks(flipped(self.links.sure), flipped(self.links.possible))
         return GoldSentence(self.target, self.source, self.target_words, self.source_words, links, self.where)
 
 
 @dataclass(frozen=True)
 class LinkScorer:
-    """Scores the links that `translator` draws by `rule`; with `reverse`, a model of the other direction, of both."""
+    """Scores the links that `translator` draws by `rule`, and with `reverse`, of the other direction, those of both."""
 
     translator: Translator
     rule: LinkRule = field(default_factory=LinkRule)
     reverse: Translator | None = None
 
     def score(self, sentences: Sequence[GoldSentence]) -> dict[str, Any]:
-        """Alignment error rate, precision and recall with the way they were made, as `--json` prints them."""
+        """Return alignment error rate, precision and recall with the way they were made, as `--json` prints them."""
         found = _drawn(self.translator, self.rule, sentences)
         if self.reverse is not None:
-            back = _drawn(self.reverse, self.rule, [sentence.turned() for sentence in sentences])
+            back = _drawn(self.reverse, self.rule, [sentence.swapped() for sentence in sentences])
             found = [there & flipped(other) for there, other in zip(found, back, strict=True)]
         score = alignment_error_rate(found, [sentence.links for sentence in sentences])
         return {**score.as_dict(), "method": self.method()}
 
     def method(self) -> str:
-        """Which weights became links, and how."""
+        """Return which weights became links, and how."""
         layer = self.rule.layer or list(self.translator.model.decoder.cross_attention())[-1]
         head = "mean of heads" if self.rule.head is None else f"head {self.rule.head}"
         both = "" if self.reverse is None else ", intersected with the other direction"
@@ -62,11 +62,12 @@ class LinkScorer:
 
 
 def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) -> list[GoldSentence]:
-    """The sentences of a parallel file with the gold links of another, line by line.
+    """Return the sentences of a parallel file with the gold links of another, line by line.
 
-    test: `source words ||| target words`, or a parallel file as training reads it; words are what white space
-    separates. A gold link joins a word of the first column to one of the second, also where `config.swap` makes the
-    second one the source. Raises DataError where the files do not fit.
+    test: `source words ||| target words`, or a parallel file as training reads it. Words are what white
+        space separates. A gold link joins a word of the first column to one of the second, also where `config.swap`
+        makes the second one the source.
+    Raises DataError where the files do not fit.
     """
     if "|||" in next(read_lines(existing(str(test)), config.encoding), ""):
         config = config.model_copy(update={"delimiter": "|||"})
@@ -85,11 +86,11 @@ def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) ->
         )
         for line, (left, right) in pairs.items()
     ]
-    return [sentence.turned() for sentence in found] if config.swap else found
+    return [sentence.swapped() for sentence in found] if config.swap else found
 
 
 def held_out_sentences(stem: Path) -> list[GoldSentence]:
-    """The pairs with known links that a preparation wrote."""
+    """Return the pairs with known links that a preparation wrote."""
     pairs = read_tsv(stem.with_name(f"{stem.name}.tsv"))
     return [
         GoldSentence(

@@ -106,7 +106,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Spread | None":
-        """The spread of what was measured; None if nothing was."""
+        """Return the spread of what was measured, or None if nothing was."""
         known = [value for value in values if value is not None]
         return cls(float(np.mean(known)), min(known), max(known)) if known else None
 
@@ -204,7 +204,7 @@ class Comparison:
     resamples: int
 
     def as_dict(self) -> dict[str, object]:
-        """The comparison as the stable object that `--json` prints: figures only, no sentence of any test set."""
+        """Return the comparison as the stable object that `--json` prints: figures only, no test sentence."""
         shown = asdict(self)
         for cell in shown["cells"]:
             for run in cell["runs"]:
@@ -229,7 +229,7 @@ def compare_cells(
     The difference d of two cells with two seeds or more each has the variance v_sentences + v_cell + v_baseline:
     v_sentences is that of d over the draws of sentences, times N / (N - 1); the others are the sample variance over
     the seeds of a cell, divided by their number. d / sqrt(variance) is referred to Student's t with the degrees of
-    freedom of Welch and Satterthwaite. With one seed each, p is that of paired approximate randomisation
+    freedom of Welch and Satterthwaite. With one seed each, p is that of paired approximate randomization
     (`significance`), and speaks of these two models only. All p together are corrected by Holm's (1979) steps.
 
     Raises UsageError when no cell has the name of the baseline.
@@ -288,7 +288,7 @@ def compare_cells(
 
 
 def verdict(difference: CellDifference) -> str:
-    """What may be said of a difference, in a few words: never more than was shown."""
+    """Return what may be said of a difference, in a few words: never more than was shown."""
     reach = "" if difference.low is None else f" [{difference.low:+.1f}, {difference.high:+.1f}]"
     size = f"{difference.metric} {difference.difference:+.1f}{reach}"
     if difference.too_weak:
@@ -309,7 +309,7 @@ def seed_counts(comparison: Comparison) -> str:
 
 
 def written_p(p: float) -> str:
-    """A p-value for people, with the sign before it."""
+    """Return a p-value for people, with the sign before it."""
     if p < 0.001:
         return "< 0.001"
     digits = 4 if f"{p:.3f}" == f"{ALPHA:.3f}" else 3 if p < 0.1 else 2  # never rounded onto the bound
@@ -317,7 +317,7 @@ def written_p(p: float) -> str:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's (1979) step-down correction: p-values that may each be held against one bound, in the order given."""
+    """Return p-values by Holm's (1979) step-down correction, each to be held against one bound, in the order given."""
     corrected = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
@@ -329,7 +329,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def welch(
     cell: Sequence[float], baseline: Sequence[float], sentence_variance: float, sentences: int
 ) -> tuple[float, float, float]:
-    """Standard error, degrees of freedom and two-sided p of the difference of two means over seeds.
+    """Return standard error, degrees of freedom and two-sided p of the difference of two means over seeds.
 
     cell, baseline: the scores of two seeds or more each. sentence_variance: of the difference, over resamples of
     `sentences` sentences (two or more).
@@ -419,5 +419,5 @@ def _of_two_models(
     (found,) = compare_systems(
         baseline, system, test.references, language=language, only=(metric,), resamples=resamples, trials=trials
     )
-    method = f"paired approximate randomisation over sentences, {trials:,} trials"
+    method = f"paired approximate randomization over sentences, {trials:,} trials"
     return CellDifference(metric, found.difference, found.low, found.high, found.p_value, None, method, one_seed=True)

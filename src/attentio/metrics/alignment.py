@@ -52,12 +52,12 @@ class AlignmentScore:
     error_rate: float | None
 
     def as_dict(self) -> dict[str, object]:
-        """The score as the stable object that `--json` prints."""
+        """Return the score as the stable object that `--json` prints."""
         return asdict(self)
 
 
 def alignment_error_rate(links: Sequence[Links], gold: Sequence[GoldLinks]) -> AlignmentScore:
-    """Alignment error rate, precision and recall of a corpus (Och and Ney 2003): counts are summed over sentences.
+    """Return alignment error rate, precision and recall of a corpus (Och and Ney 2003), from counts of all sentences.
 
     Raises DataError when the numbers of sentences differ or there is none.
     """
@@ -82,7 +82,7 @@ def alignment_error_rate(links: Sequence[Links], gold: Sequence[GoldLinks]) -> A
 
 
 def argmax_links(weights: Weights) -> Links:
-    """Each target word linked to the source word with its largest weight, the first of equals; (T, S) weights.
+    """Return each target word linked to the source word of largest weight, the first of equals; (T, S) weights.
 
     A target word that attends nowhere has no link.
     """
@@ -93,24 +93,24 @@ def argmax_links(weights: Weights) -> Links:
 
 
 def threshold_links(weights: Weights, threshold: float) -> Links:
-    """Every pair of words whose weight reaches `threshold`; (T, S) weights. Raises ValueError unless 0 < threshold."""
+    """Return every pair of words whose weight reaches `threshold`. Raises ValueError unless 0 < threshold."""
     if not threshold > 0:
         raise ValueError(f"a threshold of {threshold} would link every word to every other")
     return frozenset((int(i), int(j)) for j, i in np.argwhere(weights >= threshold))
 
 
 def mutual_links(weights: Weights) -> Links:
-    """Pairs of words that are each other's best: the intersection of both directions of one matrix; (T, S) weights."""
+    """Return pairs of words that are each other's best: both directions of one (T, S) matrix, intersected."""
     return argmax_links(weights) & flipped(argmax_links(weights.T))
 
 
 def flipped(links: Links) -> Links:
-    """The same links seen from the other side, (j, i): for a model that translates the other way."""
+    """Return the same links from the other side, (j, i): for a model that translates the other way."""
     return frozenset((j, i) for i, j in links)
 
 
 def diagonal_links(source_length: int, target_length: int) -> Links:
-    """Each target word linked to the source word at the same relative place: what knowing nothing is worth."""
+    """Return each target word linked to the source word at the same relative place: what knowing nothing is worth."""
     last = source_length - 1
     return frozenset(
         (min(last, round(j * source_length / target_length)), j) for j in range(target_length) if last >= 0
@@ -118,7 +118,7 @@ def diagonal_links(source_length: int, target_length: int) -> Links:
 
 
 def linker(name: str, threshold: float = DEFAULT_THRESHOLD) -> Callable[[Weights], Links]:
-    """The way to draw links from (T, S) weights that has this name: argmax, threshold or intersection.
+    """Return the way to draw links from (T, S) weights that has this name: argmax, threshold or intersection.
 
     Raises UsageError for another name or a threshold that is not above 0.
     """
@@ -154,7 +154,7 @@ class LinkRule:
             raise UsageError(f"a threshold does nothing to {self.links} links.", hint="Choose threshold links.")
 
     def __call__(self, trace: AttentionTrace, source_words: Sequence[Span], target_words: Sequence[Span]) -> Links:
-        """The links between words, which are given as (start, end) characters in the trace's texts.
+        """Return the links between words, which are given as (start, end) characters in the trace's texts.
 
         Raises UsageError when the trace has no such layer or head.
         """

@@ -15,7 +15,7 @@ from attentio.errors import DataError
 
 @dataclass(frozen=True)
 class Focus:
-    """The mean of each measure over sentences, leaving out those for which it is not defined; None if that is all."""
+    """The mean of each measure over sentences, leaving out those without it. None where no sentence has it."""
 
     sentences: int
     entropy: float | None
@@ -23,12 +23,12 @@ class Focus:
     monotonicity: float | None
 
     def as_dict(self) -> dict[str, object]:
-        """The measures as the stable object that `--json` prints."""
+        """Return the measures as the stable object that `--json` prints."""
         return asdict(self)
 
 
 def focus(matrices: Iterable[NDArray[np.floating]]) -> Focus:
-    """Entropy, coverage and monotonicity of the attention of a corpus, from a (T, S) matrix for each sentence.
+    """Return entropy, coverage and monotonicity of the attention of a corpus, from a (T, S) matrix for each sentence.
 
     Raises DataError when there is no sentence.
     """
@@ -39,10 +39,10 @@ def focus(matrices: Iterable[NDArray[np.floating]]) -> Focus:
 
 
 def entropy(weights: NDArray[np.floating]) -> float | None:
-    """How spread attention is, in bits: 0 on one source word, log2 S when all are looked at alike.
+    """Return how spread attention is, in bits: 0 on one source word, log2 S when all are looked at alike.
 
     The mean over target positions of -Σ p log2 p, where p is the row divided by its sum (a local window, or words
-    without end-of-sentence, need not sum to 1). Rows of zeros do not count; None when there is no other.
+    without end-of-sentence, need not sum to 1). Rows of zeros do not count. None when there is no other row.
     """
     sums = weights.sum(axis=1, dtype=np.float64)
     attending = sums > 0
@@ -54,7 +54,7 @@ def entropy(weights: NDArray[np.floating]) -> float | None:
 
 
 def coverage(weights: NDArray[np.floating]) -> float | None:
-    """How much of the source is looked at, 0 to 1: the mean over source positions of min(1, Σ_t weight).
+    """Return how much of the source is looked at, 0 to 1: the mean over source positions of min(1, Σ_t weight).
 
     The sum inside the coverage penalty of Wu et al. (2016), equation 14, without its logarithm. None without a source.
     """
@@ -64,11 +64,11 @@ def coverage(weights: NDArray[np.floating]) -> float | None:
 
 
 def monotonicity(weights: NDArray[np.floating]) -> float | None:
-    """Whether attention moves forward, -1 to 1: Kendall's tau-a between target positions and what they look at.
+    """Return whether attention moves forward, -1 to 1: Kendall's tau-a between target positions and what they look at.
 
     What a position looks at is the mean source position under its row. Over all pairs of target positions, those in
     the same order minus those in reverse, divided by their number; equal places (closer than a thousandth of a word)
-    count as neither. Rows of zeros do not count; None with fewer than two others.
+    count as neither. Rows of zeros do not count. None with fewer than two others.
     """
     sums = weights.sum(axis=1, dtype=np.float64)
     attending = sums > 0
