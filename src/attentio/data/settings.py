@@ -15,17 +15,17 @@ class DataConfig(BaseModel):
 
     train: Annotated[
         list[str],
-        Field(description="parallel files (TSV, JSONL, TMX; also .gz) or built-in corpora: small-world, hsk, demo"),
+        Field(description="parallel files (TSV, JSON, TMX, also packed) or built-in corpora: small-world, hsk, demo"),
     ] = []
     target: Annotated[
         list[str],
-        Field(description="target-side files: then `train` names the source sides, line by line"),
+        Field(description="target-side files, then `train` names the source sides, line by line"),
     ] = []
     links: Annotated[
         list[str],
         Field(
             description="known word links to guide attention, `0-0 1-2` a line: one file for each parallel file, line "
-            "by line; words are what white space separates there"
+            "by line. Words are separated by white space there"
         ),
     ] = []
     links_index: Annotated[Literal[0, 1], Field(description="the words of `links` are counted from 0 or 1")] = 0
