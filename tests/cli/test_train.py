@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from attentio.cli.train import seconds_of
 from attentio.errors import UsageError
-from attentio.train.settings import load_config
+from attentio.train.settings import load_config, read_duration
 
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
@@ -194,13 +193,13 @@ def test_a_run_without_held_out_pairs_publishes_its_last_model(attentio: Command
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), (" 7 ", 7)])
 def test_times(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert read_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3m", "5d", "m", "1e3s"])
 def test_no_times(text: str) -> None:
     with pytest.raises(UsageError):
-        seconds_of(text)
+        read_duration(text)
 
 
 def test_training_starts_without_loading_torchs_compiler(pairs: Path, tmp_path: Path) -> None:
