@@ -1,4 +1,4 @@
-"""Attention against gold links: `evaluate RUN TEST --alignments GOLD`."""
+"""Attention against gold links: `evaluate RUN TEST --gold GOLD`."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ def test_words_are_those_of_the_file(attentio: Command, tiny_run: Path, text: Pa
             {(i, j) for i, j in row if matrix[:, i].argmax() == j} for row, matrix in zip(best, matrices, strict=True)
         ],
     }
-    arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1, "--json"]
+    arguments = ["evaluate", tiny_run, text, "--gold", gold, "--gold-index", 1, "--json"]
     for rule, links in expected.items():
         found = alignment(attentio(*arguments, "--link-rule", rule))
         assert found["links"] == sum(map(len, links)), rule
@@ -117,8 +117,7 @@ def test_words_are_those_of_the_file(attentio: Command, tiny_run: Path, text: Pa
     # What a model draws is scored as perfect.
     own = write(text.with_name("own"), best)
     assert (
-        alignment(attentio("evaluate", tiny_run, text, "--alignments", own, "--gold-index", 0, "--json"))["error_rate"]
-        == 0
+        alignment(attentio("evaluate", tiny_run, text, "--gold", own, "--gold-index", 0, "--json"))["error_rate"] == 0
     )
 
 
@@ -127,7 +126,7 @@ def test_one_line_for_people(attentio: Command, tiny_run: Path, text: Path, gold
         lines = file.read().split("\n")[:-1]
     first, *rest = lines[0].split()
     gold.write_text("\n".join([" ".join([first.replace("-", "p"), *rest]), *lines[1:]]) + "\n", encoding="utf-8")
-    outcome = attentio("evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1)
+    outcome = attentio("evaluate", tiny_run, text, "--gold", gold, "--gold-index", 1)
     sure = sum(len(pair.links) for pair in PAIRS) - 1
     head, line = outcome.lines
     assert head == "words: 12 sentences"
@@ -138,7 +137,7 @@ def test_one_line_for_people(attentio: Command, tiny_run: Path, text: Path, gold
 
 def test_forms_of_the_text(attentio: Command, tiny_run: Path, text: Path, gold: Path, tmp_path: Path) -> None:
     """The same sentences as TSV with a header and a line that is no pair, and with the columns the other way."""
-    arguments = ["--gold-index", 1, "--json", "--alignments"]
+    arguments = ["--gold-index", 1, "--json", "--gold"]
     wanted = alignment(attentio("evaluate", tiny_run, text, *arguments, gold))
     rows = [line.split(" ||| ") for line in text.read_text(encoding="utf-8").split("\n")[:-1]]
     tsv = tmp_path / "words.tsv"
@@ -153,7 +152,7 @@ def test_forms_of_the_text(attentio: Command, tiny_run: Path, text: Path, gold: 
 
 
 def test_a_sentence_without_words_has_no_links(attentio: Command, tiny_run: Path, text: Path, gold: Path) -> None:
-    arguments = ["--gold-index", 1, "--json", "--alignments", gold]
+    arguments = ["--gold-index", 1, "--json", "--gold", gold]
     wanted = alignment(attentio("evaluate", tiny_run, text, *arguments))
     for path, line in ((text, " ||| 空\n"), (gold, "\n")):
         path.write_text(path.read_text(encoding="utf-8") + line, encoding="utf-8")
@@ -173,7 +172,7 @@ def test_both_directions(
         for a, b in zip(there, back, strict=True)
     ]
     assert sum(map(len, both)) > 3
-    arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1]
+    arguments = ["evaluate", tiny_run, text, "--gold", gold, "--gold-index", 1]
     found = alignment(attentio(*arguments, "--reverse", back_run, "--json"))
     assert found["links"] == sum(map(len, both))
     assert found["error_rate"] == pytest.approx(aer(both, [set(pair.links) for pair in PAIRS]))
@@ -183,7 +182,7 @@ def test_both_directions(
 
 
 def test_layers_and_heads(attentio: Command, refused: Refused, tiny_run: Path, text: Path, gold: Path) -> None:
-    arguments = ["evaluate", tiny_run, text, "--alignments", gold, "--gold-index", 1]
+    arguments = ["evaluate", tiny_run, text, "--gold", gold, "--gold-index", 1]
     wanted = alignment(attentio(*arguments, "--json"))
     named = alignment(attentio(*arguments, "--json", "--layer", "layer 2", "--head", 0))
     assert named.pop("method") == "argmax, layer 2, head 0"
@@ -203,15 +202,15 @@ def test_the_small_world_is_scored_the_same_way(attentio: Command, tiny_run: Pat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--alignments", "GOLD"], "counted from 0 or from 1? --gold-index"),
-        (["--gold-index", 1], "--gold-index belongs to --alignments"),
-        (["--link-rule", "threshold"], "no known word links; --link-rule"),
+        (["--gold", "GOLD"], "counted from 0 or from 1? --gold-index"),
+        (["--gold-index", 1], "--gold-index belongs to --gold"),
+        (["--link-rule", "threshold"], "no known word links. --link-rule"),
         (["--head", 0], "no known word links"),
-        (["--alignments", "GOLD", "--gold-index", 1, "--min-chrf", 3], "--alignments makes none"),
-        (["--alignments", "GOLD", "--gold-index", 1, "--threshold", 0.3], "a threshold does nothing to argmax links"),
-        (["--alignments", "GOLD", "--gold-index", 1, "--link-rule", "threshold", "--threshold", 0], "Take one above 0"),
+        (["--gold", "GOLD", "--gold-index", 1, "--min-chrf", 3], "--gold makes none"),
+        (["--gold", "GOLD", "--gold-index", 1, "--threshold", 0.3], "a threshold does nothing to argmax links"),
+        (["--gold", "GOLD", "--gold-index", 1, "--link-rule", "threshold", "--threshold", 0], "Take one above 0"),
         (
-            ["--alignments", "GOLD", "--gold-index", 1, "--link-rule", "viterbi"],
+            ["--gold", "GOLD", "--gold-index", 1, "--link-rule", "viterbi"],
             "Choose argmax, threshold, intersection",
         ),
     ],
@@ -226,8 +225,8 @@ def test_options_that_make_no_sense(
 def test_options_about_a_file_that_is_not_given(
     attentio: Command, refused: Refused, tiny_run: Path, gold: Path
 ) -> None:
-    line = refused(attentio("evaluate", tiny_run, "--alignments", gold, "--gold-index", 1), 2)
-    assert "--alignments needs the sentences it links" in line
+    line = refused(attentio("evaluate", tiny_run, "--gold", gold, "--gold-index", 1), 2)
+    assert "--gold needs the sentences it links" in line
     assert "--swap is about TEST" in refused(attentio("evaluate", tiny_run, "--swap"), 2)
 
 
@@ -235,13 +234,13 @@ def test_gold_that_does_not_fit(
     attentio: Command, refused: Refused, tiny_run: Path, text: Path, gold: Path, tmp_path: Path
 ) -> None:
     lines = gold.read_text(encoding="utf-8").split("\n")[:-1]
-    arguments = ["evaluate", tiny_run, text, "--gold-index", 1, "--alignments"]
+    arguments = ["evaluate", tiny_run, text, "--gold-index", 1, "--gold"]
     (tmp_path / "short").write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
     assert f"{tmp_path}/short has 11 lines, {text} has 12." in refused(attentio(*arguments, tmp_path / "short"), 3)
     (tmp_path / "far").write_text("\n".join([*lines[:4], "1-1 77p1", *lines[5:]]) + "\n", encoding="utf-8")
     line = refused(attentio(*arguments, tmp_path / "far"), 3)
     assert f"{tmp_path}/far line 5 has the link 77p1, out of range when counted from 1" in line
-    line = refused(attentio("evaluate", tiny_run, text, "--gold-index", 0, "--alignments", gold), 3)
+    line = refused(attentio("evaluate", tiny_run, text, "--gold-index", 0, "--gold", gold), 3)
     assert "out of range when counted from 0" in line, "a gold file counted from 1 is noticed"
     assert "no such file" in refused(attentio(*arguments, tmp_path / "none"), 3)
 
@@ -263,7 +262,7 @@ def test_published_gold(attentio: Command, tiny_run: Path, shared_data: Path, tm
     found = alignment(
         attentio(
             *("evaluate", tiny_run, tmp_path / "zhen.src-tgt", "--swap", "--json"),
-            *("--alignments", tmp_path / "zhen.gold", "--gold-index", 1),
+            *("--gold", tmp_path / "zhen.gold", "--gold-index", 1),
         )
     )
     assert (found["sentences"], found["possible"]) == (25, len(links))
@@ -305,7 +304,7 @@ def test_links_of_training_pairs_guide_attention(attentio: Command, tmp_path: Pa
             *("-o", f"train.guided_alignment={guidance}", "-o", "train.batch_tokens=400", "-o", "train.precision=fp32"),
         )
         assert trained.status == 0, trained.err
-        found[guidance] = alignment(attentio("evaluate", run, text, "--alignments", links, "--gold-index", 1, "--json"))
+        found[guidance] = alignment(attentio("evaluate", run, text, "--gold", links, "--gold-index", 1, "--json"))
     assert found[1.0]["error_rate"] < 0.25
     assert found[0.0]["error_rate"] > found[1.0]["error_rate"] + 0.15
     note = f"{links}: {sum(map(len, numbers)):,} word links on "

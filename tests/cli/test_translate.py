@@ -110,11 +110,11 @@ def test_out_is_written_whole_or_not_at_all(
     out = tmp_path / "out.txt"
     out.write_text("before", encoding="utf-8")
     monkeypatch.setattr(import_module("attentio.cli.translate"), "LINES_AT_ONCE", 1)
-    outcome = attentio("translate", tiny_run, "-o", out, stdin=b"I love you.\n\xff\n")
+    outcome = attentio("translate", tiny_run, "--out", out, stdin=b"I love you.\n\xff\n")
     assert outcome.status == 3
     assert out.read_text(encoding="utf-8") == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
-    outcome = attentio("translate", tiny_run, "-o", out, stdin=TEXT)
+    outcome = attentio("translate", tiny_run, "--out", out, stdin=TEXT)
     assert (outcome.status, outcome.out) == (0, "")
     assert out.read_text(encoding="utf-8") == attentio("translate", tiny_run, stdin=TEXT).out
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
@@ -125,13 +125,12 @@ def test_out_is_written_whole_or_not_at_all(
 
 def test_where_out_cannot_be(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "no" / "where.txt"):
-        assert "cannot be written" in refused(attentio("translate", tiny_run, "-o", place, stdin=TEXT), 5)
+        assert "cannot be written" in refused(attentio("translate", tiny_run, "--out", place, stdin=TEXT), 5)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--nbest", 3], "Add --beam 3."),
         (["--json", "--alignments"], "choose one"),
         (["--device", "tpu"], "unknown device"),
     ],
@@ -141,6 +140,18 @@ def test_options_that_make_no_sense(
 ) -> None:
     outcome = attentio("translate", tiny_run, *options, stdin=TEXT)
     assert words in refused(outcome, 2)
+
+
+def test_nbest_widens_the_beam_by_itself(attentio: Command, tiny_run: Path) -> None:
+    wide = attentio("translate", tiny_run, "--nbest", 3, "--beam", 3, stdin="I love you.\n")
+    assert attentio("translate", tiny_run, "--nbest", 3, stdin="I love you.\n").out == wide.out
+    assert len(wide.lines) == 3
+
+
+def test_former_names_are_read_with_a_note(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    outcome = attentio("translate", tiny_run, "-o", tmp_path / "x.txt", stdin="I love you.\n")
+    assert (outcome.status, outcome.err) == (0, "note: -o of translate is written --out now\n")
+    assert (tmp_path / "x.txt").exists()
 
 
 def test_what_is_not_there(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:

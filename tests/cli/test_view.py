@@ -60,7 +60,7 @@ def test_without_matplotlib_it_is_said(
     attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    monkeypatch.delitem(__import__("sys").modules, "attentio.view.heatmap", raising=False)
-    monkeypatch.delitem(__import__("sys").modules, "attentio.view.font", raising=False)
+    for name in ("heatmap", "font", "figure"):
+        monkeypatch.delitem(__import__("sys").modules, f"attentio.view.{name}", raising=False)
     outcome = attentio("view", tiny_run, "Yes.", "--png", tmp_path / "x.png")
     assert "attentio[plot]" in refused(outcome, 6)

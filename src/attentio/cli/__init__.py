@@ -51,7 +51,7 @@ def _print_version(value: bool) -> None:
 
 
 @app.callback()
-def options(
+def before_the_verb(
     version: Annotated[  # noqa: ARG001  (its callback acts)
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,

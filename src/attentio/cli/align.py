@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from attentio.cli import options
+
 
 def align(
     gold: Annotated[Path, typer.Argument(help="Gold links, a sentence a line: `1-1 2p3`, - sure, p possible.")],
@@ -16,7 +18,7 @@ def align(
         Path | None,
         typer.Option("--sentences", help="`source words ||| target words`, to refuse links beyond a sentence."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Score word links: alignment error rate, precision and recall, in percent."""
     from attentio.data.alignments import check_line_counts, read_gold, read_lengths, read_links

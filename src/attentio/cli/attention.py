@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attentio.cli import options
+
 if TYPE_CHECKING:
     from attentio.attention.kind import Kind
 
 app = typer.Typer(no_args_is_help=True, help="The kinds of attention: list them, or show one with its weights.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _TITLES = {
     "score": "score: how a query and a key are compared",
     "normalize": "normalize: how scores become weights",
@@ -20,7 +21,7 @@ _TITLES = {
 
 
 @app.command("list")
-def list_kinds(as_json: AsJson = False) -> None:
+def list_kinds(as_json: options.AsJson = False) -> None:
     """List every kind, on its axis and in its group, in English and Chinese."""
     from attentio.attention import AXES
 
@@ -56,7 +57,7 @@ def show(
         str,
         typer.Argument(metavar="KIND", help="A kind, as in dot or local-p:3, or a class of your own, mine:MyScore."),
     ],
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show one kind: formula, options, paper, cost, trap, and its weights on one sentence, learnt on the spot."""
     from attentio.attention import KindError

@@ -4,21 +4,25 @@ import difflib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attentio.cli import options
+from attentio.cli.options import by_section, with_groups
 from attentio.cli.progress import display
-from attentio.cli.train import corpus_settings, given
 from attentio.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from attentio.experiment.runner import Outcome
 
 
+@with_groups
 def compare(
+    *,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -49,8 +53,8 @@ def compare(
     on: Annotated[
         Path | None, typer.Option("--on", metavar="FILE", help="With run folders: test pairs for all of them.")
     ] = None,
-    beam: Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step; 1 is greedy.")] = 1,
-    length_penalty: Annotated[float, typer.Option(min=0, help="Scores are log-probability / length ** this.")] = 1.0,
+    beam: options.Beam = 1,
+    length_penalty: options.LengthPenalty = 1.0,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples for the intervals.")] = 1000,
     sentence: Annotated[
         list[str] | None, typer.Option("--sentence", metavar="TEXT", help="Show maps of this; repeat for more.")
@@ -58,37 +62,14 @@ def compare(
     test_sentences: Annotated[
         int, typer.Option(min=0, help="Show maps of this many test sentences, too: your text, in the report.")
     ] = 0,
-    src: Annotated[list[str] | None, typer.Option("--src", help="Source-side file, beside --tgt.")] = None,
-    tgt: Annotated[
-        list[str] | None, typer.Option("--tgt", help="Target-side file, line by line as DATA or --src.")
-    ] = None,
-    links: Annotated[
-        list[str] | None, typer.Option("--links", help="Known word links of DATA to guide attention, `0-0 1-2` a line.")
-    ] = None,
-    dev: Annotated[str | None, typer.Option(help="Held out for choosing: pairs, a share, or a file.")] = None,
-    test: Annotated[str | None, typer.Option(help="Held out for testing: pairs, a share, or a file.")] = None,
-    preset: Annotated[str | None, typer.Option(help="As for train; default: small.", show_default=False)] = None,
-    config_file: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
-    override: Annotated[
-        list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting, for all cells.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Drop pairs with more tokens on a side.")] = None,
-    script: Annotated[str | None, typer.Option(help="Chinese script: simplified, traditional or keep.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of the files, where it is not UTF-8.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="What separates the columns, where it is not a tab.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="The two columns to read, by number or by name in the header: 2,4.")
-    ] = None,
-    source_language: Annotated[
-        str | None, typer.Option(help="Language of the source side, such as en or zh-TW.")
-    ] = None,
-    target_language: Annotated[str | None, typer.Option(help="Language of the target side.")] = None,
-    swap: Annotated[bool, typer.Option("--swap", help="Translate from the second column to the first.")] = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on although most pairs are unusable.")] = False,
+    corpus: options.Corpus,
+    preset: Annotated[str | None, typer.Option(help="As for train. Default: small.", show_default=False)] = None,
+    config_file: options.ConfigFile = None,
+    override: options.Overrides = None,
+    device: options.Device = None,
     wide: Annotated[bool, typer.Option("--wide", help="Print all columns, however wide.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train every combination with several seeds on an equal budget, and test which is better; or test trained runs.
 
@@ -98,23 +79,7 @@ def compare(
     from attentio.runtime.processes import Stopped
 
     report = ReportOptions(baseline, beam, length_penalty, resamples, sentence, test_sentences, device or "auto")
-    corpus: dict[str, Any] = {
-        "src": src,
-        "tgt": tgt,
-        "links": links,
-        "dev": dev,
-        "test": test,
-        "max_length": max_length,
-        "script": script,
-        "encoding": encoding,
-        "delimiter": delimiter,
-        "columns": columns,
-        "source_language": source_language,
-        "target_language": target_language,
-        "swap": swap,
-        "keep_going": keep_going,
-    }
-    reading = {"encoding": encoding, "delimiter": delimiter, "swap": swap or None}
+    reading = corpus.settings()
     if folders := _run_folders(files or [], trained=not vary):
         training = {
             "seeds": seeds,
@@ -123,7 +88,7 @@ def compare(
             "preset": preset,
             "config": config_file,
             "set": override,
-            **{key: value for key, value in corpus.items() if on is None or key not in reading},
+            **{key: value for key, value in asdict(corpus).items() if on is None or key not in reading},
         }
         if given_in_vain := [name for name, value in training.items() if value]:
             option = given_in_vain[0].replace("_", "-")
@@ -135,7 +100,7 @@ def compare(
         measured = partial(
             run_comparison,
             vary or (),
-            given({"data": corpus_settings(files=files, **corpus), "train": {"device": device}}),
+            by_section(data=corpus.of(files), train={"device": device}),
             out,
             seeds=seeds or DEFAULT_SEEDS,
             budget=budget,

@@ -1,20 +1,19 @@
 """`attentio config`: what the settings are, what they mean, what a preset or file makes of them."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from attentio.cli import options
 
 app = typer.Typer(no_args_is_help=True, help="Show settings, their meaning and their effective values.")
 
 
 @app.command()
 def show(
-    preset: Annotated[str, typer.Option(help="tiny, small, base, of a family (rnn-base), or notebook.")] = "small",
-    config_file: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
-    override: Annotated[
-        list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting.")
-    ] = None,
+    preset: options.Preset = "small",
+    config_file: options.ConfigFile = None,
+    override: options.Overrides = None,
 ) -> None:
     """Print the effective configuration as TOML."""
     from attentio.train.settings import dump_config, effective_config
@@ -36,7 +35,7 @@ def list_settings() -> None:
 
 @app.command("presets")
 def list_presets(
-    vocab: Annotated[int, typer.Option(min=5, help="Pieces on each side, for the number of parameters.")] = 8000,
+    vocab: Annotated[int, typer.Option(min=5, help="Tokens on each side, for the number of parameters.")] = 8000,
 ) -> None:
     """List the presets: model, attention, and how many parameters they have."""
     from attentio.train.footprint import describe_model, footprint

@@ -7,26 +7,33 @@ from typing import Annotated, Any
 
 import typer
 
+from attentio.cli import options
+from attentio.cli.options import by_section, with_groups
+from attentio.errors import UsageError
+
 app = typer.Typer(no_args_is_help=True, help="Fetch, check and sample parallel data.")
 
 
 @app.command()
 def download(
-    source: Annotated[str, typer.Argument(help="publisher: tatoeba", show_default=False)],
-    pair: Annotated[str, typer.Argument(help="two languages, one of them English: eng-cmn", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder for the archive and the text")] = Path("data"),
-    sha256: Annotated[str | None, typer.Option(help="checksum that the archive must have")] = None,
+    source: Annotated[str, typer.Argument(help="Publisher: tatoeba.", show_default=False)],
+    pair: Annotated[str, typer.Argument(help="Two languages, one of them English: eng-cmn.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the archive and the text.")] = Path("data"),
+    former_out: Annotated[Path | None, typer.Option("-o", hidden=True, help="The former short name of --out.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Checksum that the archive must have.")] = None,
     base_url: Annotated[
-        str | None, typer.Option(envvar="ATTENTIO_TATOEBA_URL", help="where the archives are; default: the publisher")
+        str | None, typer.Option(envvar="ATTENTIO_TATOEBA_URL", help="Where the archives are; default: the publisher.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Fetch a published corpus: resumed where it broke off, checked, unpacked."""
     from attentio.corpora.tatoeba import TATOEBA_URL, fetch_tatoeba
-    from attentio.errors import UsageError
 
     if source != "tatoeba":
         raise UsageError(f"unknown publisher {source!r}.", hint="There is one: tatoeba.")
+    if former_out is not None:
+        sys.stderr.write("note: -o of data download is written --out now\n")
+        out = former_out
     with _DownloadBar(pair) as bar:
         fetched = fetch_tatoeba(pair, out, base_url=base_url or TATOEBA_URL, sha256=sha256, progress=bar.update)
     if as_json:
@@ -39,25 +46,17 @@ def download(
 
 
 @app.command()
+@with_groups
 def report(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="parallel files or built-in corpora")],
-    tgt: Annotated[list[str] | None, typer.Option(help="target-side file, one for each FILE")] = None,
-    delimiter: Annotated[str, typer.Option(help="what separates the columns")] = "\t",
-    encoding: Annotated[str | None, typer.Option(help="encoding of the files")] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="the two columns to read, by number or by name in the header: 2,4")
+    *,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="Parallel files or built-in corpora.")
     ] = None,
-    source_language: Annotated[
-        str | None, typer.Option(help="language of the source side, such as en or zh-TW")
-    ] = None,
-    target_language: Annotated[str | None, typer.Option(help="language of the target side")] = None,
-    script: Annotated[str, typer.Option(help="script of Chinese text: simplified, traditional or keep")] = "simplified",
-    swap: Annotated[bool, typer.Option("--swap", help="read the second column as the source")] = False,
-    max_length: Annotated[int, typer.Option(help="most tokens on a side")] = 256,
-    seed: Annotated[int, typer.Option(help="seed of the split")] = 1,
-    list_dropped: Annotated[bool, typer.Option("--list-dropped", help="list every pair left out, as TSV")] = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="go on although most pairs are unusable")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    corpus: options.Corpus,
+    override: options.Overrides = None,
+    seed: options.Seed = None,
+    list_dropped: Annotated[bool, typer.Option("--list-dropped", help="List every pair left out, as TSV.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say what training would make of parallel files: counts, scripts, lengths, leak, and what would be dropped."""
     from dataclasses import asdict
@@ -66,22 +65,12 @@ def report(
     from attentio.data.prepare import prepare
     from attentio.train.settings import effective_config
 
-    settings: dict[str, object] = {
-        "train": files,
-        "target": tgt or [],
-        "delimiter": delimiter.replace("\\t", "\t"),
-        "script": script,
-        "swap": swap,
-        "max_length": max_length,
-        "keep_going": keep_going,
-        "encoding": encoding,
-        "columns": columns,
-        "source_language": source_language,
-        "target_language": target_language,
-    }
-    config = effective_config(settings={"data": settings}).data
+    settings = by_section(data=corpus.of(files), train={"seed": seed})
+    if not settings["data"].get("train"):
+        raise UsageError("no file to report on.", hint="Give a parallel file, or --src and --tgt.")
+    run = effective_config(settings=settings, overrides=override or ())
     with TemporaryDirectory(prefix="attentio-") as folder:
-        prepared = prepare(config, Path(folder) / "data", seed=seed)
+        prepared = prepare(run.data, Path(folder) / "data", seed=run.train.seed)
         found = prepared.report
         dropped = (prepared.folder / "dropped.tsv").read_text(encoding="utf-8").split("\n")[:-1]
     if as_json:
@@ -99,13 +88,12 @@ def report(
 
 @app.command()
 def sample(
-    corpus: Annotated[str, typer.Argument(help="built-in corpus: small-world", show_default=False)],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="number of pairs")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="seed of the sample")] = 0,
+    corpus: Annotated[str, typer.Argument(help="Built-in corpus: small-world.", show_default=False)],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of pairs.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 0,
 ) -> None:
     """Print sentence pairs of the small world: English TAB Chinese."""
     from attentio.corpora.small_world.grammar import sample as grammar_sample
-    from attentio.errors import UsageError
 
     if corpus != "small-world":
         raise UsageError(f"cannot sample {corpus!r}.", hint="There is one corpus to sample: small-world.")

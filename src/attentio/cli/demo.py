@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from attentio.cli import options
 from attentio.cli.evaluate import describe
 from attentio.cli.progress import display, speaker
 from attentio.errors import MissingExtra
@@ -27,7 +28,7 @@ SENTENCES = (
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("demo"),
+    out: options.RunOut = Path("demo"),
     max_time: Annotated[str, typer.Option(help="Longest training: 90s, 4m.")] = "4m",
 ) -> None:
     """Train on the built-in English-Chinese corpora, evaluate on held-out pairs, translate, draw attention."""

@@ -3,9 +3,10 @@
 import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
 
 import typer
+
+from attentio.cli import options
 
 PACKAGES = (
     "attentio",
@@ -20,7 +21,7 @@ PACKAGES = (
 )
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def doctor(as_json: options.AsJson = False) -> None:
     """Report versions, devices, arithmetic, fonts and room: the first thing to run when something is odd."""
     facts = {"python": platform.python_version(), "system": platform.platform(terse=True)}
     for package in PACKAGES:

@@ -7,69 +7,62 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attentio.cli import options
 from attentio.cli.align import percent
+from attentio.cli.options import layer_name, with_groups
 from attentio.errors import QualityGate, UsageError
 
 if TYPE_CHECKING:
     from attentio.translator import Translator
 
 
+@with_groups
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a trained model.")],
+    *,
+    run: options.Run,
     test: Annotated[
-        Path | None, typer.Argument(metavar="[TEST]", help="Parallel file; default: what the run held out for testing.")
+        Path | None, typer.Argument(metavar="[TEST]", help="Parallel file. Default: what the run held out for testing.")
     ] = None,
-    beam: Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step; 1 is greedy.")] = 1,
-    length_penalty: Annotated[float, typer.Option(min=0, help="Scores are log-probability / length ** this.")] = 1.0,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")] = 1000,
+    beam: options.Beam = 1,
+    length_penalty: options.LengthPenalty = 1.0,
+    resamples: options.Resamples = 1000,
     min_chrf: Annotated[float | None, typer.Option(help="Fail with status 7 when chrF2 is below this.")] = None,
-    alignments: Annotated[
+    gold: Annotated[
         Path | None,
-        typer.Option(
-            "--alignments",
-            help="Gold links of TEST, `1-1 2p3` a line: score attention against them, translate nothing.",
-        ),
+        typer.Option("--gold", help="Gold links of TEST, `1-1 2p3` a line: score attention against them."),
+    ] = None,
+    alignments: Annotated[
+        Path | None, typer.Option("--alignments", hidden=True, help="The former name of --gold.")
     ] = None,
     gold_index: Annotated[
         int | None, typer.Option("--gold-index", min=0, max=1, help="Gold words are counted from 0 or 1.")
     ] = None,
-    swap: Annotated[
-        bool | None,
-        typer.Option("--swap/--no-swap", help="TEST's second column is the source; default: as in training."),
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of TEST, where it is not UTF-8.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="What separates the columns of TEST; default: tabs.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="N,M", help="Columns of TEST with the source and the target, from 1.")
-    ] = None,
+    reading: options.Reading,
     link_rule: Annotated[
         str, typer.Option("--link-rule", help="How attention becomes links: argmax, threshold or intersection.")
     ] = "argmax",
     threshold: Annotated[
-        float | None, typer.Option(help="With --link-rule threshold: the least weight that links; default 0.2.")
+        float | None, typer.Option(help="With --link-rule threshold: the least weight that links. Default: 0.2.")
     ] = None,
     reverse: Annotated[
         Path | None,
-        typer.Option(
-            "--reverse", metavar="RUN2", help="Model of the other direction: count only links that both draw."
-        ),
+        typer.Option("--reverse", metavar="RUN2", help="Model of the other direction: links that both draw count."),
     ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="Layer whose weights are read; default: the last that attends to the source.")
-    ] = None,
-    head: Annotated[int | None, typer.Option(min=0, help="Head, counted from 0; default: the mean over heads.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(help="fp32, bf16 (rounded: faster where the processor has it) or auto: bf16 there."),
-    ] = "fp32",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    layer: options.Layer = None,
+    head: options.Head = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    as_json: options.AsJson = False,
 ) -> None:
     """Score a run with BLEU, chrF and TER, each with interval and signature; or its attention against gold links."""
     from attentio.metrics.alignment import LinkRule
 
-    rule = LinkRule(link_rule, threshold, layer, head)
-    _check_options(test, alignments, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
+    if alignments is not None:
+        sys.stderr.write("note: --alignments is called --gold now\n")
+        gold = gold or alignments
+    device = device or "auto"
+    rule = LinkRule(link_rule, threshold, layer_name(layer), head)
+    _check_options(test, gold, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
 
     from attentio.evaluation.links import LinkScorer
     from attentio.evaluation.scores import score_attention, score_run
@@ -79,9 +72,9 @@ def evaluate(
     other = None if reverse is None else _other_direction(reverse, translator, device, precision)
     scorer = LinkScorer(translator, rule, other)
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}
-    reading = {"swap": swap, "encoding": encoding, "delimiter": delimiter, "columns": columns}
-    if test is not None and alignments is not None and gold_index is not None:
-        results = score_attention(scorer, run, test, alignments, gold_index=gold_index, **reading)
+    how = reading.settings()
+    if test is not None and gold is not None and gold_index is not None:
+        results = score_attention(scorer, run, test, gold, gold_index=gold_index, **how)
     else:
         results = score_run(
             translator,
@@ -91,7 +84,7 @@ def evaluate(
             length_penalty=length_penalty,
             resamples=resamples,
             scorer=scorer,
-            **reading,
+            **how,
         )
         shown["beam"] = beam
     failed = None
@@ -114,25 +107,23 @@ def evaluate(
 
 
 def _check_options(
-    test: Path | None, alignments: Path | None, gold_index: int | None, min_chrf: float | None, *, needs_gold: bool
+    test: Path | None, gold: Path | None, gold_index: int | None, min_chrf: float | None, *, needs_gold: bool
 ) -> None:
     """Refuses options that would do nothing, or whose meaning is not said."""
-    if alignments is None:
+    if gold is None:
         if gold_index is not None:
-            raise UsageError("--gold-index belongs to --alignments.", hint="Give both.")
+            raise UsageError("--gold-index belongs to --gold.", hint="Give both.")
         if test is not None and needs_gold:
             from attentio.evaluation.scores import no_gold
 
             raise no_gold(f"{test} has no known word links")
         return
     if test is None:
-        raise UsageError(
-            "--alignments needs the sentences it links.", hint="attentio evaluate RUN TEST --alignments GOLD"
-        )
+        raise UsageError("--gold needs the sentences it links.", hint="attentio evaluate RUN TEST --gold GOLD")
     if gold_index is None:
-        raise UsageError(f"are the words of {alignments} counted from 0 or from 1?", hint="--gold-index 0 or 1")
+        raise UsageError(f"are the words of {gold} counted from 0 or from 1?", hint="--gold-index 0 or 1")
     if min_chrf is not None:
-        raise UsageError("--min-chrf scores translations, and --alignments makes none.", hint="Leave one out.")
+        raise UsageError("--min-chrf scores translations, and --gold makes none.", hint="Leave one out.")
 
 
 def _other_direction(run: Path, translator: "Translator", device: str, precision: str) -> "Translator":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from attentio.cli import options
 from attentio.errors import DataError, UsageError
 from attentio.runtime.files import new_file
 
@@ -20,15 +21,16 @@ LINES_AT_ONCE = 2048  # read, sorted and batched together
 
 
 def translate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a trained model.")],
+    run: options.Run,
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, a sentence a line; default: stdin.")
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, a sentence a line. Default: stdin.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write here instead of to stdout; whole or not at all.")
+        Path | None, typer.Option("--out", help="Write here instead of to stdout, whole or not at all.")
     ] = None,
-    beam: Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step; 1 is greedy.")] = 1,
-    length_penalty: Annotated[float, typer.Option(min=0, help="Scores are log-probability / length ** this.")] = 1.0,
+    former_out: Annotated[Path | None, typer.Option("-o", hidden=True, help="The former short name of --out.")] = None,
+    beam: options.Beam = 1,
+    length_penalty: options.LengthPenalty = 1.0,
     nbest: Annotated[
         int, typer.Option("--nbest", min=0, help="Print this many hypotheses: `line ||| text ||| score`.")
     ] = 0,
@@ -37,15 +39,13 @@ def translate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(help="fp32, bf16 (rounded: faster where the processor has it) or auto: bf16 there."),
-    ] = "fp32",
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
 ) -> None:
     """Translate text line by line: one line in, one line out, always; an empty line stays empty."""
-    if nbest > beam:
-        raise UsageError(f"--nbest {nbest} needs a beam of at least as many.", hint=f"Add --beam {nbest}.")
+    if former_out is not None:
+        sys.stderr.write("note: -o of translate is written --out now\n")
+        out = out or former_out
     if sum((nbest > 0, alignments, as_json)) > 1:
         raise UsageError("--nbest, --alignments and --json are three forms of output: choose one.")
     lines = _read(files or [])
@@ -54,8 +54,8 @@ def translate(
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
 
-    translator = Translator.load(run, device=device, precision=precision)
-    config = SearchConfig(beam, length_penalty, batch_tokens, workers=torch.get_num_threads())
+    translator = Translator.load(run, device=device or "auto", precision=precision)
+    config = SearchConfig(max(beam, nbest), length_penalty, batch_tokens, workers=torch.get_num_threads())
     number = 0
     # Someone typing waits for each answer; a file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE

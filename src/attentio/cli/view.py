@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from attentio.cli import options
+from attentio.cli.options import layer_name
 from attentio.errors import UsageError
 
 
 def view(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a trained model.")],
+    run: options.Run,
     sentences: Annotated[list[str], typer.Argument(metavar="SENTENCE...", help="What to translate.")],
     png: Annotated[Path | None, typer.Option("--png", help="Write the map as a PNG picture.")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write the map as an SVG picture.")] = None,
@@ -19,21 +21,22 @@ def view(
         Path | None, typer.Option("--save", help="Write the trace as .json or .npz; one sentence only.")
     ] = None,
     pieces: Annotated[bool, typer.Option("--pieces", help="Show the model's own pieces instead of words.")] = False,
-    layer: Annotated[str | None, typer.Option(help="Attention layer; default: the mean of all.")] = None,
-    head: Annotated[int | None, typer.Option(min=0, help="Head; default: the mean of all.")] = None,
+    layer: options.Layer = None,
+    head: options.Head = None,
     numbers: Annotated[bool, typer.Option("--numbers", help="Write percentages into the map.")] = False,
     font: Annotated[Path | None, typer.Option(help="Font file for the pictures.")] = None,
-    beam: Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step; 1 is greedy.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the weights.")] = False,
+    beam: options.Beam = 1,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
 ) -> None:
     """Translate and show which source words each target word attended to: in the terminal, as PNG, as SVG."""
     if save is not None and len(sentences) > 1:
         raise UsageError("--save takes the trace of one sentence.")
+    layer = layer_name(layer)
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
 
-    translator = Translator.load(run, device=device)
+    translator = Translator.load(run, device=device or "auto")
     found = translator.translate(sentences, SearchConfig(beam), trace=True)
     for translation in found:
         if translation.trace is None:

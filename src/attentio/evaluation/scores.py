@@ -177,5 +177,5 @@ def no_gold(what: str) -> UsageError:
     """Return the error for options about word links where there are none."""
     return UsageError(
         f"{what}. --link-rule, --threshold, --layer, --head and --reverse need them.",
-        hint="attentio evaluate RUN TEST --alignments GOLD --gold-index 1",
+        hint="attentio evaluate RUN TEST --gold GOLD --gold-index 1",
     )
