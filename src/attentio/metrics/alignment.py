@@ -109,14 +109,6 @@ def flipped(links: Links) -> Links:
     return frozenset((j, i) for i, j in links)
 
 
-def diagonal_links(source_length: int, target_length: int) -> Links:
-    """Return each target word linked to the source word at the same relative place: what knowing nothing is worth."""
-    last = source_length - 1
-    return frozenset(
-        (min(last, round(j * source_length / target_length)), j) for j in range(target_length) if last >= 0
-    )
-
-
 def linker(name: str, threshold: float = DEFAULT_THRESHOLD) -> Callable[[Weights], Links]:
     """Return the way to draw links from (T, S) weights that has this name: argmax, threshold or intersection.
 
