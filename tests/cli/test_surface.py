@@ -51,8 +51,9 @@ SURFACE = {
         *("--overwrite", "--preset", "--quiet -q", "--seed", "--set -o", "--start-from"),
     ],
     "translate": [
-        *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--json"),
-        *("--length-penalty", "--nbest", "--out", "--precision"),
+        *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--forbid", "--json"),
+        *("--length-penalty", "--max-length", "--nbest", "--no-repeat", "--out", "--precision", "--prefix"),
+        *("--require", "--sample", "--seed", "--temperature", "--top-k", "--top-p"),
     ],
     "view": [
         *("<run>", "<sentences>", "--beam -b", "--device", "--font", "--head", "--json", "--layer", "--numbers"),

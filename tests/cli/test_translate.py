@@ -159,3 +159,50 @@ def test_what_is_not_there(attentio: Command, refused: Refused, tiny_run: Path, 
     assert "is a folder" in refused(attentio("translate", tiny_run, tmp_path), 3)
     assert "no such folder" in refused(attentio("translate", tmp_path / "run", stdin=TEXT), 4)
     assert "is not a run folder" in refused(attentio("translate", tmp_path, stdin=TEXT), 4)
+
+
+def test_sampling(attentio: Command, tiny_run: Path) -> None:
+    plain = attentio("translate", tiny_run, stdin=TEXT)
+    sample = ["--sample", "--temperature", 2, "--seed"]
+    drawn = {seed: attentio("translate", tiny_run, *sample, seed, stdin=TEXT) for seed in (1, 2)}
+    assert drawn[1].status == 0
+    assert len(drawn[1].lines) == 5
+    assert attentio("translate", tiny_run, *sample, 1, stdin=TEXT).out == drawn[1].out
+    assert len({outcome.out for outcome in (plain, *drawn.values())}) == 3
+    for cut in (["--top-k", 1], ["--top-p", 1e-9]):
+        assert attentio("translate", tiny_run, "--sample", *cut, stdin=TEXT).out == plain.out
+
+
+def test_what_must_and_must_not_be_written(attentio: Command, tiny_run: Path) -> None:
+    (line,) = attentio("translate", tiny_run, "--prefix", "他在", stdin="Yes.\n").lines
+    assert line.startswith("他在")
+    options = ["--require", "哪里", "--require", "书", "--forbid", "我", "--forbid", "。", "--max-length", 12]
+    (line,) = attentio("translate", tiny_run, "--beam", 4, *options, stdin="I love you.\n").lines
+    assert "哪里" in line
+    assert "书" in line
+    assert not set("我。") & set(line)
+    assert len(line) <= 12
+    (line,) = attentio("translate", tiny_run, "--no-repeat", 1, stdin="I love you.\n").lines
+    assert len(set(line)) == len(line)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--beam", 3, "--sample"], "--beam 3 and --sample do not go together."),
+        (["--nbest", 2, "--sample"], "--nbest 2 and --sample do not go together."),
+        (["--top-k", 3], "--top-k is about sampling. Add --sample."),
+        (["--sample", "--temperature", 0], "it must be above 0"),
+        (["--sample", "--top-p", 2], "at most 1"),
+        (["--require", "书"], "need a beam"),
+        (["--beam", 3, "--require", "龘"], "the model cannot write '龘'"),
+        (["--prefix", "龘"], "the model cannot write '龘'"),
+        (["--beam", 3, "--require", "书书书", "--max-length", 2], "at least 3 more tokens"),
+        (["--beam", 3, "--require", "书", "--forbid", "书"], "none of the forbidden ones"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_is_said(
+    attentio: Command, refused: Refused, tiny_run: Path, options: list[Any], message: str
+) -> None:
+    assert message in refused(attentio("translate", tiny_run, *options, stdin="Yes.\n"), 2)

@@ -167,7 +167,7 @@ def product_up_to(longest: int) -> list[tuple[int, ...]]:
         (phrases([[3, 4]], [[4]])[0], {}, "can hold all required phrases and none of the forbidden ones"),
         (phrases([], [[4]])[0], {"prefix": [[3, 4]]}, "the prefix holds a phrase that must not appear"),
         (phrases([[3, 3, 3]], [])[0], {"max_lengths": [4], "prefix": [[3, 4]]}, "take at least 3 more .* leaves 2"),
-        (both(phrases([[3, 3]], []), no_repeat(1))[0], {}, "every translation that the search came upon breaks"),
+        (both(phrases([[3, 3]], []), no_repeat(1))[0], {}, "found for a source of 1 tokens breaks"),
     ],
     ids=["too short", "impossible", "prefix", "prefix too long", "each other"],
 )

@@ -255,7 +255,7 @@ def test_with_a_prefix_the_best_of_those_that_begin_with_it(
 
 
 def test_a_prefix_longer_than_the_limit_is_said(tiny_model: Seq2Seq) -> None:
-    with pytest.raises(UsageError, match="source 2: a translation of at most 2 tokens cannot begin with 3"):
+    with pytest.raises(UsageError, match="a translation of at most 2 tokens cannot begin with 3"):
         run(tiny_model, SOURCES[:2], [2, 2], beam_size=0, prefix=[(), (3, 4, 5)])
 
 

@@ -38,6 +38,22 @@ def translate(
         bool, typer.Option("--alignments", help="Print word links from attention: `0-0 1-2`.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    sample: Annotated[bool, typer.Option("--sample", help="Draw each token from the model's distribution.")] = False,
+    temperature: Annotated[
+        float | None, typer.Option(help="With --sample: above 1 flattens the distribution, below 1 sharpens it. [1]")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="With --sample: draw from so many likeliest tokens only.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="With --sample: draw from the likeliest tokens of this probability together.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="With --sample: the same seed draws the same again. [0]")] = None,
+    prefix: Annotated[str, typer.Option(help="Text that every translation begins with.")] = "",
+    require: Annotated[
+        list[str] | None, typer.Option(help="Phrase that every translation holds; repeatable, needs --beam.")
+    ] = None,
+    forbid: Annotated[list[str] | None, typer.Option(help="Phrase that no translation holds; repeatable.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens after which a translation is cut off.")] = None,
+    no_repeat: Annotated[int, typer.Option(min=0, help="No so many tokens in a row stand twice; 0 allows all.")] = 0,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -48,22 +64,44 @@ def translate(
         out = out or former_out
     if sum((nbest > 0, alignments, as_json)) > 1:
         raise UsageError("--nbest, --alignments and --json are three forms of output: choose one.")
+    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    drawing = {name: value for name, value in drawing.items() if value is not None}
+    if drawing and not sample:
+        raise UsageError(f"--{next(iter(drawing)).replace('_', '-')} is about sampling.", hint="Add --sample.")
+    if sample and max(beam, nbest) > 1:
+        many = f"--beam {beam}" if beam > 1 else f"--nbest {nbest}"
+        raise UsageError(f"{many} and --sample do not go together.", hint="Leave one of them out.")
     lines = _read(files or [])
     import torch
 
     from attentio.search.batched import SearchConfig
+    from attentio.search.strategy import Sample
     from attentio.translator import Translator
 
+    config = SearchConfig(
+        max(beam, nbest),
+        length_penalty,
+        batch_tokens,
+        workers=torch.get_num_threads(),
+        sample=Sample(**drawing) if sample else None,  # type: ignore[arg-type]
+        max_length=max_length,
+        no_repeat=no_repeat,
+    )
     translator = Translator.load(run, device=device or "auto", precision=precision)
-    config = SearchConfig(max(beam, nbest), length_penalty, batch_tokens, workers=torch.get_num_threads())
     number = 0
     # Someone typing waits for each answer; a file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
     with _output(out) as write:
         while chunk := list(islice(lines, at_once)):
-            for line, translation in zip(
-                chunk, translator.translate(chunk, config, trace=alignments or as_json), strict=True
-            ):
+            found = translator.translate(
+                chunk,
+                config,
+                trace=alignments or as_json,
+                prefix=prefix,
+                require=require or (),
+                forbid=forbid or (),
+            )
+            for line, translation in zip(chunk, found, strict=True):
                 _warn(translator, translation, number + 1)
                 write(_render(number, line, translation, nbest=nbest, alignments=alignments, as_json=as_json))
                 number += 1

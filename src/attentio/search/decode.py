@@ -165,7 +165,7 @@ def decode(
         if constraint is not None:
             written = constraint.advance(written, rows, tokens)
         trail.append(rows, tokens, log_probs)
-    _check_found(found)
+    _check_found(sources, found)
     return found
 
 
@@ -223,10 +223,10 @@ def _check(
     max_lengths: Sequence[int],
 ) -> None:
     """Raise UsageError for what cannot be satisfied, before anything is computed."""
-    for number, (prefix, limit) in enumerate(zip(prefixes, max_lengths, strict=True), 1):
+    for prefix, limit in zip(prefixes, max_lengths, strict=True):
         if limit < 1 or len(prefix) > limit:
             raise UsageError(
-                f"source {number}: a translation of at most {limit:,} tokens cannot begin with {len(prefix):,}.",
+                f"a translation of at most {limit:,} tokens cannot begin with {len(prefix):,} given ones.",
                 hint="Raise the maximal length.",
             )
         if constraint is not None:
@@ -238,11 +238,11 @@ def _check(
         )
 
 
-def _check_found(found: list[list[Hypothesis]]) -> None:
-    for number, hypotheses in enumerate(found, 1):
+def _check_found(sources: Sequence[Sequence[int]], found: list[list[Hypothesis]]) -> None:
+    for source, hypotheses in zip(sources, found, strict=True):
         if not hypotheses:
             raise UsageError(
-                f"source {number}: every translation that the search came upon breaks a constraint.",
+                f"every translation found for a source of {len(source)} tokens breaks a constraint.",
                 hint="Raise the maximal length or the size of the beam, or ask for less.",
                 code="E_CONSTRAINT",
             )
