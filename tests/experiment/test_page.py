@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from attentio.experiment import plots
 from attentio.experiment.page import SentenceMaps, page
 from attentio.experiment.statistics import Comparison, Measured
 from attentio.trace import AttentionTrace
@@ -79,10 +80,22 @@ def maps(make_trace: MakeTrace) -> list[SentenceMaps]:
     ]
 
 
+MADE: dict[str, str] = {}
+
+
 @pytest.fixture
 def html(make_comparison: MakeComparison, maps: list[SentenceMaps]) -> str:
-    comparison = make_comparison(["additive", "dot", "cosine"], [0.0004, 0.05])
-    return page(comparison, ["attention.score"], FACTS, maps)
+    if not MADE:
+        comparison = make_comparison(["additive", "dot", "cosine"], [0.0004, 0.05])
+        MADE["html"] = page(comparison, ["attention.score"], FACTS, maps)
+    return MADE["html"]
+
+
+@pytest.fixture
+def text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no plots, which take most of the time."""
+    monkeypatch.setattr(plots, "plots_of_quality", lambda *_: ())
+    monkeypatch.setattr(plots, "plots_of_costs", lambda *_: ())
 
 
 def test_the_page_needs_nothing_else(html: str) -> None:
@@ -173,6 +186,7 @@ def test_without_matplotlib_there_are_tables_and_a_note(
     assert "29.0 [27.8, 30.3]" in Page(html).text
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_no_more_is_claimed_than_was_shown(make_comparison: MakeComparison) -> None:
     shown = {p: Page(page(make_comparison(["a", "b"], [p]), ["x.y"], {}, [])) for p in (0.0499, 0.05, 0.9, None)}
     assert shown[0.0499].items[0].startswith("higherb: chrF +1.5 [+0.5, +2.5], p = 0.0499")
@@ -182,6 +196,7 @@ def test_no_more_is_claimed_than_was_shown(make_comparison: MakeComparison) -> N
     assert "better" not in shown[0.9].text.replace("more is better", "").replace("which of two", "")
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_what_is_too_weak_to_compare_is_called_so(make_comparison: MakeComparison) -> None:
     made = make_comparison(["a", "b"], [0.01])
     result = made.cells[1].tests["test"]
@@ -190,6 +205,7 @@ def test_what_is_too_weak_to_compare_is_called_so(make_comparison: MakeCompariso
     assert Page(page(replace(made, cells=cells), [], {}, [])).items[0].startswith("too weak to compareb: ")
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_metrics_that_disagree(make_comparison: MakeComparison) -> None:
     made = make_comparison(["a", "b"], [0.01])
     result = made.cells[1].tests["test"]
@@ -200,6 +216,7 @@ def test_metrics_that_disagree(make_comparison: MakeComparison) -> None:
         assert Page(page(replace(made, cells=cells), [], {}, [])).items[0].startswith(f"{badge}b: ")
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_one_seed_is_said_to_be_one(make_comparison: MakeComparison) -> None:
     html = page(make_comparison(["a", "b"], [0.01], seeds=1), [], {}, [])
     assert Page(html).items[0].startswith("higher, one seedb: ")
@@ -208,6 +225,7 @@ def test_one_seed_is_said_to_be_one(make_comparison: MakeComparison) -> None:
     assert "1 seed each" in text
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_failed_cells_say_why(make_comparison: MakeComparison) -> None:
     made = make_comparison(["a", "b", "c"], [0.3, 0.3])
     lost = Measured(4, "x", failure="out of memory <at once>")
@@ -235,6 +253,7 @@ def test_nothing_to_plot(make_comparison: MakeComparison) -> None:
     assert "Difference from" not in text
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_several_test_sets(make_comparison: MakeComparison) -> None:
     text = Page(page(make_comparison(["a", "b"], [0.3], tests=("small-world", "hsk")), [], {}, [])).text
     assert "small-world: 150 sentences" in text
@@ -258,6 +277,7 @@ def test_a_map_is_a_table_of_the_weights(html: str, maps: list[SentenceMaps]) ->
         assert [int(percent) for _, percent in found] == [round(100 * weight) for weight in row.tolist()]
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_cells_without_a_map_and_maps_without_words(make_comparison: MakeComparison, make_trace: MakeTrace) -> None:
     nothing = make_trace("Yes.", "").words()
     shown = [SentenceMaps("Yes.", {"b": nothing}), SentenceMaps("Too long.", {})]
@@ -323,6 +343,7 @@ def text_color(html: str) -> str:
 
 
 @pytest.mark.parametrize("weight", [0.01, 0.2, 0.5, 0.58, 0.581, 0.7, 0.825, 0.826, 1.0])
+@pytest.mark.usefixtures("text_alone")
 def test_numbers_can_be_read_on_every_shade(make_comparison: MakeComparison, weight: float) -> None:
     trace = AttentionTrace("a", "b", ("a",), ("b",), ((0, 1),), ((0, 1),), {"l": np.array([[[weight]]])}, np.zeros(1))
     made = make_comparison(["x"])
