@@ -129,7 +129,7 @@ class Bundle:
     def ready(self, device: str | torch.device = "cpu", *, precision: str = "fp32") -> Seq2Seq:
         """Return the model laid out for translating. It learns no more.
 
-        precision: "fp32"; "bf16", which rounds weights and states; or "auto", bf16 where the device is fast at it.
+        precision: "fp32", "bf16" (weights and states are rounded) or "auto" (bf16 where the device is fast at it).
         Raises ModelError where the weights do not fit the architecture.
         """
         arithmetic = resolve_precision(precision, torch.device(device))

@@ -1,6 +1,6 @@
 """What one translation attended to: its tokens, where they stand in the text, and the weights of every layer and head.
 
-An `AttentionTrace` is plain data. Models fill it, `evaluate` measures it, `view` draws it, and a file keeps it; none of
+An `AttentionTrace` is plain data. Models fill it, `evaluate` measures it, `view` draws it, and a file keeps it. None of
 these needs the others. Nothing here knows a model or a tokenizer, and only numpy is needed.
 """
 
@@ -22,7 +22,7 @@ from attentio.text.words import Span, word_spans
 
 Matrix: TypeAlias = NDArray[np.float32]
 
-SCHEMA = 2  # 2: self-attention; files of schema 1 have none
+SCHEMA = 2  # files of schema 1 have no self-attention
 _JOINERS = ("'", "’", "-")
 _FIELDS = ("source", "target", "source_tokens", "target_tokens", "source_spans", "target_spans", "token_log_probs")
 _WEIGHTS = ("weights", "encoder_self", "decoder_self")
@@ -124,11 +124,11 @@ class AttentionTrace:
         """Return the same attention between words. `*_spans` are the words, as (start, end) characters in the texts.
 
         Weights are summed over the tokens of a word that is looked at, and averaged over those of the word that looks.
-        Log-probabilities are summed. End-of-sentence disappears from both sides, and rows are *not* normalized again:
-        a row sums to what the model spent on words, so what it spent on end-of-sentence is seen to be missing.
+        Log-probabilities are summed. End-of-sentence disappears from both sides. Rows are *not* normalized again, so a
+        row sums to what the model spent on words.
 
         A token that reaches over several words is shared among them by its characters in each. A token that shows no
-        character of a word (a space, the first bytes of a character) goes to the word that follows it. A word that no
+        character of a word, such as a space, goes to the word that follows it. A word that no
         token shows keeps a zero row or column. Raises ValueError when words overlap or stand outside the text.
         """
         source_words = _checked_spans("source word", source_spans, self.source, len(source_spans), disjoint=True)
@@ -156,14 +156,14 @@ class AttentionTrace:
         return self.merged(word_spans(self.source), word_spans(self.target))
 
     def save(self, path: str | Path) -> None:
-        """Write the trace to a `.npz` or `.json` file; the file is complete or not there at all."""
+        """Write the trace to a `.npz` or `.json` file. The file is complete or not there at all."""
         path = Path(path)
         content = _FORMATS[_format(path)].dump(self)
         write_bytes(path, content)
 
     @classmethod
     def load(cls, path: str | Path) -> "AttentionTrace":
-        """Read a trace from a `.npz` or `.json` file; no pickle is ever opened.
+        """Read a trace from a `.npz` or `.json` file. No pickle is ever opened.
 
         Raises DataError when the file is missing, is of another schema, or contradicts itself.
         """
@@ -190,7 +190,7 @@ class AttentionTrace:
 
 
 def _shares(spans: Sequence[Span], words: Sequence[Span], length: int) -> Matrix:
-    """How much of each token belongs to each word: (tokens, words), rows sum to 1, or to 0 for end-of-sentence."""
+    """Return the share of each token in each word, (tokens, words). Rows sum to 1, or to 0 for end-of-sentence."""
     shares = np.zeros((len(spans), len(words)), dtype=np.float32)
     if not words:
         return shares
@@ -246,7 +246,7 @@ def _frozen(array: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _checked_field(name: str, value: Any) -> Any:
-    """A field of a file in the type the trace has, refusing what Python would quietly accept (a string as a list)."""
+    """Return a field of a file in the type of the trace. Refuse others, such as a string in the place of a list."""
     if name in ("source", "target"):
         if not isinstance(value, str):
             raise ValueError(f"{name} is not text")
@@ -301,7 +301,7 @@ def _parse_json(content: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     if fields.get("target_tokens") == []:
-        # Nested lists of shape (H, 0, S) have lost their S; the tokens still know it.
+        # Nested lists of shape (H, 0, S) have lost their S, but the tokens still know it.
         for kind, width in (("weights", len(fields["source_tokens"])), ("decoder_self", 1)):
             if isinstance(weights := fields.get(kind), dict):
                 fields[kind] = {layer: np.reshape(heads, (len(heads), 0, width)) for layer, heads in weights.items()}

@@ -115,7 +115,7 @@ class Translator:
         prefix: what each translation begins with, one for all or one for each.
         require, forbid: phrases that must, and that must not, stand in every translation. A phrase counts wherever its
             characters stand, for a word tokenizer its words: "art" also stands in "party". `require` needs a beam.
-        on_step: is shown every text at every step. cancelled: is asked at every step; CancelledSearch is raised where
+        on_step: is shown every text at every step. cancelled: is asked at every step. CancelledSearch is raised where
             it says so.
 
         A text without content gives an empty translation. One of more tokens than `max_length` is cut at sentence
@@ -142,7 +142,7 @@ class Translator:
         return [self._joined(text, [next(done) for _ in group]) for text, group in zip(cleaned, parts, strict=True)]
 
     def _prefixes(self, prefix: str | Sequence[str], parts: Sequence[Sequence[str]]) -> list[list[int]] | None:
-        """Return the tokens that the translation of each part begins with; None where no prefix is given."""
+        """Return the tokens that the translation of each part begins with, None where no prefix is given."""
         prefixes = [prefix] * len(parts) if isinstance(prefix, str) else list(prefix)
         if len(prefixes) != len(parts):
             raise UsageError(f"there are {len(prefixes)} prefixes for {len(parts)} texts.")
@@ -284,7 +284,7 @@ class Translator:
 def spans_of(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
     """Return the characters of `text` = decode(tokens) that each token added, as (start, end).
 
-    A token that adds nothing to be seen (the end of the sentence, a byte of an unfinished character) has an empty span.
+    A token that shows nothing has an empty span: the end of the sentence, or a byte of an unfinished character.
     """
     spans: list[tuple[int, int]] = []
     end = 0

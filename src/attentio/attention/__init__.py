@@ -1,7 +1,12 @@
 """Attention of every kind, usable alone: needs torch and nothing else of Attentio.
 
-A kind is a choice on each of three axes, over one head or several: `score` (how well a query fits a key), `window`
-(which keys a query sees) and `normalize` (how scores become weights). `attention.py` joins them.
+A kind is a choice on each of three axes, over one head or several:
+
+- `score`: how well a query fits a key,
+- `window`: which keys a query sees,
+- `normalize`: how scores become weights.
+
+`attention.py` joins them.
 """
 
 from typing import TYPE_CHECKING

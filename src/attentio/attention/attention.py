@@ -60,8 +60,9 @@ class Attended(NamedTuple):
 class Attention(nn.Module):
     """Attend with any score, normalizer and window. Sizes are totals, cut evenly into `num_heads` slices.
 
-    score, normalize, window: settings such as "dot" or "local-p:3" (see `registry`), or: a class or function of
-    (query_size, key_size, num_heads), a normalizer, and a class or function of (query_size, num_heads).
+    score, normalize, window: settings such as "dot" or "local-p:3" (see `registry`).
+        Other scores: a class or function of (query_size, key_size, num_heads). Other normalizers: an object.
+        Other windows: a class or function of (query_size, num_heads).
     dropout: on the weights, in training. backend: see `kernels.backend`.
     Raises ValueError for sizes, options and combinations that make no sense, with the reason.
     """
@@ -279,13 +280,13 @@ def _require_sense(score: Score, normalizer: Normalizer, window: Window, num_hea
     marginal = normalizer.objective == "marginal"
     if normalizer.is_monotonic and window.is_moving:
         raise ValueError(
-            "a monotonic normalizer finds its own way along the source, and a window that moves by itself would leave "
-            "it behind: use window 'full'"
+            "a monotonic normalizer finds its own way along the source, and a moving window would leave it behind: use "
+            "window 'full'"
         )
     if normalizer.is_hard and window.scales_weights:
         raise ValueError(
             "a hard normalizer chooses one key, and a Gaussian after the choice would only shrink its value: use "
-            "'local-p:renormalize=true', where the Gaussian is a part of the choice"
+            "'local-p:renormalize=true', where the Gaussian comes before the choice"
         )
     if marginal and num_heads > 1:
         raise ValueError(
@@ -299,6 +300,6 @@ def _require_sense(score: Score, normalizer: Normalizer, window: Window, num_hea
         )
     if normalizer.num_scores > 1 and score.history is not None:
         raise ValueError(
-            "MoChA takes two scores of each pair, and the remembered weights could belong to either of them: use a "
-            "score without a history, or 'monotonic'"
+            "MoChA takes two scores of each pair, and the history could belong to either of them: use a score without a "
+            "history, or 'monotonic'"
         )

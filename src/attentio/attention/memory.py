@@ -12,8 +12,8 @@ ROOM = 8  # a growing memory has room for a multiple of so many positions, so th
 class Memory(NamedTuple):
     """Prepared keys (B, H, S, D), values (B, H, S, V) and mask (B, S): True = real position, None = all are real.
 
-    In a beam, K rows of the batch attend to one sentence. If the memory is `sharable`, they share one row here: then
-    `shared_by` is K, and B K rows of queries attend to B rows of memory.
+    In a beam, K rows of the batch attend to one sentence. If the memory is `sharable`, they share one row here.
+    Then `shared_by` is K, and B K rows of queries attend to B rows of memory.
     """
 
     keys: Tensor

@@ -2,8 +2,8 @@
 
 It has the arguments, state dict and conventions of torch: True in a mask means "ignore", and sequences come first
 unless `batch_first`. Masks are converted here, once. It also works inside the containers of torch, such as
-`nn.TransformerEncoder`, in training and evaluation. Two things differ on purpose: weights are those before dropout, and
-a query that may attend nowhere gets zeros, where torch gives NaN.
+`nn.TransformerEncoder`, in training and evaluation. Two things differ on purpose. Weights are those before dropout.
+A query that may attend nowhere gets zeros, where torch gives NaN.
 """
 
 from collections.abc import Callable
@@ -99,8 +99,9 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return the output and the weights, (B, T, S) or unaveraged (B, H, T, S), as torch does.
 
-        query (T, B, E), key (S, B, K), value (S, B, V), or batch first, or without B, or nested and batch first.
-        key_padding_mask (B, S), attn_mask (T, S) or (B*H, T, S): boolean, True = ignore, or added to the scores.
+        query (T, B, E), key (S, B, K), value (S, B, V). They may be batch first, without B, or nested and batch first.
+        key_padding_mask (B, S), attn_mask (T, S) or (B*H, T, S): boolean, True = ignore. A mask of numbers is added
+            to the scores.
         is_causal: forbid looking ahead, whether or not attn_mask does. Raises TypeError for other masks.
         """
         if query.is_nested or key.is_nested or value.is_nested:
@@ -170,7 +171,7 @@ class MultiHeadAttention(nn.Module):
         return q, k, v
 
     def _with_extra_keys(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Return keys and values (B, S, E) with the learnt and the zero key appended, and their number."""
+        """Return keys and values (B, S, E) with the learned and the zero key appended, and their number."""
         added = 0
         if self.bias_k is not None and self.bias_v is not None:
             k = torch.cat([k, self.bias_k.expand(k.size(0), 1, -1)], 1)

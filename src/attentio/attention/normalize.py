@@ -1,8 +1,8 @@
 """Normalizers: from scores to weights.
 
 Weights are at least 0, and exactly 0 where the mask forbids. A row that may attend nowhere gets zero weights and finite
-gradients. Here are the base classes, softmax, and the two steps that apply a mask. Kinds with few weights above 0 are
-in `sparse.py`, those that choose one key in `hard.py`, those that move along the source in `monotonic.py`.
+gradients. Here are the base classes, softmax, and the two steps that apply a mask. Other kinds have
+their own files: few weights above 0 (`sparse.py`), one key (`hard.py`), moving along the source (`monotonic.py`).
 """
 
 from abc import abstractmethod

@@ -107,7 +107,7 @@ def inner_product(query: Tensor, keys: Tensor) -> Tensor:
     """Return q . k of every pair: (B, H, T, D), (B, H, S, D) -> (B, H, T, S).
 
     The range of float16 ends at 65,504, which scores exceed. So it becomes float32, also under autocast. bfloat16 has
-    the range of float32, and stays: its products are summed in float32 and then rounded.
+    the range of float32, and stays. Its products are summed in float32 and then rounded.
     """
     kind = query.device.type
     if torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
@@ -201,7 +201,7 @@ class Bilinear(InnerProductScore):
 
 
 class Cosine(InnerProductScore):
-    """tau q . k / (|q| |k|), with tau learnt per head (Henry 2020). tau is at most 100, as in Liu 2022."""
+    """tau q . k / (|q| |k|), with tau learned per head (Henry 2020). tau is at most 100, as in Liu 2022."""
 
     about = About(
         name="cosine",
@@ -211,7 +211,7 @@ class Cosine(InnerProductScore):
         paper="Graves, Wayne and Danihelka 2014 (content addressing); Henry et al. 2020 (query-key normalization)",
         use="The length of vectors should not count, or training diverges because scores grow.",
         cost="As dot, and two norms.",
-        trap="Without τ no score exceeds 1, and over many keys the weights are nearly uniform. τ is learnt and "
+        trap="Without τ no score exceeds 1, and over many keys the weights are nearly uniform. τ is learned and "
         "starts at 10.",
     )
 
@@ -240,7 +240,7 @@ class Cosine(InnerProductScore):
 
 
 class LinearConcat(Score):
-    """w . [q; k] = w_q . q + w_k . k. Softmax cancels the term of the query, so all queries get the same weights.
+    """`w . [q; k] = w_q . q + w_k . k`. Softmax cancels the term of the query, so all queries get the same weights.
 
     It is here because textbooks often show it, and to show why it fails.
     """
@@ -371,7 +371,7 @@ class Coverage(HiddenLayerScore):
 
 
 class FertilityCoverage(HiddenLayerScore):
-    """v . tanh(W q + U k + V C), C the earlier weights over the fertility N sigmoid(U_f k) (Tu 2016, section 3.1)."""
+    """`v . tanh(W q + U k + V C)`. C: earlier weights over the fertility `N sigmoid(U_f k)` (Tu 2016, section 3.1)."""
 
     about = About(
         name="fertility_coverage",
@@ -463,6 +463,6 @@ def _unit(vectors: Tensor) -> Tensor:
 def _require_equal_sizes(name: str, query_size: int, key_size: int) -> None:
     if query_size != key_size:
         raise ValueError(
-            f"score {name!r} multiplies query and key entry by entry, but a query has {query_size} entries per head "
-            f"and a key {key_size}: make them equal, or use 'bilinear' or 'additive', which project"
+            f"score {name!r} multiplies query and key entry by entry, so their sizes per head, {query_size} and "
+            f"{key_size}, must be equal: make them equal, or use 'bilinear' or 'additive', which project"
         )

@@ -199,7 +199,7 @@ class LocalPredictive(Window):
 
 
 class RelativeBias(Window):
-    """Add to each score a number per head, learnt for j - t (Raffel 2020, section 2.1).
+    """Add to each score a number per head, learned for j - t (Raffel 2020, section 2.1).
 
     Beyond `max_distance` the numbers are equal. The content-dependent form of Shaw 2018 is another kind.
     """

@@ -59,7 +59,7 @@ def show(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Show one kind: formula, options, paper, cost, trap, and its weights on one sentence, learnt on the spot."""
+    """Show one kind: formula, options, paper, cost, trap, and its weights on one sentence, learned on the spot."""
     from attentio.attention import KindError
     from attentio.attention.registry import find
     from attentio.errors import UsageError

@@ -61,7 +61,7 @@ def fetch_tatoeba(
     except _NotThereError:
         raise DataError(
             f"{url}: the publisher has no such pair.",
-            hint=f"The pairs are listed at {base_url}; languages have three letters, such as cmn, deu, fra.",
+            hint=f"The pairs are listed at {base_url}. Languages have three letters, such as cmn, deu, fra.",
             code="E_DATA_MISSING",
         ) from None
     return Fetched(_unpack(archive, f"{other}.txt", folder / f"{other}-eng.txt"), archive, digest)
@@ -248,5 +248,5 @@ def _stored_sum(path: Path) -> str | None:
 
 
 def _store_sum(path: Path, digest: str) -> None:
-    """As `sha256sum` writes it, so that `sha256sum -c` can check it."""
+    """Write the checksum as `sha256sum` does, so that `sha256sum -c` can check it."""
     _sum_file(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")

@@ -1,10 +1,10 @@
 """The processes that do work for this one: copies of it that share out items, and fresh ones that run one function.
 
 - `share_out` copies this process (a fork), so that a model is neither sent nor loaded again. Each copy has a processor
-  core to itself. Two cores with a batch each do more than two cores that share every product of one batch: none waits
+  core to itself. Two cores with a batch each do more than two cores that share every product of one batch. None waits
   for the other, and the work of Python between products is shared out as well.
-- `Workers` starts a fresh process for each piece of work. A process that runs out of memory ends alone, what is
-  measured of it belongs to nothing else, and the process that starts it never loads a framework.
+- `Workers` starts a fresh process for each piece of work. A process that runs out of memory ends alone. What is
+  measured of it belongs to nothing else. The process that starts it never loads torch.
 
 No worker outlives the process that started it, however that ended.
 """
@@ -120,7 +120,7 @@ def _work(
     function: Callable[[Item], object], items: Sequence[Item], parent: Connection, others: list[Connection]
 ) -> None:
     """Do items by their indices until the parent closes its end or is gone."""
-    import torch  # loaded in the parent already; those who start fresh processes do not need it
+    import torch  # the parent of a fork has loaded it, and who starts fresh processes does not need it
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, the parent decides
     for connection in others:  # the parent's ends, which would hide that it is gone if they stayed open here

@@ -29,7 +29,7 @@ class AttendedSteps:
         self.steps.append(_weights(seen.step.attended))
 
     def of(self, hypothesis: Hypothesis, sentence: int, source_length: int) -> Weights:
-        """Return what a hypothesis of `sentence` attended to; `source_length` counts the end of the sentence."""
+        """Return what a hypothesis of `sentence` attended to. `source_length` counts the end of the sentence."""
         length, size = len(hypothesis.tokens), source_length
         source: dict[str, NDArray[np.float32]] = {}
         target: dict[str, NDArray[np.float32]] = {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # loaded only where something is constrained
     from attentio.search.constraint import Constraint
 
 SENTENCES_A_WORKER = 64  # fewer are done before a process is ready
-BATCHES_A_WORKER = 3  # more: all are busy to the end; fewer: less work for each sentence
+BATCHES_A_WORKER = 3  # with more, all are busy to the end. With fewer, a sentence costs less
 
 
 class SearchConfig(NamedTuple):
@@ -26,8 +26,8 @@ class SearchConfig(NamedTuple):
     max_tokens: a batch holds at most so many source positions times hypotheses.
     workers: number of worker processes (Linux, CPU only). 1 disables multiprocessing.
     sample: draw tokens instead. Then `beam_size` must be 1.
-    max_length: tokens after which a translation is cut off; None for a generous limit by the source's length.
-    no_repeat: no so many tokens in a row stand in a translation twice; 0 allows all.
+    max_length: tokens after which a translation is cut off. None: a generous limit by the source's length.
+    no_repeat: no run of so many tokens stands in a translation twice. 0 allows all.
     """
 
     beam_size: int = 1
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
 
     prefix: for each source, the tokens its translation begins with. constraint: what may be written.
     weights: whether the best hypothesis of each source brings the weights of every attention.
-    on_step: is shown every step with the indices of the sources in its batch; needs `workers` of 1.
+    on_step: is shown every step with the indices of the sources in its batch. It needs `workers` of 1.
     cancelled: is asked at every step, and ten times a second where worker processes search.
     """
 

@@ -1,8 +1,8 @@
 """Constraints: what a search may write next, given what it has written.
 
 A constraint is a table or a rule. What it remembers of each hypothesis is a state that travels with the rows of the
-decoder's batch: `start` makes it, `advance` brings it up to date. Constraints only forbid tokens. They never change the
-probability of those that are left.
+decoder's batch. `start` makes it, and `advance` brings it up to date. Constraints only forbid tokens. They never
+change the probability of those that are left.
 """
 
 from abc import ABC, abstractmethod
@@ -43,7 +43,7 @@ class Constraint(ABC):
         """Return (R, V), True where a token may not be written, for the tokens `left` (R,) that may follow it."""
 
     def missing(self, state: Any) -> Tensor | None:
-        """Return (R, V), the fewest tokens that required phrases take after each token; None where none are."""
+        """Return (R, V), the fewest tokens that required phrases take after each token, None where none are."""
         return None
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
@@ -93,9 +93,9 @@ class PhraseState(NamedTuple):
 class Phrases(Constraint):
     """Phrases that must stand in a translation, and phrases that must not, by one automaton (Aho & Corasick 1975).
 
-    A phrase is a sequence of symbols, and `symbols` says which symbols each token writes, so that a phrase counts
-    however it is cut into tokens. The product of the automaton and the set of phrases met (as in Anderson 2017) says
-    for every hypothesis how many tokens it still needs. A token after which too few are left is not allowed.
+    A phrase is a sequence of symbols, and `symbols` says which symbols each token writes. So a phrase counts however it
+    is cut into tokens. States are pairs of a node and the set of phrases met (as in Anderson 2017). They say how many
+    tokens a hypothesis still needs. A token after which too few are left is not allowed.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class AllOf(Constraint):
 class _Automaton(NamedTuple):
     """Which phrase is how far written: a node for each beginning of a phrase, 0 for none.
 
-    edges: node -> symbol -> the node of the longest beginning that is written after it; none: node 0.
+    edges: node -> symbol -> the node of the longest beginning that is written after it. None: node 0.
     met: node -> the required phrases that end there, as bits. bad: node -> whether a forbidden one does.
     """
 

@@ -85,10 +85,10 @@ def decode(
     prefix: for each source, the tokens its translation begins with. They count in the score like any others.
     constraint: what may be written next.
     max_lengths: after how many tokens each translation is cut off, `max_target_length` by default.
-    on_step: is shown every step. cancelled: is asked at every step; CancelledSearch is raised where it says so.
+    on_step: is shown every step. cancelled: is asked at every step. CancelledSearch is raised where it says so.
 
-    A sentence leaves the batch when it has `width` finished hypotheses and no open one outranks the worst of them as it
-    stands, or at its maximal length, where open hypotheses count as finished.
+    A sentence leaves the batch when it has `width` finished hypotheses and no open one outranks the worst of them.
+    At its maximal length it also leaves, and open hypotheses count as finished.
     Raises UsageError for a source that no translation satisfies, naming what is in the way.
     """
     if not sources:
@@ -185,7 +185,7 @@ def padded(sentences: Sequence[Sequence[int]], device: torch.device) -> tuple[Te
 
 
 def _ended(choice: Choice, at_limit: Tensor) -> list[tuple[int, int, int, float]]:
-    """Return group, row, token and log-probability of what is finished; at its limit that is what is open, too."""
+    """Return group, row, token and log-probability of what is finished. At the limit that includes what is open."""
     alive = (choice.open_totals > -torch.inf) & at_limit[:, None]
     ends = choice.ends | (
         alive if choice.ends.shape[1] == 1 else torch.zeros_like(choice.ends).scatter(1, choice.stay, alive)

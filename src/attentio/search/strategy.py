@@ -27,8 +27,8 @@ class Situation(NamedTuple):
     logits: (G W, V), -inf for tokens that are never written.
     totals: (G, W) log-probability of each hypothesis so far, -inf where there is none.
     sentences: which source each of the G groups translates.
-    banned: (G W, V), True for tokens that a constraint does not allow here; None where all are allowed.
-    missing: (G W, V), how many tokens the required phrases still take after each token; None where none are required.
+    banned: (G W, V), True for tokens that a constraint does not allow here. None: all are allowed.
+    missing: (G W, V), how many tokens the required phrases still take after each token. None: none are required.
     """
 
     logits: Tensor
@@ -154,9 +154,9 @@ class Beam(Strategy):
     At every step their 2 `size` likeliest continuations are considered. Those among the first `size` that end are
     finished, and the likeliest that do not end stay open.
 
-    Where phrases are required, the places are shared out by how much of them is still missing (dynamic beam
-    allocation, Post & Vilar 2018): the best hypothesis of each stage, then the second of each, and so on, the stages
-    that miss least first.
+    Where phrases are required, the places are shared out by how much of them is still missing. This is dynamic beam
+    allocation (Post & Vilar 2018). First comes the best hypothesis of each stage, then the second of each, and so on.
+    The stages that miss least come first.
     """
 
     size: int = 5

@@ -85,7 +85,7 @@ def conform(
 
 
 def weights_are_shares(kind: Combination) -> None:
-    """Weights are at least 0, and 0 where masked. They sum to 1, or to at most 1 where the kind says so."""
+    """Check that weights are at least 0, 0 where masked, and sum to 1 (or to at most 1, for some kinds)."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     call = _call_mask()
@@ -100,7 +100,7 @@ def weights_are_shares(kind: Combination) -> None:
 
 
 def context_is_the_weighted_sum(kind: Combination) -> None:
-    """The weights that are shown are those that were used."""
+    """Check that the weights that are shown are those that were used."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     memory = attention.prepare(keys, values, mask)
@@ -110,7 +110,7 @@ def context_is_the_weighted_sum(kind: Combination) -> None:
 
 
 def an_empty_row_attends_to_nothing(kind: Combination) -> None:
-    """An empty row has zero weights, a zero context and finite gradients, also in training."""
+    """Check that an empty row has zero weights, a zero context and finite gradients, also in training."""
     attention = kind.make()
     for training in (False, True):
         attention.train(training)
@@ -141,7 +141,7 @@ def padding_changes_nothing(kind: Combination) -> None:
 
 
 def keys_may_change_places(kind: Combination) -> None:
-    """A permutation of keys and values permutes the weights, unless the kind says that position counts."""
+    """Check that permuted keys and values permute the weights, unless the kind says that position counts."""
     attention = kind.make()
     if attention.score.is_positional or attention.normalize.is_monotonic or not isinstance(attention.window, Full):
         return
@@ -154,7 +154,7 @@ def keys_may_change_places(kind: Combination) -> None:
 
 
 def sentences_do_not_see_each_other(kind: Combination) -> None:
-    """A sentence gets the same result alone, in a batch, and selected from one."""
+    """Check that a sentence gets the same result alone, in a batch, and selected from one."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     memory = attention.prepare(keys, values, mask)
@@ -181,7 +181,7 @@ def heads_do_not_see_each_other(kind: Combination) -> None:
 
 
 def keys_may_be_prepared_bit_by_bit(kind: Combination) -> None:
-    """A memory that grew equals one that was prepared at once."""
+    """Check that a memory that grew equals one that was prepared at once."""
     attention = kind.make()
     query, keys, values, mask = kind.operands()
     parts = [attention.prepare(*(x[:, some] for x in (keys, values, mask))) for some in (slice(3), slice(3, S))]
@@ -222,7 +222,7 @@ def the_memory_may_grow_step_by_step(kind: Combination) -> None:
 
 
 def room_behind_a_memory_changes_nothing(kind: Combination) -> None:
-    """A memory with spare room gives the same, and its branches are independent. Only for scores without a history."""
+    """Check that a memory with spare room gives the same, and its branches are independent (without a history)."""
     attention = kind.causal().make()
     if attention.score.history is not None:
         return

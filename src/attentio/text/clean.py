@@ -87,7 +87,7 @@ class Cleaner:
 
 
 def _mend_han(text: str) -> str:
-    """Full-width punctuation and no spaces next to Han; most lines hold nothing half-width and are not touched."""
+    """Return text with full-width punctuation and no spaces next to Han. Most lines need no change."""
     lines = text.split("\n")
     touched = [i for i, line in enumerate(lines) if _HALF_WIDTH.search(line)]
     part = "\n".join(lines[i] for i in touched)

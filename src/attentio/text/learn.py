@@ -67,7 +67,7 @@ def _train_sentencepiece(
     if vocab_size is not None and vocab_size < least:
         raise UsageError(
             f"a SentencePiece vocabulary of {vocab_size:,} is too small for {len(characters):,} characters.",
-            hint=f"It takes at least {least:,}; or leave the size out, or take characters.",
+            hint=f"It takes at least {least:,}. Or leave the size out, or take characters.",
         )
     if not characters:
         raise UsageError("a SentencePiece vocabulary cannot be learned from empty text.")

@@ -119,7 +119,7 @@ def _objection_to_call(backend: str, traits: Traits) -> str | None:
 def require_backend(backend: str, score: Score, normalizer: Normalizer, window: Window) -> None:
     """Raise ValueError, with the reason, for a backend that can never run such an attention."""
     if backend not in BACKENDS:
-        raise ValueError(f"backend {backend!r} is unknown; known are {', '.join(BACKENDS)}")
+        raise ValueError(f"backend {backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
     softmax = isinstance(normalizer, Softmax)
     _raise_if(backend, _objection_to_kind(backend, family(score), softmax=softmax, scales=window.scales_weights))
 

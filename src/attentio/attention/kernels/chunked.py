@@ -1,8 +1,8 @@
 """Additive scores in chunks: the (B, H, T, S, D) tensor of hidden units is never whole in memory.
 
 Each chunk is computed, summed and dropped, and computed again in the backward pass. Only the score is computed here, so
-it serves every normalizer. The hidden unit is tanh(x) = 2 c with c = sigmoid(2 x) - 1/2, which costs a fifth of a tanh
-on some CPUs. Its derivative is 4 (1/4 - c^2).
+it serves every normalizer. The hidden unit is `tanh(x) = 2 c` with `c = sigmoid(2 x) - 1/2`. On some CPUs that costs a
+fifth of a tanh. Its derivative is `4 (1/4 - c^2)`.
 """
 
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def _gradients(query: Tensor, keys: Tensor, v: Tensor, gradient: Tensor) -> tupl
 
 
 def _hidden(query: Tensor, keys: Tensor) -> Iterator[tuple[int, slice, slice, Tensor]]:
-    """Yield (head, rows of the batch, queries, c). c (b, t, S, D) is tanh(q + k) / 2, in one buffer for all."""
+    """Yield head, rows of the batch, queries, and `c = tanh(q + k) / 2` (b, t, S, D), in one buffer for all."""
     batch, heads, queries, size = query.shape
     num_keys = keys.size(2)
     per_query = max(1, num_keys * size)

@@ -1,9 +1,9 @@
 """Additive scores on a GPU, in one Triton kernel for each direction. Imported only where Triton is installed.
 
 A forward program owns a tile of queries by keys and loops over the hidden units. Nothing of size (T, S, D) is written.
-The backward pass computes the hidden units again. A program owns rows of one side and a block of hidden units, and
-loops over the other side, once for queries and once for keys. No two programs add to one place, so results repeat
-exactly. Sums are in float32, or in float64 for operands in float64.
+The backward pass computes the hidden units again. A program owns rows of one side and a block of hidden units,
+and loops over the other side. This happens once for queries and once for keys. No two programs add to one place, so
+results repeat exactly. Sums are in float32, or in float64 for operands in float64.
 
 Without a GPU Triton can interpret the kernel, slowly: set TRITON_INTERPRET=1 before Python starts.
 """

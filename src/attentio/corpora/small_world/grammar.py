@@ -66,8 +66,8 @@ def _spans(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
 class Phrase(NamedTuple):
     """English and Chinese words with links, and what a sentence around them must know.
 
-    ``number`` is the agreement a verb takes with it (1s, 2, 3s, p), ``owner`` the English possessive that refers back
-    to it, ``mark`` the place among the Chinese words where 了 or 过 goes.
+    number: the agreement a verb takes with it (1s, 2, 3s, p). owner: the English possessive that refers back to it.
+    mark: the place among the Chinese words where 了 or 过 goes.
     """
 
     english: tuple[str, ...]
@@ -223,6 +223,7 @@ _BE = {"be": {"1s": "am", "3s": "is"}, "was": {"1s": "was", "3s": "was"}}
 _PLURAL_BE = {"be": "are", "was": "were"}
 
 # Which determiners an object takes in each mode, as (determiner, weight), for countable and for mass nouns.
+#
 # n: going on now, p: past, d: habit, w: wish, ability, command, x: denied, e: ever done, k: skill
 _COUNT_DETERMINERS = {
     "n": (("a", 5), ("the", 2), ("own", 2), ("this", 1)),
@@ -284,7 +285,7 @@ def _sentence_choice(name: str) -> tuple[tuple[Template, ...], Choice]:
 
 @cache
 def _phrase_choice(name: str, mode: str) -> tuple[tuple[Template, ...], Choice]:
-    """The rules of a group that may be used in a mode. A rule without modes may be used in all."""
+    """Return the rules of a group that may be used in a mode. A rule without modes may be used in all."""
     if name not in _phrases():
         raise UsageError(f"grammar: no phrase group {name!r}")
     fellows = tuple(rule for rule in _phrases()[name][1] if not rule.modes or not mode or mode in rule.modes)
@@ -318,7 +319,7 @@ _PRONOUN_CHOICE = _choice("pronoun", _PRONOUNS, (4, 3, 3, 3, 2, 2))
 
 @cache
 def _determiner_choice(wanted: str, kind: str, mode: str, noun: lexicon.Noun) -> tuple[tuple[str, ...], Choice]:
-    """The determiners that "obj" and "def" may become before this noun."""
+    """Return the determiners that "obj" and "def" may become before this noun."""
     mass = not noun.plural
     if wanted == "def":
         table = _DEFINITE
@@ -375,7 +376,7 @@ class _Sampler:
                 phrase = _spell(contract(phrase, formal=self.chance() < 0.2))
                 if phrase.english not in seen:
                     return GrammarPair(phrase.english, phrase.chinese, phrase.links, name)
-        raise UsageError("grammar: no new sentence in 1,000 trials; ask for fewer")
+        raise UsageError("grammar: no new sentence in 1,000 trials: ask for fewer")
 
     # Filling templates
 
@@ -626,7 +627,7 @@ def assemble(rule: Template, filled: dict[str, Phrase]) -> Phrase:
 
 
 def _form(form: str, filled: dict[str, Phrase]) -> str:
-    """The verb form a slot asks for: by name, or by agreement with another slot."""
+    """Return the verb form a slot asks for, by name or by agreement with another slot."""
     if form in filled:
         return "s" if filled[form].number == "3s" else "base"
     return form
