@@ -300,6 +300,6 @@ def _require_sense(score: Score, normalizer: Normalizer, window: Window, num_hea
         )
     if normalizer.num_scores > 1 and score.history is not None:
         raise ValueError(
-            "MoChA takes two scores of each pair, and the history could belong to either of them: use a score without a "
-            "history, or 'monotonic'"
+            "MoChA takes two scores of each pair, and the history could belong to either of them: use a score without "
+            "a history, or 'monotonic'"
         )
