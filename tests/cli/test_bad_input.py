@@ -111,13 +111,16 @@ def test_7_over_long_text_is_translated_in_parts_and_said(attentio: Command, tin
     assert outcome.status == 0
     assert len(outcome.lines) == 2
     assert outcome.lines[0]
-    assert outcome.err.startswith("warning: line 1 is longer than the 256 pieces of training")
+    assert outcome.err == "warning: longer than the 256 tokens of training, and cut into parts: line 1.\n"
+    for option, missing in (("--alignments", "no word links"), ("--nbest=2", "one hypothesis")):
+        outcome = attentio("translate", tiny_run, option, stdin="Yes.\n" + ("I love you. " * 150 + "\n") * 2)
+        assert outcome.err.endswith(f"cut into parts: line 2 and 1 more. They have {missing}.\n")
 
 
 def test_8_unseen_characters(attentio: Command, tiny_run: Path) -> None:
     outcome = attentio("translate", tiny_run, stdin="I love you.\nI love 龘.\n")
     assert outcome.status == 0
-    assert outcome.err == "note: line 2: 1 never seen in training (龘); expect poor output.\n"
+    assert outcome.err == "note: 1 never seen in training (龘): line 2. Expect poor output there.\n"
     shown = json.loads(attentio("translate", tiny_run, "--json", stdin="I love 龘.\n").out)
     assert shown["unseen"] == ["龘"]
 

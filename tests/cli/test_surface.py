@@ -57,11 +57,11 @@ SURFACE = {
     ],
     "view": [
         *("<run>", "<sentences>", "--beam -b", "--device", "--font", "--head", "--json", "--layer", "--numbers"),
-        *("--pieces", "--png", "--save", "--svg"),
+        *("--png", "--save", "--svg", "--tokens"),
     ],
 }
 # Former names, read with a note, and not shown.
-FORMER = {"data download": ["-o"], "evaluate": ["--alignments"], "translate": ["-o"]}
+FORMER = {"data download": ["-o"], "evaluate": ["--alignments"], "translate": ["-o"], "view": ["--pieces"]}
 
 
 def verbs(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:

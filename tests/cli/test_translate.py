@@ -99,9 +99,17 @@ def test_json_lines(attentio: Command, tiny_run: Path) -> None:
     assert [each["source"] for each in shown] == TEXT.split("\n")[:-1]
     assert [each["text"] for each in shown] == attentio("translate", tiny_run, "--beam", 2, stdin=TEXT).lines
     for each in shown:
-        assert each.keys() == {"id", "source", "text", "score", "nbest", "alignment", "unseen"}
+        assert each.keys() == {
+            *("id", "source", "text", "score", "nbest", "source_tokens", "target_tokens", "alignment", "unseen"),
+        }
+        assert "".join(each["target_tokens"]) == "".join(each["text"].split())
+        for link in each["alignment"].split():
+            source, target = map(int, link.split("-"))
+            assert source < len(each["source_tokens"])
+            assert target < len(each["target_tokens"])
         assert each["nbest"][0] == {"text": each["text"], "score": each["score"]}
         assert len(each["nbest"]) == (2 if each["text"] else 1)
+    assert shown[2]["source_tokens"] == ["My", "sister", "bought", "two", "books", "yesterday", "."]
 
 
 def test_out_is_written_whole_or_not_at_all(
@@ -123,9 +131,49 @@ def test_out_is_written_whole_or_not_at_all(
     assert out.stat().st_mode == other.stat().st_mode
 
 
-def test_where_out_cannot_be(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
+def test_where_out_cannot_be_is_said_before_the_model_is_opened(
+    attentio: Command, refused: Refused, tmp_path: Path
+) -> None:
     for place in (tmp_path, tmp_path / "no" / "where.txt"):
-        assert "cannot be written" in refused(attentio("translate", tiny_run, "--out", place, stdin=TEXT), 5)
+        assert "cannot be written" in refused(attentio("translate", "no-run", "--out", place, stdin=TEXT), 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("memory.tmx", '<?xml version="1.0"?>\n<tmx version="1.4"></tmx>\n', "is TMX"),
+        ("page.txt", "\n<!DOCTYPE html>\n<html></html>\n", "is XML or HTML"),
+        ("lines.jsonl", '{"en": "Yes."}\n', "is JSON"),
+        ("pairs.tsv", "I love you.\t我爱你。\nYes.\t是。\n", "is a table of 2 columns"),
+    ],
+)
+def test_a_file_that_is_no_plain_text(
+    attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path, name: str, text: str, what: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    line = refused(attentio("translate", tiny_run, path), 3)
+    assert f"{name} {what}, and translate reads plain text." in line
+    assert attentio("translate", tiny_run, stdin=text).status == 0
+
+
+def test_plain_text_may_hold_tabs_braces_and_angles(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("{a}\tb\n<b> no tab\n", encoding="utf-8")
+    assert len(attentio("translate", tiny_run, path).lines) == 2
+
+
+def test_text_in_another_language_gets_one_note(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("translate", tiny_run, stdin="我爱你。\n你好。\n")
+    assert [line for line in outcome.err.split("\n") if "looks like" in line] == [
+        "note: the text looks like 'zh', and this model reads 'en'."
+    ]
+
+
+def test_what_was_never_seen_is_said_once_for_all_lines(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("translate", tiny_run, stdin="Yes 龘.\nYes.\nNo 龘 鱻.\n")
+    assert outcome.err == "note: 2 never seen in training (龘 鱻): line 1 and 1 more. Expect poor output there.\n"
 
 
 @pytest.mark.parametrize(

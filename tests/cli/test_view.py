@@ -33,12 +33,30 @@ def test_pictures(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
 
 
 def test_json_and_a_saved_trace(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
-    outcome = attentio("view", tiny_run, "I love you.", "--json", "--pieces", "--save", tmp_path / "trace.npz")
+    outcome = attentio("view", tiny_run, "I love you.", "--json", "--tokens", "--save", tmp_path / "trace.npz")
     (shown,) = json.loads(outcome.out)["translations"]
     trace = AttentionTrace.load(tmp_path / "trace.npz")
     np.testing.assert_allclose(shown["weights"], trace.matrix(), atol=1e-6)
     assert shown["source_tokens"] == list(trace.source_tokens)
     assert shown["text"] == trace.target
+
+
+def test_the_former_name_of_tokens(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("view", tiny_run, "Yes.", "--json", "--pieces")
+    assert outcome.err == "note: --pieces is called --tokens now\n"
+    assert outcome.out == attentio("view", tiny_run, "Yes.", "--json", "--tokens").out
+
+
+@pytest.mark.parametrize("option", ["--png", "--svg", "--save"])
+def test_places_are_tried_before_the_model_is_opened(
+    attentio: Command, refused: Refused, tmp_path: Path, option: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    ending = {"--save": "npz"}.get(option, option[2:])
+    nowhere = tmp_path / "none" / f"x.{ending}"
+    assert f"{nowhere} cannot be written" in refused(attentio("view", "no-run", "Yes.", option, nowhere), 5)
+    assert "the name must end in" in refused(attentio("view", "no-run", "Yes.", option, tmp_path / "x.gif"), 2)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from attentio.errors import ResourceError
 from attentio.runtime.files import (
+    check_folder,
+    check_place,
     new_file,
     new_folder,
     read_json,
@@ -170,3 +172,18 @@ def test_hashes(tmp_path: Path) -> None:
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256(tmp_path / "a") == sha256_of("abc") == sha256_of(b"abc") == known
     assert sha256_of_json({"a": 1, "b": "字"}) == sha256_of_json({"b": "字", "a": 1}) != sha256_of_json({"a": 1})
+
+
+def test_places_are_tried_and_left_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "there.txt").write_text("kept", encoding="utf-8")
+    check_place(None)
+    check_place(tmp_path / "new.txt")
+    check_place(tmp_path / "there.txt")
+    check_folder(tmp_path / "a" / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "there.txt"]
+    assert (tmp_path / "there.txt").read_text(encoding="utf-8") == "kept"
+    for path in (tmp_path, tmp_path / "none" / "x"):
+        with pytest.raises(ResourceError, match="cannot be written"):
+            check_place(path)
+    with pytest.raises(ResourceError, match="cannot be written"):
+        check_folder(tmp_path / "there.txt")

@@ -15,6 +15,7 @@ from attentio.cli import options
 from attentio.cli.options import by_section, with_groups
 from attentio.cli.progress import display
 from attentio.errors import DataError, UsageError
+from attentio.runtime.files import check_folder
 
 if TYPE_CHECKING:
     from attentio.experiment.runner import Outcome
@@ -93,6 +94,7 @@ def compare(
         if given_in_vain := [name for name, value in training.items() if value]:
             option = given_in_vain[0].replace("_", "-")
             raise UsageError(f"--{option} is about training, and these runs are trained.")
+        check_folder(out)
         measured = partial(compare_runs, folders, out, vary=vary or (), on=on, reading=reading, options=report)
     else:
         if on is not None:

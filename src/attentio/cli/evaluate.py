@@ -48,7 +48,7 @@ def evaluate(
         Path | None,
         typer.Option("--reverse", metavar="RUN2", help="Model of the other direction: links that both draw count."),
     ] = None,
-    layer: options.Layer = None,
+    layer: options.LinkLayer = None,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",

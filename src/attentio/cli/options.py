@@ -35,7 +35,11 @@ LengthPenalty = Annotated[float, typer.Option(min=0, help="Scores are log-probab
 Resamples = Annotated[int, typer.Option(min=0, help="Bootstrap resamples for the intervals. 0: no intervals.")]
 Layer = Annotated[
     str | None,
-    typer.Option(help="Attention layer: its name, or its number from 1. Default: the last that attends to the source."),
+    typer.Option(help="Attention layer: its name, or its number from 1. Default: the mean of all that see the source."),
+]
+LinkLayer = Annotated[
+    str | None,
+    typer.Option("--layer", help="Attention layer: its name, or its number from 1. Default: the last one."),
 ]
 Head = Annotated[int | None, typer.Option(min=0, help="Head, counted from 0. Default: the mean of all heads.")]
 

@@ -12,12 +12,13 @@ import typer
 
 from attentio.cli import options
 from attentio.errors import DataError, UsageError
-from attentio.runtime.files import new_file
+from attentio.runtime.files import check_place, new_file
 
 if TYPE_CHECKING:
     from attentio.translator import Translation, Translator
 
 LINES_AT_ONCE = 2048  # read, sorted and batched together
+SAMPLE_LINES = 20  # of a file, to see whether it is plain text
 
 
 def translate(
@@ -53,7 +54,7 @@ def translate(
     ] = None,
     forbid: Annotated[list[str] | None, typer.Option(help="Phrase that no translation holds; repeatable.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens after which a translation is cut off.")] = None,
-    no_repeat: Annotated[int, typer.Option(min=0, help="No so many tokens in a row stand twice; 0 allows all.")] = 0,
+    no_repeat: Annotated[int, typer.Option(min=0, help="Repeat no run of this many tokens. 0 allows all.")] = 0,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -71,6 +72,7 @@ def translate(
     if sample and max(beam, nbest) > 1:
         many = f"--beam {beam}" if beam > 1 else f"--nbest {nbest}"
         raise UsageError(f"{many} and --sample do not go together.", hint="Leave one of them out.")
+    check_place(out)
     lines = _read(files or [])
     import torch
 
@@ -89,6 +91,7 @@ def translate(
     )
     translator = Translator.load(run, device=device or "auto", precision=precision)
     number = 0
+    notes = _Notes(translator)
     # Someone typing waits for each answer; a file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
     with _output(out) as write:
@@ -101,10 +104,13 @@ def translate(
                 require=require or (),
                 forbid=forbid or (),
             )
+            if number == 0:
+                notes.check_language(chunk)
             for line, translation in zip(chunk, found, strict=True):
-                _warn(translator, translation, number + 1)
+                notes.add(translation, number + 1)
                 write(_render(number, line, translation, nbest=nbest, alignments=alignments, as_json=as_json))
                 number += 1
+    notes.write(linked=alignments or as_json, nbest=nbest)
 
 
 def _render(
@@ -116,7 +122,10 @@ def _render(
         ]
     if not (alignments or as_json):
         return [translation.text]
-    links = _links(translation)
+    from attentio.metrics.alignment import argmax_links, format_links
+
+    trace = None if translation.trace is None else translation.trace.words()
+    links = "" if trace is None else format_links(argmax_links(trace.matrix()))
     if alignments:
         return [links]
     shown = {
@@ -125,33 +134,62 @@ def _render(
         "text": translation.text,
         "score": translation.score,
         "nbest": [{"text": text, "score": score} for text, score in translation.nbest],
+        "source_tokens": _words(translation.source),
+        "target_tokens": _words(translation.text),
         "alignment": links,
         "unseen": list(translation.unseen),
     }
     return [json.dumps(shown, ensure_ascii=False)]
 
 
-def _links(translation: "Translation") -> str:
-    """Each target word linked to the source word it attended to most; words as `AttentionTrace.words` finds them."""
-    from attentio.metrics.alignment import argmax_links, format_links
+def _words(text: str) -> list[str]:
+    from attentio.text.words import word_spans
 
-    if translation.trace is None:
-        return ""
-    return format_links(argmax_links(translation.trace.words().matrix()))
+    return [text[start:end] for start, end in word_spans(text)]
 
 
-def _warn(translator: "Translator", translation: "Translation", number: int) -> None:
-    if translation.source and translator.is_long(translation.source):
-        sys.stderr.write(
-            f"warning: line {number} is longer than the {translator.max_length} pieces of training; cut into parts.\n"
-        )
-    if translation.unseen:
-        some = " ".join(translation.unseen[:5])
-        more = " …" if len(translation.unseen) > 5 else ""
-        sys.stderr.write(
-            f"note: line {number}: {len(translation.unseen)} never seen in training ({some}{more}); "
-            "expect poor output.\n"
-        )
+class _Notes:
+    """What is said of the whole input at its end, so that a long file gets one line and not thousands."""
+
+    def __init__(self, translator: "Translator") -> None:
+        self._translator = translator
+        self._cut: list[int] = []  # numbers of lines, from 1
+        self._unseen: dict[str, None] = {}
+        self._with_unseen: list[int] = []
+
+    def check_language(self, lines: list[str]) -> None:
+        """Write a note where the text looks like another language than the model reads."""
+        from attentio.text.script import base_language, guess_language
+
+        reads, found = base_language(self._translator.source_language), guess_language(lines)
+        if reads is not None and found is not None and reads != found:
+            sys.stderr.write(f"note: the text looks like {found!r}, and this model reads {reads!r}.\n")
+
+    def add(self, translation: "Translation", number: int) -> None:
+        if translation.source and self._translator.is_long(translation.source):
+            self._cut.append(number)
+        if translation.unseen:
+            self._with_unseen.append(number)
+            self._unseen.update(dict.fromkeys(translation.unseen))
+
+    def write(self, *, linked: bool, nbest: int) -> None:
+        """Write one line for each kind of note. linked, nbest: what was asked for, and is not given for cut lines."""
+        if self._cut:
+            missing = " They have no word links." if linked else " They have one hypothesis." if nbest > 1 else ""
+            sys.stderr.write(
+                f"warning: longer than the {self._translator.max_length} tokens of training, and cut into parts: "
+                f"{_named(self._cut)}.{missing}\n"
+            )
+        if self._unseen:
+            some = " ".join(islice(self._unseen, 5)) + (" …" if len(self._unseen) > 5 else "")
+            sys.stderr.write(
+                f"note: {len(self._unseen)} never seen in training ({some}): {_named(self._with_unseen)}. "
+                "Expect poor output there.\n"
+            )
+
+
+def _named(lines: list[int]) -> str:
+    return f"line {lines[0]}" + (f" and {len(lines) - 1:,} more" if lines[1:] else "")
 
 
 def _read(files: list[Path]) -> Iterator[str]:
@@ -161,7 +199,34 @@ def _read(files: list[Path]) -> Iterator[str]:
     if not files:
         return _from_stdin()
     found = [existing(str(path)) for path in files]
+    for path in found:
+        _check_plain(path)
     return (line for path in found for line in read_lines(path))
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse a file that is no plain text. Standard input is taken as it is, and so is the way round this check."""
+    from attentio.data.readers import READERS
+    from attentio.data.readers.lines import read_lines, unpacked_name
+
+    lines = [line for line in islice(read_lines(path), SAMPLE_LINES) if line.strip()]
+    start = lines[0].lstrip().lower() if lines else ""
+    suffix = Path(unpacked_name(path)).suffix.lower()
+    cells = [line.split("\t") for line in lines]
+    what = None
+    if start.startswith(("<?xml", "<!doctype", "<html", "<tmx")):
+        what = "TMX" if suffix in READERS["tmx"].endings else "XML or HTML"
+    elif suffix in READERS["json"].endings and start.startswith(("{", "[")):
+        what = "JSON"
+    elif len(lines) > 1 and len(cells[0]) > 1 and {len(row) for row in cells} == {len(cells[0])}:
+        what = f"a table of {len(cells[0])} columns"
+    if what is not None:
+        hint = (
+            f"Take the source column: cut -f 1 {path} | attentio translate RUN"
+            if "table" in what
+            else "Extract the sentences, one a line."
+        )
+        raise DataError(f"{path} is {what}, and translate reads plain text.", hint=hint, file=path)
 
 
 def _from_stdin() -> Iterator[str]:
@@ -179,7 +244,7 @@ def _from_stdin() -> Iterator[str]:
 
 @contextmanager
 def _output(path: Path | None) -> Generator[Callable[[list[str]], None]]:
-    """Give what writes lines: to standard output, at once if someone watches, or to a file that appears at the end."""
+    """Give a function that writes lines: to standard output, or to a file that appears when all is done."""
     if path is None:
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
         yield lambda lines: _print_lines(sys.stdout, lines, flush=sys.stdout.isatty())

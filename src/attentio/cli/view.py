@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,9 @@ import typer
 from attentio.cli import options
 from attentio.cli.options import layer_name
 from attentio.errors import UsageError
+from attentio.runtime.files import check_place
+
+PICTURES = (".png", ".svg")
 
 
 def view(
@@ -20,7 +24,8 @@ def view(
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the trace as .json or .npz; one sentence only.")
     ] = None,
-    pieces: Annotated[bool, typer.Option("--pieces", help="Show the model's own pieces instead of words.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Show the model's own tokens instead of words.")] = False,
+    pieces: Annotated[bool, typer.Option("--pieces", hidden=True, help="The former name of --tokens.")] = False,
     layer: options.Layer = None,
     head: options.Head = None,
     numbers: Annotated[bool, typer.Option("--numbers", help="Write percentages into the map.")] = False,
@@ -32,6 +37,9 @@ def view(
     """Translate and show which source words each target word attended to: in the terminal, as PNG, as SVG."""
     if save is not None and len(sentences) > 1:
         raise UsageError("--save takes the trace of one sentence.")
+    if pieces:
+        sys.stderr.write("note: --pieces is called --tokens now\n")
+    _check_places(png, svg, save)
     layer = layer_name(layer)
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
@@ -44,7 +52,7 @@ def view(
                 f"there is no map of {translation.source!r}: it is empty, or longer than the model can take at once."
             )
     traces = [translation.trace for translation in found if translation.trace is not None]
-    shown = traces if pieces else [trace.words() for trace in traces]
+    shown = traces if tokens or pieces else [trace.words() for trace in traces]
     if as_json:
         objects: list[dict[str, Any]] = [
             {
@@ -76,3 +84,13 @@ def view(
                 sys.stderr.write(f"picture {path}\n")
         if picture.message:
             sys.stderr.write(f"note: {picture.message}\n")
+
+
+def _check_places(png: Path | None, svg: Path | None, save: Path | None) -> None:
+    """Refuse what could not be written, before the model is opened."""
+    for path, endings in ((png, PICTURES), (svg, PICTURES), (save, (".json", ".npz"))):
+        if path is not None and path.suffix.lower() not in endings:
+            raise UsageError(f"{path}: the name must end in {' or '.join(endings)}.")
+        check_place(path)
+    if png is not None or svg is not None:
+        import_module("attentio.view.heatmap")  # raises MissingExtra without matplotlib

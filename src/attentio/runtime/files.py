@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -96,6 +97,29 @@ def new_folder(folder: Path) -> Generator[Path]:
             flush(folder.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_place(path: Path | None) -> None:
+    """Check that a file can be written at `path`, before any work is done for it. Nothing is left there.
+
+    Raises ResourceError with code E_DISK where the folder is missing or may not be written to, or where `path` is a
+    folder. None needs no place.
+    """
+    if path is None:
+        return
+    with disk_errors(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        path = path.resolve() if path.is_symlink() else path
+        if path.is_file() or not path.exists():
+            tempfile.TemporaryFile(dir=path.parent).close()
+
+
+def check_folder(folder: Path) -> None:
+    """Check that files can be written in `folder`, which is made if it is not there. Raises ResourceError, E_DISK."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 def resolve_path(folder: Path) -> Path:
