@@ -5,18 +5,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOCKS := requirements.lock requirements-hsk.lock requirements-triton.lock pyproject.toml
-# Two processes of one thread each: most tests are too small to use two threads, and threads of two processes on two
+# Tests run in two processes of one thread each. Most tests are too small to use two threads, and four threads on two
 # cores would wait for each other.
 SIDE_BY_SIDE := -n 2 --dist worksteal
 BENCH_DATA = $(or $(DATA),$(VENV)/bench.tsv)
 STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 
-.PHONY: help venv demo test test-fast lint format docs bench clean
+.PHONY: help venv demo test test-fast test-slow lint format docs bench clean
 
 help:
 	@echo "make demo       train on the built-in corpora, evaluate, translate, draw attention (minutes)"
-	@echo "make test       all tests"
-	@echo "make test-fast  the tests that take seconds"
+	@echo "make test-fast  the fast tests (under a minute): after every change"
+	@echo "make test       all tests (under ten minutes on two quiet cores): before a commit is sent"
+	@echo "make test-slow  only what test-fast leaves out"
 	@echo "make lint       style and types"
 	@echo "make format     mend the style"
 	@echo "make docs       fill the generated tables of the documentation"
@@ -45,7 +46,10 @@ test: venv
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-fast: venv
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not gpu"
+
+test-slow: venv
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "slow or gpu"
 
 lint: venv
 	$(BIN)/ruff check

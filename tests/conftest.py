@@ -1,11 +1,13 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from attentio.text.words import word_spans
@@ -29,18 +31,39 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder after a few updates on 300 pairs of the small world: it translates, badly. Not to be changed."""
-    from attentio.train.run import run_training
-    from attentio.train.settings import effective_config
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Name of a folder, what fills it -> the folder, filled once for all processes of this test run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    settings = {
-        "data": {"train": ["small-world"], "small_world_pairs": 300},
-        "train": {"max_steps": 20, "evaluate_pairs": 5, "warmup_steps": 5},
-    }
-    run = tmp_path_factory.mktemp("tiny") / "run"
-    run_training(effective_config(preset="tiny", settings=settings), run)
-    return run
+    def made(name: str, fill: Callable[[Path], None]) -> Path:
+        folder = shared / f"made-{name}"
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "done").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                (folder / "done").touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_run(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """A run folder after a few updates on 300 pairs of the small world: it translates, badly. Not to be changed."""
+
+    def fill(folder: Path) -> None:
+        from attentio.train.run import run_training
+        from attentio.train.settings import effective_config
+
+        settings = {
+            "data": {"train": ["small-world"], "small_world_pairs": 300},
+            "train": {"max_steps": 20, "evaluate_pairs": 5, "warmup_steps": 5},
+        }
+        run_training(effective_config(preset="tiny", settings=settings), folder / "run")
+
+    return made_once("tiny", fill) / "run"
 
 
 @pytest.fixture

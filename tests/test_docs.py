@@ -28,6 +28,11 @@ PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)(?: (run|same))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+FAST = ("docs/models.md", "docs/verbs/evaluate.md", "docs/verbs/view.md")  # pages whose blocks run in about a second
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 class Block(NamedTuple):
@@ -84,7 +89,7 @@ def check(words: list[str]) -> None:
         command.make_context("attentio", words)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_exist_with_the_options_they_use(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for line in commands(page):
@@ -106,7 +111,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
             check(next(simple_commands(line)))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     links = _LINK.findall(_COMMENT.sub("", page.read_text(encoding="utf-8")))
     local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
@@ -123,7 +128,7 @@ def test_every_verb_has_a_page() -> None:
     assert set(command.commands) - pages == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_generated_tables_are_current(page: Path) -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
@@ -136,8 +141,11 @@ def test_generated_tables_are_current(page: Path) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if any(block.mark for block in blocks(page))],
-    ids=lambda page: page.relative_to(ROOT).as_posix(),
+    [
+        pytest.param(page, marks=[] if name_of(page) in FAST else [pytest.mark.slow], id=name_of(page))
+        for page in PAGES
+        if any(block.mark for block in blocks(page))
+    ],
 )
 def test_marked_blocks_run(page: Path, tiny_run: Path, tmp_path: Path) -> None:
     from attentio.corpora.small_world.grammar import sample

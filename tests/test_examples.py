@@ -41,6 +41,7 @@ def test_recall_learns_to_attend_to_the_right_item() -> None:
     assert looked > 0.95
 
 
+@pytest.mark.slow
 def test_compare_scores_prints_a_line_for_each_score(capsys: pytest.CaptureFixture[str]) -> None:
     small = ("--preset", "tiny", "-o", "data.small_world_pairs=300", "-o", "train.max_steps=10")
     found = load("compare_scores").main("additive", "dot", *small)

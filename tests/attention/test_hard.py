@@ -237,6 +237,7 @@ def test_the_marginal_bounds():
     torch.testing.assert_close(single.nll(), soft)
 
 
+@pytest.mark.slow
 def test_the_marginal_over_the_best_keys_and_in_chunks():
     toy = Marginal()
     full = toy.nll()

@@ -83,6 +83,7 @@ def test_5_another_encoding(train: Command, refused: Refused, pairs: Path, tmp_p
     assert train(other, "--out", tmp_path / "out", "--quiet", "--encoding", "gb18030").status == 0
 
 
+@pytest.mark.slow
 def test_5_another_encoding_on_standard_input(attentio: Command, refused: Refused, tiny_run: Path) -> None:
     line = refused(attentio("translate", tiny_run, stdin="fine\n我\n".encode("gb18030")), 3)
     assert "standard input line 2, byte 1: not UTF-8 (0xCE)" in line
@@ -177,6 +178,7 @@ def test_11_a_full_disk_while_logging(
     assert "disk full while writing log.jsonl" in refused(train(pairs, "--out", tmp_path / "out", "--quiet"), 5)
 
 
+@pytest.mark.slow
 def test_12_out_of_memory(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def held_out_of(run: Path) -> list[HeldOut]:
 # A grid
 
 
+@pytest.mark.slow
 def test_what_a_comparison_leaves(grid: Path) -> None:
     assert sorted(path.name for path in grid.iterdir()) == [
         *(".lock", "bench.json", "compare.csv", "compare.html", "compare.json", "data", "results", "runs")
@@ -135,6 +136,7 @@ def test_what_a_comparison_leaves(grid: Path) -> None:
     assert parameters[1] > parameters[0]  # additive has matrices of its own
 
 
+@pytest.mark.slow
 def test_the_scores_are_those_of_evaluate(attentio: Command, grid: Path) -> None:
     """The same run, evaluated by the other verb."""
     for cell in compared(grid)["cells"]:
@@ -145,6 +147,7 @@ def test_the_scores_are_those_of_evaluate(attentio: Command, grid: Path) -> None
             assert mine["scores"]["chrF2"]["by_seed"][place] == pytest.approx(theirs["chrf"]["value"])
 
 
+@pytest.mark.slow
 def test_the_alignment_error_is_that_of_evaluate(attentio: Command, grid: Path) -> None:
     cell = compared(grid)["cells"][1]
     rates = [
@@ -154,6 +157,7 @@ def test_the_alignment_error_is_that_of_evaluate(attentio: Command, grid: Path) 
     assert cell["tests"]["test"]["error_rate"]["mean"] == pytest.approx(sum(r["error_rate"] for r in rates) / 2)
 
 
+@pytest.mark.slow
 def test_all_are_tested_on_the_same_sentences_which_none_has_seen(grid: Path) -> None:
     from attentio.data.prepare import PreparedData
 
@@ -169,6 +173,7 @@ def test_all_are_tested_on_the_same_sentences_which_none_has_seen(grid: Path) ->
     assert (runs[0] / "data" / "test.tsv").samefile(next((grid / "data").iterdir()) / "test.tsv")  # no second copy
 
 
+@pytest.mark.slow
 def test_seeds_differ_in_their_weights(grid: Path) -> None:
     weights = {(run / "model" / "model.safetensors").read_bytes() for run in (grid / "runs").glob("*/*")}
     assert len(weights) == 4
@@ -209,6 +214,7 @@ def test_streams(attentio: Command, copy: Path) -> None:
     assert "monotonicity" not in plain.out
 
 
+@pytest.mark.slow
 def test_the_csv_says_what_the_json_says(grid: Path) -> None:
     with (grid / "compare.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -279,6 +285,7 @@ def test_seeds_and_cells_may_be_added(attentio: Command, copy: Path, trainings: 
     assert [len(cell["runs"]) for cell in json.loads(outcome.out)["cells"]] == [3, 3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -571,6 +578,7 @@ def test_a_folder_that_cannot_be_used(attentio: Command, refused: Refused, pairs
     assert sorted(tmp_path.iterdir()) == [pairs]
 
 
+@pytest.mark.slow
 def test_two_at_once_are_refused(attentio: Command, refused: Refused, copy: Path) -> None:
     with FileLock(copy / ".lock"):
         line = refused(attentio("compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q"), 2)
@@ -690,6 +698,7 @@ def test_what_else_differs_is_said(attentio: Command, train: Command, pairs: Pat
     assert shown["cells"][1]["also_differs"] == ["attention.score = additive, not dot"]
 
 
+@pytest.mark.slow
 def test_runs_that_cannot_be_compared(
     attentio: Command, refused: Refused, runs: list[Path], grid: Path, pairs: Path, tmp_path: Path
 ) -> None:

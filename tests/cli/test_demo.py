@@ -14,6 +14,7 @@ def plain(sentence: str) -> str:
     return sentence.lower().rstrip(".?!")
 
 
+@pytest.mark.slow
 def test_there_are_ten_and_the_small_world_has_none_of_them() -> None:
     known = {plain(pair.source) for pair in sampled(DataConfig().small_world_pairs)}
     assert len(SENTENCES) == 10

@@ -159,6 +159,7 @@ def test_a_sentence_without_words_has_no_links(attentio: Command, tiny_run: Path
     assert alignment(attentio("evaluate", tiny_run, text, *arguments)) == wanted | {"sentences": 13}
 
 
+@pytest.mark.slow
 def test_both_directions(
     attentio: Command, refused: Refused, tiny_run: Path, back_run: Path, text: Path, gold: Path
 ) -> None:
@@ -253,6 +254,7 @@ def test_columns_the_wrong_way_round(attentio: Command, refused: Refused, tiny_r
     assert attentio("evaluate", tiny_run, swapped, "--swap", "--resamples", 0).status == 0
 
 
+@pytest.mark.slow
 def test_published_gold(attentio: Command, tiny_run: Path, shared_data: Path, tmp_path: Path) -> None:
     """Newswire with words that the model has never seen; the file is Chinese first, the model English to Chinese."""
     for name in ("zhen.src-tgt", "zhen.gold"):
@@ -274,6 +276,7 @@ def test_published_gold(attentio: Command, tiny_run: Path, shared_data: Path, tm
     assert 0.5 < found["error_rate"] < 1
 
 
+@pytest.mark.slow
 def test_links_of_training_pairs_guide_attention(attentio: Command, tmp_path: Path) -> None:
     """A language that says everything backwards: its links are found in a few updates when they are told, else not."""
     random = Random(3)

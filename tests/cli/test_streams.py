@@ -21,6 +21,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_while_translating(tiny_run: Path) -> None:
     reading, writing = os.pipe()
     command = [*COMMAND, "translate", str(tiny_run), "--device", "cpu"]

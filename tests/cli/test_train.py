@@ -53,6 +53,7 @@ def test_the_same_command_again_changes_nothing(train: Command, pairs: Path, tmp
     assert everything(tmp_path / "out") == before
 
 
+@pytest.mark.slow
 def test_another_setting_is_another_run(train: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
     train(pairs, "--out", tmp_path / "out", "--quiet")
     before = everything(tmp_path / "out")
@@ -65,6 +66,7 @@ def test_another_setting_is_another_run(train: Command, refused: Refused, pairs:
     assert not (tmp_path / "out" / "checkpoints" / "step-4").samefile(tmp_path)
 
 
+@pytest.mark.slow
 def test_changed_data_is_noticed(train: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
     train(pairs, "--out", tmp_path / "out", "--quiet")
     with pairs.open("a", encoding="utf-8") as file:
@@ -154,6 +156,7 @@ def test_settings_from_a_file(train: Command, pairs: Path, tmp_path: Path) -> No
     assert load_config(tmp_path / "out" / "config.toml").attention.num_heads == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_it_saves_and_says_how_to_go_on(
     train: Command, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
@@ -202,6 +205,7 @@ def test_no_times(text: str) -> None:
         read_duration(text)
 
 
+@pytest.mark.slow
 def test_training_starts_without_loading_torchs_compiler(pairs: Path, tmp_path: Path) -> None:
     """It takes a second, and nothing is compiled."""
     script = (

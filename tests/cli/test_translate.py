@@ -50,6 +50,7 @@ def test_a_last_line_without_an_end_counts(attentio: Command, tiny_run: Path) ->
     assert attentio("translate", tiny_run, stdin="").out == ""
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.sampled_from("a I.龘\t\v\f\r\x1c\x85\u2028\u2029\u3000\ufeff"), max_size=12), max_size=5))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_only_a_line_feed_ends_a_line(attentio: Command, tiny_run: Path, lines: list[str]) -> None:
@@ -209,6 +210,7 @@ def test_what_is_not_there(attentio: Command, refused: Refused, tiny_run: Path, 
     assert "is not a run folder" in refused(attentio("translate", tmp_path, stdin=TEXT), 4)
 
 
+@pytest.mark.slow
 def test_sampling(attentio: Command, tiny_run: Path) -> None:
     plain = attentio("translate", tiny_run, stdin=TEXT)
     sample = ["--sample", "--temperature", 2, "--seed"]

@@ -172,6 +172,7 @@ def digest(pairs: list[GrammarPair]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_pairs_in_every_process() -> None:
     code = (
         "from attentio.corpora.small_world.grammar import sample; import hashlib;"

@@ -169,6 +169,7 @@ def test_plots_hold_text_and_follow_the_colors_of_the_page(html: str) -> None:
     assert "<title>dot: chrF 30.5 [29.3, 31.8]</title>" in plots[0]
 
 
+@pytest.mark.slow
 def test_the_same_comparison_is_the_same_page(make_comparison: MakeComparison, maps: list[SentenceMaps]) -> None:
     first, second = (page(make_comparison(["additive", "dot"], [0.3]), [], FACTS, maps) for _ in range(2))
     assert first == second

@@ -78,6 +78,7 @@ def test_a_score_is_the_mean_over_seeds_of_sacrebleus_corpus_score() -> None:
     assert "bs:200" in first["BLEU"].signature
 
 
+@pytest.mark.slow
 def test_one_seed_has_the_interval_that_sacrebleu_draws() -> None:
     """With one seed there is no luck of seeds, and the interval is that of sentences alone."""
     score = compared(cell("a", [0.2]), cell("b", [0.2]), resamples=300).cells[0].tests["test"].scores["chrF2"]

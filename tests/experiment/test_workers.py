@@ -74,7 +74,6 @@ def quality(folder: Path) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
 def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> None:
     """SIGKILL in the first training, Ctrl-C in the second: the same command goes on, to the same figures."""
@@ -112,7 +111,6 @@ def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
 def test_two_at_once_are_interrupted_and_go_on(tmp_path: Path) -> None:
     """Ctrl-C while both train: both save, and the same command ends as if nothing had been."""
@@ -136,7 +134,6 @@ def test_two_at_once_are_interrupted_and_go_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # processes that each import torch: on a busy machine they wait
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
 def test_a_training_that_is_killed_fails_alone(tmp_path: Path) -> None:
     """As the system does when memory runs out."""

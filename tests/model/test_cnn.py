@@ -315,7 +315,7 @@ def test_gradients_of_the_decoder_against_differences(variant: dict[str, Any]) -
         target = TARGET_IN.masked_fill(TARGET_IN == 0, 5)  # the embedding of padding has no gradient on purpose
         return functional_call(model.decoder, dict(zip(names, parameters, strict=True)), (target, seen))
 
-    assert gradcheck(features, [tensor.detach().requires_grad_() for tensor in inputs])
+    assert gradcheck(features, [tensor.detach().requires_grad_() for tensor in inputs], fast_mode=True)
 
 
 def test_gradients_of_the_encoder_against_differences() -> None:
@@ -328,7 +328,7 @@ def test_gradients_of_the_encoder_against_differences() -> None:
         real = encoded.mask[:, :, None]
         return encoded.states * real, encoded.values * real
 
-    assert gradcheck(states, [parameter.detach().requires_grad_() for parameter in parameters])
+    assert gradcheck(states, [parameter.detach().requires_grad_() for parameter in parameters], fast_mode=True)
 
 
 # Weights at first, and their normalisation.
@@ -580,6 +580,7 @@ def trained(data: PreparedData, tmp_path: Path) -> Train:
     return start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["dot", "coverage"])
 def test_stopped_and_resumed_it_is_the_same_run(trained: Train, score: str) -> None:
     _, progress, whole = trained("whole", score=score)
@@ -611,6 +612,7 @@ def test_tensors_taken_out_and_in_make_the_same_model() -> None:
     assert second.decoder.output is second.decoder.embedding.table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_it_learns_a_few_sentences_by_heart(precision: str) -> None:
     torch.manual_seed(5)

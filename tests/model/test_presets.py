@@ -12,7 +12,12 @@ from attentio.train.settings import SIZES, effective_config, presets
 
 SOURCE_VOCAB, TARGET_VOCAB = 37, 41
 SOURCES = [[5, 9, 4, 7, 30, 12], [3, 8, 10], [36], [4, 4, 5, 20, 21, 22, 23, 24, 25]]
-MODELS = [name for name in presets() if name not in ("demo", *SIZES)]  # those are other names of models that are here
+# "demo" and the names of sizes are other names of models that are here. The larger models take seconds.
+MODELS = [
+    pytest.param(name, marks=[pytest.mark.slow] if name.endswith(("-small", "-base")) else [])
+    for name in presets()
+    if name not in ("demo", *SIZES)
+]
 
 
 def built(preset: str) -> Seq2Seq:

@@ -58,6 +58,7 @@ def loss_curve(precision: str, query: str, cell: str) -> list[float]:
     return losses
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_fast_bf16(CPU), reason="this processor has no fast bf16")
 @pytest.mark.parametrize(("query", "cell"), [("current", "lstm"), ("previous", "gru")])
 def test_the_loss_curves_agree(query: str, cell: str) -> None:

@@ -27,6 +27,7 @@ def model() -> Seq2Seq:
     return model
 
 
+@pytest.mark.slow
 @given(sources=sources_of_any_kind, beam=st.sampled_from([1, 3]), max_tokens=st.integers(1, 60), data=st.data())
 @settings(max_examples=25)
 def test_company_order_and_padding_change_nothing(
@@ -52,6 +53,7 @@ def test_batches_hold_every_sentence_once_within_the_budget(lengths: list[int], 
     assert widths == sorted(widths, reverse=True), "memory should run out on the first batch, if it must"
 
 
+@pytest.mark.slow
 def test_a_beam_counts_against_the_budget(model: Seq2Seq) -> None:
     sources = [[3, 4, 5]] * 12  # four positions each
     for beam, size in ((1, 6), (2, 3), (3, 2), (24, 1), (99, 1)):

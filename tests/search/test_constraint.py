@@ -102,6 +102,7 @@ def test_a_beam_wide_enough_finds_the_best_of_those_that_keep_it(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_narrow_beam_keeps_it_too(make_model: Callable[[int], Seq2Seq], case: str) -> None:
     """Alone and in company the same, within every limit that leaves room."""

@@ -64,6 +64,7 @@ def test_what_is_banned_is_not_drawn_and_the_others_keep_their_proportions() -> 
     assert chi_square(drawn({}, 4000, banned=[1, 2]), {0: 0.1 / 0.55, 3: 0.25 / 0.55, 4: 0.2 / 0.55}) < 20
 
 
+@pytest.mark.slow
 def test_whole_translations_follow_the_model(
     make_model: Callable[[int], Seq2Seq], oracle: Callable[[Seq2Seq], Any]
 ) -> None:

@@ -164,6 +164,7 @@ def test_cancelling_stops_workers_at_work(tiny_model: Seq2Seq, monkeypatch: pyte
     assert time.monotonic() < began + 20
 
 
+@pytest.mark.slow
 def test_workers_get_several_batches_each_within_the_budget(
     tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch
 ) -> None:

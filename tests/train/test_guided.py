@@ -71,7 +71,16 @@ def test_without_links_or_weight_it_is_the_cross_entropy() -> None:
         assert TrainingStep(model, settings(RNN, guided_alignment=guidance).train)(batch(links)).total.equal(plain)
 
 
-@pytest.mark.parametrize("normalize", ["softmax", "hard_reinforce", "hard_straight_through", "hard_marginal"])
+@pytest.mark.parametrize(
+    "normalize",
+    [
+        "softmax",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("hard_reinforce", "hard_straight_through", "hard_marginal")
+        ),
+    ],
+)
 def test_attention_follows_the_links(normalize: str) -> None:
     config = settings(RNN, normalize, heads=1, guided_alignment=1.0, label_smoothing=0.0)
     model = build(config)
@@ -107,6 +116,7 @@ def test_the_coverage_loss_by_its_formula(family: dict[str, Any]) -> None:
     assert loss.cost.equal(plain.detach())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["bilinear", "coverage"])
 def test_the_coverage_loss_moves_attention_on(score: str) -> None:
     """A target that needs no source: without the loss nothing moves the weights, with it they do not come back."""

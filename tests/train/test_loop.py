@@ -101,6 +101,7 @@ def test_stopped_and_resumed_it_is_the_same_run(run: Run) -> None:
         assert equal(whole, published | last)
 
 
+@pytest.mark.slow
 def test_pieces_come_apart_in_the_same_places_when_resumed(run: Run, data: PreparedData) -> None:
     size = data.source_tokenizer.vocab_size
     halves = np.tile(np.array([4, 5], dtype=np.int32), (size, MOST, 1))

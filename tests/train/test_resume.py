@@ -82,7 +82,6 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # six processes that each import torch: on a busy machine they wait
 def test_killed_at_random_moments_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
     with started(data, tmp_path / "whole") as process:
         _, text = process.communicate()

@@ -75,7 +75,6 @@ def work(rank: int, folder: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # two processes that each import torch
 def test_two_processes_add_up_the_gradient_of_one(tmp_path: Path) -> None:
     multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)  # pyright: ignore[reportPrivateImportUsage]
     for name in MODELS:

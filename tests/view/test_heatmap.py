@@ -160,6 +160,7 @@ def test_numbers_are_percent(make_trace) -> None:
     assert not panels(draw(trace))[0].texts
 
 
+@pytest.mark.slow
 def test_no_words_and_very_many_words(make_trace, tmp_path: Path) -> None:
     draw(make_trace("a", "").words()).save(tmp_path / "empty.png")
     long = draw(make_trace(" ".join(["w"] * 150), "x y"))

@@ -73,6 +73,7 @@ def operands() -> list[Tensor]:
     return [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heads", [1, 2])
 def test_gradients_with_dropout_are_those_of_finite_differences(heads: int) -> None:
     attention, rest = parts(heads=heads, attention_dropout=0.3, dropout=0.4)

@@ -150,6 +150,7 @@ def test_packed_weights_are_for_use_only() -> None:
     assert module.pack(torch.randn(3, 5, dtype=torch.float64)) is None
 
 
+@pytest.mark.slow
 @ONEDNN
 def test_a_processor_without_half_precision_products_packs_none() -> None:
     """One with AVX2 alone, as oneDNN is told."""
