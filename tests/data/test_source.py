@@ -208,7 +208,7 @@ def test_translation_memories(tmp_path: Path, encoding: str) -> None:
 def test_the_languages_of_a_translation_memory_can_be_chosen(tmp_path: Path) -> None:
     path = put(tmp_path, "a.tmx", TMX.format(encoding="utf-8"))
     assert [p[:2] for p in read(path, source_language="fr", target_language="zh-Hans")] == [("A et B", "甲和乙")]
-    with pytest.raises(DataError, match="no unit in both en and de; languages: en, en-us, fr, zh, zh-cn"):
+    with pytest.raises(DataError, match="no unit in both en and de. Languages: en, en-us, fr, zh, zh-cn"):
         read(path, source_language="en", target_language="de")
 
 
@@ -246,8 +246,8 @@ def test_a_missing_file_suggests_the_one_that_was_meant(tmp_path: Path, monkeypa
 def test_a_single_column(tmp_path: Path) -> None:
     found = fault(put(tmp_path, "notes.txt", "just text, with a comma\n" * 150))
     assert str(found) == (
-        f"{tmp_path}/notes.txt has 1 column in each of the first 100 lines; "
-        "a parallel file needs 2 (source TAB target). "
+        f"{tmp_path}/notes.txt has 1 column in each of the first 100 lines. "
+        "A parallel file needs 2 (source TAB target). "
         "Two files? --src A --tgt B. Comma-separated? --delimiter ,"
     )
     assert found.code == "E_DATA_COLUMNS"
@@ -313,7 +313,7 @@ def test_no_guess_where_nothing_fits() -> None:
 @pytest.mark.parametrize("content", [TSV.encode() + b"a\0b\tc\n", "text\tText\n".encode("utf-16-le")])
 def test_a_nul_byte_is_no_text(tmp_path: Path, content: bytes) -> None:
     found = fault(put(tmp_path, "a.tsv", content))
-    assert "has a NUL byte; is this a binary or UTF-16 file?" in str(found)
+    assert "has a NUL byte. Is this a binary or UTF-16 file?" in str(found)
     assert found.line == (4 if b"cat" in content else 1)
 
 

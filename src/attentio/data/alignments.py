@@ -113,7 +113,7 @@ def check_line_counts(links: str | Path, num_links: int, text: str | Path, num_l
     if num_links != num_lines:
         raise DataError(
             f"{links} has {num_links:,} lines, {text} has {num_lines:,}.",
-            hint="They go line by line; a sentence without links is an empty line.",
+            hint="They go line by line. A sentence without links is an empty line.",
             code="E_DATA_COUNTS",
             file=links,
             line=min(num_links, num_lines) + 1,

@@ -1,6 +1,6 @@
 """Batches by token budget, of like lengths, reproducible by seed. The sampler's place can be saved and restored.
 
-`BatchSampler` decides which pairs go together and in which order, from lengths alone; `collate` turns the indices of
+`BatchSampler` decides which pairs go together and in which order, from lengths alone. `collate` turns the indices of
 one batch into padded tensors. Neither holds a Python object per sentence, so five million pairs cost a few arrays.
 """
 
@@ -63,10 +63,10 @@ class SubwordRegularization(NamedTuple):
 class BatchSampler:
     """Batches of indices: pairs of like lengths together, in an order that differs every epoch.
 
-    A batch of B pairs whose longest source and target have S and T positions (end token counted) holds at most
-    `max_tokens` = B * (S + T) positions, padding included, or at most `max_sentences` pairs. Give one or both. A pair
-    longer than the budget makes a batch of its own. Lengths are rounded up to a multiple of `length_multiple`, and a
-    larger B is rounded down to a multiple of `size_multiple`, so that few distinct shapes occur.
+    max_tokens: the most positions of a batch, padding and end tokens included. B pairs with sources of up to S and
+        targets of up to T positions take `B * (S + T)`. A pair longer than the budget makes a batch of its own.
+    max_sentences: the most pairs of a batch. Give one of the two bounds, or both.
+    length_multiple, size_multiple: lengths are rounded up and B is rounded down to these. So few shapes occur.
 
     Iterating yields what remains of the current epoch and moves on to the next. `state_dict`, taken between two
     batches, says where to resume. The same seed and epoch give the same batches, whatever was drawn before.
@@ -117,7 +117,7 @@ class BatchSampler:
         self.padding, self._key, self._cuts = best
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         return len(self._cuts) - 1
 
     def __iter__(self) -> Iterator[npt.NDArray[np.int64]]:
@@ -206,7 +206,7 @@ def collate(
 
 
 def _rows(side: Side, indices: npt.NDArray[np.int64]) -> Rows:
-    """The sentences `indices` end to end."""
+    """Return the sentences `indices` end to end."""
     starts = side.offsets[indices]
     lengths = side.offsets[indices + 1] - starts
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -225,7 +225,7 @@ def _padded(rows: Rows, length_multiple: int) -> tuple[npt.NDArray[np.int64], np
 
 
 def _rounded(lengths: npt.NDArray[np.integer[Any]], multiple: int) -> npt.NDArray[np.int64]:
-    """Positions a sentence takes in a batch: its tokens and eos, rounded up."""
+    """Return the positions that a sentence takes in a batch: its tokens and eos, rounded up."""
     return -(-(lengths.astype(np.int64) + 1) // multiple) * multiple
 
 
@@ -277,6 +277,6 @@ def cut_batches(
 
 
 def _positions(source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], cuts: npt.NDArray[np.int64]) -> int:
-    """Positions in all batches of the sorted pairs, padding included."""
+    """Return the number of positions in all batches of the sorted pairs, padding included."""
     widest = [np.maximum.reduceat(side, cuts[:-1]) for side in (source, target)]
     return int((np.diff(cuts) * (widest[0] + widest[1])).sum())

@@ -18,8 +18,8 @@ _HAN_LETTER = re.compile(f"[{HAN}]")
 def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
     """Return the shares of Chinese lines by script, or None where no line holds a Han character.
 
-    A line is traditional if only conversion to simplified changes it, simplified if only the other conversion does,
-    mixed if both do, and neutral if neither does.
+    Each line is converted both ways. It is traditional if only the conversion to simplified changes it, and simplified
+    if only the other does. It is mixed if both do, and neutral if neither does.
     """
     lines = [line for line in lines if _HAN_LETTER.search(line)]
     if not lines:

@@ -129,7 +129,7 @@ class Kept:
     test: list[HeldPair]
     tokens: list[int]  # in training, source and target
     longest: list[int]
-    links: list[TokenLinks]  # known links of training pairs, chunk by chunk; nothing where no part has any
+    links: list[TokenLinks]  # known links of training pairs, chunk by chunk. Empty where no part has any
     linked: list[list[int]]  # by part: training pairs that have links, and how many links between words
 
 
@@ -172,7 +172,7 @@ def detect_languages(config: DataConfig, parts: Parts, log: DropLog) -> list[Sid
 
 
 def _usable_sample(origin: Origin, config: DataConfig, log: DropLog) -> tuple[list[str], list[str]]:
-    """The first pairs of a part that will be kept whatever the languages are: none too long, repeated or unfit."""
+    """Return the first pairs of a part that are kept whatever the languages are: not too long, repeated or unfit."""
     found: dict[tuple[str, str], None] = {}
     first: Chunk | None = None
     cleaner, rules = Cleaner(), Filter(config.max_ratio)
@@ -282,7 +282,7 @@ def split_and_learn(
 
 
 def _find_too_long(cleaned: Cleaned, tokenizers: tuple[Tokenizer, Tokenizer], config: DataConfig) -> Bools:
-    """Whether each pair has more tokens on a side than `max_length`. Only those that could are encoded."""
+    """Return whether each pair has more tokens on a side than `max_length`. Only those that could are encoded."""
     found = cleaned.size + 1 > config.max_length
     if not found.any():
         return found
@@ -333,7 +333,7 @@ def _assign(cleaned: Cleaned, too_long: Bools, config: DataConfig, parts: Parts,
 def _tokenizers(
     cleaned: Cleaned, chosen: Bools, config: DataConfig, sides: Sequence[SideRules], progress: Progress
 ) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of both sides: those that are known, or else learned from the chosen pairs only."""
+    """Return the tokenizers of both sides: those that are known, or else learned from the chosen pairs only."""
     known = sides[0].tokenizer, sides[1].tokenizer
     if known[0] is not None and known[1] is not None:
         return known[0], known[1]
@@ -402,7 +402,7 @@ def encode(
 def _known_links(
     reader: Linked | None, chunk: Chunk, texts: list[list[str]], sides: Sequence[SideRules], lost: list[int]
 ) -> list[SpanLinks]:
-    """Links of each pair of a chunk in its cleaned texts. Lines whose links could not be followed go to `lost`."""
+    """Return the links of each pair of a chunk in its cleaned texts. Lines whose links are lost go to `lost`."""
     if reader is None:
         return [NO_LINKS] * len(chunk.sources)
     found = follow(reader(chunk), (texts[0], texts[1]), (sides[0].cleaner, sides[1].cleaner))
@@ -417,7 +417,7 @@ def _link(
     part: npt.NDArray[np.int16],
     tokenizers: tuple[Tokenizer, Tokenizer],
 ) -> None:
-    """The links of the training pairs in `rows` as links between tokens."""
+    """Return the links of the training pairs in `rows` as links between tokens."""
     known, texts = chunk.links, (chunk.sources, chunk.targets)
     if known is None:
         return
@@ -464,7 +464,7 @@ def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) ->
 
 
 def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
-    """How many of a part's pairs to hold out."""
+    """Return how many of a part's pairs to hold out."""
     if isinstance(setting, str):
         return 0
     if setting is None:
@@ -475,7 +475,7 @@ def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
 def _leaks(
     cleaned: Cleaned, assigned: npt.NDArray[np.uint8], parts: Parts, seed: int
 ) -> tuple[Leak | None, Leak | None]:
-    """The leak of the files as they are, or of a random split of the same sizes, and the leak of this split."""
+    """Return the leak of the given files (or of a random split of these sizes), and the leak of this split."""
     before = np.where(assigned == _IN_HELD_OUT, TRAIN, assigned).astype(np.uint8)
     rows = np.flatnonzero(before <= TEST)
     drawn = rows[cleaned.part[rows] < parts.training]

@@ -151,7 +151,7 @@ def prepare(
         if before and manifest["files"] != before:
             raise DataError(
                 f"{notes[0]} Preparing it again does not give the same data.",
-                hint="Start anew in another folder.",
+                hint="Start again in another folder.",
                 code="E_DATA_ALTERED",
                 file=folder,
             )
@@ -327,7 +327,7 @@ def _identity(side: SideRules) -> list[object]:
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of prepared data, or None where there is none. Raise DataError where it is damaged."""
+    """Return the manifest of prepared data, or None where there is none. Raise DataError where it is damaged."""
     held = read_json(folder / MANIFEST)
     if not isinstance(held, dict):
         return None
@@ -346,7 +346,7 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _check_space(folder: Path, parts: Parts) -> None:
-    """A cleaned copy, the encoded pairs and the held-out text take at most three times the files, ten if packed."""
+    """Refuse a disk with too little space: the copies take at most three times the files, or ten times packed ones."""
     files = [file for origin in parts.origins for file in (origin.path, origin.target) if file is not None]
     packed = (*PACKED, ".zip", ".tgz", ".tbz2", ".txz")
     needed = sum(

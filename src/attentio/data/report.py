@@ -87,7 +87,7 @@ class SideReport:
     language: str | None
     tokenizer: str
     vocab_size: int
-    script_mix: dict[str, float] | None  # before conversion; None where no Chinese is
+    script_mix: dict[str, float] | None  # before conversion. None where no Chinese is
     mean_length: float
     longest: int
     unseen_in_test: int  # different words or characters of the held-out sets that training never saw

@@ -32,25 +32,25 @@ class DataConfig(BaseModel):
     delimiter: Annotated[str, Field(min_length=1, description="what separates the columns")] = "\t"
     columns: Annotated[
         str | None,
-        Field(description="the two columns to read, by number or by name in the header, such as 2,4; default: found"),
+        Field(description="the two columns to read, by number or by name in the header, such as 2,4. Default: found"),
     ] = None
     encoding: Annotated[
         str | None,
-        Field(description="encoding of the files; default: UTF-8, or UTF-16 by its byte order mark"),
+        Field(description="encoding of the files. Default: UTF-8, or UTF-16 by its byte order mark"),
     ] = None
     swap: Annotated[bool, Field(description="read the second column as the source")] = False
-    source_language: Annotated[str | None, Field(description="language of the source side; default: guessed")] = None
-    target_language: Annotated[str | None, Field(description="language of the target side; default: guessed")] = None
+    source_language: Annotated[str | None, Field(description="language of the source side. Default: guessed")] = None
+    target_language: Annotated[str | None, Field(description="language of the target side. Default: guessed")] = None
     script: Annotated[
         Literal["simplified", "traditional", "keep"], Field(description="script that Chinese text is converted to")
     ] = "simplified"
     source_tokenizer: Annotated[TokenizerKind, Field(description="tokens of the source side")] = "auto"
     target_tokenizer: Annotated[TokenizerKind, Field(description="tokens of the target side")] = "auto"
     source_vocab_size: Annotated[
-        int | None, Field(ge=5, description="tokens in the source vocabulary; default: chosen from the data")
+        int | None, Field(ge=5, description="tokens in the source vocabulary. Default: chosen from the data")
     ] = None
     target_vocab_size: Annotated[
-        int | None, Field(ge=5, description="tokens in the target vocabulary; default: chosen from the data")
+        int | None, Field(ge=5, description="tokens in the target vocabulary. Default: chosen from the data")
     ] = None
     lowercase_source: Annotated[
         bool, Field(description="SentencePiece ignores the case of the source: good where words are rare")
@@ -64,13 +64,13 @@ class DataConfig(BaseModel):
     ] = 9.0
     dev: Annotated[
         int | float | str | None,
-        Field(description="held out for choosing: pairs, a share below 1, or a file; default: 5 %, at most 1,000"),
+        Field(description="held out for choosing: pairs, a share below 1, or a file. Default: 5 %, at most 1,000"),
     ] = None
     test: Annotated[
         int | float | str | None,
-        Field(description="held out for testing: pairs, a share below 1, or a file; default: 5 %, at most 2,000"),
+        Field(description="held out for testing: pairs, a share below 1, or a file. Default: 5 %, at most 2,000"),
     ] = None
-    split_seed: Annotated[int | None, Field(ge=0, description="seed of what is held out; default: train.seed")] = None
+    split_seed: Annotated[int | None, Field(ge=0, description="seed of what is held out. Default: train.seed")] = None
     small_world_pairs: Annotated[
         int, Field(ge=1, description="pairs sampled from the built-in grammar, where it is asked for")
     ] = 15_000

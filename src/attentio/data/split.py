@@ -55,8 +55,8 @@ def split(
 ) -> npt.NDArray[np.uint8]:
     """Return TRAIN, DEV or TEST for each of N pairs, whole components at a time, in an order drawn from `seed`.
 
-    `parts` (N,) is the corpus each pair comes from; `dev` and `test` say how many pairs to hold out of each. A
-    component that spans corpora, or is larger than what is still wanted, stays in train: the counts are upper bounds.
+    `parts` (N,) is the corpus each pair comes from. `dev` and `test` say how many pairs to hold out of each. A
+    component that spans corpora, or is larger than what is still wanted, stays in train. The counts are upper bounds.
     """
     assigned = np.full(len(labels), TRAIN, dtype=np.uint8)
     roots, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -77,7 +77,7 @@ def split(
 def _take(
     order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], count: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The first components of `order` that together hold at most `count` pairs, and the others."""
+    """Return the first components of `order` that together hold at most `count` pairs, and the others."""
     taken = np.zeros(len(order), dtype=np.bool_)
     for place, size in enumerate(sizes[order].tolist()):
         if count <= 0:

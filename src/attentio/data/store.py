@@ -1,6 +1,6 @@
-"""A cleaned copy of the pairs on disk, with their known links: written once, and read in the chunks it was written in.
+"""A cleaned copy of the pairs on disk, with their known links. It is written once, and read in the same chunks.
 
-It exists only while data is prepared. A chunk is one block of bytes for each side, so reading costs one decode and one
+It exists only while data is prepared. A chunk is one block of bytes for each side. So reading costs one decode and one
 split, and no line is handled by itself.
 """
 

@@ -1,7 +1,7 @@
 """Links that a model's attention draws, scored against gold links: what `attentio evaluate` says about alignment.
 
-The model is made to produce each given target (forced decoding), its weights are merged to the words of the gold links,
-and a `LinkRule` turns weights into links.
+The model is made to produce each given target (forced decoding). Its weights are merged to the words of the gold links.
+A `LinkRule` turns weights into links.
 """
 
 from collections.abc import Sequence
@@ -105,7 +105,7 @@ def held_out_sentences(stem: Path) -> list[GoldSentence]:
 
 
 def _drawn(translator: Translator, rule: LinkRule, sentences: Sequence[GoldSentence]) -> list[Links]:
-    """The links of each sentence; none where a side has no words."""
+    """Return the links of each sentence, none where a side has no words."""
     found: list[Links] = [frozenset()] * len(sentences)
     places = [i for i, sentence in enumerate(sentences) if sentence.source_words and sentence.target_words]
     filled = [sentences[i] for i in places]

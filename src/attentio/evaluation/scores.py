@@ -139,7 +139,7 @@ def read_test_file(test: Path, translator: Translator, config: DataConfig) -> Te
 
 
 def _num_seen(run: Path, held_out: HeldOut) -> int | None:
-    """How many sentences the training of a run has seen; None where its data is not there."""
+    """Return how many sentences the training of a run has seen, None where its data is not there."""
     try:
         data = PreparedData.load(Run(run).data)
     except DataError:
@@ -150,7 +150,7 @@ def _num_seen(run: Path, held_out: HeldOut) -> int | None:
 
 
 def reading_settings(run: Path, test: Path, **given: object) -> DataConfig:
-    """Return how a test file is read: as `given`, else as the file shows it, else as the run read its own files.
+    """Return how a test file is read: as `given`, else as the file shows, else as the run read its files.
 
     given: settings of `data` such as swap, encoding and delimiter, None where nothing was said.
     """

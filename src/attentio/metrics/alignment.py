@@ -1,8 +1,8 @@
 """Word links drawn from attention, and scored against links that people made.
 
 A link (i, j) joins source word i to target word j, both counted from 0. Files of links are read in `data.alignments`.
-Weight matrices are (T, S) as in a trace, so a matrix that should be
-compared with links is one of words, not of sub-words (`AttentionTrace.merged`).
+Weight matrices are (T, S) as in a trace. To compare one with links, make it a matrix of words, not of subwords
+(`AttentionTrace.merged`).
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def format_links(links: Links, *, index: int = 0) -> str:
 
 @dataclass(frozen=True)
 class AlignmentScore:
-    """Links of `sentences` sentences against gold links; every figure between 0 and 1.
+    """Links of `sentences` sentences against gold links. Every figure is between 0 and 1.
 
     precision: share of the links that are possible, None without links. recall: share of the sure gold links found,
     None without any. error_rate: 1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|), None when A and S are empty.
@@ -82,7 +82,7 @@ def alignment_error_rate(links: Sequence[Links], gold: Sequence[GoldLinks]) -> A
 
 
 def argmax_links(weights: Weights) -> Links:
-    """Return each target word linked to the source word of largest weight, the first of equals; (T, S) weights.
+    """Return each target word linked to the source word of largest weight in (T, S) weights, the first of equals.
 
     A target word that attends nowhere has no link.
     """
@@ -131,7 +131,7 @@ class LinkRule:
     """How word links are drawn from a trace: whose weights are read, and which of them become links.
 
     links: argmax, threshold or intersection, as `linker` knows them. threshold: of that rule alone, 0.2 by default.
-    layer: None for the last one that looks at the source. head: counted from 0; None for the mean over heads.
+    layer: None for the last one that looks at the source. head: counted from 0. None for the mean over heads.
     Raises UsageError for another name, or a threshold that does nothing.
     """
 

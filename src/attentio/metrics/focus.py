@@ -1,7 +1,7 @@
 """What attention looks like in numbers: how spread it is, how much of the source it reaches, whether it moves forward.
 
 All three measure what a (T, S) weight matrix shows, and say nothing of whether a translation is right.
-End-of-sentence is a position like any other as long as the matrix has it; measure a merged trace to leave it out.
+End-of-sentence is a position like any other as long as the matrix has it. Measure a merged trace to leave it out.
 """
 
 from collections.abc import Iterable
@@ -41,8 +41,9 @@ def focus(matrices: Iterable[NDArray[np.floating]]) -> Focus:
 def entropy(weights: NDArray[np.floating]) -> float | None:
     """Return how spread attention is, in bits: 0 on one source word, log2 S when all are looked at alike.
 
-    The mean over target positions of -Σ p log2 p, where p is the row divided by its sum (a local window, or words
-    without end-of-sentence, need not sum to 1). Rows of zeros do not count. None when there is no other row.
+    It is the mean over target positions of `-Σ p log2 p`, where p is the row divided by its sum. (Rows of a local
+    window, or of words without end-of-sentence, need not sum to 1.) Rows of zeros do not count. None when there is no
+    other row.
     """
     sums = weights.sum(axis=1, dtype=np.float64)
     attending = sums > 0
@@ -66,9 +67,9 @@ def coverage(weights: NDArray[np.floating]) -> float | None:
 def monotonicity(weights: NDArray[np.floating]) -> float | None:
     """Return whether attention moves forward, -1 to 1: Kendall's tau-a between target positions and what they look at.
 
-    What a position looks at is the mean source position under its row. Over all pairs of target positions, those in
-    the same order minus those in reverse, divided by their number; equal places (closer than a thousandth of a word)
-    count as neither. Rows of zeros do not count. None with fewer than two others.
+    What a position looks at is the mean source position under its row. Counted are all pairs of target positions:
+    those in the same order minus those in reverse, divided by the number of pairs. Places closer than a thousandth of a
+    word are equal and count as neither. Rows of zeros do not count. None with fewer than two others.
     """
     sums = weights.sum(axis=1, dtype=np.float64)
     attending = sums > 0

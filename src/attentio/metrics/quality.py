@@ -1,8 +1,12 @@
 """How good translated text is: BLEU, chrF, chrF++ and TER of a corpus, each with its signature and interval.
 
-The metrics are sacreBLEU's. Decided here is how to call them: which tokenization a target language needs, how
-references are handed over when sentences have different numbers of them, and how two systems are tested on the same
-sentences. Resampling lives in `significance`.
+The metrics are sacreBLEU's. This module decides how to call them:
+
+- which tokenization a target language needs,
+- how references are handed over when sentences have different numbers of them,
+- how two systems are tested on the same sentences.
+
+Resampling lives in `significance`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +37,8 @@ RESAMPLES = 1000
 TRIALS = 10_000
 
 _TWO_LETTERS = {"cmn": "zh", "zho": "zh", "chi": "zh", "yue": "zh", "wuu": "zh", "lzh": "zh", "jpn": "ja", "kor": "ko"}
-# sacreBLEU's choice for ja and ko is MeCab, a native dictionary that is not installed here; characters need nothing
-# and are what the signature then says. The others, too, are written without spaces between words.
+# sacreBLEU's choice for ja and ko is MeCab, a native dictionary that is not installed here. Characters need nothing,
+# and the signature says so. The others, too, are written without spaces between words.
 _BY_CHARACTER = frozenset({"ja", "ko", "th", "lo", "km", "my", "bo", "dz"})
 _UNSPACED = {
     "han": "zh",
@@ -52,7 +56,7 @@ class Score:
     """One metric of one corpus, with the way it was made.
 
     value: in the metric's own unit, 0 to 100 (TER counts edits per 100 reference words and may exceed 100).
-    low, high: 95 % of the bootstrap resamples of the sentences lie between them; None when there was no bootstrap.
+    low, high: 95 % of the bootstrap resamples of the sentences lie between them. None when there was no bootstrap.
     signature: sacreBLEU's, with tokenization, number of references, resamples and seed.
     """
 
@@ -87,9 +91,9 @@ def evaluate(
 ) -> Quality:
     """Score translated sentences against their references.
 
-    language: the target language as a code (zh, zh-Hant, cmn, en ...), which chooses the tokenization; None lets the
+    language: the target language as a code (zh, zh-Hant, cmn, en ...), which chooses the tokenization. None lets the
         script of the references choose.
-    resamples: of the 95 % bootstrap intervals; 0 for no intervals.
+    resamples: of the 95 % bootstrap intervals. 0 for no intervals.
     Raises DataError when there is nothing to score, numbers of lines differ, or a sentence has no reference.
     """
     streams = reference_streams(hypotheses, references)
@@ -107,7 +111,7 @@ def corpus_chrf(hypotheses: Sequence[str], references: References) -> float:
 
 def metrics(language: str) -> Mapping[str, Metric]:
     """Return the four metrics for a target language. An empty code stands for one with spaces between words."""
-    # TER counts words; without this a Chinese sentence is a single one. The signature says so (norm, asian).
+    # TER counts words. Without this a Chinese sentence is a single one. The signature says so (norm, asian).
     ter = TER(normalized=True, asian_support=True) if _primary(language) in ("zh", "ja") else TER()
     return {
         "BLEU": BLEU(tokenize=tokenization(language), force=True),
@@ -193,7 +197,7 @@ class Difference:
     difference: system minus baseline (for TER, fewer edits are better, so below 0 is better).
     low, high: 95 % of the bootstrap resamples of the difference lie between them.
     p_value: how often chance alone gives a difference at least this large, either way.
-    signature: sacreBLEU's, with tokenisation, references, resamples (bs) and trials (ar), and seed.
+    signature: sacreBLEU's, with tokenization, references, resamples (bs) and trials (ar), and seed.
     """
 
     metric: str
@@ -251,7 +255,7 @@ def compare_systems(
             first, second = swapped(metric, *tables, trials)
             chance = second - first
         else:
-            # sacreBLEU centres the absolute difference instead, which in effect tests one side.
+            # sacreBLEU centers the absolute difference instead, which in effect tests one side.
             chance = resampled - resampled.mean()
         before, after = (
             Score(name, corpus_score(metric, table.sum(axis=0)), *interval(row), signature(metric, bs=resamples))

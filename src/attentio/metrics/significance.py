@@ -24,7 +24,7 @@ Table = NDArray[np.float64]
 
 def sentence_statistics(metric: Metric, hypotheses: Sequence[str], streams: list[list[str]]) -> Table:
     """Return what sacreBLEU counts in each sentence: (sentences, counts). The metric then knows its signature."""
-    # sacreBLEU has no public way to these counts; a test holds that they give its public score.
+    # sacreBLEU has no public way to these counts. A test holds that they give its public score.
     counts = metric._extract_corpus_statistics(hypotheses, streams)  # pyright: ignore[reportPrivateUsage]
     return np.asarray(counts, dtype=np.float64)
 
@@ -74,8 +74,8 @@ def interval(scores: NDArray[np.float64]) -> tuple[float, float]:
 def p_value(chance: NDArray[np.float64], observed: float) -> float:
     """Return how often a difference by chance is at least as large, either way, as the observed one: (n + 1) / (N + 1).
 
-    Ties count: two systems that answer alike differ by 0, and so does chance, which gives 1. (sacreBLEU 2.6 counts
-    strictly larger ones only, and calls such a pair different with p = 0.001.)
+    Ties count. Two systems that answer alike differ by 0, and so does chance. The result is then 1. sacreBLEU 2.6
+    counts only larger differences, and calls such a pair different with p = 0.001.
     """
     at_least = np.abs(chance) >= abs(observed) - 1e-9
     return (int(at_least.sum()) + 1) / (len(chance) + 1)
@@ -94,8 +94,8 @@ def _blocks(draws: int, sentences: int) -> Iterator[int]:
 def two_sided_p(t: float, df: float) -> float:
     """Return the chance of a value of Student's t at least as far from 0 as `t`, with `df` degrees of freedom.
 
-    By the regularized incomplete beta function (Abramowitz and Stegun 1964, 26.7.1). scipy has it, but is no dependency
-    of the core, and would be a large one for this. Raises ValueError for df <= 0.
+    By the regularized incomplete beta function (Abramowitz and Stegun 1964, 26.7.1). SciPy has it, but would be a large
+    dependency for this alone. Raises ValueError for df <= 0.
     """
     if not df > 0:
         raise ValueError(f"{df} degrees of freedom")
@@ -130,7 +130,7 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
 
 
 def _fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction 1 / (1 + d_1 / (1 + d_2 / ...)) of 26.5.8, forwards by Lentz's method."""
+    """Return the continued fraction 1 / (1 + d_1 / (1 + d_2 / ...)) of 26.5.8, forwards by Lentz's method."""
     value = above = _SMALLEST
     below = 0.0
     for term in range(10_000):

@@ -30,9 +30,9 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes `checkpoint` as a folder, all or nothing: `NAME.safetensors` for each group of tensors, and a manifest.
+    """Write `checkpoint` as a folder, all or nothing: `NAME.safetensors` for each group of tensors, and a manifest.
 
-    Raises ResourceError when the disk is full; what stood in `folder` before is then still there.
+    Raises ResourceError when the disk is full. Then `folder` still holds what it held.
     """
     with new_folder(folder) as partial:
         for name, group in checkpoint.tensors.items():
@@ -54,7 +54,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def latest_checkpoint(folder: Path, note: Callable[[str], None]) -> Path | None:
-    """The newest whole checkpoint under `folder`, or None; damaged ones are noted and passed over."""
+    """Return the newest whole checkpoint under `folder`, or None. Damaged ones are noted and passed over."""
     for path in map(resolve_path, _steps(folder)):
         try:
             verify(path, _manifest(path))
@@ -66,13 +66,13 @@ def latest_checkpoint(folder: Path, note: Callable[[str], None]) -> Path | None:
 
 
 def prune_checkpoints(folder: Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints, and what an interrupted write left behind."""
+    """Remove all but the newest `keep` checkpoints, and what an interrupted write left behind."""
     for path in [*_steps(folder)[keep:], *folder.glob(".step-*")]:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _steps(folder: Path) -> list[Path]:
-    """The places of all checkpoints under `folder`, whole or not, newest first."""
+    """Return the places of all checkpoints under `folder`, whole or not, newest first."""
     matches = [_STEP.fullmatch(path.name) for path in folder.glob("*")]
     steps = {int(match[1]) for match in matches if match is not None}
     return [folder / f"step-{step}" for step in sorted(steps, reverse=True)]

@@ -10,7 +10,7 @@ from attentio.text.tokenizer import Tokenizer
 
 
 class DevSet:
-    """Held-out sources, encoded once, and references; called with a model, the chrF of its greedy translations."""
+    """Held-out sources, encoded once, and references. A call with a model gives the chrF of its greedy translations."""
 
     def __init__(self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int) -> None:
         every = -(-len(held_out.sources) // limit)  # evenly over the set: its parts may differ

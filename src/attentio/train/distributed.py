@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 class Ranks:
-    """One process, which agrees with itself. `rank` counts from 0; rank 0 decides, reads, writes and reports."""
+    """One process, which agrees with itself. `rank` counts from 0. Rank 0 decides, reads, writes and reports."""
 
     rank = 0
     size = 1

@@ -1,10 +1,10 @@
 """A run folder: what is in it, and whose it is.
 
-config.toml     the effective configuration
-data/           the prepared data: tokenizers, encoded pairs, held-out text, report
-checkpoints/    what resuming needs
-model/          the best model so far, with all that translating needs; complete in itself, to be copied or shared
-log.jsonl       one line for every event of training
+- `config.toml`: the effective configuration
+- `data/`: the prepared data: tokenizers, encoded pairs, held-out text, report
+- `checkpoints/`: what resuming needs
+- `model/`: the best model so far, with all that translating needs. Copy or share this folder.
+- `log.jsonl`: one line for every event of training
 """
 
 import shutil
@@ -44,7 +44,7 @@ class Run:
 
 
 def claim(run: Run, config: RunConfig) -> None:
-    """Makes the folder this run's, or finds that it is already; a folder with another run is left alone."""
+    """Make the folder this run's, or find that it is already. Refuse a folder with another run."""
     if run.config.exists() and (run.checkpoints.exists() or run.model.exists()):
         if changed := differences(load_config(run.config).model_dump(), config.model_dump()):
             raise UsageError(
@@ -62,7 +62,7 @@ def claim(run: Run, config: RunConfig) -> None:
 
 
 def clear(run: Run) -> None:
-    """Removes a run, and nothing else: a folder that is no run folder may hold a `data` or `model` of another kind."""
+    """Remove a run, and nothing else: another folder may hold a `data` or `model` of another kind."""
     if not run.folder.exists() or (run.folder.is_dir() and not any(run.folder.iterdir())):
         return
     try:

@@ -21,7 +21,7 @@ CHECKPOINTS_AT_ONCE = 3
 
 
 def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[int, int]:
-    """The number of parameters, and a rough estimate of the memory of training in bytes (within a factor of two).
+    """Return the number of parameters, and roughly the bytes that training takes (within a factor of two).
 
     Raises UsageError for a model that cannot be, ResourceError for one that no memory could hold.
     """
@@ -62,7 +62,7 @@ class _Undrawn(TorchFunctionMode):
 
 
 def describe(config: RunConfig, source_vocab: int, target_vocab: int) -> str:
-    """The model and what it needs, in one line."""
+    """Return the model and what it needs, in one line."""
     parameters, memory = footprint(config, source_vocab, target_vocab)
     device = resolve_device(config.train.device)
     precision = resolve_precision(config.train.precision, device)
@@ -85,7 +85,7 @@ def describe_model(config: RunConfig) -> str:
 
 
 def check_resources(config: RunConfig, source_vocab: int, target_vocab: int, folder: Path) -> None:
-    """Raises ResourceError when memory or disk is plainly too small, before anything is trained."""
+    """Raise ResourceError when memory or disk is plainly too small, before anything is trained."""
     parameters, memory = footprint(config, source_vocab, target_vocab)
     needed = 4 * COPIES * parameters * CHECKPOINTS_AT_ONCE
     free = shutil.disk_usage(folder).free
@@ -106,7 +106,7 @@ def check_resources(config: RunConfig, source_vocab: int, target_vocab: int, fol
 
 
 def available_memory() -> int | None:
-    """Bytes of memory that can be had now, or None where the system does not say."""
+    """Return the bytes of memory that can be had now, or None where the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -1,4 +1,4 @@
-"""What training minimises: the cost of the target tokens, the gradient of hard choices, and penalties on attention.
+"""What training minimizes: the cost of the target tokens, the gradient of hard choices, and penalties on attention.
 
 The normalizer of the attention names the cost (`Normalizer.objective`). All are negative log-likelihoods in nats per
 target token.
@@ -34,30 +34,30 @@ from attentio.model.seq2seq import Seq2Seq
 from attentio.text.special import SPECIAL
 from attentio.train.settings import RunConfig, TrainConfig
 
-ROW_MULTIPLE = 32  # few distinct shapes: a CPU's matrix library prepares itself anew for each
+ROW_MULTIPLE = 32  # few distinct shapes: a CPU's matrix library prepares itself for each
 KEYS_AT_ONCE = 2  # of the marginal: their logits are held, the others' are made again in the backward pass
 
 
 class Loss(NamedTuple):
-    """`total`: what is minimised. `cost`: the part that is reported, without gradient; both are means per token."""
+    """`total`: what is minimized. `cost`: the part that is reported, without gradient. Both are means per token."""
 
     total: Tensor
     cost: Tensor
 
 
 def check_objective(config: RunConfig) -> None:
-    """Raises UsageError for penalties that the kind of attention does not allow."""
+    """Raise UsageError for penalties that the kind of attention does not allow."""
     normalize = config.attention.normalize
     if config.train.consistency > 0 and NORMALIZERS.choose(normalize).kind.objective != "cross_entropy":
         raise UsageError(
-            f"train.consistency compares what two passes predict of a token, and with attention.normalize = "
-            f"{normalize!r} a pass makes one prediction for each key that may be chosen.",
+            f"train.consistency compares what two passes predict of a token. With attention.normalize = {normalize!r} "
+            f"a pass makes one prediction for each key that may be chosen.",
             hint="Leave train.consistency at 0, or take hard_straight_through.",
         )
 
 
 def cross_entropy(model: Seq2Seq, batch: Batch, *, label_smoothing: float) -> Tensor:
-    """Mean smoothed cross-entropy per real target token, in nats; padding is not scored."""
+    """Mean smoothed cross-entropy per real target token, in nats. Padding is not scored."""
     predicted = predict(model.decoder, batch, model.encode(batch.source, batch.source_lengths))
     return token_costs(predicted, label_smoothing=label_smoothing).sum() / batch.num_target_tokens
 
@@ -81,7 +81,7 @@ class Predicted(NamedTuple):
 
 
 def predict(decoder: Decoder[Any], batch: Batch, encoded: Encoded) -> Predicted:
-    """The logits of a batch's target tokens; none are computed for padding, but for a few."""
+    """Return the logits of a batch's target tokens. None are computed for padding, but for a few."""
     features, attended = decoder.features(batch.target_in, encoded)
     features = features.flatten(0, 1)
     targets = batch.target_out.flatten()
@@ -92,7 +92,7 @@ def predict(decoder: Decoder[Any], batch: Batch, encoded: Encoded) -> Predicted:
 
 
 def token_costs(predicted: Predicted, *, label_smoothing: float) -> Tensor:
-    """Smoothed cross-entropy of each target token, (B, T), in nats; 0 at padding.
+    """Return the smoothed cross-entropy of each target token, (B, T), in nats, 0 at padding.
 
     With label smoothing e the target distribution is (1 - e) one-hot + e uniform (Szegedy 2016, section 7).
     """
@@ -109,8 +109,8 @@ def marginal_costs(
 
     Padding has 0. The second value is what was attended to.
 
-    Label smoothing falls on each key's own cost, so that with one key this is the smoothed cross-entropy: what is
-    summed is a_ij exp(-cost_ij).
+    Label smoothing falls on each key's own cost: the sum is over `a_ij exp(-cost_ij)`. So with one key this is the
+    smoothed cross-entropy.
     """
     attended, added, features = decoder.features_by_key(batch.target_in, encoded)
     (log_weights,) = (_chosen_from(layer) for layer in attended.values())
@@ -153,10 +153,10 @@ def reinforced(
     samples: int,
     entropy_weight: float,
 ) -> Tensor:
-    """The loss whose mean gradient is that of the expected cost (Xu 2015), per token: costs (K * B, T) of K samples.
+    """Return the loss whose mean gradient is that of the expected cost (Xu 2015), per token.
 
-    The baseline of a sample is the mean of the others. A choice answers for its own token only, but for all later
-    ones, too, where they see what was chosen.
+    costs: (K * B, T), of K samples. The baseline of a sample is the mean of the others. A choice is responsible for the
+    cost of its own token, and of later tokens where they see what was chosen.
     """
     layers = [attended[name] for name in decoder.cross_attention()]
     log_probs = torch.stack([choice_log_probs(_shown(layer), _chosen_from(layer)) for layer in layers]).sum(0)
@@ -179,10 +179,10 @@ def reinforced(
 
 
 def missed_links(decoder: Decoder[Any], attended: AttendedByName, batch: Batch) -> Tensor:
-    """What the last layer misses of the batch's known links (Chen 2016; of one layer, as in Garg 2019).
+    """Return what the last layer misses of the known links (Chen 2016, of one layer as in Garg 2019).
 
-    A target token with known links has -log of the weight it gives to all linked source tokens together, mean of the
-    heads; the sum is divided by the number of target tokens, linked or not.
+    A target token with known links costs -log of the weight it gives to all linked source tokens, mean of the
+    heads. The sum is divided by the number of target tokens, linked or not.
     """
     assert batch.links is not None
     row, target, source = batch.links.unbind(1)
@@ -194,14 +194,14 @@ def missed_links(decoder: Decoder[Any], attended: AttendedByName, batch: Batch) 
 
 
 def repeated_looks(decoder: Decoder[Any], attended: AttendedByName, batch: Batch) -> Tensor:
-    """The coverage loss (See 2017, eq. 12) of a target token, mean of tokens, heads and layers; between 0 and 1."""
+    """Return the coverage loss (See 2017, eq. 12), mean of tokens, heads and layers, between 0 and 1."""
     real = batch.target_out != SPECIAL.pad
     layers = [coverage_loss(weights, real).sum() for weights in distributions(decoder, attended)]
     return torch.stack(layers).mean() / batch.num_target_tokens
 
 
 def needs_weights(config: RunConfig) -> bool:
-    """Whether the objective reads the weights, so that kernels without weights may not run: build with WITH_WEIGHTS."""
+    """Return whether the objective reads the weights. Then build with WITH_WEIGHTS."""
     return config.train.guided_alignment > 0 or config.train.coverage_loss > 0
 
 
@@ -232,7 +232,7 @@ def has_links(batch: Batch) -> bool:
 
 
 def repeat_batch(batch: Batch, times: int) -> Batch:
-    """The whole batch so many times, one after the other."""
+    """Return the whole batch so many times, one after the other."""
     source, lengths, target_in, target_out = (x.repeat(times, *[1] * (x.dim() - 1)) for x in batch[:4])
     links = batch.links
     if links is not None:

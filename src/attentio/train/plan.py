@@ -13,9 +13,9 @@ SAFETY = 0.97  # the rest of the time is for what that speed did not show
 class StepPlan:
     """The number of updates, and, under a time limit, how it was last settled.
 
-    A time limit is turned into a number of updates a few times, from the speed since the time before, and a checkpoint
-    is saved each time: between two revisions, and after the last, the run does not depend on the clock, so that it can
-    be resumed exactly. The limit itself holds all the same.
+    A few times, a time limit is turned into a number of updates, from the speed since the last time. A checkpoint is
+    saved each time. In between, the run does not depend on the clock, so it can be resumed exactly. The limit itself
+    holds all the same.
     """
 
     total_steps: int
@@ -27,14 +27,14 @@ class StepPlan:
 
     @classmethod
     def of(cls, settings: TrainConfig, *, steps_per_epoch: int) -> "StepPlan":
-        """The plan before the first update."""
+        """Return the plan before the first update."""
         total = settings.epochs * steps_per_epoch
         if settings.max_steps is not None:
             total = min(total, settings.max_steps)
         return cls(total, total, settings.max_seconds)
 
     def after(self, step: int, seconds: float) -> "StepPlan":
-        """The plan after update number `step` (from 1), `seconds` into the run."""
+        """Return the plan after update number `step` (from 1), `seconds` into the run."""
         if self.max_seconds is None:
             return self
         due = sum(seconds >= share * self.max_seconds for share in PLANNING_SHARES)

@@ -79,12 +79,12 @@ class TrainingReporter:
         )
 
     def note(self, text: str) -> None:
-        """A plain remark, for people and for the log."""
+        """Report a plain remark, to people and in the log."""
         self._write({"event": "note", "text": text})
         self._display.line(text)
 
     def event(self, name: str, progress: "Progress", **facts: object) -> None:
-        """One line of the log."""
+        """Write one line of the log."""
         self._write({"event": name, **asdict(progress), **facts})
 
     def _write(self, event: Mapping[str, object]) -> None:

@@ -159,7 +159,7 @@ def _prepare(run: Run, config: RunConfig, start: Bundle | None, say: Say) -> Pre
     if run.checkpoints.exists() and not is_prepared(config.data, run.data, seed=seed, sides=sides):
         raise DataError(
             f"the data of {run.folder} changed since its training began.",
-            hint="Restore the files, choose another --out, or start anew with --overwrite.",
+            hint="Restore the files, choose another --out, or start again with --overwrite.",
             file=run.folder,
         )
     data = prepare(config.data, run.data, seed=seed, sides=sides)

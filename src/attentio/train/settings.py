@@ -31,7 +31,7 @@ Settings = Mapping[str, object]
 
 
 class TrainConfig(BaseModel):
-    """The optimisation."""
+    """The optimization."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -39,12 +39,12 @@ class TrainConfig(BaseModel):
     max_steps: Annotated[int | None, Field(ge=1, description="stop after this many updates")] = None
     max_seconds: Annotated[
         float | None,
-        Field(gt=0, description="stop after this long; the schedule is planned to end there (--max-time)"),
+        Field(gt=0, description="stop after this long. The schedule is planned to end there (--max-time)"),
     ] = None
     batch_tokens: Annotated[int, Field(ge=1, description="source + target tokens in a batch, padding included")] = 2048
     batch_sentences: Annotated[
         int | None,
-        Field(ge=1, description="at most this many pairs in a batch, whatever their tokens; default: no bound"),
+        Field(ge=1, description="at most this many pairs in a batch, whatever their tokens. Default: no bound"),
     ] = None
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
     warmup_steps: Annotated[int, Field(ge=0, description="updates of linear warm-up")] = 400
@@ -79,21 +79,21 @@ class TrainConfig(BaseModel):
         float, Field(ge=0, description="normalize = 'hard_reinforce': weight of a reward for keeping the choice open")
     ] = 0.02
     marginal_top_k: Annotated[
-        int, Field(ge=0, description="normalize = 'hard_marginal': keys summed over, the best ones; 0: all")
+        int, Field(ge=0, description="normalize = 'hard_marginal': keys summed over, the best ones. 0: all")
     ] = 6
     clip_norm: Annotated[float, Field(gt=0, description="largest gradient norm")] = 1.0
     average_decay: Annotated[
-        float, Field(ge=0, lt=1, description="decay of the running average of the weights; 0 keeps the last weights")
+        float, Field(ge=0, lt=1, description="decay of the running average of the weights. 0 keeps the last weights")
     ] = 0.998
-    precision: Annotated[Precision, Field(description="arithmetic of matrix products; auto: bf16 where it is fast")] = (
+    precision: Annotated[Precision, Field(description="arithmetic of matrix products. auto: bf16 where it is fast")] = (
         "auto"
     )
     evaluate_every: Annotated[
-        int | None, Field(ge=1, description="updates between evaluations on dev; default: about once an epoch")
+        int | None, Field(ge=1, description="updates between evaluations on dev. Default: about once an epoch")
     ] = None
     evaluate_pairs: Annotated[int, Field(ge=1, description="dev sentences translated at each evaluation")] = 300
     patience: Annotated[
-        int, Field(ge=0, description="stop after this many evaluations without a better dev chrF; 0: never")
+        int, Field(ge=0, description="stop after this many evaluations without a better dev chrF. 0: never")
     ] = 10
     save_every_seconds: Annotated[float, Field(gt=0, description="time between checkpoints")] = 30.0
     start_from: Annotated[
@@ -118,7 +118,7 @@ class RunConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _with_current_names(cls, settings: Any) -> Any:
-        """Settings of the model without a family belong to the default one, and former names are read as today's."""
+        """Give settings of the model without a family to the default one, and read former names as today's."""
         if not isinstance(settings, dict):
             return settings
         current = dict(cast(dict[str, Any], settings))
@@ -138,7 +138,7 @@ DEFAULT_PRESET = "small"
 
 
 def sections() -> Iterator[tuple[str, str | None, type[BaseModel]]]:
-    """Each section with its settings; `model` once for each family, whose name comes second."""
+    """Yield each section with its settings: `model` once for each family, whose name comes second."""
     for name, section in RunConfig():
         if name == "model":
             yield from ((name, family, kind) for family, kind in FAMILIES.items())
@@ -170,7 +170,7 @@ def effective_config(
     overrides: Sequence[str] = (),
     settings: Settings | None = None,
 ) -> RunConfig:
-    """Lays preset, TOML file, command-line settings and `section.key=value` overrides over the defaults, in that order.
+    """Lay preset, TOML file, command-line settings and `section.key=value` overrides over the defaults, in that order.
 
     A size alone (tiny, small, base) is that of the family which the other layers name, else of the default family.
     Raises UsageError naming every unknown or ill-typed key, with a suggestion.
@@ -190,7 +190,7 @@ def effective_config(
 
 
 def _with_model(preset: Settings, folder: str) -> Settings:
-    """The preset with the architecture of the model that training starts from, and the length it was trained for."""
+    """Return the preset with architecture and maximal length of the model that training starts from."""
     from attentio.bundle import Bundle  # only here: to read settings, nothing else needs torch
 
     bundle = Bundle.load(folder)
@@ -213,17 +213,17 @@ def parse_config(settings: Settings, *, where: str, kinds_by_user: bool = False)
 
 
 def dump_config(config: RunConfig) -> str:
-    """The configuration as TOML; `load_config` reads it back unchanged (unset optional keys are left out)."""
+    """Return the configuration as TOML, without unset optional keys. `load_config` reads it back unchanged."""
     return tomli_w.dumps(config.model_dump(exclude_none=True, mode="json"))
 
 
 def load_config(path: Path) -> RunConfig:
-    """Reads a configuration written by `dump_config`."""
+    """Read a configuration written by `dump_config`."""
     return parse_config(_read_toml(path), where=str(path))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In words, the settings that are not the same; where families differ, only what both of them have."""
+    """Return, in words, the settings that differ. Where families differ, only what both of them have."""
     return [
         f"{section}.{key} was {value!r}, now {now[section][key]!r}"
         for section, values in before.items()
@@ -272,7 +272,7 @@ def _merge(base: Settings, over: Settings) -> dict[str, object]:
     merged = dict(base)
     for key, value in over.items():
         under = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(under, Mapping):  # sections; a table in a section is one value
+        if isinstance(value, Mapping) and isinstance(under, Mapping):  # sections. A table in a section is one value
             merged[key] = {**cast(Settings, under), **cast(Settings, value)}
         else:
             merged[key] = value

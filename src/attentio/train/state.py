@@ -24,7 +24,7 @@ from attentio.train.distributed import Ranks
 from attentio.train.plan import StepPlan
 from attentio.train.settings import TrainConfig
 
-LENGTH_MULTIPLE = 2  # of padded lengths: a CPU's matrix library prepares itself anew for every shape
+LENGTH_MULTIPLE = 2  # of padded lengths: a CPU's matrix library prepares itself for every shape
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class TrainingState:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{newest} cannot be resumed from ({type(error).__name__}: {error}).",
-                hint="Was it written by another version? Start anew with --overwrite.",
+                hint="Was it written by another version? Start again with --overwrite.",
                 file=newest,
             ) from None
         self.saved_at = self.progress.seconds
@@ -202,7 +202,7 @@ def _device_of(model: Seq2Seq) -> torch.device:
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:
-    """The generators that training draws from."""
+    """Return the generators that training draws from."""
     states = {"cpu": torch.get_rng_state()}
     return states | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
 

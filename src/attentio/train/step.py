@@ -1,4 +1,4 @@
-"""A training step: the loss of a batch as one module, and its gradient, also of a batch that memory cannot hold whole.
+"""A training step: the loss of a batch as one module, and its gradient, in parts where memory is short.
 
 `TrainingStep` holds the whole forward pass of training, so that wrappers which watch a module's `forward`
 (DistributedDataParallel, FSDP) see all of it. What the loss consists of is in `objective.py`.
@@ -31,10 +31,12 @@ MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
 class TrainingStep(nn.Module):
     """Compute what training minimizes of one batch. Padding adds nothing.
 
-    To the mean cost of a target token come, where they are asked for:
-    `consistency` times how far two passes with different dropout disagree,
-    `guided_alignment` times what attention misses of the known links,
-    `coverage_loss` times how much attention returns to where it was.
+    It is the mean cost of a target token. Where they are asked for, these are added:
+
+    - `consistency` times how far two passes with different dropout disagree,
+    - `guided_alignment` times what attention misses of the known links,
+    - `coverage_loss` times how much attention returns to where it was.
+
     Hard kinds are judged there by the distribution that they choose from.
     """
 

@@ -87,7 +87,7 @@ def _covered(entry: FontEntry, characters: set[str]) -> set[str]:
 
 @cache
 def _coverage(path: str, index: int) -> frozenset[int]:
-    """The characters that one face of a font file can draw; none when it holds pictures instead of outlines."""
+    """Return the characters that one face of a font file can draw, none when it holds pictures instead of outlines."""
     try:
         face = FT2Font(path, face_index=index)
     except (RuntimeError, OSError, ValueError):
@@ -96,7 +96,7 @@ def _coverage(path: str, index: int) -> frozenset[int]:
 
 
 def _known(entry: FontEntry) -> str:
-    """The family of a font, which matplotlib's font manager knows after this."""
+    """Return the family of a font, which matplotlib's font manager knows after this."""
     if entry not in font_manager.fontManager.ttflist:
         font_manager.fontManager.addfont(entry.fname)
     return entry.name

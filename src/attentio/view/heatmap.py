@@ -17,7 +17,7 @@ from attentio.view.figure import Axes, Figure, settings, svg
 from attentio.view.font import families
 from attentio.view.label import label, stacks
 
-_CELL = 0.34  # inches, of one weight; smaller where a picture would grow beyond _LARGEST
+_CELL = 0.34  # inches, of one weight. Smaller where a picture would grow beyond _LARGEST
 _LARGEST = 36.0
 _POINTS = 72.0
 _COLORS = "Blues"
@@ -71,9 +71,9 @@ def draw(
 ) -> Heatmap:
     """Draw attention maps: target words down, source words along the top, the same scale from 0 to 1 in all panels.
 
-    traces: shown as they are; pass `trace.words()` for words instead of sub-words.
+    traces: shown as they are. Pass `trace.words()` for words instead of subwords.
     layers, heads: what to show of each, as for `AttentionTrace.matrix`. Heads stand side by side, layers and sentences
-        one below the other; sentences with one panel each stand side by side, up to three in a row.
+        one below the other. Sentences with one panel each stand side by side, up to three in a row.
     numbers: write the weights into the cells, in percent.
     font: a font file to draw with where it has the characters.
     Raises UsageError when there is nothing to draw or no such layer or head, DataError when `font` is no font.
@@ -105,7 +105,7 @@ def _panel(trace: AttentionTrace, layer: str | None, head: int | None, *, whole_
 
 
 def _figure(panels: Sequence[_Panel], columns: int, headline: str, numbers: bool) -> Figure:
-    """All panels with cells of one size, each row and column of panels as large as its largest, measured in inches."""
+    """Draw all panels with cells of one size. A row or column of panels is as large as its largest, in inches."""
     rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
     stacks_of_panels = [panels[column::columns] for column in range(columns)]
     across = sum(max(len(panel.source) for panel in column) for column in stacks_of_panels)
@@ -164,7 +164,7 @@ def _draw_panel(axes: Axes, panel: _Panel, points: float, numbers: bool) -> None
     axes.set_xticks(range(count[1]), ["\n".join(name) if stacks(name) else name for name in panel.source])
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     for tick, name in zip(axes.get_xticklabels(), panel.source, strict=True):
-        # Han characters stay upright, one above the other; Latin words lean, so that neighbours do not collide.
+        # Han characters stay upright, one above the other. Latin words lean, so that neighbors do not collide.
         leaning = not stacks(name) and cell_len(name) > 2
         tick.set(fontsize=points, rotation=60 if leaning else 0, ha="left" if leaning else "center", va="bottom")
         tick.set_rotation_mode("anchor")
@@ -181,7 +181,7 @@ def _draw_panel(axes: Axes, panel: _Panel, points: float, numbers: bool) -> None
 
 
 def _sentences(trace: AttentionTrace, room: int) -> str:
-    """Both sentences, on one line if they fit into `room` columns, else the target below; long ones broken."""
+    """Return both sentences, on one line if they fit into `room` columns, else the target below. Break long ones."""
     source, target = label(trace.source), label(trace.target)
     together = f"{source} → {target}"
     if cell_len(together) <= room:
@@ -190,7 +190,7 @@ def _sentences(trace: AttentionTrace, room: int) -> str:
 
 
 def _broken(text: str, room: int) -> list[str]:
-    """Lines of at most `room` columns, broken at spaces where there are any, else between characters."""
+    """Return lines of at most `room` columns, broken at spaces where there are any, else between characters."""
     lines = [""]
     for word in text.split(" "):
         joined = f"{lines[-1]} {word}" if lines[-1] else word

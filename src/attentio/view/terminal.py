@@ -86,7 +86,7 @@ def print_map(
 
 
 def _blocks(widths: list[int], room: int) -> Iterator[tuple[int, int]]:
-    """Ranges of columns that fit into `room` beside each other, one space before each; at least one in each range."""
+    """Return ranges of columns that fit into `room`, with one space before each. Each range has at least one."""
     first, used = 0, 0
     for index, width in enumerate(widths):
         if index > first and used + width + 1 > room:

@@ -21,7 +21,7 @@ Read: TypeAlias = Callable[[Origin, DataConfig, DropLog], Rows]
 
 
 class Reader(NamedTuple):
-    """A format of one file: the endings of its names, how it is read, and whether a pair is a line of the file."""
+    """A format of one file: the endings of its names, how it is read, and whether a line is a pair."""
 
     endings: tuple[str, ...]
     read: Read

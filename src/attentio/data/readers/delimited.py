@@ -1,7 +1,7 @@
 """Columns between tabs or other delimiters, and which two of them hold the sentences.
 
-A header names its columns. Without one, the first two columns are read, unless the first lines show that one of them
-holds no sentences but numbers, identifiers, language codes or one label.
+A header names its columns. Without one, the first two columns of sentences are read. A column of numbers, identifiers,
+language codes or one label is passed over.
 """
 
 import csv
@@ -52,8 +52,8 @@ def read_delimited(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
     sample = [cells for cells, _ in _cut(file, first, delimiter, partial=len(first) == _FIRST_LINES) if len(cells) > 1]
     if not sample:
         raise DataError(
-            f"{file} has 1 column in each of the first {len(filled)} lines; "
-            f"a parallel file needs 2 (source {'TAB' if delimiter == chr(9) else delimiter} target).",
+            f"{file} has 1 column in each of the first {len(filled)} lines. "
+            f"A parallel file needs 2 (source {'TAB' if delimiter == chr(9) else delimiter} target).",
             hint="Two files? --src A --tgt B. Comma-separated? --delimiter ,",
             code="E_DATA_COLUMNS",
             file=str(file),
@@ -93,7 +93,7 @@ def _pairs(
 
 
 def _cut(file: File, lines: Iterable[str], delimiter: str, *, partial: bool = False) -> Iterator[tuple[list[str], int]]:
-    """The cells of each line, and its number. In a partial text the last quote may be open."""
+    """Yield the cells of each line, and its number. In a partial text the last quote may be open."""
     if delimiter not in ",;":
         for number, line in enumerate(lines, start=1):
             yield line.split(delimiter), number
@@ -134,7 +134,7 @@ def _choose(file: File, sample: Sequence[list[str]], config: DataConfig) -> _Col
 
 
 def _is_header(names: Sequence[str], rows: Sequence[list[str]]) -> bool:
-    """Whether the first line names the columns: by role, by language, or by number."""
+    """Return whether the first line names the columns: by role, by language, or by number."""
     if any(row[: len(names)] == list(names) for row in rows):
         return False
     lowered = [name.lower() for name in names]
@@ -150,7 +150,7 @@ def _is_header(names: Sequence[str], rows: Sequence[list[str]]) -> bool:
 
 
 def _names_language(name: str, column: int, rows: Sequence[list[str]]) -> bool:
-    """Whether a cell is the name of a language that the cells below it can be in."""
+    """Return whether a cell is the name of a language that the cells below it can be in."""
     language = known_language(name)
     if language is None:
         return False
@@ -170,7 +170,7 @@ def _named_columns(file: File, wanted: str, names: Sequence[str], width: int) ->
             places.append(lowered.index(part.lower()))
         else:
             held = f"columns: {', '.join(names)}" if names else f"{width} columns, and no header that names them"
-            raise DataError(f"{file} has no column {part!r}; it has {held}.", code="E_DATA_COLUMNS", file=str(file))
+            raise DataError(f"{file} has no column {part!r}. It has {held}.", code="E_DATA_COLUMNS", file=str(file))
     if len(places) != 2 or places[0] == places[1]:
         raise DataError(
             f"--columns {wanted} does not name two columns.", hint="For example --columns 2,4.", code="E_DATA_COLUMNS"
@@ -223,7 +223,7 @@ def _columns_of_text(file: File, sample: Sequence[list[str]], config: DataConfig
 
 
 def _holds(cells: Sequence[str]) -> str | None:
-    """What the cells of a column hold, or None for sentences and for too few cells to say."""
+    """Return what the cells of a column hold, or None for sentences and for too few cells to say."""
     if len(cells) < _FEW:
         return None
     enough = 0.9 * len(cells)

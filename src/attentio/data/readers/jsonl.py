@@ -53,7 +53,7 @@ def _pairs(file: File, records: Iterator[tuple[Any, str, int]], keys: _Keys) -> 
 
 
 def _records(file: File, config: DataConfig) -> Iterator[tuple[Any, str, int]]:
-    """Each record with its place in words and its number, from 1."""
+    """Yield each record with its place in words and its number, from 1."""
     lines = read_lines(file, config.encoding)
     filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     for i, (number, line) in enumerate(filled):
@@ -82,7 +82,7 @@ def _is_array_of_records(held: Any) -> bool:
 
 
 def _array(file: File, lines: Iterator[str]) -> Iterator[tuple[Any, str, int]]:
-    """The records of one value that is written over many lines."""
+    """Yield the records of one value that is written over many lines."""
     parts: list[str] = []
     size = 0
     for line in lines:
@@ -120,7 +120,7 @@ def _text(held: Any, key: str | int) -> Any:
 
 
 def _choose(file: File, first: tuple[Any, str, int], config: DataConfig) -> _Keys:
-    """The keys of source and target, from the settings or from the first record."""
+    """Return the keys of source and target, from the settings or from the first record."""
     held, place, number = first
     record = _inner(held)
     if isinstance(record, list) and len(cast(list[Any], record)) >= 2:
@@ -155,7 +155,7 @@ def _choose(file: File, first: tuple[Any, str, int], config: DataConfig) -> _Key
 
 
 def _key_of(keys: list[str], language: str) -> str | None:
-    """The key that is a language: by the whole tag, else by the language without region and script."""
+    """Return the key that is a language: by the whole tag, else by the language without region and script."""
     same = [key for key in keys if key.lower().replace("_", "-") == language.lower().replace("_", "-")]
     alike = [key for key in keys if known_language(key) and known_language(key) == known_language(language)]
     return next(iter(same or [key for key in keys if base_language(key) == base_language(language)] or alike), None)

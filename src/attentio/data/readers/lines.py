@@ -229,7 +229,7 @@ def _split_lines(file: File, texts: Iterable[str]) -> Iterator[str]:
         if nul >= 0:
             at = number + text.count("\n", 0, nul) + 1
             raise DataError(
-                f"{file} line {at} has a NUL byte; is this a binary or UTF-16 file?",
+                f"{file} line {at} has a NUL byte. Is this a binary or UTF-16 file?",
                 hint="If UTF-16: --encoding utf-16-le (or utf-16-be).",
                 code="E_DATA_NUL",
                 file=str(file),

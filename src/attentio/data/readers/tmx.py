@@ -59,7 +59,7 @@ def _pairs(origin: Origin, file: File, config: DataConfig, sides: tuple[str, str
 
 
 def _in_language(unit: _Unit, wanted: str, other: str, file: File, log: DropLog) -> list[str]:
-    """The texts of a unit in a language: by its full tag, else in the same language of another region or script."""
+    """Return the texts of a unit in a language: by its full tag, else by the language without region and script."""
     exact = [text for tag, text in unit.texts if tag == wanted]
     if exact:
         return exact
@@ -97,8 +97,8 @@ def _choose(file: File, units: Counter[tuple[str, ...]], main: str | None, confi
     )
     if best is None:
         raise DataError(
-            f"{file} has no unit in both {source or 'one language'} and {target or 'another'}; "
-            f"languages: {', '.join(tag for tag in tags if tag)}.",
+            f"{file} has no unit in both {source or 'one language'} and {target or 'another'}. "
+            f"Languages: {', '.join(tag for tag in tags if tag)}.",
             hint="Choose two of them: --source-language and --target-language.",
             file=str(file),
         )
@@ -132,7 +132,7 @@ def _units(file: File, config: DataConfig, reader: "_Reader") -> Iterator[_Unit]
 
 
 def _decoded(file: File, config: DataConfig) -> Iterator[str]:
-    """The text of the file, decoded by its byte order mark, the settings, its declaration, or as UTF-8."""
+    """Return the text of the file, decoded by its byte order mark, the settings, its declaration, or as UTF-8."""
     blocks = read_blocks(file)
     first = next(blocks, b"")
     mark, encoding = byte_order_mark(first)

@@ -58,7 +58,7 @@ def _different_counts(files: tuple[File, File], config: DataConfig) -> DataError
 
 
 def _suspicious(source: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> tuple[int, float]:
-    """The first line (from 1) whose length ratio is far from the usual one, and how far (a factor)."""
+    """Return the first line (from 1) whose length ratio is far from the usual one, and how far (a factor)."""
     shared = min(len(source), len(target))
     if shared == 0:
         return 1, float("inf")
