@@ -29,7 +29,22 @@ NOT_YET = {
 }
 """Rooms of src that have not been read over. This set only shrinks."""
 
-PAGES_NOT_YET = {page.relative_to(ROOT).as_posix() for page in PAGES if page.name != "README.md" or page.parent != ROOT}
+PAGES_NOT_YET: set[str] = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LOG.md",
+    "docs/attention/README.md",
+    "docs/attention/additive.md",
+    "docs/attention/hard_marginal.md",
+    "docs/attention/hard_straight_through.md",
+    "docs/attention/local-p.md",
+    "docs/attention/normed_additive.md",
+    "docs/attention/sliding.md",
+    "docs/benchmarks.md",
+    "docs/compare.md",
+    "docs/models.md",
+    "docs/training.md",
+}
 """Pages that have not been read over. This set only shrinks."""
 
 WORDS = {
