@@ -208,7 +208,7 @@ def test_translation_memories(tmp_path: Path, encoding: str) -> None:
 def test_the_languages_of_a_translation_memory_can_be_chosen(tmp_path: Path) -> None:
     path = put(tmp_path, "a.tmx", TMX.format(encoding="utf-8"))
     assert [p[:2] for p in read(path, source_language="fr", target_language="zh-Hans")] == [("A et B", "甲和乙")]
-    with pytest.raises(DataError, match="no unit in both en and de. Languages: en, en-us, fr, zh, zh-cn"):
+    with pytest.raises(DataError, match=r"no unit in both en and de\. Languages: en, en-us, fr, zh, zh-cn"):
         read(path, source_language="en", target_language="de")
 
 

@@ -64,13 +64,13 @@ def before_the_verb(
         ),
     ] = None,
 ) -> None:
-    """Options before the verb."""
+    """Read the options before the verb."""
     if allow_kinds:
         os.environ["ATTENTIO_ALLOW_KINDS"] = allow_kinds
 
 
 def main() -> None:
-    """Runs the command line; every error a user can mend is one line and an exit status of its own."""
+    """Run the command line. Every error that a user can mend is one line, with an exit status of its own."""
     collect_garbage_rarely()
     keep_freed_memory()
     status = _run()
@@ -117,5 +117,5 @@ def _report(error: Exception) -> int:
 
 
 def _abandon_stdout() -> None:
-    """What is still to be written goes nowhere, also when Python flushes it at its end."""
+    """Discard what is still to be written, also what Python flushes when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -40,5 +40,5 @@ def align(
 
 
 def percent(share: float | None) -> str:
-    """A share for people; what is not defined is said, not 0."""
+    """Return a share for people. What is not defined is said to be so, and is not 0."""
     return "undefined" if share is None else f"{100 * share:.2f}"

@@ -27,7 +27,7 @@ def compare(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DATA...|RUN...", help="Parallel files or built-in corpora as for train; or run folders."
+            metavar="DATA...|RUN...", help="Parallel files or built-in corpora as for train, or run folders."
         ),
     ] = None,
     vary: Annotated[
@@ -35,21 +35,21 @@ def compare(
         typer.Option(
             "--vary",
             metavar="AXIS",
-            help="section.key=a,b or preset=a,b; several span a grid. With run folders: what tells them apart.",
+            help="section.key=a,b or preset=a,b. Several span a grid. With run folders: what tells them apart.",
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Trainings of each cell; default: 3.", show_default=False)
+        int | None, typer.Option(min=1, help="Trainings of each cell. Default: 3.", show_default=False)
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help='What each training gets: 90s, 3m, 2h, or "500 steps"; default: its epochs.')
+        str | None, typer.Option(help='What each training gets: 90s, 3m, 2h, or "500 steps". Default: its epochs.')
     ] = None,
     at_once: Annotated[
         int, typer.Option(min=1, help="Trainings that run at the same time, each with its share of the processors.")
     ] = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs and the report.")] = Path("bench"),
     baseline: Annotated[
-        str | None, typer.Option(help="Cell that the others are tested against; default: the first.")
+        str | None, typer.Option(help="Cell that the others are tested against. Default: the first.")
     ] = None,
     on: Annotated[
         Path | None, typer.Option("--on", metavar="FILE", help="With run folders: test pairs for all of them.")
@@ -58,7 +58,7 @@ def compare(
     length_penalty: options.LengthPenalty = 1.0,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples for the intervals.")] = 1000,
     sentence: Annotated[
-        list[str] | None, typer.Option("--sentence", metavar="TEXT", help="Show maps of this; repeat for more.")
+        list[str] | None, typer.Option("--sentence", metavar="TEXT", help="Show maps of this. Repeat for more.")
     ] = None,
     test_sentences: Annotated[
         int, typer.Option(min=0, help="Show maps of this many test sentences, too: your text, in the report.")
@@ -72,9 +72,9 @@ def compare(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train every combination with several seeds on an equal budget, and test which is better; or test trained runs.
+    """Train every combination with several seeds on an equal budget, and test which is better. Or test trained runs.
 
-    Ctrl-C at any time; the same command again goes on where it stopped.
+    Press Ctrl-C at any time: the same command goes on where it stopped.
     """
     from attentio.experiment.runner import DEFAULT_SEEDS, ReportOptions, compare_runs, run_comparison
     from attentio.runtime.processes import Stopped

@@ -23,7 +23,7 @@ def show(
 
 @app.command("list")
 def list_settings() -> None:
-    """List every setting with its default and its meaning; those of models for each family."""
+    """List every setting with its default and its meaning, those of models for each family."""
     from attentio.train.settings import sections
 
     for section, family, settings in sections():

@@ -22,7 +22,7 @@ def download(
     former_out: Annotated[Path | None, typer.Option("-o", hidden=True, help="The former short name of --out.")] = None,
     sha256: Annotated[str | None, typer.Option(help="Checksum that the archive must have.")] = None,
     base_url: Annotated[
-        str | None, typer.Option(envvar="ATTENTIO_TATOEBA_URL", help="Where the archives are; default: the publisher.")
+        str | None, typer.Option(envvar="ATTENTIO_TATOEBA_URL", help="Where the archives are. Default: the publisher.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:

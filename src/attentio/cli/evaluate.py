@@ -54,7 +54,7 @@ def evaluate(
     precision: options.Precision = "fp32",
     as_json: options.AsJson = False,
 ) -> None:
-    """Score a run with BLEU, chrF and TER, each with interval and signature; or its attention against gold links."""
+    """Score a run with BLEU, chrF and TER, with intervals and signatures. Or score its attention against gold links."""
     from attentio.metrics.alignment import LinkRule
 
     if alignments is not None:
@@ -109,7 +109,7 @@ def evaluate(
 def _check_options(
     test: Path | None, gold: Path | None, gold_index: int | None, min_chrf: float | None, *, needs_gold: bool
 ) -> None:
-    """Refuses options that would do nothing, or whose meaning is not said."""
+    """Refuse options that would do nothing, or whose meaning is not said."""
     if gold is None:
         if gold_index is not None:
             raise UsageError("--gold-index belongs to --gold.", hint="Give both.")
@@ -127,7 +127,7 @@ def _check_options(
 
 
 def _other_direction(run: Path, translator: "Translator", device: str, precision: str) -> "Translator":
-    """The model that `--reverse` names; refused where it is known to translate the same way."""
+    """Return the model that `--reverse` names. Refuse one that is known to translate the same way."""
     from attentio.text.script import base_language
     from attentio.translator import Translator
 
@@ -140,7 +140,7 @@ def _other_direction(run: Path, translator: "Translator", device: str, precision
 
 
 def describe(results: dict[str, dict[str, Any]]) -> list[str]:
-    """The results for people."""
+    """Return the results for people."""
     lines: list[str] = []
     for name, result in results.items():
         if "references" in result:

@@ -10,12 +10,12 @@ PLAIN_SECONDS = 10.0  # between plain lines
 
 
 def speaker(*, quiet: bool) -> Callable[[str], None]:
-    """Says nothing, or lines on standard error: what is to be known before and after a display is open."""
+    """Return what says remarks while no display is open: on standard error, or nowhere."""
     return Silent().line if quiet else _to_stderr
 
 
 def display(*, quiet: bool) -> Display:
-    """Nothing, a live bar on a terminal, or plain lines elsewhere; always on standard error."""
+    """Return a display on standard error: a live bar on a terminal, plain lines elsewhere, nothing if `quiet`."""
     return Silent() if quiet else _Live() if sys.stderr.isatty() else _Plain()
 
 

@@ -1,4 +1,4 @@
-"""`attentio train`: from parallel text to a run folder; the same command again goes on where it stopped."""
+"""`attentio train`: from parallel text to a run folder. The same command again goes on where it stopped."""
 
 import json
 from functools import partial
@@ -42,7 +42,7 @@ def train(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train a translator. Ctrl-C at any time; the same command again resumes exactly where it stopped."""
+    """Train a translator. Press Ctrl-C at any time: the same command resumes exactly where it stopped."""
     from attentio.train.settings import effective_config, read_duration
 
     settings = by_section(

@@ -1,10 +1,10 @@
 """The folder of a comparison: what is in it, and who works in it.
 
-bench.json       which cells and seeds are compared
-data/            the prepared data, one folder for each way to prepare it
-runs/CELL/seed-N/       run folders, as `attentio train` makes them
-results/CELL/seed-N.*   what was measured of each run, and a log where a process had something to say
-compare.json, compare.csv, compare.html
+- `bench.json`: which cells and seeds are compared
+- `data/`: the prepared data, one folder for each way to prepare it
+- `runs/CELL/seed-N/`: run folders, as `attentio train` makes them
+- `results/CELL/seed-N.*`: what was measured of each run, and a log where a process wrote one
+- `compare.json`, `compare.csv`, `compare.html`: the result
 """
 
 import contextlib
@@ -54,7 +54,7 @@ class Bench:
     def claimed(self) -> Generator[None]:
         """Make the folder and hold it for this process. The lock ends with the process, however that ends.
 
-        Raises UsageError while another process is at work here, or when the folder holds something else, and
+        Raises UsageError while another process is at work here, or when the folder holds something else. Raises
         ResourceError when it cannot be written.
         """
         if self.folder.exists() and not (self.folder.is_dir() and (self.plan.exists() or not self._others())):

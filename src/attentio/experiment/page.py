@@ -195,12 +195,12 @@ def _every_run(comparison: Comparison) -> Table:
 
 
 def _signed(value: float) -> str:
-    """A difference with its sign, a true minus for one below 0."""
+    """Return a difference with its sign, a true minus for one below 0."""
     return f"{value:+.1f}".replace("-", "−")
 
 
 def _spread(spread: Spread | None, form: str, times: float = 1) -> tuple[str, str]:
-    """The mean, and the range where it differs as shown."""
+    """Return the mean, and the range where it differs as shown."""
     if spread is None:
         return "", "not measured"
     values = (spread.mean, spread.lowest, spread.highest)
@@ -217,7 +217,7 @@ def _direction(token: str) -> str:
 
 
 def _shade(weight: float) -> dict[str, object]:
-    """A weight as a cell of a map: its percentage, and the class of the text that can be read on its shade."""
+    """Return a weight as a cell of a map: its percentage, and the class of text that is legible on its shade."""
     percent = round(100 * weight)
     # Black and white change places so that numbers can be read, in the light and in the dark.
     kind = "hot" if weight > 0.825 else "warm" if weight > 0.58 else "cold" if percent else "none"

@@ -219,7 +219,7 @@ def plots_of_costs(comparison: Comparison) -> list[PlotFigure]:
 
 
 def _in_lines(name: str) -> str:
-    """A long name of two parts in two lines. What is still too long is cut."""
+    """Return a long name of two parts in two lines. What is still too long is cut."""
     shown = label(name)
     first, comma, rest = shown.partition(", ")
     lines = [f"{first},", rest] if comma and len(shown) > NAME_WIDTH else [shown]

@@ -254,7 +254,7 @@ def compare_runs(
 
 
 def _check_seeds(folders: list[Path], configs: list[RunConfig], groups: list[list[int]]) -> None:
-    """The same training twice would pass for two seeds that agree, and make luck look small."""
+    """Refuse the same training twice: it would pass for two seeds that agree, and make luck look small."""
     for group in groups:
         by_seed: dict[int, Path] = {}
         for i in group:
@@ -274,7 +274,7 @@ def _config_of(folder: Path) -> RunConfig:
 
 
 def _baseline(asked: str | None, names: Mapping[str, Sequence[str]]) -> str:
-    """The name of the baseline cell: asked for by its name or another it goes by, else the first."""
+    """Return the name of the baseline cell: asked for by any of its names, else the first."""
     if asked is None:
         return next(iter(names))
     for name, others in names.items():
@@ -529,7 +529,7 @@ class _Measuring:
         }
 
     def _maps(self, models: Sequence[_Model]) -> list[SentenceMaps]:
-        """The maps of each sentence, by the first seed of each cell that was measured."""
+        """Return the maps of each sentence, by the first seed of each cell that was measured."""
         first = {model.cell: model for model in reversed(models) if model.found is not None}
         maps: list[SentenceMaps] = []
         for number, sentence in enumerate(self.sentences):

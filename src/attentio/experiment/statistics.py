@@ -1,8 +1,8 @@
-"""Several ways to train, each with several seeds, on the same sentences: which is better, by how much, and is it real.
+"""Several ways to train, each with several seeds, on the same sentences: which is better, by how much, is it chance?
 
-A *cell* is one way to train: the runs that differ in nothing but their seed. What is not known of a cell is how it
-would do with other seeds and on other sentences, so every figure here carries both. Texts and measurements come in,
-frozen results go out; nothing is trained or translated here.
+A *cell* is one way to train: the runs that differ in nothing but their seed. Other seeds and other sentences would give
+other scores, so every interval here covers both. Texts and measurements come in, and frozen results go out. Nothing is
+trained or translated here.
 """
 
 import dataclasses
@@ -132,9 +132,10 @@ class CellDifference:
     """One metric of a cell minus that of the baseline.
 
     low, high: the 95 % interval of this difference alone, not corrected for the number of comparisons.
-    p_value: of this comparison alone; corrected: after Holm's correction over all comparisons made; both None where no
-    test is possible. method: how p was found, in words. one_seed: whether this is about two models, one of each cell,
-    which another seed may turn round. too_weak: whether both cells stay below LEAST_BLEU.
+    p_value: of this comparison alone. corrected: after Holm's correction over all comparisons made. Both are None where
+    no test is possible. method: how p was found, in words.
+    one_seed: whether this is about two models, one of each cell. Another seed may reverse it.
+    too_weak: whether both cells stay below LEAST_BLEU.
     """
 
     metric: str
@@ -155,7 +156,7 @@ class CellDifference:
 
 @dataclass(frozen=True)
 class CellTest:
-    """One cell on one test set; `differences` is empty for the baseline."""
+    """One cell on one test set. `differences` is empty for the baseline."""
 
     scores: Mapping[str, CellScore]
     differences: Mapping[str, CellDifference]
@@ -167,7 +168,7 @@ class CellTest:
 
 @dataclass(frozen=True)
 class Cell:
-    """One way to train, measured: over the seeds that have a result; `tests` is empty when none has."""
+    """One way to train, measured: over the seeds that have a result. `tests` is empty when none has."""
 
     name: str
     settings: Mapping[str, object]
@@ -222,15 +223,19 @@ def compare_cells(
 ) -> Comparison:
     """Score every cell on every test set and test each against `baseline`, in BLEU and chrF2.
 
-    A cell's score is the mean over seeds of the corpus score. Its interval is a bootstrap of two levels: for each of
-    `resamples` draws, the same sentences with replacement for all cells and seeds, and, for each cell with n > 1 seeds,
-    n - 1 of its seeds with replacement (which gives the mean over seeds its right variance; Rao and Wu 1988).
+    A cell's score is the mean over seeds of the corpus score. Its interval is a bootstrap of two levels. Each of
+    `resamples` draws takes, with replacement,
 
-    The difference d of two cells with two seeds or more each has the variance v_sentences + v_cell + v_baseline:
-    v_sentences is that of d over the draws of sentences, times N / (N - 1); the others are the sample variance over
-    the seeds of a cell, divided by their number. d / sqrt(variance) is referred to Student's t with the degrees of
-    freedom of Welch and Satterthwaite. With one seed each, p is that of paired approximate randomization
-    (`significance`), and speaks of these two models only. All p together are corrected by Holm's (1979) steps.
+    - the same sentences for all cells and seeds,
+    - n - 1 of the n seeds of each cell with n > 1. This gives the mean its right variance (Rao and Wu 1988).
+
+    The difference d of two cells, with two seeds or more each, has the variance `v_sentences + v_cell + v_baseline`.
+    The first is that of d over the draws of sentences, times N / (N - 1). The others are the sample variance over the
+    seeds of a cell, divided by their number. The ratio `d / sqrt(variance)` is compared with Student's t. Its degrees
+    of freedom are those of Welch and Satterthwaite.
+
+    With one seed each, p is that of paired approximate randomization (`significance`). It speaks of these two models
+    only. All p together are corrected by Holm's (1979) steps.
 
     Raises UsageError when no cell has the name of the baseline.
     """
@@ -352,7 +357,7 @@ def _measured(cell: CellRuns) -> list[Measured]:
 def _scores(
     test: ReferenceSet, cells: Sequence[CellRuns], baseline: str, resamples: int, trials: int
 ) -> tuple[dict[str, dict[str, CellScore]], dict[str, dict[str, CellDifference]]]:
-    """Scores, and differences with their own p, of one test set: by cell, then by metric."""
+    """Return scores, and differences with their own p, of one test set: by cell, then by metric."""
     outputs = {cell.name: [run.translations[test.name] for run in _measured(cell)] for cell in cells if _measured(cell)}
     scores: dict[str, dict[str, CellScore]] = {name: {} for name in outputs}
     differences: dict[str, dict[str, CellDifference]] = {name: {} for name in outputs if name != baseline}
@@ -385,10 +390,10 @@ def _scores(
 
 
 def over_seeds(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(seeds, resamples) scores, each column of the same sentences -> (resamples,) means over seeds drawn anew.
+    """Return (resamples,) means over drawn seeds, of (seeds, resamples) scores: a column has the same sentences.
 
-    n - 1 of n seeds are drawn with replacement, so that the mean over seeds varies as much as it should; the one seed
-    of a single one.
+    n - 1 of n seeds are drawn with replacement, so that the mean over seeds varies as much as it should. A single seed
+    is always drawn.
     """
     seeds, resamples = resampled.shape
     drawn = np.random.default_rng(SEED).integers(0, seeds, size=(max(1, seeds - 1), resamples))

@@ -1,4 +1,4 @@
-"""A comparison in a terminal: a table for each test set, as many columns as fit, and what may be said of it."""
+"""A comparison in a terminal: a table for each test set, with the columns that fit, and the verdicts."""
 
 from collections.abc import Callable, Iterator
 
@@ -66,7 +66,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
 
 
 def _columns(comparison: Comparison, test: str) -> Columns:
-    """All columns that have something in them, the most wanted first."""
+    """Return all columns that have something in them, the most wanted first."""
     cells = [cell for cell in comparison.cells if test in cell.tests]
     columns: Columns = {
         "cell": lambda cell, _: label(cell.name),
