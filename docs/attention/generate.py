@@ -163,7 +163,7 @@ the tests of the laws and these pages read the class.
 - `mocha` with a score that has a history: it has two scores, and the history could belong to either.
 
 `python docs/attention/generate.py` writes pages and pictures. Each picture shows the same sentence, after the kind has
-learnt, from random words only, where each target word comes from. Windows with a radius have a radius of 2 in their
+learned, from random words only, where each target word comes from. Windows with a radius have a radius of 2 in their
 pictures. `attentio attention show NAME` learns and draws the same.
 """
 

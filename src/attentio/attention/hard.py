@@ -53,7 +53,7 @@ class HardMarginal(Normalizer):
         chinese="硬注意力（精确边缘化）",
         group=REGION,
         formula="-log Σ_j a_ij p(y_i | s_i, v_j)",
-        paper="Wu, Shapiro and Cotterell 2018, section 3; top k: Shankar, Garg and Sarawagi 2018",
+        paper="Wu, Shapiro and Cotterell 2018, section 3. Top k: Shankar, Garg and Sarawagi 2018",
         use="Hard attention without sampling, if no context feeds back.",
         cost="The output layer for every key: S times, or k times with `train.marginal_top_k`.",
         trap="Training sums over all keys. Translation looks at the best key only. One head, and no score with a "
@@ -83,7 +83,7 @@ class HardStraightThrough(Normalizer):
         chinese="硬注意力（直通 Gumbel）",
         group=REGION,
         formula="forward onehot(argmax(e + g)), backward softmax((e + g) / temperature), g Gumbel",
-        paper="Jang, Gu and Poole 2017, section 2.2; Maddison, Mnih and Teh 2017",
+        paper="Jang, Gu and Poole 2017, section 2.2. Maddison, Mnih and Teh 2017",
         use="Hard attention with an unchanged loss.",
         cost="As softmax.",
         trap="The gradient is biased by design. Noise is added in training only.",

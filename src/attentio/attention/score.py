@@ -316,7 +316,7 @@ class Additive(HiddenLayerScore):
         chinese="多层感知机 MLP（加和）",
         group=SIMILARITY,
         formula="e_ij = v · tanh(W q_i + U k_j)",
-        paper="Bahdanau, Cho and Bengio 2015, appendix A.1.2; the “concat” of Luong, with W cut in two",
+        paper="Bahdanau, Cho and Bengio 2015, appendix A.1.2. It is the “concat” of Luong, with W cut in two",
         use="Small models and little data. A hidden layer compares query and key. It is the first attention of "
         "translation.",
         cost="B H T S D tanh, about 25 times as slow as dot on long inputs. In chunks it needs as little memory as"
@@ -336,7 +336,7 @@ class NormedAdditive(HiddenLayerScore):
         chinese="归一化的 MLP",
         group=SIMILARITY,
         formula="e_ij = g v/|v| · tanh(W q_i + U k_j + b)",
-        paper="Salimans and Kingma 2016; Raffel et al. 2017, section 2.4",
+        paper="Salimans and Kingma 2016. Raffel et al. 2017, section 2.4",
         use="The size of scores matters: monotonic kinds and deep RNNs.",
         cost="As additive.",
         trap="g starts at 1/√d, so scores are small at first.",

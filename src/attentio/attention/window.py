@@ -107,8 +107,8 @@ class Sliding(Window):
         paper="Beltagy, Peters and Cohan 2020, section 3.1",
         use="Self-attention over long sequences. Add causal by `combine_windows`.",
         cost="T S pairs, because it is a mask here. 2 radius + 1 keys count.",
-        trap="A query far past the end of a short source sees no key, and its context is zero. local-m stays at "
-        "the end.",
+        trap="A query far past the end of a short source sees no key, and its context is zero. With `local-m` it "
+        "stays at the end.",
     )
 
     is_moving = True
@@ -166,8 +166,8 @@ class LocalPredictive(Window):
         use="Soft attention within a region that the decoder chooses.",
         cost="As full, plus a small layer for each query.",
         trap="The Gaussian comes after the softmax, so rows sum to less than 1. W and v learn through it alone. "
-        "With `renormalize`, −(j − p_i)² / 2σ² is added to the scores instead, and rows sum to 1: this is not"
-        " what the paper computes. In causal self-attention S is i + 1, or the center would tell how long the"
+        "With `renormalize`, −(j − p_i)² / 2σ² is added to the scores instead, and rows sum to 1. The paper"
+        " does not compute this. In causal self-attention S is i + 1, or the center would tell how long the"
         " rest is.",
     )
 
