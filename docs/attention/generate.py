@@ -169,7 +169,7 @@ pictures. `attentio attention show NAME` learns and draws the same.
 
 
 def index() -> str:
-    """The page that leads to all others."""
+    """Return the page that leads to all others."""
     lines: list[str] = []
     for axis, title in TITLES.items():
         lines += ["", f"## {title}: `{axis}`", "", "| name | 名称 | group | formula |", "|---|---|---|---|"]
@@ -181,7 +181,7 @@ def index() -> str:
 
 
 def page(axis: str, kind: type[Kind]) -> Iterator[str]:
-    """The page of one kind."""
+    """Yield the lines of the page of one kind."""
     about, options = kind.about, kind.options().values()
     yield from (
         f"# {about.name} · {about.chinese}",
@@ -214,7 +214,7 @@ def page(axis: str, kind: type[Kind]) -> Iterator[str]:
 
 
 def picture(name: str) -> str:
-    """The weights of a kind on the example, as SVG."""
+    """Return the weights of a kind on the example, as SVG."""
     from attentio.testing.example import SOURCE, TARGET, example_attention, learn
 
     weights = learn(example_attention(name)).tolist()
