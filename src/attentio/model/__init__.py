@@ -1,1 +1,1 @@
-"""Encoder–decoder models: embeddings in, logits out; any `attentio.attention.Attention` in between."""
+"""Encoder–decoder models: embeddings in, logits out, and any `attentio.attention.Attention` in between."""

@@ -1,13 +1,13 @@
 """Convolutional encoder and decoder with attention in every decoder layer (Gehring 2017).
 
 Sections and equations are those of "Convolutional Sequence to Sequence Learning" (ICML 2017). A layer is a convolution
-over k positions and a gate, with a residual connection. The same code runs over a whole target and over one token: a
+over k positions and a gate, with a residual connection. The same code runs over a whole target and over one token. A
 step is a target of length one whose convolutions remember the k - 1 inputs before it.
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, cast, final
+from typing import NamedTuple, TypeAlias, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from attentio.attention import Attended, Attention, AttentionState, Memory, merge_heads
 from attentio.attention.memory import repeated
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded, Features, Surroundings, build_attention
+from attentio.model.decoder import Decoder, Encoded, Features, LayeredState, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
 from attentio.model.layers import Dropout, Learned, TokenEmbedding
 from attentio.model.settings import CNNConfig
@@ -33,40 +33,24 @@ class LayerState(NamedTuple):
     inputs: Tensor
 
     def select(self, indices: Tensor) -> "LayerState":
-        """The rows `indices`."""
+        """Return the rows `indices`."""
         return self._replace(memory=self.memory.select(indices)).reorder(indices)
 
     def repeat(self, times: int) -> "LayerState":
-        """Each row so many times, side by side."""
+        """Return each row so many times, side by side."""
         rows = repeated(self.memory.num_rows, times, self.memory.values.device)
         return self._replace(memory=self.memory.repeat(times)).reorder(rows)
 
     def reorder(self, indices: Tensor) -> "LayerState":
-        """The rows `indices` where every row keeps its sentence."""
+        """Return the rows `indices` where every row keeps its sentence."""
         return self._replace(attention=self.attention.select(indices), inputs=self.inputs.index_select(0, indices))
 
 
-class CNNState(NamedTuple):
-    """What the convolutional decoder carries from step to step: `position` tokens are behind it."""
-
-    position: int
-    layers: tuple[LayerState, ...]
-
-    def select(self, indices: Tensor) -> "CNNState":
-        """The rows `indices`: those of finished sentences are left out."""
-        return CNNState(self.position, tuple(layer.select(indices) for layer in self.layers))
-
-    def repeat(self, times: int) -> "CNNState":
-        """Each row so many times, side by side: the hypotheses of a beam."""
-        return CNNState(self.position, tuple(layer.repeat(times) for layer in self.layers))
-
-    def reorder(self, indices: Tensor) -> "CNNState":
-        """The rows `indices` where every row keeps its sentence (a beam's hypotheses): its memory stays as it is."""
-        return CNNState(self.position, tuple(layer.reorder(indices) for layer in self.layers))
+CNNState: TypeAlias = LayeredState[LayerState]
 
 
 class GatedConvolution(nn.Module):
-    """a * sigmoid(b) with [a; b] = W [x_1; ...; x_k] + b_w over every k positions (section 3.2); dropout on x."""
+    """Compute a * sigmoid(b), `[a; b] = W [x_1; ...; x_k] + b_w`, over every k positions (section 3.2)."""
 
     def __init__(self, size: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
@@ -75,7 +59,7 @@ class GatedConvolution(nn.Module):
         self.linear = _linear(kernel_size * size, 2 * size, retained=1 - dropout, gated=True)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """inputs (B, T + k - 1, H) -> (B, T, H)."""
+        """Return (B, T, H) for inputs (B, T + k - 1, H)."""
         inputs = self.dropout(inputs)
         length = inputs.shape[1] - self.kernel_size + 1
         # One matrix product of shifted copies: on a CPU in bfloat16 half as long as torch's convolution.
@@ -91,17 +75,17 @@ class EncoderLayer(nn.Module):
         self.convolution = convolution
 
     def forward(self, states: Tensor, padding: Tensor) -> Tensor:
-        """states (B, S, H), padding (B, S, 1), True where nothing stands -> (B, S, H)."""
+        """Return (B, S, H) for states (B, S, H) and padding (B, S, 1), True where nothing stands."""
         side = self.convolution.kernel_size // 2
         inputs = F.pad(states.masked_fill(padding, 0), (0, 0, side, side))
         return (states + self.convolution(inputs)) * HALF
 
 
 class CNNEncoder(nn.Module):
-    """Words and their places through a stack of convolutions; attention compares z and sums up z + e (section 3.3).
+    """Words and their places through a stack of convolutions. Attention compares z and sums up z + e (section 3.3).
 
-    The gradient that reaches z is divided by twice the number of attention layers, 2 for its two uses, keys and values;
-    the embeddings in the values have theirs whole (section 3.4).
+    The gradient that reaches z is divided by twice the number of attention layers, 2 for its two uses, keys and values.
+    The embeddings in the values have theirs whole (section 3.4).
     """
 
     def __init__(
@@ -124,7 +108,7 @@ class CNNEncoder(nn.Module):
         self.gradient_scale = 1 / (2 * num_attentions)
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
-        """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
+        """Return the encoded source (B, S), with lengths (B,). Padding changes nothing at real positions."""
         mask = torch.arange(source.shape[1], device=source.device) < lengths[:, None]
         padding = ~mask[:, :, None]
         embedded = _embed(self.embedding, self.positions, source, 0)
@@ -151,7 +135,7 @@ class DecoderLayer(nn.Module):
         self.context = _linear(width, hidden_size)
 
     def start(self, encoded: Encoded) -> LayerState:
-        """The state before the first token; before it stand zeros."""
+        """Return the state before the first token. Before it stand zeros."""
         memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
         inputs = encoded.states.new_zeros(
             encoded.states.shape[0], self.convolution.kernel_size - 1, self.query.in_features
@@ -195,20 +179,20 @@ class CNNDecoder(Decoder[CNNState]):
         self.context_feeds_back = len(layers) > 1
 
     def cross_attention(self) -> dict[str, Attention]:
-        """The attention of each layer, lowest first."""
+        """Return the attention of each layer, lowest first."""
         layers = cast("list[DecoderLayer]", self.layers)
         return {f"layer {n}": layer.attention for n, layer in enumerate(layers, 1)}
 
     def start(self, encoded: Encoded) -> CNNState:
-        """The state before the first token; the keys are prepared here, once per sentence and layer.
+        """Return the state before the first token. The keys are prepared here, once per sentence and layer.
 
-        A mean of m vectors has 1/m of their variance, so contexts grow by m sqrt(1/m), m the length of the source
-        (section 3.4); here the values do, once per sentence.
+        A mean of m vectors has 1/m of their variance. So contexts grow by sqrt(m) for a source of length m (section
+        3.4). Here the values do, once per sentence.
         """
         assert encoded.values is not None
         growth = encoded.mask.sum(-1).to(encoded.values.dtype).sqrt()
         encoded = encoded._replace(values=encoded.values * growth[:, None, None])
-        return CNNState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
+        return LayeredState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
 
     def features_step(self, tokens: Tensor, state: CNNState) -> tuple[Features, CNNState]:
         """Return the features (B, E) of tokens (B,), and the next state."""
@@ -228,7 +212,7 @@ class CNNDecoder(Decoder[CNNState]):
             states, attended[f"layer {n}"], layer_state = layer(states, embedded, layer_state)
             after.append(layer_state)
         features = Features(self.dropout(self.to_width(states)), attended)
-        return features, CNNState(state.position + tokens.shape[1], tuple(after))
+        return features, LayeredState(state.position + tokens.shape[1], tuple(after))
 
 
 def build_cnn(model: CNNConfig, around: Surroundings) -> tuple[CNNEncoder, CNNDecoder]:
@@ -272,9 +256,9 @@ def build_cnn(model: CNNConfig, around: Surroundings) -> tuple[CNNEncoder, CNNDe
 
 
 def _embed(embedding: TokenEmbedding, positions: Learned, tokens: Tensor, start: int) -> Tensor:
-    """tokens (B, T), the first at `start` -> (B, T, E): words plus places, then dropout (section 3.1).
+    """Return words plus places, (B, T, E), with dropout, for tokens (B, T), the first at `start` (section 3.1).
 
-    Words have at first a standard deviation of E^(-1/4), not the 0.1 of section 3.5: the dot product of a query and a
+    Words have at first a standard deviation of E^(-1/4), not the 0.1 of section 3.5. The dot product of a query and a
     key then has unit variance, whatever E.
     """
     words = embedding.words(tokens) * embedding.table.shape[1] ** 0.25
@@ -282,7 +266,7 @@ def _embed(embedding: TokenEmbedding, positions: Learned, tokens: Tensor, start:
 
 
 def _linear(in_size: int, out_size: int, *, retained: float = 1.0, gated: bool = False) -> Linear:
-    """A weight-normalised linear map (Salimans 2016) that at first keeps the variance of its input (section 3.5).
+    """Build a weight-normalized linear map (Salimans 2016) that at first keeps its input's variance (section 3.5).
 
     `retained` is the share of the input that dropout keeps. A gate halves what passes: `gated` gives it twice as much.
     """

@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
 
     states: (B, S, K) what attention compares queries with.
     mask: (B, S), True at real tokens.
-    values: (B, S, V) what attention sums up; None for the states themselves.
+    values: (B, S, V) what attention sums up, or None for the states themselves.
     summary: (B, H) the whole sentence, where the encoder makes one.
     attended: what the encoder's self-attention attended to, "encoder self 1" and so on.
     """
@@ -65,13 +65,33 @@ class DecoderState(Protocol):
 
 
 State = TypeVar("State", bound=DecoderState)
+Layer = TypeVar("Layer", bound=DecoderState)
+
+
+class LayeredState(NamedTuple, Generic[Layer]):
+    """What a stack of layers carries from step to step: `position` tokens are behind it."""
+
+    position: int
+    layers: tuple[Layer, ...]
+
+    def select(self, indices: Tensor) -> "LayeredState[Layer]":
+        """Return the rows `indices` of every layer."""
+        return self._replace(layers=tuple(layer.select(indices) for layer in self.layers))
+
+    def repeat(self, times: int) -> "LayeredState[Layer]":
+        """Return each row so many times, side by side."""
+        return self._replace(layers=tuple(layer.repeat(times) for layer in self.layers))
+
+    def reorder(self, indices: Tensor) -> "LayeredState[Layer]":
+        """Return the rows `indices` where every row keeps its sentence."""
+        return self._replace(layers=tuple(layer.reorder(indices) for layer in self.layers))
 
 
 class Features(NamedTuple):
     """What the output layer reads, (B, E) or (B, T, E), and what each attention of the decoder attended to.
 
-    A name is missing from `attended`, or its weights are None, only where a fast kernel without weights ran, which
-    happens in training alone. A model built with `backend="with-weights"` never runs one.
+    In training a fast kernel without weights may run. Then a name is missing from `attended`, or its weights are
+    None. A model built with `backend="with-weights"` never runs one.
     """
 
     values: Tensor
@@ -81,8 +101,8 @@ class Features(NamedTuple):
 class Step(NamedTuple, Generic[State]):
     """One step of a decoder: logits (B, V), the next state, and what each attention of the decoder attended to.
 
-    Names in `attended`: "attention" or "layer 1", "layer 2", ... look at the source, "decoder self 1" and so on at the
-    target so far. Weights are (B, H, 1, S). Those of self-attention may be longer than the target, with zeros there.
+    In `attended`, "attention" or "layer 1", "layer 2", ... look at the source. "decoder self 1", ... look at the target
+    so far. Weights are (B, H, 1, S). Those of self-attention may be longer than the target, with zeros there.
     """
 
     logits: Tensor
@@ -141,7 +161,7 @@ class Decoder(nn.Module, ABC, Generic[State]):
         return False
 
     def features_by_key(self, tokens: Tensor, encoded: Encoded) -> FeaturesByKey:
-        """Return the features of tokens (B, T) for each key by itself; only where `can_marginalize`."""
+        """Return the features of tokens (B, T) for each key by itself. Only where `can_marginalize`."""
         raise NotImplementedError("a choice of this decoder has a say in later tokens")
 
     def step(self, tokens: Tensor, state: State) -> Step[State]:

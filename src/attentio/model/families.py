@@ -73,6 +73,6 @@ def build_model(
         raise UsageError(
             f"attention.normalize = {attention.normalize!r} sums over the keys of each target token by itself. In this "
             "decoder a choice may have a say in later tokens, and the sum would be over every path.",
-            hint="Take hard_reinforce; or an 'rnn' with query = 'current', attention at the top and no input feeding.",
+            hint="Take hard_reinforce, or an 'rnn' with query = 'current', attention at the top and no input feeding.",
         )
     return built

@@ -37,7 +37,7 @@ class Dropout(nn.Module):
 
 
 def dropout_mask(shape: torch.Size, threshold: int, scale: float, like: Tensor) -> Tensor:
-    """Return a mask that holds 0 with probability threshold / 256, else `scale`; dtype and device of `like`."""
+    """Return a mask that holds 0 with probability threshold / 256, else `scale`, of the dtype and device of `like`."""
     count = shape.numel()
     if like.device.type != "cpu":
         return (torch.rand(shape, device=like.device) * 256 >= threshold).to(like.dtype) * scale

@@ -1,10 +1,12 @@
 """Recurrent encoder and decoders with attention.
 
-`RNNEncoder` reads both ways, or forwards only. Three decoders differ in which state asks, and where the answer goes:
-`LuongDecoder` asks with the current state of the top or the bottom layer, and the context joins after it (Luong 2015);
-`BahdanauDecoder` asks with the previous state of the top layer, and the context enters the cells (Bahdanau 2015);
-`WuDecoder` asks with the previous state of the bottom layer, and the context enters the layers above (Wu 2016).
-The first, without input feeding, and the last run over the whole target at once; the others must go step by step, also
+`RNNEncoder` reads both ways, or forwards only. Three decoders differ in which state asks, and where the answer goes.
+
+- `LuongDecoder` asks with the current state of the top or the bottom layer. The context joins after it (Luong 2015).
+- `BahdanauDecoder` asks with the previous state of the top layer. The context enters the cells (Bahdanau 2015).
+- `WuDecoder` asks with the previous state of the bottom layer. The context enters the layers above (Wu 2016).
+
+The first, without input feeding, and the last run over the whole target at once. The others must go step by step, also
 in training.
 """
 
@@ -45,16 +47,16 @@ class RNNState(NamedTuple):
     feed: Tensor | None
 
     def select(self, indices: Tensor) -> "RNNState":
-        """The rows `indices`: those of finished sentences are left out."""
+        """Return the rows `indices`, without those of finished sentences."""
         return self._replace(memory=self.memory.select(indices))._select_carried(indices)
 
     def repeat(self, times: int) -> "RNNState":
-        """Each row so many times, side by side: the hypotheses of a beam."""
+        """Return each row so many times, side by side: the hypotheses of a beam."""
         rows = repeated(self.memory.num_rows, times, self.memory.values.device)
         return self._replace(memory=self.memory.repeat(times))._select_carried(rows)
 
     def reorder(self, indices: Tensor) -> "RNNState":
-        """The rows `indices` where every row keeps its sentence (a beam's hypotheses): the memory stays as it is."""
+        """Return the rows `indices` where every row keeps its sentence, so that the memory stays as it is."""
         return self._select_carried(indices)
 
     def _select_carried(self, indices: Tensor) -> "RNNState":
@@ -68,8 +70,8 @@ class RNNState(NamedTuple):
 class RNNEncoder(nn.Module):
     """Layers that read both ways, or forwards only, one upon the other as `stacking` says.
 
-    With `lexical` a token's own embedding is added to what the top layer says of it (as in Gehring 2017, section 3.3):
-    the decoder then attends to words, not only to places in a sentence.
+    With `lexical` a token's own embedding is added to what the top layer gives (as in Gehring 2017, section 3.3). The
+    decoder then attends to words, not only to places in a sentence.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class RNNEncoder(nn.Module):
         self.width_ahead = hidden_size // 2 if bidirectional else hidden_size  # of what was read forwards
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
-        """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
+        """Return the encoded source (B, S), with lengths (B,). Padding changes nothing at real positions."""
         time = torch.arange(source.shape[1], device=source.device)
         mask = time < lengths[:, None]  # (B, S)
         mirror = mirror_indices(lengths, source.shape[1])
@@ -135,11 +137,11 @@ class RNNDecoder(Decoder[RNNState], ABC):
         self.first_state = Linear(summary_size, sum(cell.num_states for cell in cells) * hidden_size)
 
     def cross_attention(self) -> dict[str, Attention]:
-        """The one attention."""
+        """Return the one attention."""
         return {ATTENTION: self.attention}
 
     def start(self, encoded: Encoded) -> RNNState:
-        """The state before the first token; the keys are projected here, once per sentence."""
+        """Return the state before the first token. The keys are projected here, once per sentence."""
         assert encoded.summary is not None
         memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
         layers = cast(Sequence[RecurrentLayer], self.cells)
@@ -150,7 +152,7 @@ class RNNDecoder(Decoder[RNNState], ABC):
 
     @abstractmethod
     def first_feed(self, encoded: Encoded) -> Tensor | None:
-        """What the cell is fed beside the first token, if anything."""
+        """Return what the cell is fed beside the first token, if anything."""
 
     @abstractmethod
     def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, Attended, RNNState]:
@@ -164,7 +166,7 @@ class RNNDecoder(Decoder[RNNState], ABC):
     def run_cells(
         self, inputs: Tensor, cells: Sequence[CellState], *, first: int = 0, context: Tensor | None = None
     ) -> tuple[Tensor, tuple[CellState, ...]]:
-        """inputs (T, B, I) through the layers from number `first` on, one for each of `cells`.
+        """Run inputs (T, B, I) through the layers from number `first` on, one for each of `cells`.
 
         Each of them reads `context` (T, B, V), if given, beside what the layer below gives. Returns what the last of
         them gives, (T, B, H), and their new states.
@@ -197,10 +199,12 @@ def features_by_steps(decoder: RNNDecoder, tokens: Tensor, encoded: Encoded) -> 
 
 @final
 class LuongDecoder(RNNDecoder):
-    """s_t = cells(y_{t-1}, s_{t-1}); c_t = attend(s_t); h_t = tanh(W_c [c_t; s_t]) (Luong 2015, eq. 5).
+    """Ask with the current state (Luong 2015, eq. 5).
 
-    The lowest `asking` layers come before the attention; those above read the context beside the layer below them, and
-    s_t in the last formula is the top one's (Wu 2016, section 3.1, where `asking` is 1).
+    `s_t = cells(y_{t-1}, s_{t-1})`, `c_t = attend(s_t)`, `h_t = tanh(W_c [c_t; s_t])`.
+
+    The lowest `asking` layers come before the attention. Those above read the context beside the layer below them.
+    In the last formula `s_t` is the top one's (Wu 2016, section 3.1, where `asking` is 1).
     """
 
     def __init__(
@@ -222,7 +226,7 @@ class LuongDecoder(RNNDecoder):
         self.combine = Linear(memory_size + cells[0].hidden_size, embedding.table.shape[1], bias=False)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
-        """With input feeding, zeros (Luong 2015, section 3.3)."""
+        """Return zeros with input feeding (Luong 2015, section 3.3)."""
         if not self.input_feeding:
             return None
         return encoded.states.new_zeros(encoded.states.shape[0], self.combine.out_features)
@@ -239,7 +243,7 @@ class LuongDecoder(RNNDecoder):
         return features, attended, RNNState(state.memory, attention, asking + above, feed)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
+        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
         if self.input_feeding and not self._can_be_written_out(tokens):
             return features_by_steps(self, tokens, encoded)
         state = self.start(encoded)
@@ -286,7 +290,10 @@ class LuongDecoder(RNNDecoder):
 
 @final
 class BahdanauDecoder(RNNDecoder):
-    """c_t = attend(s_{t-1}); s_t = cell([y_{t-1}; c_t], s_{t-1}); p(y_t) = g(y_{t-1}, s_t, c_t) (Bahdanau 2015)."""
+    """Ask with the previous state (Bahdanau 2015).
+
+    `c_t = attend(s_{t-1})`, `s_t = cell([y_{t-1}; c_t], s_{t-1})`, `p(y_t) = g(y_{t-1}, s_t, c_t)`.
+    """
 
     context_feeds_back = True
 
@@ -305,7 +312,7 @@ class BahdanauDecoder(RNNDecoder):
         self.readout = Linear(width + cells[0].hidden_size + memory_size, width)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
-        """Nothing: what enters the cell beside the token is this step's own context."""
+        """Return nothing: what enters the cell beside the token is this step's own context."""
         return None
 
     def embedded_step(self, embedded: Tensor, state: RNNState) -> tuple[Tensor, Attended, RNNState]:
@@ -319,16 +326,18 @@ class BahdanauDecoder(RNNDecoder):
         return features, attended, RNNState(state.memory, attention, cells, None)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E); the query waits for the cell."""
+        """Return the features (B, T, E) of a whole target (B, T) with bos. Each query waits for the cell."""
         return features_by_steps(self, tokens, encoded)
 
 
 @final
 class WuDecoder(RNNDecoder):
-    """c_t = attend(s^1_{t-1}); s^1_t = cell(y_{t-1}, s^1_{t-1}); s^n_t = cell([s^{n-1}_t; c_t], s^n_{t-1}) (Wu 2016).
+    """Ask with the previous state of the bottom layer (Wu 2016, eq. 4).
 
-    The bottom layer asks with its previous state (eq. 4) and never sees the answer, which goes into the layers above it
-    and into h_t = tanh(W_c [c_t; s_t]): the whole target still runs at once.
+    `c_t = attend(s^1_{t-1})`, `s^1_t = cell(y_{t-1}, s^1_{t-1})`, `s^n_t = cell([s^{n-1}_t; c_t], s^n_{t-1})`.
+
+    The bottom layer never sees the answer. It goes into the layers above and into `h_t = tanh(W_c [c_t; s_t])`, so that
+    the whole target still runs at once.
     """
 
     context_feeds_back = True
@@ -360,7 +369,7 @@ class WuDecoder(RNNDecoder):
         return features, attended, RNNState(state.memory, attention, bottom + above, None)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Teacher forcing: tokens (B, T), starting with bos -> features (B, T, E)."""
+        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
         state = self.start(encoded)
         embedded = self.embedding(tokens.t())  # (T, B, E)
         outputs, _ = self.cells[0](embedded, state.cells[0])
@@ -373,12 +382,12 @@ class WuDecoder(RNNDecoder):
 
 
 def attentional(combine: Linear, context: Tensor, hidden: Tensor) -> Tensor:
-    """tanh(W_c [c; s]) for context (..., V) and hidden (..., H) -> (..., E) (Luong 2015, eq. 5)."""
+    """Return `tanh(W_c [c; s])`, (..., E), for context (..., V) and hidden (..., H) (Luong 2015, eq. 5)."""
     return torch.tanh(combine(torch.cat([context.to(hidden.dtype), hidden], dim=-1)))
 
 
 def build_cells(model: RNNConfig, input_size: int, beside: int) -> list[RecurrentLayer]:
-    """The decoder's layers: the lowest one reads `input_size`, the others the one below and `beside` numbers more."""
+    """Build the decoder's layers. The lowest reads `input_size`, the others the one below and `beside` numbers more."""
     hidden, make = model.hidden_size, CELLS[model.cell]
     return [make(input_size, hidden), *(make(hidden + beside, hidden) for _ in range(model.decoder_layers - 1))]
 

@@ -1,6 +1,6 @@
 """The settings of models and their attention, declared once: defaults, bounds, meanings. Imports only pydantic.
 
-Each family of models has its own settings; `family` says which ones apply.
+Each family of models has its own settings, and `family` says which ones apply.
 """
 
 from typing import Annotated, Literal
@@ -29,8 +29,8 @@ class RNNConfig(BaseModel):
     attention_layer: Annotated[
         Literal["top", "bottom"],
         Field(
-            description="decoder layer whose state asks; 'bottom' (Wu 2016): the context enters every layer above it, "
-            "and there must be one"
+            description="decoder layer whose state asks. With 'bottom' (Wu 2016) the context enters every layer "
+            "above it, and there must be one"
         ),
     ] = "top"
     input_feeding: Annotated[
@@ -39,7 +39,7 @@ class RNNConfig(BaseModel):
     embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings")] = 512
     hidden_size: Annotated[int, Field(ge=2, description="width of encoder output and decoder state")] = 512
     bidirectional: Annotated[
-        bool, Field(description="encoder layers read both ways, half of the width each; else forwards only")
+        bool, Field(description="encoder layers read both ways, half of the width each, or else forwards only")
     ] = True
     encoder_layers: Annotated[int, Field(ge=1, description="recurrent encoder layers")] = 1
     decoder_layers: Annotated[int, Field(ge=1, description="recurrent decoder layers")] = 1
@@ -47,7 +47,7 @@ class RNNConfig(BaseModel):
         bool, Field(description="add to what a layer above the first gives what it was given (Wu 2016)")
     ] = False
     layer_norm: Annotated[
-        bool, Field(description="layer normalisation between layers and on the top one's output (Ba 2016)")
+        bool, Field(description="layer normalization between layers and on the top one's output (Ba 2016)")
     ] = False
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout between layers")] = 0.3
     word_dropout: WordDropout = 0.0
@@ -69,7 +69,7 @@ class CNNConfig(BaseModel):
     hidden_size: Annotated[int, Field(ge=1, description="width of the convolutional layers")] = 256
     encoder_layers: Annotated[int, Field(ge=1, description="convolutional encoder layers")] = 4
     decoder_layers: Annotated[int, Field(ge=1, description="convolutional decoder layers, each with attention")] = 3
-    kernel_size: Annotated[int, Field(ge=1, description="positions that one convolution sees; odd")] = 3
+    kernel_size: Annotated[int, Field(ge=1, description="positions that one convolution sees, an odd number")] = 3
     max_positions: Annotated[int, Field(ge=1, description="positions that have an embedding of their own")] = 512
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and before convolutions")] = 0.3
     word_dropout: WordDropout = 0.0
@@ -90,10 +90,10 @@ class TransformerConfig(BaseModel):
     feed_forward_size: Annotated[int, Field(ge=1, description="inner width of the feed-forward layers")] = 1024
     activation: Annotated[
         Literal["relu", "gelu", "silu", "swiglu"],
-        Field(description="of the feed-forward layers; swiglu is gated (Shazeer 2020)"),
+        Field(description="of the feed-forward layers. swiglu is gated (Shazeer 2020)"),
     ] = "gelu"
     norm: Annotated[
-        Literal["pre", "post"], Field(description="layer normalisation before each part, or after it (Vaswani 2017)")
+        Literal["pre", "post"], Field(description="layer normalization before each part, or after it (Vaswani 2017)")
     ] = "pre"
     positions: Annotated[
         Literal["sinusoidal", "learned", "rotary"],

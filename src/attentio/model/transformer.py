@@ -1,13 +1,13 @@
 """Transformer: self-attentive encoder and decoder (Vaswani 2017), with any attention in place of the scaled dot.
 
-A layer is a chain of parts (self-attention, in the decoder cross-attention, feed-forward), each with a residual
-connection and a layer normalisation before it (pre-norm) or after the sum (post-norm). The same code runs over a whole
-target and over one token: a step is a target of length one whose self-attention remembers the tokens before it.
+A layer is a chain of parts: self-attention, in the decoder cross-attention, and feed-forward. Each has a residual
+connection, and a layer normalization before it (pre-norm) or after the sum (post-norm). The same code runs over a whole
+target and over one token. A step is a target of length one whose self-attention remembers the tokens before it.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, cast, final
+from typing import NamedTuple, TypeAlias, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from attentio.attention import (
 )
 from attentio.attention.memory import repeated
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded, Features, Surroundings, build_attention
+from attentio.model.decoder import Decoder, Encoded, Features, LayeredState, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
 from attentio.model.layers import POSITIONS, Dropout, Positions, Rotary, TokenEmbedding
 from attentio.model.settings import SelfAttentionConfig, TransformerConfig
@@ -41,16 +41,16 @@ class LayerState(NamedTuple):
     source_attention: AttentionState
 
     def select(self, indices: Tensor) -> "LayerState":
-        """The rows `indices`."""
+        """Return the rows `indices`."""
         return self._replace(source=self.source.select(indices)).reorder(indices)
 
     def repeat(self, times: int) -> "LayerState":
-        """Each row so many times, side by side."""
+        """Return each row so many times, side by side."""
         rows = repeated(self.source.num_rows, times, self.source.values.device)
         return self._replace(source=self.source.repeat(times)).reorder(rows)
 
     def reorder(self, indices: Tensor) -> "LayerState":
-        """The rows `indices` where every row keeps its sentence."""
+        """Return the rows `indices` where every row keeps its sentence."""
         return self._replace(
             target=self.target.select(indices),
             target_attention=self.target_attention.select(indices),
@@ -58,30 +58,14 @@ class LayerState(NamedTuple):
         )
 
 
+TransformerState: TypeAlias = LayeredState[LayerState]
+
+
 class LayerAttended(NamedTuple):
     """What one decoder layer attended to."""
 
     source: Attended
     target: Attended
-
-
-class TransformerState(NamedTuple):
-    """What a Transformer's decoder carries from step to step: `position` tokens are behind it."""
-
-    position: int
-    layers: tuple[LayerState, ...]
-
-    def select(self, indices: Tensor) -> "TransformerState":
-        """The rows `indices`: those of finished sentences are left out."""
-        return TransformerState(self.position, tuple(layer.select(indices) for layer in self.layers))
-
-    def repeat(self, times: int) -> "TransformerState":
-        """Each row so many times, side by side: the hypotheses of a beam."""
-        return TransformerState(self.position, tuple(layer.repeat(times) for layer in self.layers))
-
-    def reorder(self, indices: Tensor) -> "TransformerState":
-        """The rows `indices` where every row keeps its sentence (a beam's hypotheses): its memory stays as it is."""
-        return TransformerState(self.position, tuple(layer.reorder(indices) for layer in self.layers))
 
 
 class SelfAttention(nn.Module):
@@ -95,7 +79,7 @@ class SelfAttention(nn.Module):
         self.output = _linear(size, size)
 
     def start(self, like: Tensor) -> GrowingMemory:
-        """A memory of no positions for states like `like` (B, T, H)."""
+        """Return a memory of no positions for states like `like` (B, T, H)."""
         nothing = like[:, :0]
         return GrowingMemory.of(self.attention.prepare(nothing, nothing))
 
@@ -123,7 +107,7 @@ class CrossAttention(nn.Module):
         self.output = _linear(size, size)
 
     def prepare(self, encoded: Encoded) -> Memory:
-        """The memory of the source, projected once per sentence."""
+        """Return the memory of the source, projected once per sentence."""
         key, value = self.key_value(encoded.states).chunk(2, dim=-1)
         return self.attention.prepare(key, value, encoded.mask)
 
@@ -145,7 +129,7 @@ class FeedForward(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
-        """states (B, T, H) -> (B, T, H)."""
+        """Return (B, T, H) for states (B, T, H)."""
         hidden = self.inner(states)
         if self.gated:
             gate, hidden = hidden.chunk(2, dim=-1)
@@ -157,7 +141,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.
 
 
 class Residual(nn.Module):
-    """x + part(norm(x)), pre-norm, or norm(x + part(x)), post-norm; dropout on what the part adds."""
+    """Compute x + part(norm(x)), pre-norm, or norm(x + part(x)), post-norm, with dropout on what the part adds."""
 
     def __init__(self, size: int, dropout: float, *, pre: bool) -> None:
         super().__init__()
@@ -166,11 +150,11 @@ class Residual(nn.Module):
         self.pre = pre
 
     def before(self, states: Tensor) -> Tensor:
-        """What the part is given."""
+        """Return what the part is given."""
         return self.norm(states) if self.pre else states
 
     def after(self, states: Tensor, added: Tensor) -> Tensor:
-        """What comes out, for what the part `added`."""
+        """Return what comes out, for what the part `added`."""
         states = states + self.dropout(added)
         return states if self.pre else self.norm(states)
 
@@ -202,7 +186,7 @@ class DecoderLayer(nn.Module):
         self.self_residual, self.cross_residual, self.feed_forward_residual = residuals
 
     def start(self, encoded: Encoded) -> LayerState:
-        """The state before the first token."""
+        """Return the state before the first token."""
         source = self.cross.prepare(encoded)
         target = self.self_attn.start(encoded.states)
         return LayerState(target, source, AttentionState(0), self.cross.attention.start(source))
@@ -221,7 +205,7 @@ class DecoderLayer(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
-    """Embeddings with positions through a stack of layers; pre-norm ends with one more normalisation."""
+    """Embeddings with positions through a stack of layers. Pre-norm ends with one more normalization."""
 
     def __init__(
         self, embedding: TokenEmbedding, positions: Positions | None, layers: list[EncoderLayer], norm: nn.Module
@@ -233,7 +217,7 @@ class TransformerEncoder(nn.Module):
         self.norm = norm
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
-        """source (B, S) tokens, lengths (B,) -> Encoded; padding changes nothing at real positions."""
+        """Return the encoded source (B, S), with lengths (B,). Padding changes nothing at real positions."""
         mask = torch.arange(source.shape[1], device=source.device) < lengths[:, None]
         states = _embed(self.embedding, self.positions, source, 0)
         attended: dict[str, Attended] = {}
@@ -263,13 +247,13 @@ class TransformerDecoder(Decoder[TransformerState]):
         self.context_feeds_back = len(layers) > 1
 
     def cross_attention(self) -> dict[str, Attention]:
-        """The attention to the source of each layer, lowest first."""
+        """Return the attention to the source of each layer, lowest first."""
         layers = cast("list[DecoderLayer]", self.layers)
         return {f"layer {n}": layer.cross.attention for n, layer in enumerate(layers, 1)}
 
     def start(self, encoded: Encoded) -> TransformerState:
-        """The state before the first token; keys and values of the source are projected here, once per sentence."""
-        return TransformerState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
+        """Return the state before the first token. The source is projected here, once per sentence."""
+        return LayeredState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
 
     def features_step(self, tokens: Tensor, state: TransformerState) -> tuple[Features, TransformerState]:
         """Return the features (B, H) of tokens (B,), and the next state."""
@@ -289,9 +273,7 @@ class TransformerDecoder(Decoder[TransformerState]):
             states, attended, layer_state = layer(states, layer_state)
             across[f"layer {n}"], back[f"decoder self {n}"] = attended
             after.append(layer_state)
-        return Features(self.norm(states), across | back), TransformerState(
-            state.position + tokens.shape[1], tuple(after)
-        )
+        return Features(self.norm(states), across | back), LayeredState(state.position + tokens.shape[1], tuple(after))
 
 
 def build_transformer(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEncoder, TransformerDecoder]:
@@ -353,7 +335,7 @@ def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Call
         raise UsageError(f"self_attention: {error}") from None
     if attention.score.history is not None or attention.normalize.is_monotonic:
         raise UsageError(
-            f"self_attention: {settings.score}, {settings.normalize} goes along a source that stands still; the "
+            f"self_attention: {settings.score}, {settings.normalize} goes along a source that stands still. The "
             "sentence a decoder writes grows as it looks.",
             hint="Take it as `attention`, the one that looks at the source.",
         )
@@ -373,7 +355,9 @@ def _causal(window: str) -> str | Callable[[int, int], Window]:
 
 
 def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tensor, start: int) -> Tensor:
-    """tokens (B, T), the first at `start` -> (B, T, H) of unit variance (Vaswani 2017, section 3.4), with positions.
+    """Return states (B, T, H) of unit variance, with positions, for tokens (B, T), the first at `start`.
+
+    (Vaswani 2017, section 3.4.)
 
     Under autocast in its half precision: the sums of all layers follow from there, and nothing is copied to and fro.
     """
@@ -385,7 +369,7 @@ def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tenso
 
 
 def _linear(in_size: int, *out_sizes: int) -> Linear:
-    """One linear map to several outputs side by side, each initialised for itself (Glorot 2010)."""
+    """Build one linear map to several outputs side by side, each initialized for itself (Glorot 2010)."""
     linear = Linear(in_size, sum(out_sizes))
     for weight in linear.weight.split(out_sizes):
         nn.init.xavier_uniform_(weight)

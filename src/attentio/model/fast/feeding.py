@@ -1,8 +1,8 @@
 """Input feeding written out: one LSTM layer and attention that wait for each other, over a whole target, in training.
 
 The plain loop, `features_by_steps` over `LuongDecoder.embedded_step`, is the definition and serves every other model
-and every search. Here are its sums for a cell, a score and a normalizer that are known, on a CPU, with a backward pass
-written by hand: the tokens' part of the gates and the values' part of the features are products before the loop, the
+and every search. Here are its sums for a cell, a score and a normalizer that are known, on a CPU. The backward pass is
+written by hand. The tokens' part of the gates and the values' part of the features are products before the loop. The
 gradients of all weights, keys and values are products after it. Tensors are time-major, (T, B, width).
 """
 
@@ -24,9 +24,9 @@ from attentio.model.layers import Dropout, dropout_mask
 
 
 def can_be_written_out(cell: RecurrentLayer, attention: Attention, tokens: Tensor) -> bool:
-    """Whether `feed_over_time` computes what this cell and this attention do, where no weights are to be seen.
+    """Return whether `feed_over_time` computes what this cell and this attention do, where no weights are needed.
 
-    They are to be seen outside training; and a backend asked for by name has to run, which it does in the plain loop.
+    Outside training they always are. A backend asked for by name has to run, which it does in the plain loop.
     """
     return (
         attention.training
@@ -49,9 +49,9 @@ def feed_over_time(
     combine: Linear,
     dropout: Dropout,
 ) -> Tensor:
-    """embedded (T, B, E), the state before the first token, and the memory -> attentional features (B, T, F).
+    """Return attentional features (B, T, F) for embedded (T, B, E), the state before the first token and the memory.
 
-    s_t = cell([y_{t-1}; h_{t-1}], s_{t-1}); c_t = attend(s_t); h_t = tanh(W_c [c_t; s_t]), h_0 = 0 (Luong 2015, 3.3).
+    `s_t = cell([y_{t-1}; h_{t-1}], s_{t-1})`, `c_t = attend(s_t)`, `h_t = tanh(W_c [c_t; s_t])` (Luong 2015, 3.3).
     """
     assert state.cell is not None
     steps, batch, width = embedded.shape
@@ -85,7 +85,7 @@ def feed_over_time(
 
 
 class _Drops(NamedTuple):
-    """What dropout multiplies with, for all steps; None where it is off."""
+    """What dropout multiplies with, for all steps, or None where it is off."""
 
     weights: Tensor | None  # (T, B, N * S)
     hidden: Tensor | None  # (T, B, H)
@@ -108,9 +108,9 @@ def _draw(
 class _FedOverTime(torch.autograd.Function):
     """All steps of `feed_over_time` behind its first products.
 
-    projected (T, B, 4H); hidden and cell (B, H); weight (4H, F + H), of the gates, for [h; s]; keys (B, N, S, D),
-    scaled; added (B, N, S, F), what each value adds to the sums of the features; combine (F, H), for s; bias
-    (B N, 1, S).
+    projected: (T, B, 4H). hidden, cell: (B, H). weight: (4H, F + H), of the gates, for h and s together.
+    keys: (B, N, S, D), scaled. added: (B, N, S, F), what each value adds to the sums of the features.
+    combine: (F, H), for s. bias: (B N, 1, S).
     Attention is computed in at least float32, the rest in the precision of `projected`.
     """
 
@@ -132,7 +132,7 @@ class _FedOverTime(torch.autograd.Function):
         key_size = keys.shape[-1]
         keys_of_rows, added_of_rows = keys.flatten(0, 1), added.flatten(1, 2)  # (B N, S, D), (B, N S, F)
         gates: list[Tensor] = []
-        joined = projected.new_empty(steps + 1, batch, width + size)  # [h_t; s_t]
+        joined = projected.new_empty(steps + 1, batch, width + size)  # h_t and s_t
         cells = projected.new_empty(steps + 1, batch, size)
         squashed = projected.new_empty(steps, batch, size)  # tanh(c)
         shown = projected.new_empty(steps, batch, size)  # s_t after dropout: what asks, and is combined

@@ -1,9 +1,9 @@
-"""Linear maps, y = W x + b: where nearly all the time of a model goes, in the fastest form that computes the same.
+"""Linear maps, y = W x + b, in the fastest form that computes the same. Nearly all the time of a model goes here.
 
-`torch.nn.functional.linear` is the definition. On a CPU it hands float32 to a library that, on some processors, reaches
-half of what oneDNN does with the same numbers; torch has that product, too, and here it is used, forwards and
-backwards; and so in both precisions for a weight that is laid out for it, in a model that learns no more. Everything
-else (other devices, a compiler looking on, half precision in training) is torch's own choice.
+`torch.nn.functional.linear` is the definition. On some processors its float32 product on a CPU takes twice as long as
+that of oneDNN, which torch holds, too. Here that one is used, forwards and backwards. A model that learns no more has
+its weights laid out for it, in both precisions. Everything else is torch's own choice: other devices, a compiler
+looking on, half precision in training.
 """
 
 import math
@@ -30,11 +30,11 @@ class Linear(nn.Module):
         self.packed: Tensor | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """inputs (..., in_features) -> (..., out_features)."""
+        """Return (..., out_features) for inputs (..., in_features)."""
         return linear(inputs, self.weight, self.bias, self.packed)
 
     def pack(self) -> None:
-        """For a weight that changes no more: see `pack`."""
+        """Lay the weight out, which changes no more, see `pack`."""
         self.packed = pack(self.weight)
 
     def extra_repr(self) -> str:
@@ -42,7 +42,7 @@ class Linear(nn.Module):
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Tensor | None = None) -> Tensor:
-    """inputs (..., I), weight (O, I), bias (O,) -> (..., O). `packed`: what `pack` made of `weight`, if it did."""
+    """Return (..., O) for inputs (..., I), weight (O, I) and bias (O,). `packed`: what `pack` made of `weight`."""
     if packed is not None and not torch.is_grad_enabled() and inputs.dtype == packed.dtype and _suits(inputs):
         return _onednn_unary(inputs, packed, bias, "none", [], "")
     if not _takes_onednn(inputs, weight):
@@ -55,7 +55,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, packed: T
 
 
 def pack(weight: Tensor) -> Tensor | None:
-    """`weight` (O, I), which will not change any more, in the order in which oneDNN reads it; None where it cannot.
+    """Return `weight` (O, I), which changes no more, in the order in which oneDNN reads it, or None where it cannot.
 
     Else oneDNN brings it into that order at every product, which for few rows of inputs takes longer than the product.
     """
@@ -67,12 +67,12 @@ def pack(weight: Tensor) -> Tensor | None:
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """left (M, K), right (K, N) -> (M, N), without a gradient: for a backward pass written by hand."""
+    """Return left (M, K) right (K, N), without a gradient, for a backward pass written by hand."""
     return _onednn(left, right.t(), None) if _takes_onednn(left, right) else left @ right
 
 
 def product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """added (M, N) + left (M, K) right (K, N), without a gradient."""
+    """Return added (M, N) + left (M, K) right (K, N), without a gradient."""
     if _takes_onednn(left, right):
         return _onednn_binary(left, added, _dense(right.t()), None, "add")
     return torch.addmm(added, left, right)
@@ -109,7 +109,7 @@ def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
 
 
 def _suits(inputs: Tensor) -> bool:
-    """Whether oneDNN's own products can be asked for it."""
+    """Return whether oneDNN's own products can be asked for it."""
     return (
         inputs.device.type == "cpu"
         and inputs.dim() > 1
@@ -124,7 +124,7 @@ def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _dense(weight: Tensor) -> Tensor:
-    """The same without gaps between rows: for slices of a matrix oneDNN has a plain loop, a thousand times slower."""
+    """Return the same without gaps between rows. For slices oneDNN has a plain loop, a thousand times slower."""
     return weight if weight.is_contiguous() or weight.t().is_contiguous() else weight.contiguous()
 
 

@@ -1,7 +1,7 @@
 """Losses over large vocabularies whose gradient is made in the forward pass, a few rows of logits at a time.
 
-`torch.nn.functional` is the definition. It would hold three float32 copies of the logits; here each small block is
-read once, while it is in the processor's cache.
+`torch.nn.functional` is the definition. It would hold three float32 copies of the logits. Here each small block is read
+once, while it is in the processor's cache.
 """
 
 from typing import Any, cast

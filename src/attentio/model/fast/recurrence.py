@@ -1,8 +1,8 @@
 """Recurrent layers over time: an LSTM or GRU layer, and how an encoder's layer reads with them, one way or both.
 
 The parameters are those of `torch.nn.LSTM` / `torch.nn.GRU`, and torch's layer is the definition. On a CPU the LSTM
-runs through `_LSTMOverTime`, the same sums with a backward pass written by hand: all input projections in one product
-before the loop, all weight gradients in one product after it. Tensors are time-major, (T, B, width).
+runs through `_LSTMOverTime`, the same sums with a backward pass written by hand. All input projections are one product
+before the loop, all weight gradients one product after it. Tensors are time-major, (T, B, width).
 """
 
 from typing import Any, NamedTuple, cast
@@ -21,7 +21,7 @@ class CellState(NamedTuple):
     cell: Tensor | None = None
 
     def select(self, indices: Tensor) -> "CellState":
-        """The rows `indices`, in that order."""
+        """Return the rows `indices`, in that order."""
         return CellState(self.hidden[indices], None if self.cell is None else self.cell[indices])
 
 
@@ -36,12 +36,12 @@ class LSTM(nn.Module):
         self.layer = nn.LSTM(input_size, hidden_size)
 
     def start(self, *first: Tensor) -> CellState:
-        """The first state from `num_states` tensors (B, H)."""
+        """Return the first state, made of `num_states` tensors (B, H)."""
         hidden, cell = first
         return CellState(hidden, cell)
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """inputs (T, B, I), state (B, H) -> outputs (T, B, H) and the last state."""
+        """Return outputs (T, B, H) and the last state, for inputs (T, B, I) and state (B, H)."""
         w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
         assert state.cell is not None
         if inputs.device.type != "cpu":
@@ -67,12 +67,12 @@ class GRU(nn.Module):
         self.layer = nn.GRU(input_size, hidden_size)
 
     def start(self, *first: Tensor) -> CellState:
-        """The first state from `num_states` tensors (B, H)."""
+        """Return the first state, made of `num_states` tensors (B, H)."""
         (hidden,) = first
         return CellState(hidden)
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """inputs (T, B, I), state (B, H) -> outputs (T, B, H) and the last state."""
+        """Return outputs (T, B, H) and the last state, for inputs (T, B, I) and state (B, H)."""
         if inputs.device.type != "cpu":
             outputs, hidden = self.layer(inputs, state.hidden[None])
             return outputs, CellState(hidden[0])
@@ -105,7 +105,7 @@ class Forwards(nn.Module):
         self.forwards = CELLS[cell](input_size, hidden_size)
 
     def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
-        """inputs (T, B, I), and for the sake of `Bidirectional` its `mirror` -> outputs (T, B, H)."""
+        """Return outputs (T, B, H) for inputs (T, B, I). `mirror` is for `Bidirectional` alone."""
         return _from_zeros(self.forwards, inputs)
 
 
@@ -120,19 +120,19 @@ class Bidirectional(nn.Module):
         self.backwards = CELLS[cell](input_size, hidden_size // 2)
 
     def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
-        """inputs (T, B, I), `mirror` from `mirror_indices` -> outputs (T, B, H); padding reaches no real position."""
+        """Return outputs (T, B, H) for inputs (T, B, I) and `mirror_indices`. Padding reaches no real position."""
         back = _from_zeros(self.backwards, _take(inputs, mirror))
         return torch.cat([_from_zeros(self.forwards, inputs), _take(back, mirror)], dim=-1)
 
 
 def _from_zeros(layer: RecurrentLayer, inputs: Tensor) -> Tensor:
-    """inputs (T, B, I) -> outputs (T, B, H), the state before the first being zeros."""
+    """Return outputs (T, B, H) for inputs (T, B, I), where the state before the first is zeros."""
     zeros = [inputs.new_zeros(inputs.shape[1], layer.hidden_size)] * layer.num_states
     return layer(inputs, layer.start(*zeros))[0]
 
 
 def mirror_indices(lengths: Tensor, size: int) -> Tensor:
-    """For lengths (B,): flat indices into (size * B) that reverse each column up to its length, not its padding."""
+    """Return flat indices into (size * B) that reverse each column up to its length (B,), not its padding."""
     time = torch.arange(size, device=lengths.device)[:, None]  # (T, 1)
     source = torch.where(time < lengths, lengths - 1 - time, time)  # (T, B)
     return (source * lengths.shape[0] + torch.arange(lengths.shape[0], device=lengths.device)).flatten()
@@ -143,9 +143,9 @@ def _take(x: Tensor, flat_indices: Tensor) -> Tensor:
 
 
 class _LSTMOverTime(torch.autograd.Function):
-    """h, c = LSTM(projected, h_0, c_0) with gates in torch's order i, f, g, o.
+    """Compute h, c = LSTM(projected, h_0, c_0) with gates in torch's order i, f, g, o.
 
-    projected (T, B, 4H) = W_ih x + b; returns all hidden and all cell states, (T, B, H) each.
+    projected (T, B, 4H) = W_ih x + b. Returns all hidden and all cell states, (T, B, H) each.
     """
 
     @staticmethod
@@ -183,7 +183,7 @@ class _LSTMOverTime(torch.autograd.Function):
 
 
 def lstm_step(gates: Tensor, cell: Tensor, next_cell: Tensor, squashed: Tensor, hidden: Tensor) -> None:
-    """One step from its sums, gates (B, 4H), which are squashed; fills in next_cell, tanh of it and hidden, (B, H)."""
+    """Take one step from its sums, gates (B, 4H): squash them, and fill in next_cell, its tanh and hidden, (B, H)."""
     size = cell.shape[-1]
     i, f, g, o = gates.split(size, dim=-1)
     gates[:, : 2 * size].sigmoid_()
@@ -197,9 +197,9 @@ def lstm_step(gates: Tensor, cell: Tensor, next_cell: Tensor, squashed: Tensor, 
 def lstm_step_backward(
     d_hidden: Tensor, d_cell: Tensor, gates: Tensor, cell: Tensor, squashed: Tensor, d_gates: Tensor
 ) -> Tensor:
-    """The gradient of a step's cell before it, (B, H), from those of its hidden and its cell after it.
+    """Return the gradient of the cell before a step, (B, H), from those of hidden and cell after it.
 
-    gates, cell and squashed are what `lstm_step` was given and left; d_gates (B, 4H), that of the sums, is filled in.
+    gates, cell and squashed are what `lstm_step` was given and left. d_gates (B, 4H), that of the sums, is filled in.
     """
     size = cell.shape[-1]
     i, f, g, o = gates.split(size, dim=-1)
