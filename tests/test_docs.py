@@ -2,6 +2,7 @@
 
 A block marked ```console run is run and must succeed; ```console same must also print what it shows; ```python run is
 run. All blocks of a page share a folder: a parallel file `cmn.txt`, a `test.tsv`, an `input.txt`, a run `runs/mine`.
+The commands of all other blocks run too, one by one: a training with `--dry-run`, a comparison as far as its grid.
 """
 
 import importlib.util
@@ -15,13 +16,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from unittest.mock import patch
 
 import pytest
 import typer
 
 from attentio.cli import app, main
+from attentio.experiment.grid import make_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -148,13 +150,7 @@ def test_generated_tables_are_current(page: Path) -> None:
     ],
 )
 def test_marked_blocks_run(page: Path, tiny_run: Path, tmp_path: Path) -> None:
-    from attentio.corpora.small_world.grammar import sample
-
-    pairs = [f"{pair.source}\t{pair.target}\n" for pair in sample(220, seed=5)]
-    (tmp_path / "cmn.txt").write_text("".join(pairs[:200]), encoding="utf-8")
-    (tmp_path / "test.tsv").write_text("".join(pairs[200:]), encoding="utf-8")
-    (tmp_path / "input.txt").write_text("I love you.\n\nWhere is my book?\n", encoding="utf-8")
-    shutil.copytree(tiny_run, tmp_path / "runs" / "mine")
+    prepare_folder(tmp_path, tiny_run)
     for block in blocks(page):
         if block.mark and block.language == "python":
             run(f"{shlex.quote(sys.executable)} -c {shlex.quote(block.text)}", tmp_path)
@@ -165,6 +161,96 @@ def test_marked_blocks_run(page: Path, tiny_run: Path, tmp_path: Path) -> None:
                     assert output == shown, command
                 else:
                     assert status == 0, f"{command}\n{output}"
+
+
+def prepare_folder(folder: Path, tiny_run: Path) -> None:
+    """Put the files and runs there that commands of the documentation name."""
+    from attentio.corpora.small_world.grammar import sample
+
+    pairs = [f"{pair.source}\t{pair.target}\n" for pair in sample(220, seed=5)]
+    (folder / "data").mkdir()
+    for name in ("cmn.txt", "data/cmn.txt", "pairs.tsv", "special.tsv", "train.tsv"):
+        (folder / name).write_text("".join(pairs[:200]), encoding="utf-8")
+    for name in ("dev.tsv", "test.tsv"):
+        (folder / name).write_text("".join(pairs[200:]), encoding="utf-8")
+    for column, name in enumerate(("train.en", "train.zh")):
+        sides = [pair.rstrip("\n").split("\t")[column] for pair in pairs]
+        (folder / name).write_text("".join(f"{text}\n" for text in sides), encoding="utf-8")
+    (folder / "input.txt").write_text("I love you.\n\nWhere is my book?\n", encoding="utf-8")
+    (folder / "mine.py").write_text(OWN_KIND, encoding="utf-8")
+    shutil.copytree(tiny_run, folder / "runs" / "mine")
+
+
+OWN_KIND = """
+import torch
+from attentio.attention import Score
+
+
+class Manhattan(Score):
+    def __init__(self, query_size, key_size, num_heads, *, start: float = 1.0):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(start))
+
+    def prepare(self, keys):
+        return keys
+
+    def forward(self, query, keys):
+        return -self.scale * (query.unsqueeze(3) - keys.unsqueeze(2)).abs().sum(-1)
+"""
+# What makes the command of a verb short.
+SHORTER = {"train": ["--dry-run", "--out", "fresh"], "compare": ["--resamples", "100", "--quiet"]}
+ELSEWHERE = {"demo": "tests/cli/test_demo.py", "data": "downloads: tests/corpora/test_tatoeba.py"}
+SLOW = ("compare", "evaluate")
+
+
+def other_commands() -> Iterator[Any]:
+    """Yield each `attentio` command of a block without a mark, once."""
+    found: dict[str, tuple[Path, str]] = {}
+    for page in PAGES:
+        for block in blocks(page):
+            if not block.mark and block.language in ("console", "sh"):
+                lines = block.text.replace("\\\n", " ").replace("$ ", "").split("\n")
+                for line in lines:
+                    command = line.split("   #")[0].strip()
+                    verb = next((word for word in command.split()[1:] if word in (*SHORTER, *SLOW, *VERBS)), None)
+                    if command.startswith("attentio ") and verb not in ELSEWHERE:
+                        found.setdefault(command, (page, str(verb)))
+    for command, (page, verb) in found.items():
+        slow = (verb in SLOW and "--vary" not in command) or " demo " in command or "--on" in command
+        yield pytest.param(command, verb, id=f"{page.stem}: {command}", marks=[pytest.mark.slow] if slow else [])
+
+
+VERBS = tuple(getattr(typer.main.get_command(app), "commands"))  # noqa: B009  (typer gives no type for it)
+
+
+@pytest.mark.parametrize(("command", "verb"), list(other_commands()))
+def test_commands_of_other_blocks_run(command: str, verb: str, tiny_run: Path, tmp_path: Path) -> None:
+    prepare_folder(tmp_path, tiny_run)
+    for name in re.findall(r"(?<!--out )runs/([\w-]+)", command):
+        if not (copy := tmp_path / "runs" / name).exists():  # what its name says of it stands in its settings
+            shutil.copytree(tiny_run, copy)
+            config = (copy / "config.toml").read_text(encoding="utf-8")
+            config = re.sub(r'^score = ".*"$', f'score = "{name.partition("-")[0]}"', config, count=1, flags=re.M)
+            (copy / "config.toml").write_text(re.sub(r"^seed = 1$", f"seed = {len(name)}", config, flags=re.M))
+    shutil.copytree(tiny_run, tmp_path / "run")
+    checked: list[int] = []
+
+    def only_check(vary: Any, settings: Any, _out: Path, **more: Any) -> NoReturn:
+        names = ("preset", "config_file", "overrides", "budget")
+        checked.append(len(make_cells(vary, settings, **{name: more[name] for name in names})))
+        raise SystemExit(0)
+
+    words = [*shlex.split(command), *SHORTER.get(verb, [])]
+    nothing = io.TextIOWrapper(io.BytesIO())
+    with (
+        patch.dict(os.environ, {"NO_COLOR": "1", "COLUMNS": "100"}),
+        patch.object(sys, "stdin", nothing),
+        patch("attentio.experiment.runner.run_comparison", only_check),
+    ):
+        status, output = run_here(words, tmp_path)
+    assert status == (7 if "--min-chrf" in words else 0), output
+    assert bool(checked) == (verb == "compare" and "--vary" in words and "--on" not in words)
+    assert all(cells > 1 for cells in checked)
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:

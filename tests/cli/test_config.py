@@ -26,7 +26,8 @@ def test_list_says_every_setting(attentio: Command) -> None:
         title = f"[{section}]\n" if family is None else f"[{section}] family = {family!r}\n"
         _, _, part = shown.partition(title)
         for name, field in settings.model_fields.items():
-            line = f"  {name} = {field.default!r}  {field.description}\n"
+            values = getattr(effective_config(settings={"model": {"family": family}} if family else {}), section)
+            line = f"  {name} = {getattr(values, name)!r}  {field.description}\n"
             assert (line in part.partition("\n[")[0] + "\n") is (name != "family")
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from attentio.cli.data import app
-from attentio.errors import UsageError
+from attentio.errors import ResourceError, UsageError
 
 RUNNER = CliRunner()
 PAIRS = "".join(f"I see {i} cats.\t我看见{i}只猫。\n" for i in range(30))
@@ -72,3 +72,10 @@ def test_the_commands_load_nothing_heavy() -> None:
     code = f"import sys, attentio.cli.data; sys.exit(' '.join(m for m in '{heavy}'.split() if m in sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.stderr.strip() == ""
+
+
+def test_where_a_corpus_cannot_be_kept_is_said_before_it_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome = RUNNER.invoke(app, ["data", "download", "tatoeba", "eng-cmn", "--out", str(tmp_path / "file")])
+    assert isinstance(outcome.exception, ResourceError)
+    assert "cannot be written" in str(outcome.exception)

@@ -23,14 +23,16 @@ def show(
 
 @app.command("list")
 def list_settings() -> None:
-    """List every setting with its default and its meaning, those of models for each family."""
-    from attentio.train.settings import sections
+    """List every setting with its meaning and the value that training starts from without options."""
+    from attentio.train.settings import DEFAULT_FAMILY, DEFAULT_PRESET, effective_config, sections
 
+    typer.echo(f"# Values of preset {DEFAULT_PRESET}, family {DEFAULT_FAMILY}. Each other family has its own.")
     for section, family, settings in sections():
         typer.echo(f"[{section}]" if family is None else f"[{section}] family = {family!r}")
+        values = effective_config(settings={"model": {"family": family or DEFAULT_FAMILY}})
         for name, field in settings.model_fields.items():
             if name != "family":
-                typer.echo(f"  {name} = {field.default!r}  {field.description}")
+                typer.echo(f"  {name} = {getattr(getattr(values, section), name)!r}  {field.description}")
 
 
 @app.command("presets")

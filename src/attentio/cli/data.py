@@ -10,6 +10,7 @@ import typer
 from attentio.cli import options
 from attentio.cli.options import by_section, with_groups
 from attentio.errors import UsageError
+from attentio.runtime.files import check_folder
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, check and sample parallel data.")
 
@@ -34,6 +35,7 @@ def download(
     if former_out is not None:
         sys.stderr.write("note: -o of data download is written --out now\n")
         out = former_out
+    check_folder(out)
     with _DownloadBar(pair) as bar:
         fetched = fetch_tatoeba(pair, out, base_url=base_url or TATOEBA_URL, sha256=sha256, progress=bar.update)
     if as_json:

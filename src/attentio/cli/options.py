@@ -21,7 +21,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 # What is opened and written
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a trained model.")]
 RunOut = Annotated[Path, typer.Option("--out", help="Run folder.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew in a run folder that has a run.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start over in a run folder that holds a run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 

@@ -50,16 +50,16 @@ def translate(
     seed: Annotated[int | None, typer.Option(help="With --sample: the same seed draws the same again. [0]")] = None,
     prefix: Annotated[str, typer.Option(help="Text that every translation begins with.")] = "",
     require: Annotated[
-        list[str] | None, typer.Option(help="Phrase that every translation holds; repeatable, needs --beam.")
+        list[str] | None, typer.Option(help="Phrase that every translation holds. Needs --beam. Repeat for more.")
     ] = None,
-    forbid: Annotated[list[str] | None, typer.Option(help="Phrase that no translation holds; repeatable.")] = None,
+    forbid: Annotated[list[str] | None, typer.Option(help="Phrase that no translation holds. Repeat for more.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens after which a translation is cut off.")] = None,
     no_repeat: Annotated[int, typer.Option(min=0, help="Repeat no run of this many tokens. 0 allows all.")] = 0,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
 ) -> None:
-    """Translate text line by line: one line in, one line out, always; an empty line stays empty."""
+    """Translate text line by line: one line in, one line out. An empty line stays empty."""
     if former_out is not None:
         sys.stderr.write("note: -o of translate is written --out now\n")
         out = out or former_out
@@ -92,7 +92,7 @@ def translate(
     translator = Translator.load(run, device=device or "auto", precision=precision)
     number = 0
     notes = _Notes(translator)
-    # Someone typing waits for each answer; a file or a pipe is worth sorting.
+    # Someone typing waits for each answer. A file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
     with _output(out) as write:
         while chunk := list(islice(lines, at_once)):
@@ -149,7 +149,7 @@ def _words(text: str) -> list[str]:
 
 
 class _Notes:
-    """What is said of the whole input at its end, so that a long file gets one line and not thousands."""
+    """Notes on the whole input, written at its end: a long file gets one line and not thousands."""
 
     def __init__(self, translator: "Translator") -> None:
         self._translator = translator
@@ -193,7 +193,7 @@ def _named(lines: list[int]) -> str:
 
 
 def _read(files: list[Path]) -> Iterator[str]:
-    """Lines of the files, or of standard input; only a line feed ends a line."""
+    """Return the lines of the files, or of standard input. Only a line feed ends a line."""
     from attentio.data.readers.lines import existing, read_lines
 
     if not files:

@@ -22,7 +22,7 @@ def view(
     png: Annotated[Path | None, typer.Option("--png", help="Write the map as a PNG picture.")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write the map as an SVG picture.")] = None,
     save: Annotated[
-        Path | None, typer.Option("--save", help="Write the trace as .json or .npz; one sentence only.")
+        Path | None, typer.Option("--save", help="Write the trace of one sentence as .json or .npz.")
     ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="Show the model's own tokens instead of words.")] = False,
     pieces: Annotated[bool, typer.Option("--pieces", hidden=True, help="The former name of --tokens.")] = False,
