@@ -76,6 +76,6 @@ def test_the_commands_load_nothing_heavy() -> None:
 
 def test_where_a_corpus_cannot_be_kept_is_said_before_it_is_fetched(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    outcome = RUNNER.invoke(app, ["data", "download", "tatoeba", "eng-cmn", "--out", str(tmp_path / "file")])
+    outcome = RUNNER.invoke(app, ["download", "tatoeba", "eng-cmn", "--out", str(tmp_path / "file")])
     assert isinstance(outcome.exception, ResourceError)
     assert "cannot be written" in str(outcome.exception)
