@@ -27,7 +27,7 @@ USUAL = 16
 NOT_YET: set[str] = set()
 """Rooms of src that have not been read over. This set only shrinks."""
 
-PAGES_NOT_YET: set[str] = {"LOG.md"}
+PAGES_NOT_YET: set[str] = set()
 """Pages that have not been read over. This set only shrinks."""
 
 WORDS = {
