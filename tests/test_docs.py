@@ -28,7 +28,7 @@ from attentio.experiment.grid import make_cells
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)(?: (run|same))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+_LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)|<img src=\"([^\"]+)\"")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 FAST = ("docs/models.md", "docs/verbs/evaluate.md", "docs/verbs/view.md")  # pages whose blocks run in about a second
 
@@ -115,7 +115,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
-    links = _LINK.findall(_COMMENT.sub("", page.read_text(encoding="utf-8")))
+    links = [link or image for link, image in _LINK.findall(_COMMENT.sub("", page.read_text(encoding="utf-8")))]
     local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
     assert [link for link in local if not (page.parent / link).exists()] == []
 
