@@ -124,6 +124,14 @@ def test_both_readmes_show_the_same_commands() -> None:
     assert commands(ROOT / "README.md") == commands(ROOT / "README.zh.md")
 
 
+def test_every_error_code_is_explained() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    codes = set(re.findall(r'"(E_[A-Z_]+)"', sources))
+    explained = set(re.findall(r"`(E_[A-Z_]+)`", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")))
+    assert len(codes) > 20
+    assert codes == explained
+
+
 def test_every_verb_has_a_page() -> None:
     command: Any = typer.main.get_command(app)
     pages = {path.stem for path in (ROOT / "docs" / "verbs").glob("*.md")}
