@@ -110,7 +110,7 @@ def main(words: list[str] | None = None) -> None:
         )
         tables: list[Table] = []
         for title, contestants, notes in (
-            ("One sentence translated", translations, "The peers' sentence is tokenised already."),
+            ("One sentence translated", translations, "The peers' sentence is tokenized already."),
             ("First update of a training", updates, "Data prepared, vocabularies made."),
         ):
             waits = contestants(arguments.models, workload, peers, folder, arguments)

@@ -25,7 +25,7 @@ _PART = re.compile(
 
 
 def options(verb: str) -> Iterator[str]:
-    """The arguments and options of a command, `data report` and the like included."""
+    """Yield the arguments and options of a command, such as `train` or `data report`."""
     command: Any = typer.main.get_command(app)
     for word in verb.split():
         command = command.commands[word]
@@ -43,7 +43,7 @@ def options(verb: str) -> Iterator[str]:
 
 
 def settings(name: str) -> Iterator[str]:
-    """The settings of a section, or of a family of models, with defaults and meanings, as `config list` shows them."""
+    """Yield the settings of a section, or of a family of models, as `config list` shows them."""
     yield "| setting | default | meaning |"
     yield "|---|---|---|"
     (found,) = ((section, kind) for section, family, kind in sections() if name == (family or section))
@@ -54,7 +54,7 @@ def settings(name: str) -> Iterator[str]:
 
 
 def presets() -> Iterator[str]:
-    """What each preset changes."""
+    """Yield what each preset changes."""
     yield "| preset | settings that differ from the defaults |"
     yield "|---|---|"
     for preset, settings_of in preset_settings().items():
@@ -67,7 +67,7 @@ def presets() -> Iterator[str]:
 
 
 def exit_codes() -> Iterator[str]:
-    """The exit statuses with the errors that they stand for."""
+    """Yield the exit statuses with the errors that they stand for."""
     yield "| status | code | meaning |"
     yield "|---|---|---|"
     known = [errors.AttentioError, *errors.AttentioError.__subclasses__()]
@@ -80,7 +80,7 @@ def exit_codes() -> Iterator[str]:
 
 
 def filled(text: str) -> str:
-    """A page with its generated parts made anew."""
+    """Return a page with its generated parts filled in again."""
 
     def part(found: re.Match[str]) -> str:
         kind, name = found["kind"], found["name"]

@@ -14,13 +14,13 @@ ATTENTIO = Path(sys.executable).with_name("attentio")
 
 
 def attentio(*arguments: str) -> dict[str, Any]:
-    """What a command prints as JSON."""
+    """Return what a command prints as JSON."""
     done = subprocess.run([ATTENTIO, *arguments, "--json"], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
 
 def main(first: str, second: str, *options: str) -> dict[str, dict[str, float]]:
-    """Trains with each score and prints quality and alignment error on the held-out part of the small world."""
+    """Train with each score, and print quality and alignment error on the held-out part of the small world."""
     found: dict[str, dict[str, float]] = {}
     with TemporaryDirectory() as folder:
         for score in (first, second):

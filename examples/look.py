@@ -11,10 +11,10 @@ from attentio.trace import AttentionTrace
 
 
 def main(run: str, sentence: str) -> AttentionTrace:
-    """Prints a line for each target word, then the measures of the whole map."""
+    """Print a line for each target word, then the measures of the whole map."""
     translation = Translator.load(run)(sentence)
     assert translation.trace is not None  # only a sentence longer than the model can take at once has none
-    words = translation.trace.words()  # sub-words put together, end-of-sentence left out
+    words = translation.trace.words()  # subwords joined, end-of-sentence left out
     weights = words.matrix()  # (T, S): the mean over layers and heads
     for target, row in zip(words.target_tokens, weights, strict=True):
         print(f"{target}\t{words.source_tokens[row.argmax()]}\t{row.max():.2f}")

@@ -1,6 +1,6 @@
 """Attention alone, in a PyTorch model of your own: learn to look a name up in a list.
 
-Each example is a list of (name, number) items and a name to ask for; the answer is the number beside that name. The
+Each example is a list of (name, number) items and a name to ask for. The answer is the number beside that name. The
 model can only answer by attending to the right item, so its weights can be checked against the known place.
 
 python examples/recall.py dot
@@ -18,7 +18,7 @@ NAMES, NUMBERS, ITEMS, WIDTH = 20, 10, 6, 32
 
 
 class Recall(nn.Module):
-    """Keys are names, values are numbers; the query is a name."""
+    """Keys are names, values are numbers, and the query is a name."""
 
     def __init__(self, score: str) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Recall(nn.Module):
         self.answer = nn.Linear(WIDTH, NUMBERS)
 
     def forward(self, names: Tensor, numbers: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-        """names and numbers (B, S), asked (B,) -> logits (B, NUMBERS) and weights (B, S)."""
+        """Return logits (B, NUMBERS) and weights (B, S), for names and numbers (B, S) and the names asked for (B,)."""
         memory = self.attention.prepare(self.names(names), self.numbers(numbers))
         attended = self.attention(self.names(asked)[:, None], memory, need_weights=True)
         assert attended.weights is not None  # asked for
@@ -36,7 +36,7 @@ class Recall(nn.Module):
 
 
 def examples(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Names (B, S), all different in a row, numbers (B, S), the name asked for (B,) and its place (B,)."""
+    """Return names (B, S), different in a row, numbers (B, S), the name asked for (B,) and its place (B,)."""
     names = torch.rand(count, NAMES).argsort(1)[:, :ITEMS]
     numbers = torch.randint(NUMBERS, (count, ITEMS))
     place = torch.randint(ITEMS, (count,))
@@ -44,7 +44,7 @@ def examples(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def main(score: str = "dot", steps: int = 150) -> tuple[float, float]:
-    """Trains; returns the share of right answers, and of examples where the strongest weight is on the right item."""
+    """Train. Return the share of right answers, and of examples where the strongest weight is on the right item."""
     torch.manual_seed(1)
     model = Recall(score)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)

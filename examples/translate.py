@@ -9,7 +9,7 @@ from attentio import Translator
 
 
 def main(run: str, sentences: list[str]) -> list[str]:
-    """Prints each translation with the logarithm of its probability for each piece."""
+    """Print each translation with the logarithm of its probability per token."""
     translator = Translator.load(run)
     translations = [translator(sentence, beam_size=4) for sentence in sentences]
     for translation in translations:

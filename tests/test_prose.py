@@ -215,6 +215,11 @@ def rooms() -> list[str]:
     return sorted(path.name for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
 
 
+def written_for_readers() -> list[Path]:
+    """Return the Python files outside src that readers are sent to."""
+    return [*sorted((ROOT / "examples").glob("*.py")), *sorted((ROOT / "docs").rglob("*.py"))]
+
+
 def report(found: list[Fault]) -> str:
     return "\n".join(f"{fault.place}: {fault.rule}: {fault.text[:200]}" for fault in found)
 
@@ -232,6 +237,12 @@ def test_rooms_are_plain(room: str) -> None:
     path = SOURCE / room
     modules = [path] if path.suffix == ".py" else sorted(path.rglob("*.py"))
     found = [fault for module in modules for fault in source_faults(module)]
+    assert not found, report(found)
+
+
+@pytest.mark.parametrize("path", written_for_readers(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_examples_are_plain(path: Path) -> None:
+    found = list(source_faults(path))
     assert not found, report(found)
 
 
