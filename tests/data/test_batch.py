@@ -214,3 +214,27 @@ def test_pairs_are_sorted_alike_by_short_numbers_and_long(longest: int) -> None:
     for band in range(longest // 3):
         inside = source[order][target[order] // 3 == band]
         assert all(np.diff(inside) >= 0) if band % 2 == 0 else all(np.diff(inside) <= 0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_ranks_share_every_batch_and_every_pair_comes_once(size: int) -> None:
+    random = np.random.default_rng(5)
+    lengths = random.integers(1, 30, 97), random.integers(1, 30, 97)
+    samplers = [
+        BatchSampler(*lengths, max_tokens=120, seed=3, size_multiple=1, rank=rank, num_ranks=size)
+        for rank in range(size)
+    ]
+    whole = list(BatchSampler(*lengths, max_tokens=120, seed=3, size_multiple=1))
+    shares = [sampler.shares() for sampler in samplers]
+    seen: list[int] = []
+    for batch in whole:
+        parts = [next(share) for share in shares]
+        counted = [indices.tolist() for indices, counts in parts if counts]
+        together = [index for indices in counted for index in indices]
+        assert sorted(together) == sorted(batch.tolist())
+        assert all(len(indices) > 0 for indices, _ in parts)
+        assert max(map(len, counted)) - min(map(len, counted)) <= 1
+        seen += together
+    assert sorted(seen) == list(range(97))
+    assert all(sampler.epoch == 1 for sampler in samplers)
+    assert [s.state_dict() for s in samplers] == [samplers[0].state_dict()] * size

@@ -173,3 +173,15 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         broken.write_bytes(content)
         with pytest.raises(DataError, match="not valid TOML"):
             effective_config(file=broken)
+
+
+def test_former_names_are_read_in_every_layer_and_noted(tmp_path: Path) -> None:
+    file = tmp_path / "old.toml"
+    file.write_text("[train]\nsplit_pieces = 0.3\n", encoding="utf-8")
+    told: list[str] = []
+    assert effective_config(file=file, note=told.append).train.subword_regularization == 0.3
+    assert told == ["train.split_pieces is called train.subword_regularization now"]
+    config = effective_config(file=file, overrides=["train.subword_regularization=0.0"])
+    assert config.train.subword_regularization == 0.0
+    assert effective_config(overrides=["train.split_pieces=0.2"]).train.subword_regularization == 0.2
+    assert parse_config({"train": {"split_pieces": 0.4}}, where="old run").train.subword_regularization == 0.4

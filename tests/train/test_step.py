@@ -10,11 +10,15 @@ import torch.distributed as dist
 from torch import Tensor, multiprocessing
 
 from attentio.data.batch import Batch
+from attentio.data.prepare import PreparedData, prepare
+from attentio.data.settings import DataConfig
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig, TransformerConfig
-from attentio.train.distributed import ALONE, ProcessGroup
-from attentio.train.settings import TrainConfig
+from attentio.train.distributed import ALONE, ProcessGroup, Ranks
+from attentio.train.loop import train
+from attentio.train.settings import RunConfig, TrainConfig
+from attentio.train.state import Progress
 from attentio.train.step import TrainingStep, backward
 
 SETTINGS = TrainConfig.model_validate({"label_smoothing": 0.1, "coverage_loss": 0.3, "guided_alignment": 0.2})
@@ -71,12 +75,62 @@ def work(rank: int, folder: str) -> None:
     for name in MODELS:
         found = gradients(name, share(whole_batch(), rank, 2), ranks)
         torch.save(found, f"{folder}/{name}-{rank}")
+    torch.save(losses_of_a_run(Path(folder), f"rank-{rank}", ranks), f"{folder}/losses-{rank}")
     dist.destroy_process_group()
+
+
+class Losses:
+    """A reporter that keeps the loss of every update."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def update(self, progress: Progress, **_: object) -> None:
+        self.found.append(progress.loss)
+
+    def evaluated(self, progress: Progress, **_: object) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+def losses_of_a_run(folder: Path, name: str, ranks: Ranks) -> tuple[list[float], Progress, list[str]]:
+    """The losses that are reported, the progress at the end, and what was published by this rank."""
+    data = PreparedData.load(folder / "data")
+    config = RunConfig.model_validate(
+        {
+            "model": {"family": "rnn", "embedding_size": 6, "hidden_size": 8, "dropout": 0.0},
+            "train": {"max_steps": 12, "batch_tokens": 200, "warmup_steps": 3, "precision": "fp32", "device": "cpu"},
+        }
+    )
+    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+    published: list[str] = []
+    reporter = Losses()
+    (folder / name).mkdir()
+    progress = train(
+        config,
+        data.train,
+        sizes,
+        folder / name,
+        links=data.train_links,
+        evaluate=None,
+        publish=lambda *_: published.append(name),
+        reporter=reporter,
+        ranks=ranks,
+    )
+    return reporter.found, progress, published
 
 
 @pytest.mark.slow
 def test_two_processes_add_up_the_gradient_of_one(tmp_path: Path) -> None:
+    prepare(DataConfig(train=["small-world"], small_world_pairs=80, dev=0, test=0), tmp_path / "data", seed=1)
     multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)  # pyright: ignore[reportPrivateImportUsage]
+    alone, progress, _ = losses_of_a_run(tmp_path, "alone", ALONE)
+    first, second = (torch.load(tmp_path / f"losses-{rank}", weights_only=False) for rank in range(2))
+    assert first[0] == pytest.approx(alone, abs=1e-4)
+    assert len(alone) == 12
+    assert (first[1].step, first[1].target_tokens) == (progress.step, progress.target_tokens)
+    assert (second[0], first[2], second[2]) == ([], ["rank-0"], [])  # rank 0 alone reports and publishes
+    assert list((tmp_path / "rank-0").iterdir())
+    assert not list((tmp_path / "rank-1").iterdir())
     for name in MODELS:
         wanted, cost = gradients(name, whole_batch(), ALONE)
         for rank in range(2):

@@ -55,7 +55,9 @@ def train(
             "start_from": None if start_from is None else str(start_from),
         },
     )
-    config = effective_config(preset=preset, file=config_file, settings=settings, overrides=override or ())
+    config = effective_config(
+        preset=preset, file=config_file, settings=settings, overrides=override or (), note=speaker(quiet=False)
+    )
     if not config.data.train:
         raise UsageError(
             "no data to train on.", hint="Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
@@ -63,6 +65,7 @@ def train(
     from attentio.train import run as training
 
     say = speaker(quiet=quiet)
+
     if dry_run:
         summary = training.dry_run(config, out, say=say)
     else:

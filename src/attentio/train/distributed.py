@@ -31,6 +31,9 @@ class Ranks:
         """Return the sum of what every rank has."""
         return number
 
+    def part_ways(self, seed: int, step: int) -> None:
+        """Give every rank but the first random numbers of its own, from update number `step` on."""
+
     def wrap(self, step: nn.Module) -> nn.Module:
         """Return the module whose backward pass averages gradients over the ranks."""
         return step
@@ -52,9 +55,14 @@ class ProcessGroup(Ranks):
         return cast(Value, held[0])
 
     def total(self, number: float) -> float:
-        held = torch.tensor([number], dtype=torch.float64)
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        held = torch.tensor([number], dtype=torch.float64, device=device)
         dist.all_reduce(held)
         return float(held.item())
+
+    def part_ways(self, seed: int, step: int) -> None:
+        if self.rank:
+            torch.manual_seed((seed + 1) * 1_000_003 + step * 1_009 + self.rank)
 
     def wrap(self, step: nn.Module) -> nn.Module:
         return nn.parallel.DistributedDataParallel(step)

@@ -44,6 +44,17 @@ class Reporter(Protocol):
         ...
 
 
+class Unheard:
+    """The reporter of a rank that does not report."""
+
+    def update(self, progress: Progress, *, epoch: float, total_steps: int, tokens_per_second: float) -> None: ...
+    def evaluated(self, progress: Progress, *, epoch: float) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
+
+
 def train(
     config: RunConfig,
     corpus: EncodedCorpus,
@@ -74,14 +85,16 @@ def train(
     torch.manual_seed(settings.seed)
     model = _first_model(config, vocab_sizes, first_weights).to(device)
     state = TrainingState.first(model, corpus, settings, ranks)
+    reporter = reporter if ranks.rank == 0 else Unheard()
     state.resume(checkpoints, reporter.note)
+    ranks.part_ways(settings.seed, state.progress.step)
     step = ranks.wrap(TrainingStep(model, settings))
     zero_grad = partial(state.optimizer.zero_grad, set_to_none=True)
     evaluate_every = settings.evaluate_every or max(50, len(state.sampler))
     began = time.perf_counter() - state.progress.seconds  # everything counts: evaluating and saving, too
 
     shares = state.sampler.shares()
-    while state.progress.ended is None and not ranks.broadcast(stop()):
+    while state.progress.ended is None and not ranks.total(stop()):
         started, number = time.perf_counter(), state.progress.step + 1
         indices, counts = next(shares)
         # Drawn from the number of the update alone, so that it is the same in a run that was resumed.
@@ -101,7 +114,8 @@ def train(
         tokens = int(ranks.total(mine))
         weight = ranks.size * mine / tokens  # gradients are averaged over ranks, and the mean is one over tokens
         attempt = partial(backward, step, batch, weight=weight, computing=computing)
-        loss, state.parts = backward_in_parts(attempt, zero_grad, state.parts, batch, reporter.note)
+        most = MOST_PARTS if ranks.size == 1 else 1  # one of several ranks cannot halve a batch by itself
+        loss, state.parts = backward_in_parts(attempt, zero_grad, state.parts, batch, reporter.note, most_parts=most)
         state.update(settings.clip_norm)
 
         now = time.perf_counter()

@@ -8,7 +8,7 @@ are laid over them. Only `cli` and the loaders of a run read TOML. Everything el
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -117,24 +117,31 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_current_names(cls, settings: Any) -> Any:
+    def _with_family(cls, settings: Any) -> Any:
         """Give settings of the model without a family to the default one, and read former names as today's."""
         if not isinstance(settings, dict):
             return settings
-        current = dict(cast(dict[str, Any], settings))
+        current = with_current_names(cast(dict[str, Any], settings))
         if isinstance(model := current.get("model"), dict):
             current["model"] = {"family": DEFAULT_FAMILY} | model
-        for (section, former), name in RENAMED.items():
-            held = current.get(section)
-            if isinstance(held, dict) and former in held:
-                values = cast(dict[str, Any], held)
-                current[section] = {name if key == former else key: value for key, value in values.items()}
         return current
 
 
 FAMILIES: dict[str, type[BaseModel]] = {kind.model_fields["family"].default: kind for kind in get_args(ModelConfig)}
 DEFAULT_FAMILY = "cnn"
 DEFAULT_PRESET = "small"
+
+
+def with_current_names(settings: Settings, note: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Return settings in which former names are today's. `note` is told of each."""
+    current = dict(settings)
+    for (section, former), name in RENAMED.items():
+        held = current.get(section)
+        if isinstance(held, Mapping) and former in held:
+            note(f"{section}.{former} is called {section}.{name} now")
+            values = cast(Settings, held)
+            current[section] = {name if key == former else key: value for key, value in values.items()}
+    return current
 
 
 def sections() -> Iterator[tuple[str, str | None, type[BaseModel]]]:
@@ -169,17 +176,18 @@ def effective_config(
     file: Path | None = None,
     overrides: Sequence[str] = (),
     settings: Settings | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> RunConfig:
     """Lay preset, TOML file, command-line settings and `section.key=value` overrides over the defaults, in that order.
 
     A size alone (tiny, small, base) is that of the family which the other layers name, else of the default family.
-    Raises UsageError naming every unknown or ill-typed key, with a suggestion.
+    `note` is told of former names. Raises UsageError naming every unknown or ill-typed key, with a suggestion.
     """
     if preset not in presets():
         raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, list(presets())))
-    over: dict[str, object] = {} if file is None else dict(_read_toml(file))
-    for layer in (settings or {}, *map(_parse_override, overrides)):
-        over = _merge(over, layer)
+    over: dict[str, object] = {}
+    for layer in ({} if file is None else _read_toml(file), settings or {}, *map(_parse_override, overrides)):
+        over = _merge(over, with_current_names(layer, note))
     start = cast(Settings, over.get("train", {})).get("start_from")
     family = _family(over)
     under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]

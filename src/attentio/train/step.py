@@ -25,8 +25,6 @@ from attentio.train.objective import (
 )
 from attentio.train.settings import TrainConfig
 
-MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
-
 
 class TrainingStep(nn.Module):
     """Compute what training minimizes of one batch. Padding adds nothing.
@@ -89,12 +87,17 @@ def backward(
 
 
 def backward_in_parts(
-    attempt: Callable[[int], float], clear: Callable[[], None], parts: int, batch: Batch, note: Callable[[str], None]
+    attempt: Callable[[int], float],
+    clear: Callable[[], None],
+    parts: int,
+    batch: Batch,
+    note: Callable[[str], None],
+    *,
+    most_parts: int,
 ) -> tuple[float, int]:
     """Return the cost that `attempt(parts)` gives, and in how many parts the batch fitted into memory.
 
-    clear: forget the gradient of an attempt that failed. Raises ResourceError where the largest number of parts does
-    not fit either.
+    clear: forget the gradient of an attempt that failed. Raises ResourceError where `most_parts` do not fit either.
     """
     while True:
         try:
@@ -104,7 +107,7 @@ def backward_in_parts(
                 raise
             clear()
             parts *= 2
-            if parts > MOST_PARTS:
+            if parts > most_parts:
                 raise _out_of_memory(batch) from None
             note(f"out of memory: from here on each batch is computed in {parts} parts")
 
