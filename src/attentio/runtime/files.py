@@ -116,10 +116,10 @@ def check_place(path: Path | None) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that files can be written in `folder`, which is made if it is not there. Raises ResourceError, E_DISK."""
+    """Check that files can be written in `folder`, or that it can be made. Nothing is. Raises ResourceError, E_DISK."""
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        tempfile.TemporaryFile(dir=there).close()
 
 
 def resolve_path(folder: Path) -> Path:
