@@ -238,7 +238,7 @@ def test_aligning_its_own_translation_gives_its_own_trace(translator: Translator
 CALLS = [(beam, trace, text) for text in SENTENCES for beam, trace in ((1, False), (1, True), (3, False), (3, True))]
 
 
-@pytest.mark.parametrize("family", ["cnn", "transformer"])
+@pytest.mark.parametrize("family", ["cnn", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_threads_do_not_disturb_each_other(translator: Translator, tiny_transformer: Translator, family: str) -> None:
     """Eight threads, fifty calls each, in an order of their own: greedy and beam, with and without traces."""
     shared = translator if family == "cnn" else tiny_transformer

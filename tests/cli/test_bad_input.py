@@ -171,10 +171,10 @@ def test_11_a_full_disk(
 def test_11_a_full_disk_while_logging(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "log.jsonl")
 
-    monkeypatch.setattr("attentio.train.reporter.TrainingReporter._write", full)
+    monkeypatch.setattr("attentio.train.reporter.TrainingReporter.event", full)
     assert "disk full while writing log.jsonl" in refused(train(pairs, "--out", tmp_path / "out", "--quiet"), 5)
 
 

@@ -649,6 +649,7 @@ def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_pa
     assert "every test sentence was seen in training" in outcome.err
 
 
+@pytest.mark.slow
 def test_a_mistyped_folder_is_said_to_be_one(
     attentio: Command, refused: Refused, runs: list[Path], tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Processes of a comparison killed and interrupted. Each test starts several that import torch."""
+"""Processes of a comparison killed and interrupted. Each slow test starts several that import torch."""
 
 import json
 import os
@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 
 from attentio.experiment.progress import read_log
+from attentio.experiment.stages import prepare_data, train_run
+from attentio.train.reporter import TrainingReporter
+from attentio.train.settings import effective_config
+from attentio.train.state import Progress
 
 ARGUMENTS = [
     *("compare", "small-world", "-o", "data.small_world_pairs=200", "--vary", "attention.score=dot,additive"),
@@ -71,6 +75,34 @@ def workers_of(folder: Path) -> list[int]:
 def quality(folder: Path) -> list[Any]:
     shown = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
     return [(cell["name"], cell["tests"], cell["steps"]) for cell in shown["cells"]]
+
+
+def test_a_training_interrupted_in_its_process_goes_on_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker does, done here: the second answer is that of a training that nobody stopped."""
+    overrides = ["data.train=['small-world']", "data.small_world_pairs=40", "data.dev=4", "data.test=4"]
+    overrides += ["model.embedding_size=4", "model.hidden_size=4", "train.max_steps=6", "train.device=cpu"]
+    config = effective_config(preset="tiny", overrides=overrides).model_dump(mode="json")
+    data, answer = tmp_path / "data", tmp_path / "answer.json"
+    prepare_data({"one": config}, {"one": str(data)})
+    answer.write_text(json.dumps({"answer": {"memory_bytes": 10**15}}), encoding="utf-8")
+    whole = train_run(config, str(tmp_path / "whole"), str(data), str(tmp_path / "none.json"))
+    update = TrainingReporter.update
+
+    def interrupt(reporter: TrainingReporter, progress: Progress, **facts: Any) -> None:
+        update(reporter, progress, **facts)
+        if progress.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(TrainingReporter, "update", interrupt)
+    first = train_run(config, str(tmp_path / "broken"), str(data), str(answer))
+    assert (first["interrupted_by"], first["steps"]) == (signal.SIGTERM, 3)
+    second = train_run(config, str(tmp_path / "broken"), str(data), str(answer))
+    assert (second["interrupted_by"], second["steps"], whole["steps"]) == (None, 6, 6)
+    assert second["memory_bytes"] == 10**15  # the larger of both trainings
+    weights = [(tmp_path / run / "model" / "model.safetensors").read_bytes() for run in ("whole", "broken")]
+    assert weights[0] == weights[1]
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ class Paths:
 
             layers = self.model.decoder.cross_attention().values()
             handles = [layer.register_forward_hook(see) for layer in layers]
-            self.patch.setattr(hard, "_gumbel", Forced([path]))
+            self.patch.setattr(hard, "gumbel_noise", Forced([path]))
             logits = self.model(self.batch.source, self.batch.source_lengths, self.batch.target_in)[0]
             for handle in handles:
                 handle.remove()
@@ -144,7 +144,7 @@ def mean_of_pairs(paths: Paths, config: RunConfig, monkeypatch: pytest.MonkeyPat
     loss = cost = torch.tensor(0.0, dtype=torch.float64)
     odds = torch.stack(paths.log_probs).exp().detach()
     for (i, first), (j, second) in combinations_with_replacement(enumerate(paths.choices), 2):
-        monkeypatch.setattr(hard, "_gumbel", Forced([first, second]))
+        monkeypatch.setattr(hard, "gumbel_noise", Forced([first, second]))
         found = TrainingStep(paths.model, config.train)(paths.batch)
         often = odds[i] * odds[j] * (1 if i == j else 2)  # the samples may change places
         loss, cost = loss + often * found.total, cost + often * found.cost
@@ -278,7 +278,7 @@ def test_penalties_see_the_distribution_that_is_chosen_from(normalize: str, monk
         found: list[Tensor] = []
         for penalties in ({}, {"coverage_loss": 0.6, "guided_alignment": 0.5}):
             config = settings(RNN, {"normalize": normalize}, **penalties)
-            monkeypatch.setattr(hard, "_gumbel", Table())
+            monkeypatch.setattr(hard, "gumbel_noise", Table())
             found.append(TrainingStep(build(config), config.train)(ragged()).total)
         return found[1] - found[0]
 
@@ -291,7 +291,7 @@ def test_padding_adds_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     model = build(config)
     found: list[Any] = []
     for wider in (0, 3):
-        monkeypatch.setattr(hard, "_gumbel", Table())
+        monkeypatch.setattr(hard, "gumbel_noise", Table())
         loss = TrainingStep(model, config.train)(ragged(wider=wider))
         found.append((*loss, *torch.autograd.grad(loss.total, list(model.parameters()), allow_unused=True)))
     torch.testing.assert_close(found[0], found[1])
@@ -301,12 +301,12 @@ def test_padding_adds_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_halves_have_the_gradient_of_the_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings(*OBJECTIVES[name], **PENALTIES)
     model, whole = build(config), ragged()
-    monkeypatch.setattr(hard, "_gumbel", Table())
+    monkeypatch.setattr(hard, "gumbel_noise", Table())
     loss, cost = TrainingStep(model, config.train)(whole)
     wanted = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
     total = reported = torch.tensor(0.0, dtype=torch.float64)
     for half, sentences in zip(whole.halves(), ((0, 4), (4, 9)), strict=True):
-        monkeypatch.setattr(hard, "_gumbel", Table(*sentences))
+        monkeypatch.setattr(hard, "gumbel_noise", Table(*sentences))
         found = TrainingStep(model, config.train)(half)
         share = half.num_target_tokens / whole.num_target_tokens
         total, reported = total + share * found.total, reported + share * found.cost

@@ -173,6 +173,7 @@ def test_checkpoints_come_when_due_and_no_more_than_two_stay(run: Run, monkeypat
     assert saved == [f"step-{step}" for step in range(1, 13)]
 
 
+@pytest.mark.slow
 def test_a_time_limit_settles_the_plan_and_saves_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
     monkeypatch.setattr(loop.time, "perf_counter", lambda: next(clock) / 10)
@@ -238,6 +239,7 @@ def test_halves_have_the_gradient_of_the_whole(run: Run, monkeypatch: pytest.Mon
         torch.testing.assert_close(halved[name], tensor, rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_resuming_after_halving_is_exact(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     largest = max(memory_probe(run, monkeypatch))
     memory_for(largest - 1, monkeypatch, MemoryError)

@@ -11,10 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from attentio.corpora.small_world.grammar import sample
+from attentio.train.reporter import TrainingReporter
+from attentio.train.run import train_files
+from attentio.train.state import Progress
 
 # Dropout, a running average, evaluations, epochs, saving nearly all the time: whatever could get out of step.
 SETTINGS = {
@@ -79,6 +83,26 @@ def data(tmp_path: Path) -> Path:
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"{pair.source}\t{pair.target}\n" for pair in sample(200, 5)), encoding="utf-8")
     return path
+
+
+def test_interrupted_in_its_process_it_ends_with_the_same_weights(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SETTINGS | {"train.max_steps": 12, "train.evaluate_every": 5, "train.device": "cpu", "data.dev": 5}
+    train_files(data, tmp_path / "whole", preset="tiny", settings=settings)
+    update, stops = TrainingReporter.update, {4: signal.SIGINT, 9: signal.SIGTERM}
+
+    def interrupt(reporter: TrainingReporter, progress: Progress, **facts: Any) -> None:
+        update(reporter, progress, **facts)
+        if progress.step in stops:
+            os.kill(os.getpid(), stops.pop(progress.step))
+
+    monkeypatch.setattr(TrainingReporter, "update", interrupt)
+    for name in ("SIGINT", "SIGTERM"):
+        with pytest.raises(KeyboardInterrupt, match=name):
+            train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
+    train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
+    assert digest(tmp_path / "broken") == digest(tmp_path / "whole")
 
 
 @pytest.mark.slow

@@ -38,12 +38,12 @@ def test_the_font_that_covers_is_taken_and_no_other(monkeypatch: pytest.MonkeyPa
     entries = [FontEntry(fname=f"/{name}", name=name, weight=400) for name in claims]
     monkeypatch.setattr(font, "installed", lambda: entries)
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [*font_manager.fontManager.ttflist, *entries])
-    real = font._coverage
+    real = font.coverage
 
     def covered(path: str, index: int) -> frozenset[int]:
         return frozenset(map(ord, claims[path[1:]])) if path[1:] in claims else real(path, index)
 
-    monkeypatch.setattr(font, "_coverage", covered)
+    monkeypatch.setattr(font, "coverage", covered)
     assert font.families("我 a") == (["DejaVu Sans", "SimHei"], "")
     assert font.families("我猫") == (["DejaVu Sans", "SimHei", "Other"], "")
     assert font.families("ก猫x") == (["DejaVu Sans", "Other", "Third"], "")
@@ -57,7 +57,7 @@ def test_the_font_that_covers_is_taken_and_no_other(monkeypatch: pytest.MonkeyPa
 def test_han_takes_the_shape_of_its_language(monkeypatch: pytest.MonkeyPatch, text: str, first: str) -> None:
     entries = [FontEntry(name=f"Noto Sans CJK {region}") for region in ("JP", "KR", "SC")]
     monkeypatch.setattr(font, "installed", lambda: entries)
-    assert next(font._candidates(text)).name == first
+    assert next(font.candidates(text)).name == first
 
 
 def test_fonts_that_draw_boxes_for_everything_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +85,9 @@ def test_fonts_of_pictures_and_broken_files_draw_nothing(monkeypatch: pytest.Mon
         def get_charmap(self) -> dict[int, int]:
             return {ord("🙂"): 1}
 
-    assert font._coverage(str(tmp_path / "absent"), 0) == frozenset()
+    assert font.coverage(str(tmp_path / "absent"), 0) == frozenset()
     monkeypatch.setattr(font, "FT2Font", Bitmaps)
-    assert font._coverage(str(tmp_path / "bitmaps"), 0) == frozenset()
+    assert font.coverage(str(tmp_path / "bitmaps"), 0) == frozenset()
 
 
 def test_a_named_file_comes_first() -> None:

@@ -41,7 +41,7 @@ class HardReinforce(Normalizer):
         log_weights = mask_scores(at_least_float32(scores), mask).log_softmax(-1)
         best = log_weights
         if self.training:
-            best = best + _gumbel(best)  # the highest sum is a draw from the distribution
+            best = best + gumbel_noise(best)  # the highest sum is a draw from the distribution
         return Normalized(zero_masked(_one_hot(best), mask), log_weights)
 
 
@@ -105,13 +105,14 @@ class HardStraightThrough(Normalizer):
         log_weights = mask_scores(at_least_float32(scores), mask).log_softmax(-1)
         if not self.training:
             return Normalized(zero_masked(_one_hot(log_weights), mask), log_weights)
-        noisy = log_weights + _gumbel(log_weights)
+        noisy = log_weights + gumbel_noise(log_weights)
         relaxed = (noisy / self.temperature).softmax(-1)
         chosen = _one_hot(noisy) - relaxed.detach() + relaxed  # the value of the draw, the gradient of the relaxed draw
         return Normalized(zero_masked(chosen, mask), log_weights)
 
 
-def _gumbel(like: Tensor) -> Tensor:
+def gumbel_noise(like: Tensor) -> Tensor:
+    """Return independent noise of the standard Gumbel distribution, in the shape of `like`."""
     return -torch.empty_like(like).exponential_().log()
 
 

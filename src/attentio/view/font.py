@@ -37,7 +37,7 @@ def families(text: str, *, font: str | Path | None = None) -> tuple[list[str], s
     for family in chosen:
         entry = next(entry for entry in font_manager.fontManager.ttflist if entry.name == family)
         missing -= _covered(entry, missing)
-    for entry in _candidates(text) if missing else ():
+    for entry in candidates(text) if missing else ():
         covered = _covered(entry, missing)
         if covered:
             chosen.append(_known(entry))
@@ -66,8 +66,8 @@ def installed() -> list[FontEntry]:
     ]
 
 
-def _candidates(text: str) -> Iterator[FontEntry]:
-    """Installed fonts, those meant for the scripts of the text first.
+def candidates(text: str) -> Iterator[FontEntry]:
+    """Yield the installed fonts, those meant for the scripts of the text first.
 
     Han characters look different in Chinese and Japanese: kana or Hangul in the text say which is meant.
     """
@@ -81,12 +81,12 @@ def _candidates(text: str) -> Iterator[FontEntry]:
 
 
 def _covered(entry: FontEntry, characters: set[str]) -> set[str]:
-    codes = _coverage(entry.fname, entry.index)
+    codes = coverage(entry.fname, entry.index)
     return {char for char in characters if ord(char) in codes}
 
 
 @cache
-def _coverage(path: str, index: int) -> frozenset[int]:
+def coverage(path: str, index: int) -> frozenset[int]:
     """Return the characters that one face of a font file can draw, none when it holds pictures instead of outlines."""
     try:
         face = FT2Font(path, face_index=index)

@@ -165,4 +165,4 @@ def test_compiled_by_torch():
 
 
 def test_the_checks_run_where_they_should():
-    assert isinstance(triton_additive._forward, triton.JITFunction) == (DEVICE == "cuda")
+    assert isinstance(triton_additive.forward_kernel, triton.JITFunction) == (DEVICE == "cuda")

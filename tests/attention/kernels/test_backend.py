@@ -281,7 +281,7 @@ class Largest(TorchDispatchMode):
 
 def test_a_chunk_is_never_less_than_one_query_of_one_sentence(monkeypatch):
     monkeypatch.setattr(chunked, "CHUNK", 1)
-    parts = chunked._hidden(torch.zeros(2, 1, 3, 4), torch.zeros(2, 1, 5, 4))
+    parts = chunked.hidden_chunks(torch.zeros(2, 1, 3, 4), torch.zeros(2, 1, 5, 4))
     assert [hidden.shape for *_, hidden in parts] == [(1, 1, 5, 4)] * 6
 
 

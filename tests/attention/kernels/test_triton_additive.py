@@ -44,10 +44,10 @@ import triton
 import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from attentio.attention.kernels.triton_additive import KEYS, QUERIES, UNITS, _backward, _forward
+from attentio.attention.kernels.triton_additive import KEYS, QUERIES, UNITS, backward_kernel, forward_kernel
 
 tiles = {"tile_queries": QUERIES, "tile_own": QUERIES, "tile_keys": KEYS, "tile_other": KEYS, "tile_units": UNITS}
-for kernel, given in ((_forward, ("query", "keys", "v")), (_backward, ("own", "other"))):
+for kernel, given in ((forward_kernel, ("query", "keys", "v")), (backward_kernel, ("own", "other"))):
     for kind, precision in (("fp32", tl.float32), ("bf16", tl.float32), ("fp64", tl.float64)):
         # A size or stride of 1 Triton makes a constant.
         constants = {name: tiles[name] for name in kernel.arg_names if name in tiles}

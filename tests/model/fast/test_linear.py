@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from attentio.model.fast import linear as module
 from attentio.model.fast.linear import Linear, linear, product, product_and
 
-ONEDNN = pytest.mark.skipif(not module._ONEDNN, reason="this build of torch has no oneDNN product")
+ONEDNN = pytest.mark.skipif(not module.HAS_ONEDNN, reason="this build of torch has no oneDNN product")
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -56,7 +56,7 @@ def test_slices_of_matrices_are_given_as_matrices(monkeypatch: pytest.MonkeyPatc
     """What oneDNN computes in a plain loop, three thousand times slower, never reaches it."""
     torch.manual_seed(0)
     given: list[torch.Tensor] = []
-    for name, place in (("_onednn_unary", 1), ("_onednn_binary", 2)):
+    for name, place in (("onednn_unary", 1), ("onednn_binary", 2)):
         plain = getattr(module, name)
         watch = lambda *call, plain=plain, place=place: (given.append(call[place]), plain(*call))[1]  # noqa: E731
         monkeypatch.setattr(module, name, watch)
@@ -84,7 +84,7 @@ def test_single_precision_is_kept() -> None:
     def error(found: torch.Tensor) -> float:
         return (found.double() - exact).abs().max().item()
 
-    assert module._takes_onednn(inputs, weight)
+    assert module.takes_onednn(inputs, weight)
     assert error(linear(inputs, weight)) < 3 * error(F.linear(inputs, weight)) + 1e-6
     assert error(F.linear(inputs.bfloat16(), weight.bfloat16())) > 100 * error(linear(inputs, weight))
 
@@ -93,7 +93,7 @@ def test_single_precision_is_kept() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_precisions_are_left_to_torch(dtype: torch.dtype) -> None:
     inputs, weight = torch.randn(5, 7, dtype=dtype), torch.randn(11, 7, dtype=dtype)
-    assert not module._takes_onednn(inputs, weight)
+    assert not module.takes_onednn(inputs, weight)
     assert linear(inputs, weight).equal(F.linear(inputs, weight))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert linear(torch.ones(2, 7), torch.ones(3, 7)).dtype == torch.bfloat16
@@ -120,8 +120,8 @@ def test_packed_weights_give_the_same(
     torch.manual_seed(0)
     mine, inputs = Linear(7, 11, bias=bias).to(dtype), torch.randn(shape, dtype=dtype)
     read: list[torch.Tensor] = []
-    plain = module._onednn_unary
-    monkeypatch.setattr(module, "_onednn_unary", lambda *call: (read.append(call[1]), plain(*call))[1])
+    plain = module.onednn_unary
+    monkeypatch.setattr(module, "onednn_unary", lambda *call: (read.append(call[1]), plain(*call))[1])
     with torch.inference_mode():
         wanted = mine(inputs)
         mine.pack()

@@ -44,7 +44,7 @@ def require_first_derivative() -> None:
 def _scores(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     batch, heads, queries, size = query.shape
     scores = query.new_empty(batch, heads, queries, keys.size(2))
-    for head, rows, columns, c in _hidden(query, keys):
+    for head, rows, columns, c in hidden_chunks(query, keys):
         some = scores[rows, head, columns]  # (b, t, S), and c is (b, t, S, D)
         torch.mul((c.view(-1, size) @ v[head]).view(some.shape), 2, out=some)
     return scores
@@ -54,7 +54,7 @@ def _gradients(query: Tensor, keys: Tensor, v: Tensor, gradient: Tensor) -> tupl
     size = query.size(-1)
     quarter = torch.tensor(0.25, dtype=query.dtype, device=query.device)
     of_query, of_keys, of_v = torch.empty_like(query), torch.zeros_like(keys), torch.zeros_like(v)
-    for head, rows, columns, c in _hidden(query, keys):
+    for head, rows, columns, c in hidden_chunks(query, keys):
         g = gradient[rows, head, columns]
         of_v[head].addmv_(c.view(-1, size).t(), g.reshape(-1))
         slope = torch.addcmul(quarter, c, c, value=-1, out=c)
@@ -65,7 +65,7 @@ def _gradients(query: Tensor, keys: Tensor, v: Tensor, gradient: Tensor) -> tupl
     return of_query.mul_(scale), of_keys.mul_(scale), of_v.mul_(2)
 
 
-def _hidden(query: Tensor, keys: Tensor) -> Iterator[tuple[int, slice, slice, Tensor]]:
+def hidden_chunks(query: Tensor, keys: Tensor) -> Iterator[tuple[int, slice, slice, Tensor]]:
     """Yield head, rows of the batch, queries, and `c = tanh(q + k) / 2` (b, t, S, D), in one buffer for all."""
     batch, heads, queries, size = query.shape
     num_keys = keys.size(2)

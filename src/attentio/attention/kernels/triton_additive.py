@@ -32,10 +32,11 @@ def _tanh(x):
 
 
 @triton.jit
-def _forward(
+def forward_kernel(
     query, keys, v, scores, heads, num_queries, num_keys, size, precision: tl.constexpr,
     tile_queries: tl.constexpr, tile_keys: tl.constexpr, tile_units: tl.constexpr,
 ):  # fmt: skip
+    """Compute the scores of one tile of queries and keys."""
     row = tl.program_id(0).to(tl.int64)  # b * H + h, in 64 bits because (B, H, T, S) may be large
     i = tl.program_id(1) * tile_queries + tl.arange(0, tile_queries)
     j = tl.program_id(2) * tile_keys + tl.arange(0, tile_keys)
@@ -52,7 +53,7 @@ def _forward(
 
 
 @triton.jit
-def _backward(
+def backward_kernel(
     own, other, gradient, of_own, of_v, num_own, num_other, size, own_stride, other_stride, precision: tl.constexpr,
     tile_own: tl.constexpr, tile_other: tl.constexpr, tile_units: tl.constexpr,
 ):  # fmt: skip
@@ -92,7 +93,9 @@ class _Additive(torch.autograd.Function):
         scores = at_least_float32(query.new_empty(batch, heads, num_queries, num_keys))
         grid = (batch * heads, triton.cdiv(num_queries, QUERIES), triton.cdiv(num_keys, KEYS))
         precision = _PRECISIONS[scores.dtype]
-        _forward[grid](query, keys, v, scores, heads, num_queries, num_keys, size, precision, QUERIES, KEYS, UNITS)
+        forward_kernel[grid](
+            query, keys, v, scores, heads, num_queries, num_keys, size, precision, QUERIES, KEYS, UNITS
+        )
         return scores
 
     @staticmethod
@@ -114,7 +117,7 @@ def _gradient_of_rows(
     of_own, of_v = torch.empty_like(own, dtype=gradient.dtype), torch.empty_like(own, dtype=gradient.dtype)
     grid = (batch * heads, triton.cdiv(num_own, QUERIES), triton.cdiv(size, UNITS))
     strides, precision = (own_stride, other_stride), _PRECISIONS[gradient.dtype]
-    _backward[grid](
+    backward_kernel[grid](
         own, other, gradient, of_own, of_v, num_own, other.size(2), size, *strides, precision, QUERIES, KEYS, UNITS
     )
     return of_own, of_v

@@ -44,8 +44,8 @@ class Linear(nn.Module):
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Tensor | None = None) -> Tensor:
     """Return (..., O) for inputs (..., I), weight (O, I) and bias (O,). `packed`: what `pack` made of `weight`."""
     if packed is not None and not torch.is_grad_enabled() and inputs.dtype == packed.dtype and _suits(inputs):
-        return _onednn_unary(inputs, packed, bias, "none", [], "")
-    if not _takes_onednn(inputs, weight):
+        return onednn_unary(inputs, packed, bias, "none", [], "")
+    if not takes_onednn(inputs, weight):
         return F.linear(inputs, weight, bias)
     learns = inputs.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
     if learns and torch.is_grad_enabled():
@@ -59,7 +59,7 @@ def pack(weight: Tensor) -> Tensor | None:
 
     Else oneDNN brings it into that order at every product, which for few rows of inputs takes longer than the product.
     """
-    if not _ONEDNN or weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+    if not HAS_ONEDNN or weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
         return None
     if weight.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # pyright: ignore[reportPrivateUsage]
         return None
@@ -68,13 +68,13 @@ def pack(weight: Tensor) -> Tensor | None:
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return left (M, K) right (K, N), without a gradient, for a backward pass written by hand."""
-    return _onednn(left, right.t(), None) if _takes_onednn(left, right) else left @ right
+    return _onednn(left, right.t(), None) if takes_onednn(left, right) else left @ right
 
 
 def product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Return added (M, N) + left (M, K) right (K, N), without a gradient."""
-    if _takes_onednn(left, right):
-        return _onednn_binary(left, added, _dense(right.t()), None, "add")
+    if takes_onednn(left, right):
+        return onednn_binary(left, added, _dense(right.t()), None, "add")
     return torch.addmm(added, left, right)
 
 
@@ -101,11 +101,12 @@ class _Linear(torch.autograd.Function):
         )
 
 
-_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def _takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
-    return _ONEDNN and inputs.dtype == weight.dtype == torch.float32 and _suits(inputs)
+def takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
+    """Return whether `linear` multiplies these by oneDNN's own product."""
+    return HAS_ONEDNN and inputs.dtype == weight.dtype == torch.float32 and _suits(inputs)
 
 
 def _suits(inputs: Tensor) -> bool:
@@ -120,7 +121,7 @@ def _suits(inputs: Tensor) -> bool:
 
 
 def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return _onednn_unary(inputs, _dense(weight), bias, "none", [], "")
+    return onednn_unary(inputs, _dense(weight), bias, "none", [], "")
 
 
 def _dense(weight: Tensor) -> Tensor:
@@ -128,7 +129,7 @@ def _dense(weight: Tensor) -> Tensor:
     return weight if weight.is_contiguous() or weight.t().is_contiguous() else weight.contiguous()
 
 
-if _ONEDNN:
-    _onednn_unary = torch.ops.mkldnn._linear_pointwise.default  # pyright: ignore[reportPrivateUsage]
+if HAS_ONEDNN:
+    onednn_unary = torch.ops.mkldnn._linear_pointwise.default  # pyright: ignore[reportPrivateUsage]
     _reorder = torch.ops.mkldnn._reorder_linear_weight.default  # pyright: ignore[reportPrivateUsage]
-    _onednn_binary = torch.ops.mkldnn._linear_pointwise.binary  # pyright: ignore[reportPrivateUsage]
+    onednn_binary = torch.ops.mkldnn._linear_pointwise.binary  # pyright: ignore[reportPrivateUsage]
