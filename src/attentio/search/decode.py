@@ -106,7 +106,7 @@ def decode(
     state = model.decoder.start(encoded)
     tokens = source.new_full((len(sources),), SPECIAL.bos)
     totals = torch.zeros(len(sources), 1, device=device)
-    limits = torch.tensor(max_lengths, device=device)
+    limits, shortest = torch.tensor(max_lengths, device=device), min(max_lengths)
     written = None if constraint is None else constraint.start(len(sources), device)
     found: list[list[Hypothesis]] = [[] for _ in sources]
     done = [False] * len(sources)
@@ -127,35 +127,38 @@ def decode(
             banned = _only(forced[sentences, length - 1], banned, logits)
         choice = chooser.choose(Situation(logits, totals, sentences, banned, missing))
 
-        for group, row, token, log_prob in _ended(choice, limits <= length):
+        for group, row, token, log_prob in _ended(choice, limits <= length if length >= shortest else None):
             if not done[sentence := sentences[group]]:  # else it has not left yet
                 hypothesis = trail.read(row, token, log_prob, length_penalty=length_penalty)
                 found[sentence] = sorted([*found[sentence], hypothesis], key=lambda each: -each.score)
-        working = {sentence: group for group, sentence in enumerate(sentences) if not done[sentence]}
+        working = [group for group, sentence in enumerate(sentences) if not done[sentence]]
+        going: list[int] = []
         best_open = choice.open_totals[:, 0].tolist()
-        for sentence, group in working.items():
-            del found[sentence][width:]
-            done[sentence] = (
-                best_open[group] == -torch.inf
-                or length >= max_lengths[sentence]
-                or _settled(found[sentence], width, ranking_score(best_open[group], length, length_penalty))
-            )
+        for group in working:
+            hypotheses = found[sentence := sentences[group]]
+            del hypotheses[width:]
+            if best_open[group] == -torch.inf or length >= max_lengths[sentence]:
+                done[sentence] = True
+            elif len(hypotheses) == width:  # and no open one outranks the worst of them
+                done[sentence] = hypotheses[-1].score >= ranking_score(best_open[group], length, length_penalty)
+            if not done[sentence]:
+                going.append(group)
         if on_step is not None:
-            complete = {sentence: found[sentence] for sentence in working if done[sentence] and found[sentence]}
-            on_step(SearchStep(length, step, encoded, working, choice, complete, trail, length_penalty))
+            groups = {sentences[group]: group for group in working}
+            complete = {sentence: found[sentence] for sentence in groups if done[sentence] and found[sentence]}
+            on_step(SearchStep(length, step, encoded, groups, choice, complete, trail, length_penalty))
 
-        going = [group for group, sentence in enumerate(sentences) if not done[sentence]]
         if not going:
             break
-        before, stay = len(sentences), choice.stay
-        rows, tokens, log_probs = (x.gather(1, stay) for x in (choice.rows, choice.tokens, choice.log_probs))
+        rows, tokens, log_probs = choice.staying()
         totals, kept = choice.open_totals, None
-        if should_compact(len(going), before):
+        if should_compact(len(going), len(sentences)):
             kept = torch.tensor(going, device=device)
             rows, tokens, log_probs, totals, limits = (x[kept] for x in (rows, tokens, log_probs, totals, limits))
             sentences = [sentences[group] for group in going]
         rows, tokens, log_probs = rows.flatten(), tokens.flatten(), log_probs.flatten()
         state = step.state
+        del step, choice  # their tensors are not held while the next step is computed
         if width == 1:
             state = state if kept is None else state.select(kept)
         elif length == 1:  # one row a sentence so far
@@ -184,21 +187,20 @@ def padded(sentences: Sequence[Sequence[int]], device: torch.device) -> tuple[Te
     return torch.from_numpy(ids).to(device), torch.tensor(lengths, device=device)
 
 
-def _ended(choice: Choice, at_limit: Tensor) -> list[tuple[int, int, int, float]]:
-    """Return group, row, token and log-probability of what is finished. At the limit that includes what is open."""
-    alive = (choice.open_totals > -torch.inf) & at_limit[:, None]
-    ends = choice.ends | (
-        alive if choice.ends.shape[1] == 1 else torch.zeros_like(choice.ends).scatter(1, choice.stay, alive)
-    )
+def _ended(choice: Choice, at_limit: Tensor | None) -> list[tuple[int, int, int, float]]:
+    """Return group, row, token and log-probability of what is finished.
+
+    at_limit: (G,), True where what is open counts as finished, too. None where no group is at its limit.
+    """
+    ends = choice.ends
+    if at_limit is not None:
+        alive = (choice.open_totals > -torch.inf) & at_limit[:, None]
+        ends = ends | torch.zeros_like(ends).scatter(1, choice.stay, alive)
     groups = ends.nonzero()[:, 0].tolist()
     if not groups:
         return []
     chosen = (x[ends].tolist() for x in (choice.rows, choice.tokens, choice.log_probs))
     return list(zip(groups, *chosen, strict=True))
-
-
-def _settled(hypotheses: list[Hypothesis], width: int, best_open: float) -> bool:
-    return len(hypotheses) == width and hypotheses[-1].score >= best_open
 
 
 def _forced(prefixes: Sequence[Sequence[int]], device: torch.device) -> Tensor:

@@ -54,6 +54,13 @@ class Choice(NamedTuple):
     stay: Tensor
     open_totals: Tensor
 
+    def staying(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows, tokens and log-probabilities, (G, K) each, of what stays open."""
+        if self.tokens.shape[1] == 1:  # all there is: nothing to gather
+            return self.rows, self.tokens, self.log_probs
+        rows, tokens, log_probs = (x.gather(1, self.stay) for x in (self.rows, self.tokens, self.log_probs))
+        return rows, tokens, log_probs
+
 
 class Chooser(Protocol):
     """Choose continuations, step by step, for one batch of sources."""
@@ -238,15 +245,9 @@ def _allowed(scores: Tensor, banned: Tensor | None) -> Tensor:
 
 def _one_each(given: Situation, tokens: Tensor, log_probs: Tensor) -> Choice:
     """Return the choice of one token for each sentence, tokens (G,) and log_probs (G,)."""
-    totals = given.totals + log_probs[:, None]
-    ending = tokens[:, None] == SPECIAL.eos
+    tokens, log_probs = tokens[:, None], log_probs[:, None]
+    totals, ending = given.totals + log_probs, tokens == SPECIAL.eos
+    ends = ending if given.banned is None else ending & (totals > -torch.inf)
     rows = torch.arange(len(tokens), device=tokens.device)[:, None]
-    return Choice(
-        rows,
-        tokens[:, None],
-        log_probs[:, None],
-        totals,
-        ending & (totals > -torch.inf),
-        torch.zeros_like(rows),
-        totals.masked_fill(ending, -torch.inf),
-    )
+    stay = rows.new_zeros(1, 1).expand_as(rows)
+    return Choice(rows, tokens, log_probs, totals, ends, stay, totals.masked_fill(ending, -torch.inf))
