@@ -108,15 +108,16 @@ def backward_in_parts(
             clear()
             parts *= 2
             if parts > most_parts:
-                raise _out_of_memory(batch) from None
+                raise _out_of_memory(batch, in_parts=most_parts > 1) from None
             note(f"out of memory: from here on each batch is computed in {parts} parts")
 
 
-def _out_of_memory(batch: Batch) -> ResourceError:
+def _out_of_memory(batch: Batch, *, in_parts: bool) -> ResourceError:
     sentences, length = batch.target_in.shape
     device = batch.source.device
     return ResourceError(
-        f"out of memory on {device} at a batch of {sentences} sentences of {length} tokens, also in parts.",
+        f"out of memory on {device} at a batch of {sentences} sentences of {length} tokens"
+        f"{', also in parts' if in_parts else ''}.",
         hint="Try -o train.batch_tokens=1024, --max-length 128, --preset tiny or --device cpu.",
         code="E_OUT_OF_MEMORY",
     )
