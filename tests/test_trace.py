@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +33,8 @@ def tiny_trace(**changes: object) -> AttentionTrace:
             "second": random.dirichlet(np.ones(4), size=(3, 3)),
         },
         "token_log_probs": np.log([0.5, 0.25, 0.125]),
+        "candidates": ((("猫", 0.5), ("狗", 0.3)), (("好", 0.25),), (("吗", 0.6), ("</s>", 0.125))),
+        "score": -1.5,
     }
     return AttentionTrace(**(fields | changes))
 
@@ -68,7 +71,11 @@ def same(left: AttentionTrace, right: AttentionTrace) -> bool:
             for kind in ("weights", "encoder_self", "decoder_self")
         )
         and np.array_equal(left.token_log_probs, right.token_log_probs)
+        and (left.candidates, left.score) == (right.candidates, right.score)
     )
+
+
+PUBLISHED = json.loads((Path(__file__).parents[1] / "docs" / "trace.schema.json").read_text(encoding="utf-8"))
 
 
 class TestSelfAttention:
@@ -106,7 +113,10 @@ class TestSelfAttention:
         trace = tiny_trace()
         trace.save(tmp_path / "new.json")
         fields = json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))
-        fields = {name: value for name, value in fields.items() if not name.endswith("_self")} | {"schema": 1}
+        second = fields | {"schema": 2}
+        del second["candidates"], second["score"]
+        (tmp_path / "second.json").write_text(json.dumps(second), encoding="utf-8")
+        fields = {name: value for name, value in second.items() if not name.endswith("_self")} | {"schema": 1}
         (tmp_path / "old.json").write_text(json.dumps(fields), encoding="utf-8")
         weights = {f"weights_{place}": array for place, array in enumerate(trace.weights.values())}
         del fields["weights"], fields["token_log_probs"]
@@ -117,7 +127,8 @@ class TestSelfAttention:
             token_log_probs=trace.token_log_probs,
             **weights,  # type: ignore[arg-type]
         )
-        for name in ("old.json", "old.npz"):
+        trace = tiny_trace(candidates=(), score=None)
+        for name in ("second.json", "old.json", "old.npz"):
             assert same(AttentionTrace.load(tmp_path / name), trace)
 
 
@@ -291,7 +302,9 @@ class TestFiles:
     def test_json_is_what_others_can_read(self, tmp_path: Path) -> None:
         tiny_trace().save(tmp_path / "trace.json")
         fields = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
-        assert fields["schema"] == 2
+        assert fields["schema"] == 3
+        assert fields["candidates"][1] == [["好", 0.25]]
+        jsonschema.validate(fields, PUBLISHED)
         assert fields["target_tokens"] == ["猫", "好", "</s>"]
         assert fields["source_spans"][2] == [2, 4]
         assert math.isclose(sum(fields["weights"]["second"][2][1]), 1, abs_tol=1e-6)
@@ -318,7 +331,13 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
-            ({"schema": 3}, "schema 3"),
+            ({"schema": 4}, "schema 4"),
+            ({"candidates": [[["猫", 0.5]]]}, "candidates at 1 places"),
+            ({"candidates": [[["猫", 1.5]], [], []]}, "between 0 and 1"),
+            ({"candidates": [[[1, 0.5]], [], []]}, "not text"),
+            ({"candidates": [["猫"], [], []]}, "not an attention trace"),
+            ({"score": "high"}, "score is not a number"),
+            ({"score": 1e999}, "score is not finite"),
             ({"schema": None}, "schema None"),
             ({"colour": "red"}, "colour"),
             ({"source": 7}, "source is not text"),

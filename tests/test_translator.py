@@ -17,6 +17,7 @@ from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, TransformerConfig
 from attentio.search.batched import SearchConfig, search_batches
+from attentio.search.forced import forced_batches
 from attentio.search.strategy import Sample
 from attentio.text.learn import train_tokenizer
 from attentio.text.tokenizer import Tokenizer
@@ -415,3 +416,101 @@ def test_spans_of_known_text_show_its_tokens(tokenizers: dict[str, Tokenizer], k
             piece = tokenizer.tokens[token]
             if not piece.startswith("<0x"):
                 assert text[start:end] == piece.replace("▁", " ").strip()
+
+
+def test_parts_of_a_long_text_have_traces(translator: Translator) -> None:
+    text = "I love you. Where is the station? He is taller than his father."
+    translation = with_max_length(translator, 12)(text)
+    assert translation.trace is None
+    assert " ".join(part.source for part in translation.parts) == translation.source
+    for part in translation.parts:
+        assert part.trace is not None
+        assert part.trace.source == part.source
+
+
+class TestWhatIf:
+    """Other hypotheses, forced beginnings, masked tokens."""
+
+    def test_every_hypothesis_has_its_trace(self, tiny_transformer: Translator) -> None:
+        config = SearchConfig(3)
+        (plain,) = tiny_transformer.translate(["I love you."], config, trace=True)
+        found = tiny_transformer.hypotheses("I love you.", config)
+        assert [(one.text, one.score) for one in found] == list(plain.nbest)
+        for one in found:
+            assert one.trace is not None
+            assert (one.trace.target, one.trace.score) == (one.text, one.score)
+        assert plain.trace is not None
+        assert found[0].trace is not None
+        assert found[0].trace.candidates == plain.trace.candidates
+        np.testing.assert_array_equal(found[0].trace.matrix(), plain.trace.matrix())
+
+    def test_a_candidate_is_forced(self, translator: Translator) -> None:
+        plain = translator("I love you.").trace
+        assert plain is not None
+        other = next(token for token, _ in plain.candidates[1] if token not in (plain.target_tokens[1], "</s>"))
+        prefix = [plain.target_tokens[0], other]
+        (forced,) = translator.hypotheses("I love you.", prefix=prefix)
+        assert forced.trace is not None
+        assert list(forced.trace.target_tokens[:2]) == prefix
+        assert forced.trace.candidates[:2] == plain.candidates[:2]
+        probability = dict(plain.candidates[1])[other]
+        assert forced.trace.token_log_probs[1] == pytest.approx(np.log(probability), abs=1e-4)
+
+    def test_a_masked_token_is_unknown(self, translator: Translator) -> None:
+        (masked,) = translator.hypotheses("I love you.", masked=[1])
+        plain = translator("I love you.").trace
+        assert masked.trace is not None
+        assert plain is not None
+        assert masked.trace.source_tokens == plain.source_tokens
+        (unmasked,) = translator.hypotheses("I love you.")
+        assert unmasked.trace is not None
+        assert np.array_equal(unmasked.trace.matrix(), plain.matrix())
+        assert not np.array_equal(masked.trace.matrix()[0], plain.matrix()[0])
+
+    @pytest.mark.parametrize(
+        ("text", "asked", "words"),
+        [
+            (" ", {}, "there is no map"),
+            ("Yes.", {"masked": [99]}, "counted from 0"),
+            ("Yes.", {"prefix": ["no such token"]}, "is no token of the target language"),
+        ],
+    )
+    def test_what_is_not_there_is_refused(
+        self, translator: Translator, text: str, asked: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(UsageError, match=words):
+            translator.hypotheses(text, **asked)
+
+    def test_erasure_is_the_fall_of_each_log_probability(self, translator: Translator) -> None:
+        """By definition: the same target, forced, with and without the token."""
+        trace = translator("My sister bought two books yesterday.").trace
+        assert trace is not None
+        fall = translator.erasure(trace)
+        assert fall.shape == trace.matrix().shape
+        assert not fall[:, -1].any()
+        ids = translator.bundle.source.tokenizer.encode(trace.source)
+        ids[2] = translator.bundle.source.tokenizer.special.unk
+        target = [list(translator.bundle.target.tokenizer.tokens).index(token) for token in trace.target_tokens[:-1]]
+        ((_, (hypothesis,)),) = forced_batches(translator.model, [ids], [target])
+        np.testing.assert_allclose(fall[:, 2], trace.token_log_probs - hypothesis.log_probs, atol=1e-4)
+
+    def test_erasure_of_what_one_token_decides(self, translator: Translator) -> None:
+        """Only the second token of the source reaches this model's output: only its column moves."""
+
+        class OfOneToken(torch.nn.Module):
+            def __init__(self, inner: Seq2Seq) -> None:
+                super().__init__()
+                self.inner, self.decoder = inner, inner.decoder
+
+            def encode(self, source: torch.Tensor, lengths: torch.Tensor) -> Any:
+                seen = source.clone()
+                seen[:, 0] = seen[:, 2:] = 9
+                return self.inner.encode(seen, lengths)
+
+        only = Translator(translator.bundle, device="cpu")
+        only.model = OfOneToken(only.model)  # type: ignore[assignment]
+        trace = only("My sister bought two books yesterday.").trace
+        assert trace is not None
+        fall = only.erasure(trace)
+        assert np.abs(fall[:, 1]).max() > 1e-3
+        assert np.abs(np.delete(fall, 1, axis=1)).max() < 1e-5

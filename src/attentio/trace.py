@@ -22,10 +22,17 @@ from attentio.text.words import Span, word_spans
 
 Matrix: TypeAlias = NDArray[np.float32]
 
-SCHEMA = 2  # files of schema 1 have no self-attention
+SCHEMA = 3
 _JOINERS = ("'", "’", "-")
-_FIELDS = ("source", "target", "source_tokens", "target_tokens", "source_spans", "target_spans", "token_log_probs")
 _WEIGHTS = ("weights", "encoder_self", "decoder_self")
+_FIELDS = {
+    1: (*("source", "target", "source_tokens", "target_tokens", "source_spans", "target_spans"), "token_log_probs"),
+    2: _WEIGHTS[1:],
+    3: ("candidates", "score"),
+}
+"""What each schema of files brought beside `weights`."""
+
+Candidates: TypeAlias = tuple[tuple[tuple[str, float], ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +50,9 @@ class AttentionTrace:
     decoder_self: layer name -> (H, T, 1 + T) of the decoder's self-attention. Column 0 is the beginning of the
         sentence, column 1 + j is target token j. A token sees only those before it.
     token_log_probs: (T,) float32, natural logarithm of the probability of each target token.
+    candidates: the likeliest tokens at each of the T places with their probabilities, likeliest first. Empty where they
+        are not known, as between words.
+    score: what the translation was ranked by, where it is known.
 
     Arrays are copied and made read-only. Raises ValueError when lengths, spans or values disagree.
     """
@@ -57,6 +67,8 @@ class AttentionTrace:
     token_log_probs: NDArray[np.float32]
     encoder_self: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     decoder_self: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    candidates: Candidates = ()
+    score: float | None = None
 
     def __post_init__(self) -> None:
         source_tokens, target_tokens = tuple(self.source_tokens), tuple(self.target_tokens)
@@ -74,7 +86,10 @@ class AttentionTrace:
             "target_spans": _checked_spans("target", self.target_spans, self.target, len(target_tokens)),
             **{kind: self._checked_weights(getattr(self, kind), shape) for kind, shape in self._shapes().items()},
             "token_log_probs": log_probs,
+            "candidates": _checked_candidates(self.candidates, len(target_tokens)),
         }
+        if self.score is not None and not np.isfinite(self.score):
+            raise ValueError("the score is not finite")
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -149,6 +164,7 @@ class AttentionTrace:
             token_log_probs=of_target.T @ self.token_log_probs,
             encoder_self=_between(average_source, self.encoder_self, of_source),
             decoder_self=_between(average_target, self.decoder_self, with_begin),
+            score=self.score,
         )
 
     def words(self) -> "AttentionTrace":
@@ -179,7 +195,7 @@ class AttentionTrace:
             fields = parse(content)
             if fields["schema"] not in range(1, SCHEMA + 1):
                 raise ValueError(f"schema {fields['schema']!r}, and this version reads 1 to {SCHEMA}")
-            expected = (*(_WEIGHTS if fields["schema"] > 1 else _WEIGHTS[:1]), *_FIELDS)
+            expected = {"weights", *(name for since in _FIELDS if since <= fields["schema"] for name in _FIELDS[since])}
             if unknown := fields.keys() - {"schema", *expected}:
                 raise ValueError(f"unknown field {min(unknown)!r}")
             return cls(**{name: _checked_field(name, fields[name]) for name in expected})
@@ -239,6 +255,15 @@ def _checked_spans(
     return checked
 
 
+def _checked_candidates(candidates: Candidates, length: int) -> Candidates:
+    checked = tuple(tuple((token, float(str(np.float32(p)))) for token, p in place) for place in candidates)
+    if checked and len(checked) != length:
+        raise ValueError(f"{length} target tokens have candidates at {len(checked)} places")
+    if not all(0 <= p <= 1 for place in checked for _, p in place):
+        raise ValueError("candidates have a probability that is not between 0 and 1")
+    return checked
+
+
 def _frozen(array: NDArray[np.float32]) -> NDArray[np.float32]:
     copy = np.array(array, dtype=np.float32)
     copy.flags.writeable = False
@@ -257,8 +282,16 @@ def _checked_field(name: str, value: Any) -> Any:
         return {layer: np.asarray(array, dtype=np.float32) for layer, array in value.items()}
     if name == "token_log_probs":
         return np.asarray(value, dtype=np.float32)
+    if name == "score":
+        if value is not None and type(value) not in (int, float):
+            raise ValueError("score is not a number")
+        return value
     if not isinstance(value, list):
         raise ValueError(f"{name} is not a list")
+    if name == "candidates":
+        if not all(isinstance(token, str) for place in value for token, _ in place):
+            raise ValueError("candidates holds something that is not text")
+        return value
     if name.endswith("_tokens"):
         if not all(isinstance(token, str) for token in value):
             raise ValueError(f"{name} holds something that is not text")
@@ -278,6 +311,8 @@ def _texts(trace: AttentionTrace) -> dict[str, Any]:
         "target_tokens": list(trace.target_tokens),
         "source_spans": [list(span) for span in trace.source_spans],
         "target_spans": [list(span) for span in trace.target_spans],
+        "candidates": trace.candidates,
+        "score": trace.score,
     }
 
 

@@ -8,16 +8,18 @@ A `Translator` keeps nothing of a call, so that any number of threads may use on
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attentio.bundle import Bundle
 from attentio.errors import UsageError
 from attentio.runtime.device import resolve_device
+from attentio.search.attended import CANDIDATES
 from attentio.search.batched import Asked, SearchConfig, search_batches
 from attentio.search.decode import Cancelled, SearchStep
 from attentio.search.forced import forced_batches
@@ -41,6 +43,7 @@ class Translation:
     score: natural logarithm of the probability, divided by the length to the power of the length penalty.
     nbest: the best hypotheses, best first, with `text` the first.
     unseen: characters or words of the source that training never saw.
+    parts: the translations that a text too long for the model was put together from. Each has its own trace.
     """
 
     source: str
@@ -49,6 +52,7 @@ class Translation:
     nbest: tuple[tuple[str, float], ...] = ()
     unseen: tuple[str, ...] = ()
     trace: AttentionTrace | None = None
+    parts: "tuple[Translation, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,6 @@ class Progress:
     text: str
     finished: bool
     candidates: tuple[tuple[str, float], ...]
-
-
-CANDIDATES = 5  # tokens that a callback is shown
 
 
 class Translator:
@@ -119,7 +120,7 @@ class Translator:
             it says so.
 
         A text without content gives an empty translation. One of more tokens than `max_length` is cut at sentence
-        ends, or where it must be, and has no trace. Its parts are translated one by one, the first with the prefix.
+        ends, or where it must be. Its parts are translated one by one, the first with the prefix. Each has its trace.
         Raises UsageError where a prefix or phrase cannot be written, or not within the maximal length.
         """
         config = config or SearchConfig()
@@ -205,6 +206,65 @@ class Translator:
                 found[index] = self._trace(given, source_ids[index], hypothesis, spans)
         return [trace for trace in found if trace is not None]
 
+    def hypotheses(
+        self,
+        text: str,
+        config: SearchConfig | None = None,
+        *,
+        masked: Collection[int] = (),
+        prefix: Sequence[str] = (),
+    ) -> list[Translation]:
+        """Return the hypotheses of one sentence, best first, each with its trace: for asking what would happen if.
+
+        masked: tokens of the source, counted from 0, that the model reads as unknown.
+        prefix: the tokens that every hypothesis begins with, by the names that a trace gives them.
+        Raises UsageError for a text that is empty or too long, and for tokens that are not there.
+        """
+        config = config or SearchConfig()
+        (text,) = self.bundle.source.cleaner.lines([" ".join(text.split())])
+        if not text.strip() or self.is_long(text):
+            raise UsageError(f"there is no map of {text[:40]!r}: it is empty, or longer than the model reads at once.")
+        source = self.bundle.source.tokenizer.encode(text)
+        asked = Asked(prefix=[self._target_ids(prefix)] if prefix else None, weights=config.beam_size)
+        ((_, (hypotheses,)),) = search_batches(self.model, [self._masked(source, masked)], config, asked)
+        found: list[Translation] = []
+        for hypothesis in hypotheses:
+            one = self._translation(text, [hypothesis])
+            spans = spans_of(self.bundle.target.tokenizer, hypothesis.tokens, one.text)
+            found.append(replace(one, trace=self._trace(one, source, hypothesis, spans)))
+        return found
+
+    def erasure(self, trace: AttentionTrace, *, masked: Collection[int] = ()) -> NDArray[np.float32]:
+        """Return (T, S): how much the log-probability of each target token falls when a source token is masked.
+
+        A masked token is read as unknown. The target stays as the trace has it. The end of the sentence is never
+        masked, so its column is 0. Negative where the token becomes more probable (Li et al., 2016).
+        masked: tokens that were masked already. Their columns are 0.
+        """
+        source = self._masked(self.bundle.source.tokenizer.encode(trace.source), masked)
+        target = self._target_ids(trace.target_tokens)
+        given = target[:-1] if target[-1] == self.bundle.target.tokenizer.special.eos else target
+        variants = [source, *(self._masked(source, [place]) for place in range(len(source)))]
+        log_probs = np.zeros((len(variants), len(target)), dtype=np.float32)
+        for indices, hypotheses in forced_batches(self.model, variants, [given] * len(variants)):
+            for index, hypothesis in zip(indices, hypotheses, strict=True):
+                log_probs[index] = hypothesis.log_probs[: len(target)]
+        fall: NDArray[np.float32] = np.zeros((len(target), len(source) + 1), dtype=np.float32)
+        fall[:, :-1] = (log_probs[0] - log_probs[1:]).T
+        return fall
+
+    def _masked(self, source: Sequence[int], places: Collection[int]) -> list[int]:
+        if any(not 0 <= place < len(source) for place in places):
+            raise UsageError(f"tokens of the source are counted from 0 to {len(source) - 1}.")
+        unknown = self.bundle.source.tokenizer.special.unk
+        return [unknown if place in places else token for place, token in enumerate(source)]
+
+    def _target_ids(self, tokens: Sequence[str]) -> list[int]:
+        ids = {name: i for i, name in enumerate(self.bundle.target.tokenizer.tokens)}
+        if unknown := [token for token in tokens if token not in ids]:
+            raise UsageError(f"{unknown[0]!r} is no token of the target language.")
+        return [ids[token] for token in tokens]
+
     def is_long(self, text: str) -> bool:
         """Return whether `text` has more tokens than the model was trained for."""
         return len(self.bundle.source.tokenizer.encode(text)) > self.max_length
@@ -251,6 +311,13 @@ class Translator:
             encoder_self=hypothesis.weights.encoder_self,
             decoder_self=hypothesis.weights.decoder_self,
             token_log_probs=np.array(hypothesis.log_probs, dtype=np.float32),
+            candidates=tuple(
+                tuple((target_tokenizer.tokens[int(token)], p) for token, p in zip(tokens, probabilities, strict=True))
+                for tokens, probabilities in zip(
+                    hypothesis.weights.candidates.tolist(), hypothesis.weights.probabilities.tolist(), strict=True
+                )
+            ),
+            score=translation.score,
         )
 
     def _parts(self, text: str) -> list[str]:
@@ -278,7 +345,7 @@ class Translator:
         text = _joined_text([part.text for part in parts])
         score = sum(part.score for part in parts) / max(1, len(parts))
         unseen = tuple(dict.fromkeys(unit for part in parts for unit in part.unseen))
-        return Translation(source, text, score, ((text, score),), unseen)
+        return Translation(source, text, score, ((text, score),), unseen, parts=tuple(parts))
 
 
 def spans_of(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:

@@ -86,11 +86,26 @@ def test_looking_changes_nothing(model: Seq2Seq, beam: int) -> None:
     assert all(best.weights is not None for best, *_ in seen)
 
 
+def test_candidates_are_the_likeliest_of_each_step(model: Seq2Seq) -> None:
+    """Each hypothesis of a beam alone, forced: its places have the candidates of those prefixes, likeliest first."""
+    found = search(model, SOURCES, SearchConfig(3), Asked(weights=3))
+    for source, hypotheses in zip(SOURCES, found, strict=True):
+        for one in hypotheses:
+            assert one.weights is not None
+            with torch.inference_mode():
+                encoded = model.encode(*padded([source], CPU))
+                logits = model.decoder(torch.tensor([[1, *one.tokens[:-1]]]), encoded)[0]
+                logits[:, :2] = -torch.inf
+                probabilities, tokens = logits.softmax(-1).topk(5)
+            assert one.weights.candidates.tolist() == tokens.tolist()
+            np.testing.assert_allclose(one.weights.probabilities, probabilities, atol=1e-5)
+
+
 def test_names_tell_the_attentions_apart() -> None:
     built = build_model(FAMILIES["transformer"], AttentionConfig(num_heads=3), 9, 7).eval()
     ((best,),) = search(built, [[4]], SearchConfig(), Asked(weights=True))
     assert best.weights is not None
-    assert [list(kind) for kind in best.weights] == [
+    assert [list(kind) for kind in best.weights[:3]] == [
         ["layer 1", "layer 2"],
         ["encoder self 1", "encoder self 2"],
         ["decoder self 1", "decoder self 2"],

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attentio.model.decoder import AttendedByName
-from attentio.search.decode import SearchStep
+from attentio.search.decode import SearchStep, likeliest
 from attentio.search.hypothesis import Hypothesis, Weights
+
+CANDIDATES = 5  # tokens that are kept of each step
 
 
 class AttendedSteps:
@@ -21,12 +23,15 @@ class AttendedSteps:
         self.across = across
         self.steps: list[dict[str, Tensor | NDArray[np.float32]]] = []
         self.encoder: dict[str, Tensor | NDArray[np.float32]] = {}
+        self.likeliest: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []  # (R, K) each
 
     def __call__(self, seen: SearchStep) -> None:
         """Keep one step."""
         if not self.steps:
             self.encoder = _weights(seen.encoded.attended)
         self.steps.append(_weights(seen.step.attended))
+        tokens, probabilities = likeliest(seen.step.logits, CANDIDATES)
+        self.likeliest.append((tokens.cpu().numpy(), probabilities.cpu().numpy()))
 
     def of(self, hypothesis: Hypothesis, sentence: int, source_length: int) -> Weights:
         """Return what a hypothesis of `sentence` attended to. `source_length` counts the end of the sentence."""
@@ -42,7 +47,10 @@ class AttendedSteps:
                 for t, row in enumerate(rows):
                     target[name][:, t, : t + 1] = row[:, : t + 1]
         encoder = {name: _read(self.encoder, name)[sentence, :, :size, :size].copy() for name in self.encoder}
-        return Weights(source, encoder, target)
+        candidates, probabilities = (
+            np.stack([self.likeliest[t][part][row] for t, row in enumerate(hypothesis.rows)]) for part in (0, 1)
+        )
+        return Weights(source, encoder, target, candidates, probabilities)
 
 
 def _weights(attended: AttendedByName) -> dict[str, Tensor | NDArray[np.float32]]:

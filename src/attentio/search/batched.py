@@ -53,14 +53,14 @@ class Asked(NamedTuple):
     """What is asked of single searches beside their settings.
 
     prefix: for each source, the tokens its translation begins with. constraint: what may be written.
-    weights: whether the best hypothesis of each source brings the weights of every attention.
+    weights: how many hypotheses of each source, the best first, bring the weights of every attention.
     on_step: is shown every step with the indices of the sources in its batch. It needs `workers` of 1.
     cancelled: is asked at every step, and ten times a second where worker processes search.
     """
 
     prefix: Sequence[Sequence[int]] | None = None
     constraint: "Constraint | None" = None
-    weights: bool = False
+    weights: int = 0
     on_step: Callable[[list[int], SearchStep], None] | None = None
     cancelled: Cancelled | None = None
 
@@ -129,9 +129,13 @@ def _search_batch(
     )
     if steps is None:
         return found
+    seen, count = steps, asked.weights
     return [
-        [best._replace(weights=steps.of(best, row, len(sources[index]) + 1)), *others]
-        for row, (index, (best, *others)) in enumerate(zip(indices, found, strict=True))
+        [
+            *(best._replace(weights=seen.of(best, row, len(sources[index]) + 1)) for best in hypotheses[:count]),
+            *hypotheses[count:],
+        ]
+        for row, (index, hypotheses) in enumerate(zip(indices, found, strict=True))
     ]
 
 

@@ -57,10 +57,16 @@ class SearchStep:
         """Return the likeliest tokens with their probabilities, where the sentence's best open hypothesis goes on."""
         group, choice = self.groups[sentence], self.choice
         row = choice.rows[group, choice.stay[group, 0]]
-        logits = self.step.logits[row].float()
-        logits[UNWRITTEN] = -torch.inf
-        probabilities, tokens = logits.softmax(dim=-1).topk(min(count, len(logits)))
+        tokens, probabilities = likeliest(self.step.logits[row], count)
         return list(zip(tokens.tolist(), probabilities.tolist(), strict=True))
+
+
+def likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return (..., count) tokens and their probabilities, likeliest first, for logits (..., V)."""
+    logits = logits.float().clone()
+    logits[..., UNWRITTEN] = -torch.inf
+    probabilities, tokens = logits.softmax(dim=-1).topk(min(count, logits.shape[-1]))
+    return tokens, probabilities
 
 
 OnStep: TypeAlias = Callable[[SearchStep], None]

@@ -17,11 +17,14 @@ class Weights(NamedTuple):
     encoder_self: (H, S, S) of the encoder's self-attention.
     decoder_self: (H, T, 1 + T) of the decoder's self-attention. Column 0 is the beginning of the sentence, column 1 + j
         is target token j. A token sees those before it, so the last column is zero.
+    candidates, probabilities: (T, K), the likeliest tokens at each place, likeliest first.
     """
 
     source: Mapping[str, NDArray[np.float32]]
     encoder_self: Mapping[str, NDArray[np.float32]]
     decoder_self: Mapping[str, NDArray[np.float32]]
+    candidates: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
 
 
 class Hypothesis(NamedTuple):
