@@ -113,7 +113,11 @@ def test_a_trained_model_says_how_it_came_about_and_nothing_of_the_run(tiny_run:
     assert manifest["format"] == FORMAT
     assert manifest["metadata"]["progress"]["best_step"] == 20
     assert manifest["metadata"]["parameters"] == Bundle.load(tiny_run).num_parameters
-    expected = {"format", "architecture", "source", "target", "max_length", "metadata", "files", "sha256"}
+    expected = {"format", "architecture", "source", "target", "metadata", "files", "sha256"} | {
+        "max_length",
+        "longest_source",
+        "placeholders",
+    }
     assert manifest.keys() == expected
     assert manifest["source"].keys() == {"language", "cleaner", "vocab_size", "special"}
     assert manifest["architecture"].keys() == {"model", "attention", "self_attention"}

@@ -147,9 +147,25 @@ def test_one_line_in_one_line_out(translator: Translator, texts: list[str]) -> N
     found = translator.translate(texts, trace=True)
     assert len(found) == len(texts)
     for text, translation in zip(texts, found, strict=True):
-        assert "\n" not in translation.text
-        assert "\n" not in translation.source
-        assert text.strip() or translation.text == ""
+        lines = text.count("\n") if translation.leaves() else 0  # a text without content gives nothing
+        assert len(translation.text.splitlines()) <= lines + 1
+        assert translation.text.count("\n") == lines
+        assert translation.leaves() or translation.text == ""
+    for text, translation in zip(texts, translator.translate(texts, split=False), strict=True):
+        assert len((translation.text + translation.source).splitlines()) <= 1, text
+
+
+def test_sentences_of_a_text_are_translated_one_by_one(translator: Translator) -> None:
+    first, second, third = translator.translate(["I love you.", "Where is the station?", "He is here."])
+    (found,) = translator.translate(["  I love you. Where is the station?\n\n\tHe is here. "], trace=True)
+    assert found.text == f"  {first.text}{second.text}\n\n\t{third.text} "
+    assert [part.text for part in found.parts] == [first.text, second.text, third.text]
+    assert all(part.trace is not None for part in found.leaves())
+    assert found.trace is None
+    assert found.score == pytest.approx((first.score + second.score + third.score) / 3)
+    (whole,) = translator.translate(["I love you. Where is the station?"], split=False, trace=True)
+    assert whole.trace is not None
+    assert whole.source == "I love you. Where is the station?"
 
 
 def test_nothing_to_translate(translator: Translator) -> None:
@@ -164,14 +180,14 @@ def test_unseen_characters_are_reported(translator: Translator) -> None:
     assert translator("I love you.").unseen == ()
 
 
-def with_max_length(translator: Translator, length: int) -> Translator:
-    return Translator(dataclasses.replace(translator.bundle, max_length=length), device="cpu")
+def with_longest(translator: Translator, length: int) -> Translator:
+    return Translator(dataclasses.replace(translator.bundle, longest_source=length), device="cpu")
 
 
 def test_long_text_is_cut_at_sentence_ends_and_nothing_is_lost(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = with_max_length(translator, 12)
+    short = with_longest(translator, 12)
     read: list[str] = []
 
     def watched(model: Seq2Seq, sources: list[list[int]], *options: Any) -> object:
@@ -183,9 +199,10 @@ def test_long_text_is_cut_at_sentence_ends_and_nothing_is_lost(
     text = f"I love you. Where is the station? {endless} He is taller! 你好。再见。"
     translation = short(text)
     assert short.is_long(text)
+    assert translation.cut
     assert not any(short.is_long(part) for part in read)
     assert "".join(read).replace(" ", "") == translation.source.replace(" ", "").lower()
-    assert read[0].startswith("i love you.")
+    assert read[:2] == ["i love you.", "where is the station?"]
     assert translation.trace is None
     assert len(translation.nbest) == 1
     assert translation.text
@@ -194,7 +211,7 @@ def test_long_text_is_cut_at_sentence_ends_and_nothing_is_lost(
 def test_parts_are_translated_as_they_would_be_alone(translator: Translator) -> None:
     first, second = "I love you.", "Where is the station?"
     longest = max(len(translator.bundle.source.tokenizer.encode(text)) for text in (first, second))
-    short = with_max_length(translator, longest)
+    short = with_longest(translator, longest)
     assert short(f"{first} {second}").text == short(first).text + short(second).text
 
 
@@ -420,7 +437,7 @@ def test_spans_of_known_text_show_its_tokens(tokenizers: dict[str, Tokenizer], k
 
 def test_parts_of_a_long_text_have_traces(translator: Translator) -> None:
     text = "I love you. Where is the station? He is taller than his father."
-    translation = with_max_length(translator, 12)(text)
+    translation = with_longest(translator, 12)(text)
     assert translation.trace is None
     assert " ".join(part.source for part in translation.parts) == translation.source
     for part in translation.parts:
@@ -472,7 +489,7 @@ class TestWhatIf:
         [
             (" ", {}, "there is no map"),
             ("Yes.", {"masked": [99]}, "counted from 0"),
-            ("Yes.", {"prefix": ["no such token"]}, "is no token of the target language"),
+            ("Yes.", {"prefix": ["no such token"]}, "has no token"),
         ],
     )
     def test_what_is_not_there_is_refused(

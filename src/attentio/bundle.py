@@ -28,7 +28,7 @@ from attentio.text.clean import Cleaner
 from attentio.text.special import SpecialIds
 from attentio.text.tokenizer import Tokenizer, load_tokenizer
 
-FORMAT = 2  # of what `Bundle.save` writes
+FORMAT = 3  # of what `Bundle.save` writes
 WEIGHTS = "model.safetensors"
 SIDES = ("source", "target")
 
@@ -57,7 +57,9 @@ class Bundle:
     """A model with what surrounds it.
 
     weights: tensors by name, a shared one once (`Seq2Seq.unique_state_dict`).
-    max_length: tokens of the longest sentence it was trained on.
+    max_length: more tokens than this no sentence in training was allowed to have.
+    longest_source: tokens of the longest source in training. Longer ones are translated in parts.
+    placeholders: whether what must be kept exactly is hidden behind placeholders (`text.placeholders`).
     metadata: free facts, to be looked at only: the version of Attentio and how far its training was.
     """
 
@@ -67,6 +69,12 @@ class Bundle:
     target: Side
     max_length: int
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    longest_source: int = 0
+    placeholders: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.longest_source:  # not known
+            object.__setattr__(self, "longest_source", self.max_length)
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle as a folder, in place of what stood there, all or nothing. Raises ResourceError."""
@@ -83,7 +91,8 @@ class Bundle:
                 }
             held = {"format": FORMAT, "architecture": self.architecture.model_dump(mode="json"), **described}
             metadata = {"version": __version__, "parameters": self.num_parameters, **self.metadata}
-            seal(partial, {**held, "max_length": self.max_length, "metadata": metadata})
+            text = {name: getattr(self, name) for name in ("max_length", "longest_source", "placeholders")}
+            seal(partial, {**held, **text, "metadata": metadata})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -104,6 +113,8 @@ class Bundle:
                 target=_side(folder / "target.tokenizer", manifest["target"]),
                 max_length=int(manifest["max_length"]),
                 metadata=dict(manifest["metadata"]),
+                longest_source=int(manifest["longest_source"]),
+                placeholders=bool(manifest["placeholders"]),
             )
         except ValidationError as error:
             fault = error.errors()[0]
@@ -170,8 +181,13 @@ def _from_format_1(manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _from_format_2(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Add what format 2 did not know: it cut at the maximal length, and masked nothing."""
+    return {**manifest, "format": 3, "longest_source": manifest["max_length"], "placeholders": False}
+
+
 # The number of a format, and what turns its manifest into one of the next format.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_format_1}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_format_1, 2: _from_format_2}
 
 
 def _up_to_date(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:

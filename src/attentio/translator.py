@@ -7,11 +7,11 @@ translation.text, translation.score, translation.trace
 A `Translator` keeps nothing of a call, so that any number of threads may use one.
 """
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,17 @@ from attentio.search.batched import Asked, SearchConfig, search_batches
 from attentio.search.decode import Cancelled, SearchStep
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
-from attentio.text.script import ends_without_space
+from attentio.text.placeholders import Masked, mask, mask_pair, missing, restore
+from attentio.text.sentences import Sentences, cut_long, join_parts, split_sentences
 from attentio.text.special import EOS_TOKEN
 from attentio.text.tokenizer import Tokenizer
+from attentio.text.words import Span
 from attentio.trace import AttentionTrace
 
 if TYPE_CHECKING:  # loaded only where something is constrained
     from attentio.search.constraint import Constraint
 
-_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
+RETRY_BEAM = 5  # of a second search, for a translation that lost what it must keep
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,13 @@ class Translation:
     """One source and its translation.
 
     source: the text as the model read it, cleaned.
-    score: natural logarithm of the probability, divided by the length to the power of the length penalty.
+    score: natural logarithm of the probability, divided by the length to the power of the length penalty. Of several
+        sentences, the mean.
     nbest: the best hypotheses, best first, with `text` the first.
     unseen: characters or words of the source that training never saw.
-    parts: the translations that a text too long for the model was put together from. Each has its own trace.
+    lost: numbers, URLs and the like that the source has and the translation lacks.
+    cut: whether a sentence was longer than any in training, and was translated in parts.
+    parts: the translations that this one is made of, each with its trace. None where the text was translated at once.
     """
 
     source: str
@@ -52,7 +57,13 @@ class Translation:
     nbest: tuple[tuple[str, float], ...] = ()
     unseen: tuple[str, ...] = ()
     trace: AttentionTrace | None = None
+    lost: tuple[str, ...] = ()
+    cut: bool = False
     parts: "tuple[Translation, ...]" = ()
+
+    def leaves(self) -> "tuple[Translation, ...]":
+        """Return what was translated at once: the parts, or this translation alone. None of an empty text."""
+        return self.parts or ((self,) if self.source else ())
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,7 @@ class Translator:
         config: SearchConfig | None = None,
         *,
         trace: bool = False,
+        split: bool = True,
         prefix: str | Sequence[str] = "",
         require: Sequence[str] = (),
         forbid: Sequence[str] = (),
@@ -113,47 +125,80 @@ class Translator:
     ) -> list[Translation]:
         """Translate each text by itself, in batches. The order is kept, and a batch's company changes no answer.
 
+        split: translate the sentences of a text one by one, and keep the white space between them.
         prefix: what each translation begins with, one for all or one for each.
         require, forbid: phrases that must, and that must not, stand in every translation. A phrase counts wherever its
-            characters stand, for a word tokenizer its words: "art" also stands in "party". `require` needs a beam.
+            characters stand, for a word tokenizer its words: "art" also stands in "party". `require` needs a beam, and
+            a text of which phrases are required is not split.
         on_step: is shown every text at every step. cancelled: is asked at every step. CancelledSearch is raised where
             it says so.
 
-        A text without content gives an empty translation. One of more tokens than `max_length` is cut at sentence
-        ends, or where it must be. Its parts are translated one by one, the first with the prefix. Each has its trace.
-        Raises UsageError where a prefix or phrase cannot be written, or not within the maximal length.
+        A text without content gives an empty translation. A sentence of more tokens than any in training is cut at
+        clauses, or where it must be. Raises UsageError where a prefix or phrase cannot be written, or not within the
+        maximal length.
         """
         config = config or SearchConfig()
-        cleaned = self.bundle.source.cleaner.lines([" ".join(text.split()) for text in texts])
-        parts = [self._parts(text) for text in cleaned]
-        if require and (long := next((text for text, group in zip(cleaned, parts, strict=True) if group[1:]), None)):
+        cut_up = self._cut_up(texts, split=split and not require)
+        if require and (long := next((text.parts[0].text for text in cut_up if len(text.parts) > 1), None)):
             raise UsageError(
                 f"phrases are required of {long[:40]!r}..., which is longer than the model reads at once.",
                 hint="Give one sentence at a time.",
             )
-        owners = [index for index, group in enumerate(parts) for _ in group]
+        owners = [index for index, text in enumerate(cut_up) for _ in text.parts]
         asked = Asked(
-            prefix=self._prefixes(prefix, parts),
+            prefix=self._prefixes(prefix, [len(text.parts) for text in cut_up]),
             constraint=self._constraint(config, require, forbid),
             weights=trace,
             on_step=None if on_step is None else self._shown_to(on_step, owners),
             cancelled=cancelled,
         )
-        done = iter(self._translate_parts([part for group in parts for part in group], config, asked))
-        return [self._joined(text, [next(done) for _ in group]) for text, group in zip(cleaned, parts, strict=True)]
+        parts = [part for text in cut_up for part in text.parts]
+        found = self._translate_parts(parts, config, asked)
+        self._restore_lost(parts, found, config, asked)
+        done = iter(found)
+        return [text.joined([next(done) for _ in text.parts]) for text in cut_up]
 
-    def _prefixes(self, prefix: str | Sequence[str], parts: Sequence[Sequence[str]]) -> list[list[int]] | None:
-        """Return the tokens that the translation of each part begins with, None where no prefix is given."""
-        prefixes = [prefix] * len(parts) if isinstance(prefix, str) else list(prefix)
-        if len(prefixes) != len(parts):
-            raise UsageError(f"there are {len(prefixes)} prefixes for {len(parts)} texts.")
+    def _cut_up(self, texts: Sequence[str], *, split: bool) -> list["_Text"]:
+        """Return the texts as parts that the model reads at once, masked and cleaned."""
+        side = self.bundle.source
+        sentences = [
+            split_sentences(text, side.language) if split else Sentences([" ".join(text.split())], ["", ""])
+            for text in texts
+        ]
+        masked = [self._hide_kept(sentence) for text in sentences for sentence in text.texts]
+        cleaned = zip(side.cleaner.lines([each.text for each in masked]), masked, strict=True)
+        found: list[_Text] = []
+        for text in sentences:
+            parts = [
+                _Part(part, {each: what for each, what in kept.items() if each in part}, number)
+                for number, (sentence, (_, kept)) in enumerate(islice(cleaned, len(text.texts)))
+                if sentence.strip()
+                for part in cut_long(sentence, self._fits)
+            ]
+            found.append(_Text(text, parts))
+        return found
+
+    def _hide_kept(self, text: str) -> Masked:
+        return mask(text) if self.bundle.placeholders else Masked(text, {})
+
+    def _fits(self, text: str) -> bool:
+        return not self.is_long(text)
+
+    def _prefixes(self, prefix: str | Sequence[str], counts: Sequence[int]) -> list[list[int]] | None:
+        """Return the tokens that the translation of each part begins with, None where no prefix is given.
+
+        counts: of how many parts each text is. The first begins with the prefix.
+        """
+        prefixes = [prefix] * len(counts) if isinstance(prefix, str) else list(prefix)
+        if len(prefixes) != len(counts):
+            raise UsageError(f"there are {len(prefixes)} prefixes for {len(counts)} texts.")
         if not any(text.strip() for text in prefixes):
             return None
         tokenizer = self.bundle.target.tokenizer
         tokens: list[list[int]] = []
-        for text, group in zip(self.bundle.target.cleaner.lines(prefixes), parts, strict=True):
+        for text, count in zip(self.bundle.target.cleaner.lines(prefixes), counts, strict=True):
             tokenizer.symbols_of(text)  # says what cannot be written
-            tokens += [tokenizer.encode(text) if number == 0 else [] for number in range(len(group))]
+            tokens += [tokenizer.encode(text) if number == 0 else [] for number in range(count)]
         return tokens
 
     def _constraint(self, config: SearchConfig, require: Sequence[str], forbid: Sequence[str]) -> "Constraint | None":
@@ -190,20 +235,21 @@ class Translator:
 
     def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[AttentionTrace]:
         """Return what the model attends to when it is made to write each given target, step by step as in a search."""
-        source_texts, target_texts = (
-            self.bundle.source.cleaner.lines(sources),
-            self.bundle.target.cleaner.lines(targets),
-        )
-        source_ids = [self.bundle.source.tokenizer.encode(text) for text in source_texts]
-        target_ids = [self.bundle.target.tokenizer.encode(text) for text in target_texts]
-        found: list[AttentionTrace | None] = [None] * len(source_ids)
+        cleaned = zip(self.bundle.source.cleaner.lines(sources), self.bundle.target.cleaner.lines(targets), strict=True)
+        pairs = [mask_pair(*pair) if self.bundle.placeholders else (*pair, dict[str, str]()) for pair in cleaned]
+        source_tokenizer, target_tokenizer = self.bundle.source.tokenizer, self.bundle.target.tokenizer
+        source_ids = [source_tokenizer.encode(source) for source, _, _ in pairs]
+        target_ids = [target_tokenizer.encode(target) for _, target, _ in pairs]
+        found: list[AttentionTrace | None] = [None] * len(pairs)
         for indices, hypotheses in forced_batches(self.model, source_ids, target_ids):
             for index, hypothesis in zip(indices, hypotheses, strict=True):
-                given = Translation(source_texts[index], target_texts[index], hypothesis.score)
+                source, target, kept = pairs[index]
+                read, written = restore(source, kept), restore(target, kept)
+                given = Translation(read.text, written.text, hypothesis.score)
                 # What is given may hold characters that the tokenizer cannot decode again, so it is not decoded.
-                end = len(given.text)
-                spans = [*self.bundle.target.tokenizer.spans(given.text), (end, end)]
-                found[index] = self._trace(given, source_ids[index], hypothesis, spans)
+                spans = [*written.spans(target_tokenizer.spans(target)), (len(written.text), len(written.text))]
+                source_spans = read.spans(source_tokenizer.spans(source))
+                found[index] = self._trace(given, source_ids[index], hypothesis, source_spans, spans)
         return [trace for trace in found if trace is not None]
 
     def hypotheses(
@@ -221,18 +267,16 @@ class Translator:
         Raises UsageError for a text that is empty or too long, and for tokens that are not there.
         """
         config = config or SearchConfig()
-        (text,) = self.bundle.source.cleaner.lines([" ".join(text.split())])
-        if not text.strip() or self.is_long(text):
+        (cut_up,) = self._cut_up([text], split=False)
+        if len(cut_up.parts) != 1:
             raise UsageError(f"there is no map of {text[:40]!r}: it is empty, or longer than the model reads at once.")
-        source = self.bundle.source.tokenizer.encode(text)
-        asked = Asked(prefix=[self._target_ids(prefix)] if prefix else None, weights=config.beam_size)
+        (part,) = cut_up.parts
+        source = self.bundle.source.tokenizer.encode(part.text)
+        asked = Asked(
+            prefix=[_ids_of(self.bundle.target.tokenizer, prefix)] if prefix else None, weights=config.beam_size
+        )
         ((_, (hypotheses,)),) = search_batches(self.model, [self._masked(source, masked)], config, asked)
-        found: list[Translation] = []
-        for hypothesis in hypotheses:
-            one = self._translation(text, [hypothesis])
-            spans = spans_of(self.bundle.target.tokenizer, hypothesis.tokens, one.text)
-            found.append(replace(one, trace=self._trace(one, source, hypothesis, spans)))
-        return found
+        return [self._translation(part, source, [hypothesis], trace=True) for hypothesis in hypotheses]
 
     def erasure(self, trace: AttentionTrace, *, masked: Collection[int] = ()) -> NDArray[np.float32]:
         """Return (T, S): how much the log-probability of each target token falls when a source token is masked.
@@ -241,8 +285,8 @@ class Translator:
         masked, so its column is 0. Negative where the token becomes more probable (Li et al., 2016).
         masked: tokens that were masked already. Their columns are 0.
         """
-        source = self._masked(self.bundle.source.tokenizer.encode(trace.source), masked)
-        target = self._target_ids(trace.target_tokens)
+        source = self._masked(_ids_of(self.bundle.source.tokenizer, trace.source_tokens[:-1]), masked)
+        target = _ids_of(self.bundle.target.tokenizer, trace.target_tokens)
         given = target[:-1] if target[-1] == self.bundle.target.tokenizer.special.eos else target
         variants = [source, *(self._masked(source, [place]) for place in range(len(source)))]
         log_probs = np.zeros((len(variants), len(target)), dtype=np.float32)
@@ -259,42 +303,75 @@ class Translator:
         unknown = self.bundle.source.tokenizer.special.unk
         return [unknown if place in places else token for place, token in enumerate(source)]
 
-    def _target_ids(self, tokens: Sequence[str]) -> list[int]:
-        ids = {name: i for i, name in enumerate(self.bundle.target.tokenizer.tokens)}
-        if unknown := [token for token in tokens if token not in ids]:
-            raise UsageError(f"{unknown[0]!r} is no token of the target language.")
-        return [ids[token] for token in tokens]
-
     def is_long(self, text: str) -> bool:
-        """Return whether `text` has more tokens than the model was trained for."""
-        return len(self.bundle.source.tokenizer.encode(text)) > self.max_length
+        """Return whether `text` has more tokens than any source in training."""
+        return len(self.bundle.source.tokenizer.encode(text)) > self.bundle.longest_source
 
-    def _translate_parts(self, texts: list[str], config: SearchConfig, asked: Asked) -> list[Translation]:
+    def _translate_parts(self, parts: Sequence["_Part"], config: SearchConfig, asked: Asked) -> list[Translation]:
         tokenizer = self.bundle.source.tokenizer
-        sources = [tokenizer.encode(text) for text in texts]
-        found: list[Translation | None] = [None] * len(texts)
+        sources = [tokenizer.encode(part.text) for part in parts]
+        found: list[Translation | None] = [None] * len(parts)
         for indices, groups in search_batches(self.model, sources, config, asked):
             for index, hypotheses in zip(indices, groups, strict=True):
-                best = self._translation(texts[index], hypotheses)
-                if asked.weights:
-                    spans = spans_of(self.bundle.target.tokenizer, hypotheses[0].tokens, best.text)
-                    best = replace(best, trace=self._trace(best, sources[index], hypotheses[0], spans))
-                found[index] = best
+                found[index] = self._translation(parts[index], sources[index], hypotheses, trace=asked.weights > 0)
         return [translation for translation in found if translation is not None]
 
-    def _translation(self, source: str, hypotheses: list[Hypothesis]) -> Translation:
-        nbest = tuple(
-            (self.bundle.target.tokenizer.decode(hypothesis.tokens), hypothesis.score) for hypothesis in hypotheses
+    def _restore_lost(
+        self, parts: Sequence["_Part"], found: list[Translation], config: SearchConfig, asked: Asked
+    ) -> None:
+        """Search again, with what must be kept as required phrases, where a translation has lost some of it."""
+        if asked.constraint is not None and asked.constraint.requires:
+            return
+        symbols_of = self.bundle.target.tokenizer.symbols_of
+        for index, translation in enumerate(found):
+            if not translation.lost:
+                continue
+            part = parts[index]
+            from attentio.search.constraint import AllOf, Phrases
+
+            must = Phrases(self.bundle.target.tokenizer.symbols(), [symbols_of(each) for each in part.kept], [])
+            constraint = must if asked.constraint is None else AllOf([asked.constraint, must])
+            prefix = None if asked.prefix is None else [asked.prefix[index]]
+            again = config._replace(beam_size=max(config.beam_size, RETRY_BEAM), sample=None)
+            try:
+                (other,) = self._translate_parts(
+                    [part], again, asked._replace(constraint=constraint, prefix=prefix, on_step=None)
+                )
+            except UsageError:
+                continue  # nothing that is short enough holds all: `lost` says what is missing
+            if len(other.lost) < len(translation.lost):
+                found[index] = replace(other, nbest=other.nbest[: max(1, len(translation.nbest))])
+
+    def _translation(
+        self, part: "_Part", source: list[int], hypotheses: list[Hypothesis], *, trace: bool
+    ) -> Translation:
+        decode = self.bundle.target.tokenizer.decode
+        best, text = hypotheses[0], decode(hypotheses[0].tokens)
+        read, restored = restore(part.text, part.kept), restore(text, part.kept)
+        translation = Translation(
+            source=read.text,
+            text=restored.text,
+            score=best.score,
+            nbest=tuple((restore(decode(each.tokens), part.kept).text, each.score) for each in hypotheses),
+            unseen=tuple(self.bundle.source.tokenizer.unseen(part.text)),
+            lost=tuple(part.kept[each] for each in missing(text, part.kept)),
         )
-        unseen = tuple(self.bundle.source.tokenizer.unseen(source))
-        return Translation(source, nbest[0][0], nbest[0][1], nbest, unseen)
+        if not trace:
+            return translation
+        spans = spans_of(self.bundle.target.tokenizer, best.tokens, text)
+        source_spans = self.bundle.source.tokenizer.spans(part.text)
+        return replace(
+            translation,
+            trace=self._trace(translation, source, best, read.spans(source_spans), restored.spans(spans)),
+        )
 
     def _trace(
         self,
         translation: Translation,
         source: list[int],
         hypothesis: Hypothesis,
-        target_spans: list[tuple[int, int]],
+        source_spans: Sequence[Span],
+        target_spans: Sequence[Span],
     ) -> AttentionTrace:
         assert hypothesis.weights is not None
         target_tokenizer = self.bundle.target.tokenizer
@@ -305,7 +382,7 @@ class Translator:
             target=translation.text,
             source_tokens=(*(tokens[i] for i in source), EOS_TOKEN),
             target_tokens=tuple(target_tokenizer.tokens[i] for i in hypothesis.tokens),
-            source_spans=(*self.bundle.source.tokenizer.spans(translation.source), (source_end, source_end)),
+            source_spans=(*source_spans, (source_end, source_end)),
             target_spans=tuple(target_spans) or ((target_end, target_end),),
             weights=hypothesis.weights.source,
             encoder_self=hypothesis.weights.encoder_self,
@@ -320,32 +397,53 @@ class Translator:
             score=translation.score,
         )
 
-    def _parts(self, text: str) -> list[str]:
-        if not text.strip():
-            return []
-        if not self.is_long(text):
-            return [text]
-        parts: list[str] = []
-        for sentence in _SENTENCE_END.split(text):
-            if parts and not self.is_long(joined := _joined_text([parts[-1], sentence])):
-                parts[-1] = joined
-            else:
-                parts.extend(self._cut(sentence))
-        return [part for part in parts if part.strip()]
 
-    def _cut(self, sentence: str) -> list[str]:
-        """Return a sentence with no end in reach, cut by tokens."""
-        spans = self.bundle.source.tokenizer.spans(sentence)
-        starts = [spans[i][0] for i in range(0, len(spans), self.max_length)]
-        return [sentence[a:b] for a, b in zip(starts, [*starts[1:], len(sentence)], strict=True)]
+class _Part(NamedTuple):
+    """What the model reads at once. kept: what stands behind its placeholders. sentence: its number in the text."""
 
-    def _joined(self, source: str, parts: list[Translation]) -> Translation:
-        if len(parts) == 1:
-            return parts[0]
-        text = _joined_text([part.text for part in parts])
-        score = sum(part.score for part in parts) / max(1, len(parts))
-        unseen = tuple(dict.fromkeys(unit for part in parts for unit in part.unseen))
-        return Translation(source, text, score, ((text, score),), unseen, parts=tuple(parts))
+    text: str
+    kept: dict[str, str]
+    sentence: int
+
+
+class _Text(NamedTuple):
+    """A text as sentences, and each sentence as parts: one, or several where it is too long."""
+
+    sentences: Sentences
+    parts: list[_Part]
+
+    def joined(self, done: Sequence[Translation]) -> Translation:
+        """Return the translation of the text from those of its parts."""
+        translated: list[list[Translation]] = [[] for _ in self.sentences.texts]
+        for part, translation in zip(self.parts, done, strict=True):
+            translated[part.sentence].append(translation)
+        cut = any(len(group) > 1 for group in translated)
+
+        def text_of(sentences: Sequence[str]) -> str:
+            return self.sentences.join(sentences) if self.parts else ""
+
+        if len(done) == 1:
+            (only,) = done
+            nbest = tuple(
+                (text_of([text if group else "" for group in translated]), score) for text, score in only.nbest
+            )
+            return replace(only, text=nbest[0][0], nbest=nbest)
+        text = text_of([join_parts([each.text for each in group]) for group in translated])
+        source = "".join(
+            space + join_parts([each.source for each in group])
+            for space, group in zip(self.sentences.spaces, translated, strict=False)
+        )
+        score = sum(part.score for part in done) / max(1, len(done))
+        unseen = tuple(dict.fromkeys(unit for part in done for unit in part.unseen))
+        lost = tuple(each for part in done for each in part.lost)
+        return Translation(source.strip(), text, score, ((text, score),), unseen, None, lost, cut, tuple(done))
+
+
+def _ids_of(tokenizer: Tokenizer, tokens: Sequence[str]) -> list[int]:
+    ids = {name: i for i, name in enumerate(tokenizer.tokens)}
+    if unknown := [token for token in tokens if token not in ids]:
+        raise UsageError(f"the model has no token {unknown[0]!r}.")
+    return [ids[token] for token in tokens]
 
 
 def spans_of(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
@@ -364,11 +462,3 @@ def spans_of(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tup
         spans.append((start, max(start, reached)))
         end = max(end, reached)
     return spans
-
-
-def _joined_text(parts: Sequence[str]) -> str:
-    """Return parts side by side, without a space where the text before ends in a full-width character."""
-    text = ""
-    for part in parts:
-        text = text + part if not text or ends_without_space(text) else f"{text} {part}"
-    return text

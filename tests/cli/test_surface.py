@@ -53,7 +53,7 @@ SURFACE = {
     "translate": [
         *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--forbid", "--json"),
         *("--length-penalty", "--max-length", "--nbest", "--no-repeat", "--out", "--precision", "--prefix"),
-        *("--require", "--sample", "--seed", "--temperature", "--top-k", "--top-p"),
+        *("--require", "--sample", "--seed", "--split", "--no-split", "--temperature", "--top-k", "--top-p"),
     ],
     "view": [
         *("<run>", "<sentences>", "--beam -b", "--device", "--font", "--head", "--json", "--layer", "--numbers"),

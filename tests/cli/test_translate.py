@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from attentio.text.script import ends_without_space
+
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
 TEXT = "I love you.\n\nMy sister bought two books yesterday.\n   \nWhere is the station?\n"
@@ -102,6 +104,7 @@ def test_json_lines(attentio: Command, tiny_run: Path) -> None:
     for each in shown:
         assert each.keys() == {
             *("id", "source", "text", "score", "nbest", "source_tokens", "target_tokens", "alignment", "unseen"),
+            *("lost", "sentences", "cut"),
         }
         assert "".join(each["target_tokens"]) == "".join(each["text"].split())
         for link in each["alignment"].split():
@@ -192,9 +195,46 @@ def test_options_that_make_no_sense(
 
 
 def test_nbest_widens_the_beam_by_itself(attentio: Command, tiny_run: Path) -> None:
-    wide = attentio("translate", tiny_run, "--nbest", 3, "--beam", 3, stdin="I love you.\n")
-    assert attentio("translate", tiny_run, "--nbest", 3, stdin="I love you.\n").out == wide.out
-    assert len(wide.lines) == 3
+    wide = attentio("translate", tiny_run, "--nbest", 7, "--beam", 7, stdin="I love you.\n")
+    assert attentio("translate", tiny_run, "--nbest", 7, stdin="I love you.\n").out == wide.out
+    assert len(wide.lines) == 7
+    assert len(attentio("translate", tiny_run, "--nbest", 3, stdin="I love you.\n").lines) == 3
+
+
+def test_five_hypotheses_are_kept_by_default(attentio: Command, tiny_run: Path) -> None:
+    assert attentio("translate", tiny_run, stdin=TEXT).out == attentio("translate", tiny_run, "-b", 5, stdin=TEXT).out
+
+
+def test_sentences_of_a_line_are_split(attentio: Command, tiny_run: Path) -> None:
+    sentences = ["I love you.", "Where is he?", "My sister bought two books.", "Yes!", "He is here.", "Come."]
+    alone = attentio("translate", tiny_run, stdin="\n".join(sentences) + "\n").lines
+    assert attentio("translate", tiny_run, stdin=" ".join(sentences) + "\n").lines == [joined(alone)]
+    whole = attentio("translate", tiny_run, "--no-split", "--json", stdin=" ".join(sentences[:2]) + "\n")
+    assert json.loads(whole.out)["sentences"] == 1
+    (line,) = attentio("translate", tiny_run, "--json", stdin=" ".join(sentences) + "\n").lines
+    shown = json.loads(line)
+    assert shown["sentences"] == 6
+    links = [tuple(map(int, link.split("-"))) for link in shown["alignment"].split()]
+    assert max(i for i, _ in links) < len(shown["source_tokens"])
+    assert max(j for _, j in links) < len(shown["target_tokens"])
+    texts = attentio("translate", tiny_run, "--json", stdin="\n".join(sentences) + "\n").lines
+    parts = [json.loads(text) for text in texts]
+    assert shown["source_tokens"] == [word for part in parts for word in part["source_tokens"]]
+    source = target = 0
+    expected = list[str]()
+    for part in parts:
+        for i, j in (map(int, link.split("-")) for link in part["alignment"].split()):
+            expected.append(f"{i + source}-{j + target}")
+        source, target = source + len(part["source_tokens"]), target + len(part["target_tokens"])
+    assert sorted(shown["alignment"].split()) == sorted(expected)
+
+
+def joined(texts: list[str]) -> str:
+    """Sentences in a line as they are written: without a space after full-width punctuation."""
+    text = ""
+    for each in texts:
+        text += each if not text or ends_without_space(text) else f" {each}"
+    return text
 
 
 def test_former_names_are_read_with_a_note(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
@@ -212,7 +252,7 @@ def test_what_is_not_there(attentio: Command, refused: Refused, tiny_run: Path, 
 
 @pytest.mark.slow
 def test_sampling(attentio: Command, tiny_run: Path) -> None:
-    plain = attentio("translate", tiny_run, stdin=TEXT)
+    plain = attentio("translate", tiny_run, "--beam", 1, stdin=TEXT)
     sample = ["--sample", "--temperature", 2, "--seed"]
     drawn = {seed: attentio("translate", tiny_run, *sample, seed, stdin=TEXT) for seed in (1, 2)}
     assert drawn[1].status == 0
@@ -244,7 +284,7 @@ def test_what_must_and_must_not_be_written(attentio: Command, tiny_run: Path) ->
         (["--top-k", 3], "--top-k is about sampling. Add --sample."),
         (["--sample", "--temperature", 0], "it must be above 0"),
         (["--sample", "--top-p", 2], "at most 1"),
-        (["--require", "书"], "need a beam"),
+        (["--beam", 1, "--require", "书"], "need a beam"),
         (["--beam", 3, "--require", "龘"], "the model cannot write '龘'"),
         (["--prefix", "龘"], "the model cannot write '龘'"),
         (["--beam", 3, "--require", "书书书", "--max-length", 2], "at least 3 more tokens"),

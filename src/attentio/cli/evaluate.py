@@ -23,7 +23,7 @@ def evaluate(
     test: Annotated[
         Path | None, typer.Argument(metavar="[TEST]", help="Parallel file. Default: what the run held out for testing.")
     ] = None,
-    beam: options.Beam = 1,
+    beam: options.Beam = options.DEFAULT_BEAM,
     length_penalty: options.LengthPenalty = 1.0,
     resamples: options.Resamples = 1000,
     min_chrf: Annotated[float | None, typer.Option(help="Fail with status 7 when chrF2 is below this.")] = None,

@@ -24,13 +24,15 @@ SAMPLE_LINES = 20  # of a file, to see whether it is plain text
 def translate(
     run: options.Run,
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, a sentence a line. Default: stdin.")
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, in UTF-8. Default: stdin.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write here instead of to stdout, whole or not at all.")
     ] = None,
     former_out: Annotated[Path | None, typer.Option("-o", hidden=True, help="The former short name of --out.")] = None,
-    beam: options.Beam = 1,
+    beam: Annotated[
+        int | None, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step. 1 is greedy search. [5]")
+    ] = None,
     length_penalty: options.LengthPenalty = 1.0,
     nbest: Annotated[
         int, typer.Option("--nbest", min=0, help="Print this many hypotheses: `line ||| text ||| score`.")
@@ -39,6 +41,10 @@ def translate(
         bool, typer.Option("--alignments", help="Print word links from attention: `0-0 1-2`.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    split: Annotated[
+        bool,
+        typer.Option("--split/--no-split", help="Translate the sentences of a line one by one, or a line at once."),
+    ] = True,
     sample: Annotated[bool, typer.Option("--sample", help="Draw each token from the model's distribution.")] = False,
     temperature: Annotated[
         float | None, typer.Option(help="With --sample: above 1 flattens the distribution, below 1 sharpens it. [1]")
@@ -69,8 +75,8 @@ def translate(
     drawing = {name: value for name, value in drawing.items() if value is not None}
     if drawing and not sample:
         raise UsageError(f"--{next(iter(drawing)).replace('_', '-')} is about sampling.", hint="Add --sample.")
-    if sample and max(beam, nbest) > 1:
-        many = f"--beam {beam}" if beam > 1 else f"--nbest {nbest}"
+    if sample and max(beam or 1, nbest) > 1:
+        many = f"--beam {beam}" if (beam or 1) > 1 else f"--nbest {nbest}"
         raise UsageError(f"{many} and --sample do not go together.", hint="Leave one of them out.")
     check_place(out)
     lines = _read(files or [])
@@ -81,7 +87,7 @@ def translate(
     from attentio.translator import Translator
 
     config = SearchConfig(
-        max(beam, nbest),
+        max(beam or (1 if sample else options.DEFAULT_BEAM), nbest),
         length_penalty,
         batch_tokens,
         workers=torch.get_num_threads(),
@@ -100,6 +106,7 @@ def translate(
                 chunk,
                 config,
                 trace=alignments or as_json,
+                split=split,
                 prefix=prefix,
                 require=require or (),
                 forbid=forbid or (),
@@ -110,7 +117,7 @@ def translate(
                 notes.add(translation, number + 1)
                 write(_render(number, line, translation, nbest=nbest, alignments=alignments, as_json=as_json))
                 number += 1
-    notes.write(linked=alignments or as_json, nbest=nbest)
+    notes.write(nbest=nbest)
 
 
 def _render(
@@ -122,10 +129,7 @@ def _render(
         ]
     if not (alignments or as_json):
         return [translation.text]
-    from attentio.metrics.alignment import argmax_links, format_links
-
-    trace = None if translation.trace is None else translation.trace.words()
-    links = "" if trace is None else format_links(argmax_links(trace.matrix()))
+    links = _links(translation)
     if alignments:
         return [links]
     shown = {
@@ -138,8 +142,25 @@ def _render(
         "target_tokens": _words(translation.text),
         "alignment": links,
         "unseen": list(translation.unseen),
+        "lost": list(translation.lost),
+        "sentences": len(translation.leaves()),
+        "cut": translation.cut,
     }
     return [json.dumps(shown, ensure_ascii=False)]
+
+
+def _links(translation: "Translation") -> str:
+    """Return the links between the words of a text, from the traces of all its parts."""
+    from attentio.metrics.alignment import argmax_links, format_links
+
+    found: set[tuple[int, int]] = set()
+    source = target = 0
+    for part in translation.leaves():
+        if part.trace is not None:
+            words = part.trace.words()
+            found |= {(i + source, j + target) for i, j in argmax_links(words.matrix())}
+        source, target = source + len(_words(part.source)), target + len(_words(part.text))
+    return format_links(frozenset(found))
 
 
 def _words(text: str) -> list[str]:
@@ -154,6 +175,8 @@ class _Notes:
     def __init__(self, translator: "Translator") -> None:
         self._translator = translator
         self._cut: list[int] = []  # numbers of lines, from 1
+        self._joined: list[int] = []  # lines of several sentences
+        self._lost: dict[int, tuple[str, ...]] = {}
         self._unseen: dict[str, None] = {}
         self._with_unseen: list[int] = []
 
@@ -166,19 +189,31 @@ class _Notes:
             sys.stderr.write(f"note: the text looks like {found!r}, and this model reads {reads!r}.\n")
 
     def add(self, translation: "Translation", number: int) -> None:
-        if translation.source and self._translator.is_long(translation.source):
+        if translation.cut:
             self._cut.append(number)
+        if len(translation.parts) > 1:
+            self._joined.append(number)
+        if translation.lost:
+            self._lost[number] = translation.lost
         if translation.unseen:
             self._with_unseen.append(number)
             self._unseen.update(dict.fromkeys(translation.unseen))
 
-    def write(self, *, linked: bool, nbest: int) -> None:
-        """Write one line for each kind of note. linked, nbest: what was asked for, and is not given for cut lines."""
+    def write(self, *, nbest: int) -> None:
+        """Write one line for each kind of note."""
         if self._cut:
-            missing = " They have no word links." if linked else " They have one hypothesis." if nbest > 1 else ""
             sys.stderr.write(
-                f"warning: longer than the {self._translator.max_length} tokens of training, and cut into parts: "
-                f"{_named(self._cut)}.{missing}\n"
+                f"warning: sentences longer than the {self._translator.bundle.longest_source} tokens of training, cut "
+                f"into parts: {_named(self._cut)}.\n"
+            )
+        if self._joined and nbest > 1:
+            sys.stderr.write(f"note: several sentences, and so one hypothesis: {_named(self._joined)}.\n")
+        if self._lost:
+            number, lost = next(iter(self._lost.items()))
+            sys.stderr.write(
+                f"warning: not kept in the translation: {' '.join(lost)} (line {number})"
+                + (f" and others in {len(self._lost) - 1:,} more lines" if len(self._lost) > 1 else "")
+                + ". See `lost` in --json.\n"
             )
         if self._unseen:
             some = " ".join(islice(self._unseen, 5)) + (" …" if len(self._unseen) > 5 else "")

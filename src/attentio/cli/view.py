@@ -30,7 +30,7 @@ def view(
     head: options.Head = None,
     numbers: Annotated[bool, typer.Option("--numbers", help="Write percentages into the map.")] = False,
     font: Annotated[Path | None, typer.Option(help="Font file for the pictures.")] = None,
-    beam: options.Beam = 1,
+    beam: options.Beam = options.DEFAULT_BEAM,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:

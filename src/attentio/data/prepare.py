@@ -71,6 +71,11 @@ class PreparedData:
         """The figures of the preparation. Raises DataError where they are missing or damaged."""
         return DataReport.load(self.folder / "report.json")
 
+    @cached_property
+    def longest_source(self) -> int:
+        """Return the tokens of the longest source in training."""
+        return int(self.train.source.lengths.max(initial=0))
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Open what `prepare` wrote. Raise DataError where it is not there, damaged or altered."""

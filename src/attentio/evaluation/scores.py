@@ -51,7 +51,7 @@ def score_run(
     run: Path,
     test: Path | None = None,
     *,
-    beam: int = 1,
+    beam: int = 5,
     length_penalty: float = 1.0,
     resamples: int = 1000,
     scorer: LinkScorer | None = None,
@@ -84,7 +84,7 @@ def score_run(
     results: dict[str, dict[str, Any]] = {}
     for name, held_out in sets.items():
         config = SearchConfig(beam, length_penalty, workers=torch.get_num_threads())
-        found = translator.translate(held_out.sources, config)
+        found = translator.translate(held_out.sources, config, split=False)
         quality = evaluate(
             [translation.text for translation in found],
             held_out.references,

@@ -190,7 +190,7 @@ def evaluate_run(
     sets = read_json(Path(tests))["tests"]
     sources: list[str] = [source for held in sets for source in held["sources"]]
     greedy, per_second = _timed(translator, sources)
-    found = greedy if beam == 1 else translator.translate(sources, config)
+    found = greedy if beam == 1 else translator.translate(sources, config, split=False)
     texts = iter([translation.text for translation in found])
     links = PreparedData.load(Run(Path(run)).data).links if own else {}
     results: dict[str, Any] = {}
@@ -208,7 +208,7 @@ def evaluate_run(
             result["error_rate"] = LinkScorer(translator).score(gold)["error_rate"]
     shutil.rmtree(maps, ignore_errors=True)
     Path(maps).mkdir(parents=True)
-    for number, translation in enumerate(translator.translate(sentences, config, trace=True)):
+    for number, translation in enumerate(translator.translate(sentences, config, split=False, trace=True)):
         if translation.trace is not None:
             translation.trace.words().save(Path(maps) / f"{number}.json")
     return {
@@ -221,11 +221,11 @@ def evaluate_run(
 
 def _timed(translator: Any, sources: Sequence[str]) -> tuple[list[Any], float]:
     """Greedy translations, and how many a second: the median of three passes, or of one that takes long enough."""
-    translator.translate(sources[:32])  # libraries prepare themselves
+    translator.translate(sources[:32], split=False)  # libraries prepare themselves
     seconds: list[float] = []
     while True:
         started = time.perf_counter()
-        found = translator.translate(sources)
+        found = translator.translate(sources, split=False)
         seconds.append(time.perf_counter() - started)
         if len(seconds) == 3 or sum(seconds) > 5:
             return found, len(sources) / median(seconds)

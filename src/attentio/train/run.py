@@ -121,6 +121,7 @@ def bundle_of(config: RunConfig, data: PreparedData, model: Seq2Seq, progress: P
         Side(data.target_tokenizer, data.target_cleaner, data.target_language),
         config.data.max_length,
         {"parameters": model.num_parameters(), "progress": asdict(progress)},
+        longest_source=data.longest_source,
     )
 
 

@@ -1,0 +1,121 @@
+"""Placeholders: what a translation must keep exactly, hidden behind single characters while the model works.
+
+Hidden are URLs, e-mail addresses, numbers, tags, emoji, and variables such as {name} and %s. Placeholders are
+characters of the private-use area, which every tokenizer can hold as tokens. In training a pair is masked where both
+sides hold the same text. In translating all are masked, and put back in what the model wrote.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from attentio.text.words import Span
+
+PLACEHOLDERS = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006\ue007"
+_TAKEN = dict.fromkeys(map(ord, PLACEHOLDERS), "\ufffd")  # where a text holds such characters of its own
+
+_EMOJI = (
+    "(?:[\U0001f1e6-\U0001f1ff]{2}"  # flags
+    "|[#*0-9]\ufe0f?\u20e3"  # keycaps
+    "|[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u27bf\u2934-\u2b55\U0001f000-\U0001faff]"
+    "[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]*(?:\u200d[\u2640-\u27bf\U0001f000-\U0001faff][\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]*)*"
+    "[\U000e0020-\U000e007f]*)"
+)
+_KEPT = re.compile(
+    r"(?:https?|ftp)://[^\s<>\"'，。！？；：、）】》」』”]*[^\s<>\"'，。！？；：、）】》」』”.,;:!?)\]}]"
+    r"|www\.[\w\-]+(?:\.[\w\-]+)+(?:/[\w\-./?%&=#~+]*[\w/])?"
+    r"|[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}"
+    r"|\$?\{\{?[^{}\n]{0,60}\}\}?"
+    r"|%(?:\([^()\n]{1,40}\))?[-+0#]?\d*(?:\.\d+)?[sdifgrxXc@](?![A-Za-z])"
+    r"|</?[A-Za-z][^<>\n]{0,200}>"
+    r"|&(?:[A-Za-z]{2,10}|#\d{1,6}|#x[0-9A-Fa-f]{1,6});"
+    rf"|{_EMOJI}"
+    r"|(?<![^\W_])[0-9]+(?:[.,:/\-][0-9]+)*%?",
+    re.ASCII,
+)
+
+
+class Masked(NamedTuple):
+    """A text with placeholders, and what stands behind each, by placeholder."""
+
+    text: str
+    kept: dict[str, str]
+
+
+def kept_spans(text: str) -> list[Span]:
+    """Return where the parts of a text stand that a translation must keep, as (start, end) characters."""
+    return [found.span() for found in _KEPT.finditer(text)]
+
+
+def mask(text: str, first: int = 0) -> Masked:
+    """Return a text with its kept parts masked, from placeholder number `first` on, round the end.
+
+    The same text gets a placeholder of its own each time. Where a text has more kept parts than there are
+    placeholders, those after the last are left as they are. Placeholders in the text itself become U+FFFD.
+    """
+    text = text.translate(_TAKEN)
+    kept: dict[str, str] = {}
+    masked, end = "", 0
+    for (start, stop), number in zip(kept_spans(text), range(len(PLACEHOLDERS)), strict=False):
+        placeholder = PLACEHOLDERS[(first + number) % len(PLACEHOLDERS)]
+        kept[placeholder] = text[start:stop]
+        masked += text[end:start] + placeholder
+        end = stop
+    return Masked(masked + text[end:], kept)
+
+
+def mask_pair(source: str, target: str, first: int = 0) -> tuple[str, str, dict[str, str]]:
+    """Return both sides with the parts masked that stand on both equally often, and what stands behind placeholders.
+
+    The first placeholder is number `first`. In training it varies, so that all of them are learned.
+    """
+    source, target = source.translate(_TAKEN), target.translate(_TAKEN)
+    on_source, on_target = (Counter(side[start:end] for start, end in kept_spans(side)) for side in (source, target))
+    common = {part for part, count in on_source.items() if on_target[part] == count}
+    if not common or sum(on_source[part] for part in common) > len(PLACEHOLDERS):
+        return source, target, {}
+    kept: dict[str, str] = {}
+    given: dict[str, list[str]] = {}
+    for start, end in kept_spans(source):
+        if (part := source[start:end]) in common:
+            placeholder = PLACEHOLDERS[(first + len(kept)) % len(PLACEHOLDERS)]
+            kept[placeholder] = part
+            given.setdefault(part, []).append(placeholder)
+    return _replaced(source, given), _replaced(target, given), kept
+
+
+def _replaced(text: str, given: dict[str, list[str]]) -> str:
+    left = {part: iter(placeholders) for part, placeholders in given.items()}
+    masked, end = "", 0
+    for start, stop in kept_spans(text):
+        if (part := text[start:stop]) in left:
+            masked += text[end:start] + next(left[part])
+            end = stop
+    return masked + text[end:]
+
+
+class Restored(NamedTuple):
+    """A text with what stood behind its placeholders. `starts`: where each character of the masked text now begins."""
+
+    text: str
+    starts: list[int]
+
+    def spans(self, spans: Sequence[Span]) -> list[Span]:
+        """Return spans of the masked text as spans of this one."""
+        return [(self.starts[start], self.starts[end]) for start, end in spans]
+
+
+def restore(text: str, kept: dict[str, str]) -> Restored:
+    """Return the text with each placeholder replaced by what it stands for. One that stands for nothing is left out."""
+    starts, parts, place = [0], list[str](), 0
+    for char in text:
+        part = kept.get(char, "") if char in PLACEHOLDERS else char
+        parts.append(part)
+        starts.append(place := place + len(part))
+    return Restored("".join(parts), starts)
+
+
+def missing(text: str, kept: dict[str, str]) -> list[str]:
+    """Return the placeholders of `kept` that a masked text does not hold exactly once."""
+    return [placeholder for placeholder in kept if text.count(placeholder) != 1]

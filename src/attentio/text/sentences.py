@@ -1,0 +1,100 @@
+"""A text as sentences, and the sentences as a text again.
+
+Models read one sentence at a time, and people's lines hold several. Where a sentence ends is decided by `sentencex`.
+White space between sentences is kept, and so is the order. Nothing of the text is lost or changed here.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, cast
+
+import sentencex
+
+from attentio.text.script import base_language, ends_without_space
+
+_LINES = re.compile(r"(\s*\n\s*)")
+_OTHER_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
+_EDGES = re.compile(r"(\s*)(.*?)(\s*)\Z", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CLAUSE_ENDS = re.compile(r"(?<=[,;:])\s+|(?<=[，；：、])")
+_SPACES = re.compile(r"\s+")
+
+
+class Sentences(NamedTuple):
+    """The sentences of a text. `spaces` has one more: what stands before each sentence and after the last."""
+
+    texts: list[str]
+    spaces: list[str]
+
+    def join(self, texts: Sequence[str]) -> str:
+        """Return a text of other sentences, one for each of these, with the white space of these.
+
+        A single space, or none, is written as the language of the new sentences does it. Full-width punctuation is
+        followed by none.
+        """
+        joined = self.spaces[0]
+        for before, (text, space) in enumerate(zip(texts, self.spaces[1:], strict=True), start=1):
+            joined += text
+            if before < len(texts) and space in ("", " ") and text:
+                space = "" if ends_without_space(text) else " "
+            joined += space
+        return joined
+
+
+def split_sentences(text: str, language: str | None) -> Sentences:
+    """Return the sentences of a text in a language (its code, or None where it is not known). A line ends one, too.
+
+    Rare characters that some programs take for the end of a line become spaces: a line stays a line.
+    """
+    text = _OTHER_LINE_ENDS.sub(" ", text)
+    texts: list[str] = []
+    spaces = [""]
+    for number, part in enumerate(_LINES.split(text)):
+        if number % 2 == 1:
+            spaces[-1] += part
+            continue
+        # A lone surrogate cannot be given to the splitter. One character stands for it, so that places stay.
+        language_code = base_language(language) or "en"
+        found = cast(Any, sentencex).get_sentence_boundaries(language_code, _SURROGATE.sub("\ufffd", part))
+        places = [0, *(boundary["start_index"] for boundary in found[1:]), len(part)] if part else []
+        for start, end in pairwise(places):
+            before, sentence, after = _EDGES.fullmatch(part[start:end]).groups()  # type: ignore[union-attr]
+            spaces[-1] += before
+            if sentence:
+                texts.append(sentence)
+                spaces.append("")
+            spaces[-1] += after
+    return Sentences(texts, spaces)
+
+
+def cut_long(sentence: str, fits: Callable[[str], bool]) -> list[str]:
+    """Return a sentence in parts that fit, cut after clauses, else between words, else between characters.
+
+    Parts are as long as they may be. Single spaces between them are left out, and nothing else is.
+    """
+    if fits(sentence):
+        return [sentence]
+    for cuts in (_CLAUSE_ENDS, _SPACES):
+        pieces = [piece for piece in cuts.split(sentence) if piece]
+        if len(pieces) > 1:
+            parts: list[str] = []
+            for piece in pieces:
+                if parts and fits(joined := join_parts([parts[-1], piece])):
+                    parts[-1] = joined
+                else:
+                    parts.append(piece)
+            return [part for long in parts for part in cut_long(long, fits)]
+    low, high = 1, len(sentence)  # the longest beginning that fits, and one character if none does
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(sentence[:middle]) else (low, middle - 1)
+    return [sentence[:low], *(cut_long(sentence[low:], fits) if sentence[low:] else [])]
+
+
+def join_parts(parts: Sequence[str]) -> str:
+    """Return parts of a sentence side by side, without a space after a full-width character."""
+    text = ""
+    for part in parts:
+        text += part if not text or not part or ends_without_space(text) else f" {part}"
+    return text
