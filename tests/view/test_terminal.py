@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from attentio.errors import UsageError
-from attentio.view.terminal import TerminalMap, print_map
+from attentio.view.terminal import print_map
 
 WEIGHTS = [[0.9, 0.06, 0.04, 0.0], [0.004, 0.5, 0.496, 0.0], [0.0, 0.0, 0.0, 1.0]]
 
@@ -27,7 +27,7 @@ def coloured(trace, monkeypatch, *, color_system="truecolor", width=80, no_color
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, color_system=color_system, no_color=no_color
     )
-    console.print(TerminalMap(trace, **options))
+    print_map(trace, console=console, **options)
     return console.file.getvalue()
 
 

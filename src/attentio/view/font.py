@@ -6,6 +6,7 @@ downloads nothing. A font named by the user is made known to matplotlib's font m
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from matplotlib import font_manager
@@ -32,18 +33,20 @@ def families(text: str, *, font: str | Path | None = None) -> tuple[list[str], s
 
     font: a font file to prefer to all others. Raises DataError when it is no font.
     """
-    chosen = [_added(Path(font)), BASE_FONT] if font is not None else [BASE_FONT]
+    known = font_manager.fontManager
+    first = [*([] if font is None else [_entry_of(Path(font))]), next(e for e in known.ttflist if e.name == BASE_FONT)]
+    chosen: list[str] = []
     missing = {char for char in text if not char.isspace()}
-    for family in chosen:
-        entry = next(entry for entry in font_manager.fontManager.ttflist if entry.name == family)
-        missing -= _covered(entry, missing)
-    for entry in candidates(text) if missing else ():
-        covered = _covered(entry, missing)
-        if covered:
-            chosen.append(_known(entry))
-            missing -= covered
-        if not missing:
+    for entry in chain(first, candidates(text)):  # which looks for fonts only when asked
+        if len(chosen) >= len(first) and not missing:
             break
+        codes = coverage(entry.fname, entry.index)
+        covered = {char for char in missing if ord(char) in codes}
+        if covered or len(chosen) < len(first):
+            if entry not in known.ttflist:
+                known.addfont(entry.fname)
+            chosen.append(entry.name)
+            missing -= covered
     return chosen, "".join(sorted(missing))
 
 
@@ -80,11 +83,6 @@ def candidates(text: str) -> Iterator[FontEntry]:
     yield from (entry for entry in entries if entry.name not in preferred)
 
 
-def _covered(entry: FontEntry, characters: set[str]) -> set[str]:
-    codes = coverage(entry.fname, entry.index)
-    return {char for char in characters if ord(char) in codes}
-
-
 @cache
 def coverage(path: str, index: int) -> frozenset[int]:
     """Return the characters that one face of a font file can draw, none when it holds pictures instead of outlines."""
@@ -95,18 +93,10 @@ def coverage(path: str, index: int) -> frozenset[int]:
     return frozenset(face.get_charmap()) if FaceFlags.SCALABLE in face.face_flags else frozenset()
 
 
-def _known(entry: FontEntry) -> str:
-    """Return the family of a font, which matplotlib's font manager knows after this."""
-    if entry not in font_manager.fontManager.ttflist:
-        font_manager.fontManager.addfont(entry.fname)
-    return entry.name
-
-
-def _added(path: Path) -> str:
+def _entry_of(path: Path) -> FontEntry:
     try:
-        entry = font_manager.ttfFontProperty(FT2Font(str(path)))
+        return font_manager.ttfFontProperty(FT2Font(str(path)))
     except FileNotFoundError:
         raise DataError(f"{path}: no such font file.", file=path) from None
     except (RuntimeError, OSError, ValueError):
         raise DataError(f"{path}: not a font file.", hint="Name a .ttf, .otf or .ttc file.", file=path) from None
-    return _known(entry)

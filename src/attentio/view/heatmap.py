@@ -3,13 +3,17 @@
 Which fonts draw the labels is found out in `font`. Importing this module needs the extra `plot`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
 
 from attentio.errors import UsageError
 from attentio.trace import AttentionTrace
@@ -20,16 +24,20 @@ from attentio.view.label import label, stacks
 _CELL = 0.34  # inches, of one weight. Smaller where a picture would grow beyond _LARGEST
 _LARGEST = 36.0
 _POINTS = 72.0
-_COLORS = "Blues"
 _MANY = 3  # sentences side by side before the next row begins
+_DESCRIPTION = "Rows are target words, columns are source words. The darker a cell, the more attention, from 0 to 1."
 
 
-@dataclass(frozen=True)
-class _Panel:
+class _Panel(NamedTuple):
     title: str
     source: list[str]
     target: list[str]
     weights: NDArray[np.float32]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its columns and rows. A translation without words still has a panel, an empty one."""
+        return max(1, len(self.source)), max(1, len(self.target))
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,9 @@ class Heatmap:
         with settings():
             if kind == ".png":
                 self.figure.savefig(path, dpi=dpi, bbox_inches="tight", metadata={"Software": None})
-                return
-            told = (
-                "Rows are target words, columns are source words. The darker a cell, the more attention, from 0 to 1."
-            )
-            text = svg(self.figure, self.title, told, dpi=dpi, bbox_inches="tight")
-            path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}', encoding="utf-8")
+            else:
+                text = svg(self.figure, self.title, _DESCRIPTION, dpi=dpi, bbox_inches="tight")
+                path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}', encoding="utf-8")
 
 
 def draw(
@@ -82,70 +87,70 @@ def draw(
     if not (shown and layers and heads):
         raise UsageError("there is no attention to draw.", hint="Give at least one sentence, layer and head.")
     several = len(layers) * len(heads) > 1
-    panels = [
-        _panel(trace, layer, head, whole_title=not several) for trace in shown for layer in layers for head in heads
-    ]
+    panels = [_panel(trace, layer, head, several) for trace, layer, head in product(shown, layers, heads)]
     columns = len(heads) if several else min(len(panels), _MANY)
     headline = _sentences(shown[0], 80 * columns) if several and len(shown) == 1 else ""
-    text = headline + "".join(panel.title + "".join(panel.source + panel.target) for panel in panels)
-    chosen, missing = families(text + "0123456789", font=font)
+    text = "".join(panel.title + "".join(panel.source + panel.target) for panel in panels)
+    chosen, missing = families(f"{headline}{text}0123456789", font=font)
+    message = None
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        message = (
+            f"no installed font draws {', '.join(missing[:5])}{more}: install one (on Debian, `apt install "
+            "fonts-noto-cjk` for Chinese, Japanese and Korean) or name a font file."
+        )
     title = " | ".join(f"Attention: {label(trace.source)} → {label(trace.target)}" for trace in shown)
     # The generic name is there for the reader of an SVG, whose machine may lack all of these fonts.
     with settings(font__family=[*chosen, "sans-serif"]):
-        return Heatmap(_figure(panels, columns, headline, numbers), title, _message(missing))
+        return Heatmap(_figure(panels, columns, headline, numbers), title, message)
 
 
-def _panel(trace: AttentionTrace, layer: str | None, head: int | None, *, whole_title: bool) -> _Panel:
-    weights = trace.matrix(layer, head)
+def _panel(trace: AttentionTrace, layer: str | None, head: int | None, several: bool) -> _Panel:
     source, target = ([label(token) for token in tokens] for tokens in (trace.source_tokens, trace.target_tokens))
     part = ", ".join([*([layer] if layer is not None else []), *([f"head {head}"] if head is not None else [])])
-    room = max(24, 4 * len(source))
-    title = "\n".join(line for line in (_sentences(trace, room), part) if line) if whole_title else part or "mean"
-    return _Panel(title, source, target, weights)
+    whole = [_sentences(trace, max(24, 4 * len(source))), part]
+    title = part or "mean" if several else "\n".join(line for line in whole if line)
+    return _Panel(title, source, target, trace.matrix(layer, head))
 
 
 def _figure(panels: Sequence[_Panel], columns: int, headline: str, numbers: bool) -> Figure:
     """Draw all panels with cells of one size. A row or column of panels is as large as its largest, in inches."""
     rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
-    stacks_of_panels = [panels[column::columns] for column in range(columns)]
-    across = sum(max(len(panel.source) for panel in column) for column in stacks_of_panels)
-    down = sum(max(len(panel.target) for panel in row) for row in rows)
-    cell = min(_CELL, _LARGEST / max(across, down, 1))
+    stacked = [panels[column::columns] for column in range(columns)]
+    across = sum(max(panel.size[0] for panel in column) for column in stacked)
+    down = sum(max(panel.size[1] for panel in row) for row in rows)
+    cell = min(_CELL, _LARGEST / max(across, down))
     em = min(11.0 / _POINTS, cell * 0.46)
-    gap = 2 * em
-    lefts = [max(_width([panel.target]) for panel in column) * em + gap for column in stacks_of_panels]
-    widths = [
-        max(max(cell * max(1, len(panel.source)), em * _width([panel.title.split("\n")])) for panel in column)
-        for column in stacks_of_panels
-    ]
-    tops = [max(_headroom(panel) for panel in row) * em + gap for row in rows]
-    heights = [cell * max(1, *(len(panel.target) for panel in row)) for row in rows]
+    lefts = [em * (max(_width(panel.target) for panel in column) + 2) for column in stacked]
+    widths = [max(max(cell * p.size[0], em * _width(p.title.split("\n"))) for p in column) for column in stacked]
+    tops = [em * (max(_headroom(panel) for panel in row) + 2) for row in rows]
+    heights = [cell * max(panel.size[1] for panel in row) for row in rows]
     above = em * 1.4 * (headline.count("\n") + 2) if headline else 0.0
     width = sum(lefts) + sum(widths) + 0.9
     height = above + sum(tops) + sum(heights) + em
-
     figure = Figure(figsize=(width, height))
+
+    def axes(left: float, top: float, wide: float, tall: float) -> Axes:
+        return figure.add_axes((left / width, 1 - (top + tall) / height, wide / width, tall / height))
+
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         left = sum(lefts[: column + 1]) + sum(widths[:column])
         top = above + sum(tops[: row + 1]) + sum(heights[:row])
-        size = cell * max(1, len(panel.source)), cell * max(1, len(panel.target))
-        place = (left / width, 1 - (top + size[1]) / height, size[0] / width, size[1] / height)
-        _draw_panel(figure.add_axes(place), panel, em * _POINTS, numbers)
+        _draw_panel(axes(left, top, cell * panel.size[0], cell * panel.size[1]), panel, em * _POINTS, numbers)
     if headline:
         figure.text(lefts[0] / width, 1, headline, fontsize=em * _POINTS * 1.1, va="top")
-    tall = min(1.6, heights[0])
-    place = ((width - 0.7) / width, 1 - (above + tops[0] + tall) / height, 0.12 / width, tall / height)
-    bar = figure.colorbar(figure.axes[0].images[0], cax=figure.add_axes(place), ticks=[0, 0.5, 1])
+    scale = axes(width - 0.7, above + tops[0], 0.12, min(1.6, heights[0]))
+    bar = figure.colorbar(figure.axes[0].images[0], cax=scale, ticks=[0, 0.5, 1])
     bar.set_label("attention", fontsize=em * _POINTS)
     bar.ax.tick_params(labelsize=em * _POINTS * 0.9, length=2)
     bar.outline.set_visible(False)
     return figure
 
 
-def _width(labels: Sequence[Sequence[str]]) -> float:
+def _width(labels: Iterable[str]) -> float:
     """About how wide the widest label is, in em."""
-    return 0.6 * max((cell_len(name) for names in labels for name in names), default=0)
+    return 0.6 * max(map(cell_len, labels), default=0)
 
 
 def _headroom(panel: _Panel) -> float:
@@ -155,26 +160,23 @@ def _headroom(panel: _Panel) -> float:
 
 
 def _draw_panel(axes: Axes, panel: _Panel, points: float, numbers: bool) -> None:
-    count = len(panel.target), len(panel.source)
-    # A translation without words still has a panel, an empty one.
-    weights = panel.weights if panel.weights.size else np.zeros((max(1, count[0]), max(1, count[1])))
-    axes.imshow(weights, cmap=_COLORS, vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
+    columns, rows = panel.size
+    weights = panel.weights if panel.weights.size else np.zeros((rows, columns))
+    axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
     axes.set_title(panel.title, loc="left", fontsize=points * 1.05, pad=points * 0.6)
-    axes.set_yticks(range(count[0]), panel.target, fontsize=points)
-    axes.set_xticks(range(count[1]), ["\n".join(name) if stacks(name) else name for name in panel.source])
+    axes.set_yticks(range(len(panel.target)), panel.target, fontsize=points)
+    names = ["\n".join(name) if stacks(name) else name for name in panel.source]
+    axes.set_xticks(range(len(panel.source)), names, fontsize=points, va="bottom", linespacing=1.0)
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     for tick, name in zip(axes.get_xticklabels(), panel.source, strict=True):
         # Han characters stay upright, one above the other. Latin words lean, so that neighbors do not collide.
         leaning = not stacks(name) and cell_len(name) > 2
-        tick.set(fontsize=points, rotation=60 if leaning else 0, ha="left" if leaning else "center", va="bottom")
-        tick.set_rotation_mode("anchor")
-        tick.set_linespacing(1.0)
-    axes.set_xticks(np.arange(weights.shape[1] + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(weights.shape[0] + 1) - 0.5, minor=True)
+        tick.set(rotation=60 if leaning else 0, ha="left" if leaning else "center", rotation_mode="anchor")
+    axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1.0)
     axes.tick_params(which="minor", length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     for (row, column), weight in np.ndenumerate(panel.weights if numbers else np.zeros((0, 0))):
         color = "white" if weight > 0.55 else "black"
         axes.text(column, row, f"{100 * weight:.0f}", ha="center", va="center", fontsize=points * 0.7, color=color)
@@ -183,30 +185,7 @@ def _draw_panel(axes: Axes, panel: _Panel, points: float, numbers: bool) -> None
 def _sentences(trace: AttentionTrace, room: int) -> str:
     """Return both sentences, on one line if they fit into `room` columns, else the target below. Break long ones."""
     source, target = label(trace.source), label(trace.target)
-    together = f"{source} → {target}"
-    if cell_len(together) <= room:
-        return together
-    return "\n".join([*_broken(source, room), *_broken(f"→ {target}", room)])
-
-
-def _broken(text: str, room: int) -> list[str]:
-    """Return lines of at most `room` columns, broken at spaces where there are any, else between characters."""
-    lines = [""]
-    for word in text.split(" "):
-        joined = f"{lines[-1]} {word}" if lines[-1] else word
-        if cell_len(joined) <= room:
-            lines[-1] = joined
-        else:
-            pieces = chop_cells(word, room) or [""]
-            lines = lines + pieces if lines[-1] else pieces
-    return lines
-
-
-def _message(missing: str) -> str | None:
-    if not missing:
-        return None
-    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    return (
-        f"no installed font draws {shown}: install one (on Debian, `apt install fonts-noto-cjk` for Chinese, Japanese "
-        "and Korean) or name a font file."
-    )
+    if cell_len(f"{source} → {target}") <= room:
+        return f"{source} → {target}"
+    lines = [line for text in (source, f"→ {target}") for line in Text(text).wrap(Console(), room)]
+    return "\n".join(line.plain.strip() for line in lines)

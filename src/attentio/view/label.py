@@ -14,7 +14,11 @@ _JOINERS = "\u200c\u200d"
 
 def label(text: str) -> str:
     """Return the text on one line, with control and other invisible characters as �, and a lone space as ␣."""
-    shown = "".join(_shown(char) for char in text)
+    kinds = [" " if char in "\t\n\r" else unicodedata.category(char)[0] for char in text]
+    shown = "".join(
+        " " if kind in " Z" else "�" if kind == "C" and char not in _JOINERS else char
+        for char, kind in zip(text, kinds, strict=True)
+    )
     return "␣" if text and not shown.strip() else shown
 
 
@@ -26,10 +30,3 @@ def shortened(text: str, width: int) -> str:
 def stacks(text: str) -> bool:
     """Return whether a label reads just as well from top to bottom: all characters are full-width (Han, kana)."""
     return bool(text) and all(unicodedata.east_asian_width(char) in "WF" for char in text)
-
-
-def _shown(char: str) -> str:
-    category = unicodedata.category(char)
-    if category[0] == "Z" or char in "\t\n\r":
-        return " "
-    return "�" if category[0] == "C" and char not in _JOINERS else char
