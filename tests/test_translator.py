@@ -334,6 +334,11 @@ def test_other_settings_of_a_search_act(translator: Translator) -> None:
     assert len(short.trace.target_tokens) == 3
     (distinct,) = translator.translate(texts[:1], SearchConfig(no_repeat=1, max_length=20))
     assert len(set(distinct.text)) == len(distinct.text)
+    loose, tight = (
+        translator.translate(["He is here"] * 2, SearchConfig(max_length=40, stop_loops=stop), prefix=["我们" * 9, ""])
+        for stop in (False, True)
+    )
+    assert loose[1].text == tight[1].text
     drawn = {
         seed: translator.translate(texts[:1], SearchConfig(sample=Sample(temperature=1.5, seed=seed)))[0]
         for seed in (1, 2, 1)

@@ -202,9 +202,10 @@ class Translator:
         return tokens
 
     def _constraint(self, config: SearchConfig, require: Sequence[str], forbid: Sequence[str]) -> "Constraint | None":
-        if not (require or forbid or config.no_repeat):
+        if not (require or forbid or config.no_repeat or config.stop_loops):
             return None
         from attentio.search.constraint import AllOf, Constraint, NoRepeat, Phrases
+        from attentio.search.loops import NoLoops
 
         tokenizer = self.bundle.target.tokenizer
         found: list[Constraint] = []
@@ -216,7 +217,9 @@ class Translator:
             found.append(Phrases(tokenizer.symbols(), must, must_not))
         if config.no_repeat:
             found.append(NoRepeat(config.no_repeat, tokenizer.vocab_size))
-        return AllOf(found)
+        if config.stop_loops and not require:  # what is required may repeat itself
+            found.append(NoLoops(tokenizer.tokens))
+        return AllOf(found) if found else None
 
     def _shown_to(
         self, on_step: Callable[[Progress], None], owners: Sequence[int]
@@ -273,7 +276,9 @@ class Translator:
         (part,) = cut_up.parts
         source = self.bundle.source.tokenizer.encode(part.text)
         asked = Asked(
-            prefix=[_ids_of(self.bundle.target.tokenizer, prefix)] if prefix else None, weights=config.beam_size
+            prefix=[_ids_of(self.bundle.target.tokenizer, prefix)] if prefix else None,
+            constraint=self._constraint(config, (), ()),
+            weights=config.beam_size,
         )
         ((_, (hypotheses,)),) = search_batches(self.model, [self._masked(source, masked)], config, asked)
         return [self._translation(part, source, [hypothesis], trace=True) for hypothesis in hypotheses]

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from attentio.bundle import Bundle
+
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
 
@@ -108,14 +110,16 @@ def test_7_over_long_pairs_are_dropped_and_said(train: Command, pairs: Path, tmp
 
 
 def test_7_over_long_text_is_translated_in_parts_and_said(attentio: Command, tiny_run: Path) -> None:
-    outcome = attentio("translate", tiny_run, stdin="I love you. " * 150 + "\nYes.\n")
+    outcome = attentio("translate", tiny_run, stdin="I love you " * 150 + "\nYes.\n")
     assert outcome.status == 0
     assert len(outcome.lines) == 2
     assert outcome.lines[0]
-    assert outcome.err == "warning: longer than the 256 tokens of training, and cut into parts: line 1.\n"
-    for option, missing in (("--alignments", "no word links"), ("--nbest=2", "one hypothesis")):
-        outcome = attentio("translate", tiny_run, option, stdin="Yes.\n" + ("I love you. " * 150 + "\n") * 2)
-        assert outcome.err.endswith(f"cut into parts: line 2 and 1 more. They have {missing}.\n")
+    longest = Bundle.load(tiny_run).longest_source
+    assert outcome.err == (
+        f"warning: sentences longer than the {longest} tokens of training, cut into parts: line 1.\n"
+    )
+    outcome = attentio("translate", tiny_run, "--nbest=2", stdin="Yes.\n" + ("I love you. " * 3 + "\n") * 2)
+    assert outcome.err == "note: several sentences, and so one hypothesis: line 2 and 1 more.\n"
 
 
 def test_8_unseen_characters(attentio: Command, tiny_run: Path) -> None:

@@ -28,6 +28,7 @@ class SearchConfig(NamedTuple):
     sample: draw tokens instead. Then `beam_size` must be 1.
     max_length: tokens after which a translation is cut off. None: a generous limit by the source's length.
     no_repeat: no run of so many tokens stands in a translation twice. 0 allows all.
+    stop_loops: a translator lets no run of tokens be written over and over (`search.loops`).
     """
 
     beam_size: int = 1
@@ -37,6 +38,7 @@ class SearchConfig(NamedTuple):
     sample: Sample | None = None
     max_length: int | None = None
     no_repeat: int = 0
+    stop_loops: bool = True
 
     def strategy(self) -> Strategy:
         """Return the strategy. Raises UsageError for settings that do not go together."""

@@ -39,8 +39,11 @@ class Constraint(ABC):
         """Return the state after `tokens` (N,), written after those of the rows `rows` (N,) of `state`."""
 
     @abstractmethod
-    def banned(self, state: Any, left: Tensor) -> Tensor:
-        """Return (R, V), True where a token may not be written, for the tokens `left` (R,) that may follow it."""
+    def banned(self, state: Any, left: Tensor) -> Tensor | None:
+        """Return (R, V), True where a token may not be written, for the tokens `left` (R,) that may follow it.
+
+        None where every token may be written.
+        """
 
     def missing(self, state: Any) -> Tensor | None:
         """Return (R, V), the fewest tokens that required phrases take after each token, None where none are."""
@@ -177,10 +180,11 @@ class AllOf(Constraint):
         """Return the states of all after `tokens`."""
         return [part.advance(own, rows, tokens) for part, own in zip(self.parts, state, strict=True)]
 
-    def banned(self, state: list[Any], left: Tensor) -> Tensor:
+    def banned(self, state: list[Any], left: Tensor) -> Tensor | None:
         """Return (R, V), True where any of them forbids a token."""
         each = [part.banned(own, left) for part, own in zip(self.parts, state, strict=True)]
-        return torch.stack(each).any(dim=0)
+        known = [banned for banned in each if banned is not None]
+        return torch.stack(known).any(dim=0) if known else None
 
     def missing(self, state: list[Any]) -> Tensor | None:
         """Return the sum of what each misses."""
