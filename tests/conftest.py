@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +66,55 @@ def tiny_run(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
         run_training(effective_config(preset="tiny", settings=settings), folder / "run")
 
     return made_once("tiny", fill) / "run"
+
+
+NODE_MODULES = Path(sys.prefix) / "npm" / "node_modules"  # where .ci/run puts what comes from npm
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Callable[[str], Path]:
+    """Path in `node_modules` -> the file. The test skips without it."""
+
+    def find(name: str) -> Path:
+        path = NODE_MODULES / name
+        if not path.exists():
+            pytest.skip(f"{path} is not there: npm install --prefix {NODE_MODULES.parent} axe-core typescript")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A Chromium that Playwright drives. The test skips without it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def violations(node_modules: Callable[[str], Path]) -> Callable[[Any], list[str]]:
+    """A page -> what axe-core finds wrong with it, and whether it is wider than its window."""
+    source = node_modules("axe-core/axe.min.js").read_text(encoding="utf-8")
+
+    def check(page: Any) -> list[str]:
+        if not page.evaluate("() => 'axe' in window"):
+            page.evaluate(source)
+        report = page.evaluate("async () => await axe.run()")
+        found = [
+            f"{one['id']}: {node['target']} {node['failureSummary']}"
+            for one in report["violations"]
+            for node in one["nodes"]
+        ]
+        wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return [*found, *(["wider than the window"] if wide > 0 else [])]
+
+    return check
 
 
 @pytest.fixture

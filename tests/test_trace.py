@@ -137,6 +137,7 @@ class TestTrace:
         trace = tiny_trace()
         weights = trace.weights["second"]
         assert trace.matrix("second", 2).tolist() == weights[2].tolist()
+        assert trace.matrix("last", 2).tolist() == weights[2].tolist()
         np.testing.assert_allclose(trace.matrix("second"), (weights[0] + weights[1] + weights[2]) / 3, rtol=1e-6)
 
     def test_mean_over_layers_gives_each_layer_the_same_voice(self) -> None:

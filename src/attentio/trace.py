@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -118,10 +119,12 @@ class AttentionTrace:
         """Return the weights (T, S) of one head of one layer, heads counted from 0.
 
         Without `head` it is the mean over heads, without `layer` the mean over the layers that look at the source. Each
-        layer counts the same, however many heads it has. A layer of self-attention has the shape it has in
-        `encoder_self` or `decoder_self`. Raises UsageError when the trace has no such layer or head.
+        layer counts the same, however many heads it has. The layer "last" is the last of these. A layer of
+        self-attention has the shape it has in `encoder_self` or `decoder_self`. Raises UsageError when the trace has no
+        such layer or head.
         """
         known = {**self.weights, **self.encoder_self, **self.decoder_self}
+        layer = self.layers[-1] if layer == "last" else layer
         if layer is not None and layer not in known:
             raise UsageError(f"no layer {layer!r} in this trace.", hint=f"Layers: {', '.join(known)}.")
         chosen = [layer] if layer is not None else list(self.weights)
@@ -166,6 +169,11 @@ class AttentionTrace:
             decoder_self=_between(average_target, self.decoder_self, with_begin),
             score=self.score,
         )
+
+    def _repr_html_(self) -> str:
+        """Return the map as a notebook shows it."""
+        # Found by its name: views come after traces, and only a notebook needs one here.
+        return import_module("attentio.view.embed").notebook(self)
 
     def words(self) -> "AttentionTrace":
         """Return the same attention between the words that `word_spans` finds, without end-of-sentence."""

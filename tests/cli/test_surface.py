@@ -56,8 +56,8 @@ SURFACE = {
         *("--require", "--sample", "--seed", "--split", "--no-split", "--temperature", "--top-k", "--top-p"),
     ],
     "view": [
-        *("<run>", "<sentences>", "--beam -b", "--device", "--font", "--head", "--json", "--layer", "--numbers"),
-        *("--png", "--save", "--svg", "--tokens"),
+        *("<run>", "<sentences>", "--all-heads", "--beam -b", "--beside", "--device", "--font", "--head", "--html"),
+        *("--json", "--layer", "--numbers", "--png", "--save", "--svg", "--tokens"),
     ],
 }
 # Former names, read with a note, and not shown.

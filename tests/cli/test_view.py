@@ -1,6 +1,7 @@
 """The verb `view`."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,49 @@ def test_json_and_a_saved_trace(attentio: Command, tiny_run: Path, tmp_path: Pat
     outcome = attentio("view", tiny_run, "I love you.", "--json", "--tokens", "--save", tmp_path / "trace.npz")
     (shown,) = json.loads(outcome.out)["translations"]
     trace = AttentionTrace.load(tmp_path / "trace.npz")
-    np.testing.assert_allclose(shown["weights"], trace.matrix(), atol=1e-6)
+    np.testing.assert_allclose(shown["weights"], trace.matrix("last"), atol=1e-6)
     assert shown["source_tokens"] == list(trace.source_tokens)
     assert shown["text"] == trace.target
+
+
+def test_a_page_that_works_alone(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
+    outcome = attentio("view", tiny_run, "I love you.", "Yes.", "--html", tmp_path / "map.html", "--beside", tiny_run)
+    assert outcome.status == 0
+    assert outcome.err == f"page {tmp_path / 'map.html'}\n"
+    page = (tmp_path / "map.html").read_text(encoding="utf-8")
+    assert page.count("<attention-map>\n") == 4
+    assert page.count("<h2") == 2
+
+
+def test_two_models_side_by_side(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("view", tiny_run, "I love you.", "--beside", tiny_run / "model", "--json")
+    first, second = json.loads(outcome.out)["translations"]
+    assert (first.pop("run"), second.pop("run")) == ("run", "model")
+    assert first == second
+    shown = attentio("view", tiny_run, "I love you.", "--beside", tiny_run / "model").out
+    assert f"run: {first['text']}\n" in shown
+    assert f"model: {first['text']}\n" in shown
+
+
+def test_every_head_of_every_layer(attentio: Command, tiny_run: Path) -> None:
+    shown = attentio("view", tiny_run, "I love you.", "--all-heads").out
+    assert re.findall(r"^layer .*, head .*$", shown, re.M) == ["layer 1, head 0", "layer 2, head 0"]
+
+
+def test_the_last_layer_is_shown_by_default(attentio: Command, tiny_run: Path) -> None:
+    weights = [
+        json.loads(attentio("view", tiny_run, "I love you.", "--json", *layer).out)["translations"][0]["weights"]
+        for layer in ([], ["--layer", "2"], ["--layer", "1"], ["--layer", "mean"])
+    ]
+    assert weights[0] == weights[1]
+    np.testing.assert_allclose(weights[3], np.mean(weights[1:3], axis=0), atol=1e-6)
+
+
+def test_a_text_has_a_map_for_each_sentence(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("view", tiny_run, "I love you. Where is my book?", "--json")
+    parts = json.loads(outcome.out)["translations"]
+    assert [part["source"] for part in parts] == ["I love you.", "Where is my book?"]
+    assert "a map for each of its 2 sentences" in outcome.err
 
 
 def test_the_former_name_of_tokens(attentio: Command, tiny_run: Path) -> None:
@@ -47,7 +88,7 @@ def test_the_former_name_of_tokens(attentio: Command, tiny_run: Path) -> None:
     assert outcome.out == attentio("view", tiny_run, "Yes.", "--json", "--tokens").out
 
 
-@pytest.mark.parametrize("option", ["--png", "--svg", "--save"])
+@pytest.mark.parametrize("option", ["--png", "--svg", "--html", "--save"])
 def test_places_are_tried_before_the_model_is_opened(
     attentio: Command, refused: Refused, tmp_path: Path, option: str
 ) -> None:
@@ -63,6 +104,8 @@ def test_places_are_tried_before_the_model_is_opened(
     ("arguments", "words"),
     [
         (["a", "b", "--save", "x.npz"], "one sentence"),
+        ([], "what should be translated"),
+        (["Yes.", "--all-heads", "--head", "0"], "--all-heads goes with"),
         (["Yes.", "--layer", "encoder"], "no layer 'encoder'"),
         (["Yes.", "--head", "4"], "no head 4"),
         ([" "], "there is no map"),

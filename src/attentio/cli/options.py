@@ -36,7 +36,7 @@ LengthPenalty = Annotated[float, typer.Option(min=0, help="Scores are log-probab
 Resamples = Annotated[int, typer.Option(min=0, help="Bootstrap resamples for the intervals. 0: no intervals.")]
 Layer = Annotated[
     str | None,
-    typer.Option(help="Attention layer: its name, or its number from 1. Default: the mean of all that see the source."),
+    typer.Option(help="Attention layer: its name, its number from 1, or mean. Default: the last one."),
 ]
 LinkLayer = Annotated[
     str | None,

@@ -71,6 +71,7 @@ def draw(
     *,
     layers: Sequence[str | None] = (None,),
     heads: Sequence[int | None] = (None,),
+    names: Sequence[str] = (),
     numbers: bool = False,
     font: str | Path | None = None,
 ) -> Heatmap:
@@ -79,6 +80,7 @@ def draw(
     traces: shown as they are. Pass `trace.words()` for words instead of subwords.
     layers, heads: what to show of each, as for `AttentionTrace.matrix`. Heads stand side by side, layers and sentences
         one below the other. Sentences with one panel each stand side by side, up to three in a row.
+    names: one for each trace, such as its model, to stand over it.
     numbers: write the weights into the cells, in percent.
     font: a font file to draw with where it has the characters.
     Raises UsageError when there is nothing to draw or no such layer or head, DataError when `font` is no font.
@@ -87,7 +89,10 @@ def draw(
     if not (shown and layers and heads):
         raise UsageError("there is no attention to draw.", hint="Give at least one sentence, layer and head.")
     several = len(layers) * len(heads) > 1
-    panels = [_panel(trace, layer, head, several) for trace, layer, head in product(shown, layers, heads)]
+    panels = [
+        _panel(trace, layer, head, name, several)
+        for (trace, name), layer, head in product(zip(shown, names or [""] * len(shown), strict=True), layers, heads)
+    ]
     columns = len(heads) if several else min(len(panels), _MANY)
     headline = _sentences(shown[0], 80 * columns) if several and len(shown) == 1 else ""
     text = "".join(panel.title + "".join(panel.source + panel.target) for panel in panels)
@@ -105,9 +110,10 @@ def draw(
         return Heatmap(_figure(panels, columns, headline, numbers), title, message)
 
 
-def _panel(trace: AttentionTrace, layer: str | None, head: int | None, several: bool) -> _Panel:
+def _panel(trace: AttentionTrace, layer: str | None, head: int | None, name: str, several: bool) -> _Panel:
+    layer = trace.layers[-1] if layer == "last" else layer
     source, target = ([label(token) for token in tokens] for tokens in (trace.source_tokens, trace.target_tokens))
-    part = ", ".join([*([layer] if layer is not None else []), *([f"head {head}"] if head is not None else [])])
+    part = ", ".join([*filter(None, [name, layer]), *([f"head {head}"] if head is not None else [])])
     whole = [_sentences(trace, max(24, 4 * len(source))), part]
     title = part or "mean" if several else "\n".join(line for line in whole if line)
     return _Panel(title, source, target, trace.matrix(layer, head))

@@ -1,0 +1,129 @@
+"""Attention maps for browsers: one HTML file that needs nothing else, and a trace in a notebook.
+
+The map is the element `<attention-map>` of `static/attention-map.js`. Inside it stands a plain table, which is shown
+where scripts do not run. Nothing here makes a request, and neither does what it writes.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from attentio.text.words import word_spans
+from attentio.trace import AttentionTrace
+from attentio.view.label import label
+
+KINDS = ("weights", "encoder_self", "decoder_self")
+_FRAME = 620  # height of a map in a notebook, in pixels
+
+
+@cache
+def static(name: str) -> str:
+    """Return the text of a file that browsers load."""
+    return files("attentio.view").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def packed(trace: AttentionTrace, *, name: str = "") -> dict[str, Any]:
+    """Return a trace as the element reads it: the published fields, weights rounded to float16, and the words.
+
+    name: what the map is called, such as the model it comes from.
+    """
+    fields: dict[str, Any] = {kind: {k: _half(v) for k, v in getattr(trace, kind).items()} for kind in KINDS}
+    names = (
+        "source",
+        "target",
+        "source_tokens",
+        "target_tokens",
+        "source_spans",
+        "target_spans",
+        "candidates",
+        "score",
+    )
+    fields |= {field: getattr(trace, field) for field in names}
+    fields["token_log_probs"] = [float(str(value)) for value in trace.token_log_probs]
+    fields["words"] = {"source": word_spans(trace.source), "target": word_spans(trace.target)}
+    return fields | ({"name": name} if name else {})
+
+
+def document(traces: Sequence[Sequence[AttentionTrace]], *, names: Sequence[str] = (), heads: bool = False) -> str:
+    """Return one HTML page of maps that needs nothing else: no network, no file beside it.
+
+    traces: for each sentence, the trace of each model. Models stand side by side, and share a cursor.
+    names: the models, where there are several.
+    heads: begin with the small pictures of all layers and heads.
+    """
+    named = list(names) or [""] * max(map(len, traces), default=0)
+    sentences = [
+        [{"data": _data(packed(trace, name=name)), "table": _table(trace), "name": name, "text": label(trace.target)}
+         for name, trace in zip(named, row, strict=True)]
+        for row in traces
+    ]  # fmt: skip
+    environment = Environment(
+        loader=PackageLoader("attentio.view", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    script = f"\n{static('attention-map.js')}\n{static('linked.js')}"
+    style = static("document.css")
+    return environment.get_template("document.html.j2").render(
+        heads=heads,
+        title=" | ".join(label(row[0].source) for row in traces),
+        sentences=[(label(row[0].source), maps) for row, maps in zip(traces, sentences, strict=True)],
+        script=script,
+        script_hash=_hash(script),
+        style=style,
+        style_hash=_hash(style),
+    )
+
+
+def notebook(trace: AttentionTrace) -> str:
+    """Return a trace for a notebook: the map in a frame of its own, and a table where scripts are removed.
+
+    The frame keeps the page of the notebook and the map from disturbing each other.
+    """
+    frame = (
+        f'<iframe title="{escape(f"Attention: {label(trace.source)}")}" sandbox="allow-scripts allow-downloads" '
+        f'style="width: 100%; height: {_FRAME}px; border: 0" srcdoc="{escape(document([[trace]]))}"></iframe>'
+    )
+    summary = escape(f"{label(trace.source)} → {label(trace.target)}")
+    return f"{frame}<details><summary>{summary}</summary>{_table(trace)}</details>"
+
+
+def _half(weights: NDArray[np.float32]) -> dict[str, object]:
+    content = weights.astype("<f2").tobytes()
+    return {"shape": weights.shape, "float16": base64.b64encode(content).decode()}
+
+
+def _data(fields: dict[str, Any]) -> str:
+    """Return JSON that may stand in a script element: no text of it can end the element."""
+    return json.dumps(fields, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _table(trace: AttentionTrace) -> str:
+    """Return the last layer between words as a table with shades of its own."""
+    words = trace.words()
+    matrix = words.matrix(words.layers[-1])
+    head = "".join(f'<th scope="col">{escape(label(token))}</th>' for token in words.source_tokens)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(label(token))}</th>{"".join(map(_cell, weights))}</tr>'
+        for token, weights in zip(words.target_tokens, matrix.tolist(), strict=True)
+    )
+    caption = escape(f"{label(trace.source)} → {label(trace.target)} ({words.layers[-1]}, mean of all heads, percent)")
+    return (
+        f"<table><caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )  # fmt: skip
+
+
+def _cell(weight: float) -> str:
+    return f"<td>{round(100 * weight) or ''}</td>"
