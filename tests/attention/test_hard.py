@@ -2,11 +2,13 @@
 
 import math
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from attentio.attention import Attention
 from attentio.attention.hard import HardMarginal, HardReinforce, HardStraightThrough
 from attentio.attention.objective import (
     choice_entropy,
@@ -50,6 +52,20 @@ def test_log_weights_are_those_of_the_masked_softmax(kind):
 def test_in_training_the_marginal_kind_gives_the_whole_distribution():
     scores = torch.randn(2, 1, 5, 7)
     torch.testing.assert_close(HardMarginal()(scores, None).weights, scores.softmax(-1))
+
+
+def test_the_marginal_kind_predicts_by_its_best_key_alone_as_its_description_and_the_docs_say():
+    attention = Attention(4, 4, score="dot", normalize="hard_marginal").eval()
+    query, keys, values = torch.randn(2, 5, 4), torch.randn(2, 7, 4), torch.randn(2, 7, 4)
+    attended = attention(query, attention.prepare(keys, values))
+    best = attended.log_weights[:, 0].argmax(-1)  # (B, T)
+    torch.testing.assert_close(attended.context[:, 0], values[torch.arange(2)[:, None], best])
+    mixture = attended.log_weights[:, 0].exp() @ values
+    assert (attended.context[:, 0] - mixture).abs().max() > 0.1
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    pages = [(docs / name).read_text(encoding="utf-8") for name in ("training.md", "attention/hard_marginal.md")]
+    for text in (HardMarginal.about.trap, *pages):
+        assert "Predicting takes the best key alone" in text
 
 
 @pytest.mark.parametrize("kind", [HardReinforce(), HardStraightThrough(), HardStraightThrough(0.3)])

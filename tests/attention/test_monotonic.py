@@ -183,4 +183,4 @@ def test_mocha_has_two_scores_of_the_kind_asked_for():
 @pytest.mark.parametrize("kind", [Monotonic(), MonotonicChunkwise()])
 def test_without_a_history_it_cannot_start(kind):
     with pytest.raises(ValueError, match="pass the result of `start`"):
-        kind(torch.zeros(1, 1, 1, 3), None)
+        kind(torch.zeros(2, 1, 1, 2, 3), None)

@@ -29,10 +29,10 @@ def test_every_file_is_mutated_or_it_is_said_why_not():
 
 
 def test_a_mutant_differs_from_its_source_in_what_it_says():
-    condition = "if normalizer.is_monotonic and window.is_moving:"
-    source = (mutate.SOURCE / "attention.py").read_text(encoding="utf-8")
+    condition = "if self.shared_by > 1:"
+    source = (mutate.SOURCE / "memory.py").read_text(encoding="utf-8")
     assert condition in source
-    changed = [mutant for mutant in mutate.mutants(mutate.SOURCE / "attention.py") if mutant.code == condition]
-    assert [mutant.change for mutant in changed] == ["And -> Or"]
-    assert condition.replace("and", "or") in changed[0].source()
-    assert "if normalizer.is_hard and window.scales_weights:" in changed[0].source()
+    changed = [mutant for mutant in mutate.mutants(mutate.SOURCE / "memory.py") if mutant.code == condition]
+    assert [mutant.change for mutant in changed] == ["Gt -> LtE", "Gt -> GtE", "1 -> 2"]
+    assert "if self.shared_by <= 1:" in changed[0].source()
+    assert "if self.sharable:" in changed[0].source()

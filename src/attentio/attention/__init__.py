@@ -12,12 +12,12 @@ A kind is a choice on each of three axes, over one head or several:
 from typing import TYPE_CHECKING
 
 from attentio.attention.attention import Attended, Attention, AttentionState, join_attended
-from attentio.attention.heads import merge_heads
 from attentio.attention.kind import About, Kind, KindError
 from attentio.attention.memory import GrowingMemory, Memory
 from attentio.attention.normalize import Normalized, Normalizer, RowNormalizer
 from attentio.attention.registry import AXES, NORMALIZERS, SCORES, WINDOWS, allow_kinds
 from attentio.attention.score import AdditiveScore, InnerProductScore, Score
+from attentio.attention.tensors import merge_heads
 from attentio.attention.window import Span, Window, combine_windows
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what no model here is built from when it is asked for."""
-    if name != "MultiHeadAttention":
+    if name != "MultiHeadAttention":  # no model here is built from it
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from attentio.attention.multihead import MultiHeadAttention
 

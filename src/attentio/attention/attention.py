@@ -16,22 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention.heads import split_heads
-from attentio.attention.kernels.backend import (
-    WITH_WEIGHTS,
-    Choice,
-    attend_without_weights,
-    choose,
-    compute_scores,
-    require_backend,
-    traits_of,
-)
-from attentio.attention.mask import combine
+from attentio.attention.kernels.backend import WITH_WEIGHTS, Choice, choose, compute_scores, require_backend, traits_of
 from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalizer
-from attentio.attention.precision import at_least_float32
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
-from attentio.attention.score import Paired, Score
+from attentio.attention.score import InnerProductScore, Paired, Score
+from attentio.attention.tensors import at_least_float32, combine, split_heads
 from attentio.attention.window import Full, Window
 
 
@@ -91,7 +81,6 @@ class Attention(nn.Module):
         make_window = WINDOWS.choose(window) if isinstance(window, str) else window
         normalizer = NORMALIZERS.choose(normalize)() if isinstance(normalize, str) else normalize
         sizes = query_size // num_heads, key_size // num_heads, num_heads
-
         self.sizes = {"query": query_size, "keys": key_size, "values": value_size}
         self.num_heads = num_heads
         self.dropout = dropout
@@ -205,15 +194,15 @@ class Attention(nn.Module):
         if history is not None and score_history is not None:
             score_history = widen(score_history, memory.num_keys)
             keys = history(keys, score_history.to(keys.dtype))
-
         backend = self._choose(query, keys, need_weights).backend
         dropout = self.dropout if self.training else 0.0
-        if backend == "sdpa":
-            context = attend_without_weights(
-                self.score, query, keys, memory.values, mask=mask, bias=bias, dropout=dropout
-            )
+        if backend == "sdpa" and isinstance(self.score, InnerProductScore):
+            if bias is not None:
+                bias = bias.to(query.dtype)
+                mask = bias if mask is None else torch.where(mask, bias, -torch.inf)
+            query = self.score.project(query)
+            context = F.scaled_dot_product_attention(query, keys, memory.values, mask, dropout, scale=1.0)
             return Attended(context, None, AttentionState(position))
-
         scores = compute_scores(backend, self.score, query, keys)  # (B, H, T, S)
         if bias is not None:
             scores = scores + bias
@@ -222,7 +211,6 @@ class Attention(nn.Module):
             weights = weights * span.factor
         dropped = F.dropout(weights, dropout) if dropout else weights
         context = dropped.to(memory.values.dtype) @ memory.values  # (B, H, T, V)
-
         if history is not None and score_history is not None:
             score_history = history.remember(memory.keys, score_history, weights.squeeze(2))
         return Attended(context, weights, AttentionState(position, score_history, normalizer_history), log_weights)
@@ -247,13 +235,12 @@ class Attention(nn.Module):
         """Attend with queries (B K, H, 1, Q) of K hypotheses per sentence, as if a sentence had K queries."""
         together = query.unflatten(0, (-1, memory.shared_by)).squeeze(3).transpose(1, 2)  # (B, H, K, Q)
         attended = self._attend(together, memory, None, None, state, need_weights)
-
-        def apart(of_all: Tensor | None) -> Tensor | None:  # (B, H, K, X) -> (B K, H, 1, X)
-            return None if of_all is None else of_all.transpose(1, 2).flatten(0, 1).unsqueeze(2)
-
-        context, weights, log_weights = map(apart, (attended.context, attended.weights, attended.log_weights))
-        assert context is not None
-        return Attended(context, weights, AttentionState(state.position + 1), log_weights)
+        apart = {  # (B, H, K, X) -> (B K, H, 1, X)
+            name: part.transpose(1, 2).flatten(0, 1).unsqueeze(2)
+            for name, part in attended._asdict().items()
+            if isinstance(part, Tensor)
+        }
+        return attended._replace(**apart, state=AttentionState(state.position + 1))
 
     def step(self, query: Tensor, memory: Memory, state: AttentionState) -> tuple[Attended, AttentionState]:
         """Return what one query (B, 1, Q) attends to, and the state after it."""
@@ -277,29 +264,20 @@ def join_attended(steps: list[Attended]) -> Attended:
 
 def _require_sense(score: Score, normalizer: Normalizer, window: Window, num_heads: int) -> None:
     """Raise ValueError, with the reason, for a combination that makes no sense."""
-    marginal = normalizer.objective == "marginal"
-    if normalizer.is_monotonic and window.is_moving:
-        raise ValueError(
-            "a monotonic normalizer finds its own way along the source, and a moving window would leave it behind: use "
-            "window 'full'"
-        )
-    if normalizer.is_hard and window.scales_weights:
-        raise ValueError(
-            "a hard normalizer chooses one key, and a Gaussian after the choice would only shrink its value: use "
-            "'local-p:renormalize=true', where the Gaussian comes before the choice"
-        )
-    if marginal and num_heads > 1:
-        raise ValueError(
-            f"the exact marginal sums over every choice of a key, and {num_heads} heads raise that number to the "
-            f"power of {num_heads}: use one head, or 'hard_reinforce'"
-        )
-    if marginal and score.history is not None:
-        raise ValueError(
-            "the exact marginal needs choices that later queries do not depend on, but this score remembers them: use "
-            "'hard_reinforce', with rewards to go"
-        )
-    if normalizer.num_scores > 1 and score.history is not None:
-        raise ValueError(
-            "MoChA takes two scores of each pair, and the history could belong to either of them: use a score without "
-            "a history, or 'monotonic'"
-        )
+    marginal, remembers = normalizer.objective == "marginal", score.history is not None
+    reasons = {
+        "a monotonic normalizer finds its own way along the source, and a moving window would leave it behind: use "
+        "window 'full'": normalizer.is_monotonic and window.is_moving,
+        "a hard normalizer chooses one key, and a Gaussian after the choice would only shrink its value: use "
+        "'local-p:renormalize=true', where the Gaussian comes before the choice": normalizer.is_hard
+        and window.scales_weights,
+        f"the exact marginal sums over every choice of a key, and {num_heads} heads raise that number to the power of "
+        f"{num_heads}: use one head, or 'hard_reinforce'": marginal and num_heads > 1,
+        "the exact marginal needs choices that later queries do not depend on, but this score remembers them: use "
+        "'hard_reinforce', with rewards to go": marginal and remembers,
+        "MoChA takes two scores of each pair, and the history could belong to either of them: use a score without "
+        "a history, or 'monotonic'": normalizer.num_scores > 1 and remembers,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ValueError(reason)

@@ -1,9 +1,10 @@
-"""Hard normalizers: each query looks at one key. They differ in how they learn. In use all take the highest score.
+"""Hard normalizers: each query looks at one key. They differ in how they learn.
 
-Besides the weights they return `log_weights`, the logarithm of the distribution that they chose from. Their objectives,
-in `objective.py`, need it.
+In use all of them take the key with the highest score, and predict from its value alone. In training they also return
+`log_weights`, the logarithm of the distribution that they choose from. Their objectives, in `objective.py`, need it.
 """
 
+from abc import abstractmethod
 from typing import Annotated
 
 import torch
@@ -11,14 +12,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attentio.attention.kind import REGION, About
-from attentio.attention.memory import Memory
 from attentio.attention.normalize import Normalized, Normalizer, mask_scores, zero_masked
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import at_least_float32
 
 
-class HardReinforce(Normalizer):
-    """In training, a key drawn from softmax(e), which learns by REINFORCE (Xu 2015, section 4.1)."""
+class HardNormalizer(Normalizer):
+    """The base of the hard kinds: a kind defines the weights that it learns from."""
 
+    is_hard = True
+
+    @abstractmethod
+    def learn(self, log_weights: Tensor) -> Tensor:
+        """Return the weights in training, (B, H, T, S), of the distribution with these logarithms."""
+
+    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
+        log_weights = mask_scores(at_least_float32(scores), mask).log_softmax(-1)
+        weights = self.learn(log_weights) if self.training else _one_hot(log_weights)
+        return Normalized(zero_masked(weights, mask), log_weights)
+
+
+class HardReinforce(HardNormalizer):
     about = About(
         name="hard_reinforce",
         chinese="硬注意力（REINFORCE）",
@@ -31,23 +44,13 @@ class HardReinforce(Normalizer):
         trap="Mind the signs: (cost − baseline), detached, times +log a. If contexts feed back, use rewards to go.",
     )
 
-    is_hard = True
     objective = "reinforce"
 
-    def start(self, memory: Memory) -> None:
-        return None
-
-    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
-        log_weights = mask_scores(at_least_float32(scores), mask).log_softmax(-1)
-        best = log_weights
-        if self.training:
-            best = best + gumbel_noise(best)  # the highest sum is a draw from the distribution
-        return Normalized(zero_masked(_one_hot(best), mask), log_weights)
+    def learn(self, log_weights: Tensor) -> Tensor:
+        return _one_hot(log_weights + gumbel_noise(log_weights))  # the highest sum is a draw from the distribution
 
 
-class HardMarginal(Normalizer):
-    """In training, the distribution, over which `objective.marginal_nll` sums exactly (Wu 2018, section 3)."""
-
+class HardMarginal(HardNormalizer):
     about = About(
         name="hard_marginal",
         chinese="硬注意力（精确边缘化）",
@@ -56,28 +59,17 @@ class HardMarginal(Normalizer):
         paper="Wu, Shapiro and Cotterell 2018, section 3. Top k: Shankar, Garg and Sarawagi 2018",
         use="Hard attention without sampling, if no context feeds back.",
         cost="The output layer for every key: S times, or k times with `train.marginal_top_k`.",
-        trap="Training sums over all keys. Translation looks at the best key only. One head, and no score with a "
-        "history.",
+        trap="The formula is the cost, a mixture over keys. Predicting takes the best key alone. One head, and no score"
+        " with a history.",
     )
 
-    is_hard = True
     objective = "marginal"
 
-    def start(self, memory: Memory) -> None:
-        return None
-
-    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
-        log_weights = mask_scores(at_least_float32(scores), mask).log_softmax(-1)
-        weights = log_weights.exp() if self.training else _one_hot(log_weights)
-        return Normalized(zero_masked(weights, mask), log_weights)
+    def learn(self, log_weights: Tensor) -> Tensor:
+        return log_weights.exp()  # `objective.marginal_nll` sums over all of it
 
 
-class HardStraightThrough(Normalizer):
-    """In training, a key drawn from softmax(e), with the gradient of the relaxed draw softmax((e + g) / temperature).
-
-    Straight-through Gumbel-softmax (Jang 2017, section 2.2, Maddison 2017). It is biased, but needs no own objective.
-    """
-
+class HardStraightThrough(HardNormalizer):
     about = About(
         name="hard_straight_through",
         chinese="硬注意力（直通 Gumbel）",
@@ -89,7 +81,6 @@ class HardStraightThrough(Normalizer):
         trap="The gradient is biased by design. Noise is added in training only.",
     )
 
-    is_hard = True
     is_biased = True
 
     def __init__(self, temperature: Annotated[float, "of the relaxed draw, above 0"] = 1.0) -> None:
@@ -98,17 +89,10 @@ class HardStraightThrough(Normalizer):
             raise ValueError(f"temperature {temperature} must be above 0")
         self.temperature = temperature
 
-    def start(self, memory: Memory) -> None:
-        return None
-
-    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
-        log_weights = mask_scores(at_least_float32(scores), mask).log_softmax(-1)
-        if not self.training:
-            return Normalized(zero_masked(_one_hot(log_weights), mask), log_weights)
+    def learn(self, log_weights: Tensor) -> Tensor:
         noisy = log_weights + gumbel_noise(log_weights)
         relaxed = (noisy / self.temperature).softmax(-1)
-        chosen = _one_hot(noisy) - relaxed.detach() + relaxed  # the value of the draw, the gradient of the relaxed draw
-        return Normalized(zero_masked(chosen, mask), log_weights)
+        return _one_hot(noisy) - relaxed.detach() + relaxed  # the value of the draw, the gradient of the relaxed draw
 
 
 def gumbel_noise(like: Tensor) -> Tensor:

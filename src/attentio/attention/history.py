@@ -4,16 +4,13 @@ The remembered tensor travels in `AttentionState`. The modules here define how i
 how it is updated. Nothing here touches the values.
 """
 
-import math
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
-from attentio.attention.heads import HeadLinear
 from attentio.attention.kind import at_least
 from attentio.attention.memory import Memory
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import HeadLinear, at_least_float32, uniform
 
 
 class AlignmentHistory(nn.Module, ABC):
@@ -46,22 +43,18 @@ class CoverageHistory(AlignmentHistory):
         return history + weights
 
 
-class FertilityHistory(AlignmentHistory):
+class FertilityHistory(CoverageHistory):
     """C_j = sum of earlier weights / Phi_j, with the term V C (Tu 2016, the "linguistic" coverage with fertility).
 
     Phi_j = N sigmoid(U h_j) is the number of words that key j may yield. It is the last entry of the prepared key.
     """
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
-        super().__init__()
-        self.term = HeadLinear(1, hidden_size, num_heads)
-
     def forward(self, keys: Tensor, history: Tensor) -> Tensor:
-        return keys[..., :-1] + self.term(history.unsqueeze(-1))
+        return super().forward(keys[..., :-1], history)
 
     def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
         fertility = at_least_float32(keys[..., -1]).clamp(min=1e-4)  # in float16 it may be 0
-        return history + weights / fertility
+        return super().remember(keys, history, weights / fertility)
 
 
 class ConvolvedHistory(AlignmentHistory):
@@ -71,16 +64,13 @@ class ConvolvedHistory(AlignmentHistory):
         super().__init__()
         if at_least(1, width=width) % 2 == 0:
             raise ValueError(f"width {width} of the filters must be odd, so that each has a key in its center")
-        channels = at_least(1, channels=channels)
-        bound = 1 / math.sqrt(width)
-        self.filters = nn.Parameter(torch.empty(num_heads * channels, 1, width).uniform_(-bound, bound))
+        self.filters = uniform(num_heads * at_least(1, channels=channels), 1, width, fan_in=width)
         self.term = HeadLinear(channels, hidden_size, num_heads)
 
     def forward(self, keys: Tensor, history: Tensor) -> Tensor:
-        batch, heads, num_keys = history.shape
-        width = self.filters.size(-1)
-        features = nn.functional.conv1d(history, self.filters, padding=width // 2, groups=heads)  # (B, H*C, S)
-        return keys + self.term(features.view(batch, heads, -1, num_keys).mT)
+        padding, heads = self.filters.size(-1) // 2, history.size(1)
+        features = nn.functional.conv1d(history, self.filters, padding=padding, groups=heads)  # (B, H*C, S)
+        return keys + self.term(features.unflatten(1, (heads, -1)).mT)
 
     def remember(self, keys: Tensor, history: Tensor, weights: Tensor) -> Tensor:
         return weights

@@ -93,13 +93,10 @@ class Option:
         read: object = value
         if isinstance(value, str) and self.type is not str:
             text = value.strip().lower()
-            if self.type is bool:
-                read = {"true": True, "false": False}.get(text)
-            else:
-                try:
-                    read = self.type(text)
-                except ValueError:
-                    read = None
+            try:
+                read = {"true": True, "false": False}.get(text) if self.type is bool else self.type(text)
+            except ValueError:
+                read = None
         elif self.type is float and type(value) is int:
             read = float(value)
         if type(read) is not self.type or (isinstance(read, float) and not math.isfinite(read)):
@@ -114,6 +111,11 @@ class Kind(nn.Module, ABC):
 
     about: ClassVar[About | None] = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__doc__ and cls.about:  # what `about` says is not said again in a docstring
+            cls.__doc__ = f"{cls.about.formula} ({cls.about.paper})\n\n{cls.about.use}\n{cls.about.trap}"
+
     @classmethod
     def options(cls) -> Mapping[str, Option]:
         """Return the options of this kind by name, in the order of its constructor."""
@@ -122,12 +124,12 @@ class Kind(nn.Module, ABC):
         for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
             if name in SIZES or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
-            hint, meaning = hints.get(name, type(parameter.default)), ""
+            hint, notes = hints.get(name, type(parameter.default)), ()
             if get_origin(hint) is Annotated:
                 hint, *notes = get_args(hint)
-                meaning = next((note for note in notes if isinstance(note, str)), "")
             parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
             given = [part for part in parts if part is not NoneType]
             if len(given) == 1 and given[0] in WORDS:  # nothing else can be written in a setting
+                meaning = next((note for note in notes if isinstance(note, str)), "")
                 found[name] = Option(name, given[0], parameter.default, meaning)
         return found

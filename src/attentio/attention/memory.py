@@ -58,17 +58,15 @@ class Memory(NamedTuple):
 
     def extend(self, later: "Memory") -> "Memory":
         """Return this memory followed by `later` along S. A search uses `GrowingMemory` instead."""
-        keys = torch.cat([self.keys, later.keys], 2)
-        values = torch.cat([self.values, later.values], 2)
-        if self.mask is None and later.mask is None:
-            return self._replace(keys=keys, values=values)
-        mask = torch.cat([self._positions(), later._positions()], 1)
+        both, mask = (self, later), None
+        if self.mask is not None or later.mask is not None:
+            masks = [
+                one.values.new_ones(one.values.shape[::2], dtype=torch.bool) if one.mask is None else one.mask
+                for one in both
+            ]
+            mask = torch.cat(masks, 1)
+        keys, values = torch.cat([one.keys for one in both], 2), torch.cat([one.values for one in both], 2)
         return self._replace(keys=keys, values=values, mask=mask)
-
-    def _positions(self) -> Tensor:
-        if self.mask is not None:
-            return self.mask
-        return torch.ones(self.values.size(0), self.num_keys, dtype=torch.bool, device=self.values.device)
 
 
 class GrowingMemory(NamedTuple):

@@ -4,6 +4,9 @@ In use the process is hard: at each key it stops if the probability is at least 
 expected weights, alpha_ij, the probability that query i stops at key j. With probabilities of 0 and 1 the expectation
 is the process itself, so one recurrence serves both. A query that runs beyond the last key attends to nothing. Rows sum
 to at most 1 and are not normalized (Raffel 2017, section 2.3).
+
+Noise in training drives p towards 0 and 1. The longer the source, the lower `bias` should be. Use a score of bounded
+size, such as `normed_additive`.
 """
 
 from typing import Annotated
@@ -15,16 +18,13 @@ from torch.nn import functional as F
 from attentio.attention.kind import REGION, About, at_least
 from attentio.attention.memory import Memory, widen
 from attentio.attention.normalize import Normalized, Normalizer, mask_scores
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import at_least_float32
+
+Noise = Annotated[float, "size of the Gaussian noise in training"]
+Bias = Annotated[float, "where r starts"]
 
 
 class Monotonic(Normalizer):
-    """p = sigmoid(e + r), alpha by the recurrence of `expected_stops` (Raffel 2017, eqs. 9-14).
-
-    Noise in training drives p towards 0 and 1. The longer the source, the lower `bias` should be. Use a score of
-    bounded size, such as `normed_additive`.
-    """
-
     about = About(
         name="monotonic",
         chinese="单调注意力",
@@ -39,34 +39,35 @@ class Monotonic(Normalizer):
 
     is_monotonic = True
 
-    def __init__(
-        self,
-        *,
-        noise: Annotated[float, "size of the Gaussian noise in training"] = 1.0,
-        bias: Annotated[float, "where r starts"] = -1.0,
-    ) -> None:
+    def __init__(self, *, noise: Noise = 1.0, bias: Bias = -1.0) -> None:
         super().__init__()
         self.noise = at_least(0, noise=noise)
         self.bias = nn.Parameter(torch.tensor(bias))
 
     def start(self, memory: Memory) -> Tensor:
-        return before_the_first_query(memory)
+        """Return alpha_0, (B, H, S): stopped at the first key."""
+        history = at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
+        history[:, :, :1] = 1
+        return history
 
-    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
+    def stops(self, scores: Tensor, mask: Tensor | None, history: Tensor | None) -> Tensor:
+        """Return alpha (B, H, T, S). In use the probability of stopping is 0 or 1."""
         if history is None:
             raise ValueError("a monotonic normalizer needs a history: pass the result of `start`")
         energies = at_least_float32(scores) + self.bias
-        stop = stop_probabilities(energies, mask, self.noise if self.training else None)
-        weights = expected_stops(stop, widen(history, stop.size(-1)))
+        if self.training:
+            stop = (energies + self.noise * torch.randn_like(energies)).sigmoid()
+        else:
+            stop = (energies >= 0).to(energies.dtype)
+        stop = stop if mask is None else torch.where(mask, stop, 0.0)
+        return expected_stops(stop, widen(history, stop.size(-1)))
+
+    def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
+        weights = self.stops(scores, mask, history)
         return Normalized(weights, history=weights[:, :, -1])
 
 
-class MonotonicChunkwise(Normalizer):
-    """MoChA: soft attention over the `width` keys up to the stop of the monotonic process (Chiu 2018, eqs. 11-13).
-
-    It needs two scores of each pair: one for stopping, and one to spread the weight over the chunk.
-    """
-
+class MonotonicChunkwise(Monotonic):
     about = About(
         name="mocha",
         chinese="单调分块注意力 MoChA",
@@ -78,47 +79,16 @@ class MonotonicChunkwise(Normalizer):
         trap="The next query starts from the stop (a), not from the weights it gave (β).",
     )
 
-    is_monotonic = True
-    num_scores = 2
+    num_scores = 2  # one for stopping, one to spread the weight over the chunk
 
-    def __init__(
-        self,
-        width: Annotated[int, "keys in a chunk"] = 4,
-        *,
-        noise: Annotated[float, "size of the Gaussian noise in training"] = 1.0,
-        bias: Annotated[float, "where r starts"] = -1.0,
-    ) -> None:
-        super().__init__()
+    def __init__(self, width: Annotated[int, "keys in a chunk"] = 4, *, noise: Noise = 1.0, bias: Bias = -1.0) -> None:
+        super().__init__(noise=noise, bias=bias)
         self.width = at_least(1, width=width)
-        self.noise = at_least(0, noise=noise)
-        self.bias = nn.Parameter(torch.tensor(bias))
-
-    def start(self, memory: Memory) -> Tensor:
-        return before_the_first_query(memory)
 
     def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
-        if history is None:
-            raise ValueError("a monotonic normalizer needs a history: pass the result of `start`")
         energies, chunk_scores = at_least_float32(scores)  # (2, B, H, T, S)
-        stop = stop_probabilities(energies + self.bias, mask, self.noise if self.training else None)
-        stops = expected_stops(stop, widen(history, stop.size(-1)))
+        stops = self.stops(energies, mask, history)
         return Normalized(spread(stops, mask_scores(chunk_scores, mask), self.width), history=stops[:, :, -1])
-
-
-def before_the_first_query(memory: Memory) -> Tensor:
-    """Return alpha_0, (B, H, S): stopped at the first key."""
-    history = at_least_float32(memory.values.new_zeros(memory.values.shape[:3]))
-    history[:, :, :1] = 1
-    return history
-
-
-def stop_probabilities(energies: Tensor, mask: Tensor | None, noise: float | None) -> Tensor:
-    """Return the probability of stopping at each key, (B, H, T, S). With `noise` None it is 0 or 1."""
-    if noise is None:
-        probabilities = (energies >= 0).to(energies.dtype)
-    else:
-        probabilities = (energies + noise * torch.randn_like(energies)).sigmoid()
-    return probabilities if mask is None else torch.where(mask, probabilities, 0.0)
 
 
 def expected_stops(stop: Tensor, history: Tensor) -> Tensor:

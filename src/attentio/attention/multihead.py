@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention.attention import Attention
-from attentio.attention.heads import merge_heads
-from attentio.attention.mask import causal, combine, padding
 from attentio.attention.normalize import Normalizer
 from attentio.attention.score import Score
+from attentio.attention.tensors import causal, combine, merge_heads, padding
 from attentio.attention.window import Window
 
 

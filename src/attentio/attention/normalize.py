@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attentio.attention.kind import REGION, About, Kind
 from attentio.attention.memory import Memory
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import at_least_float32
 
 Objective = Literal["cross_entropy", "reinforce", "marginal"]
 
@@ -42,9 +42,9 @@ class Normalizer(Kind):
     num_scores: ClassVar[int] = 1
     objective: ClassVar[Objective] = "cross_entropy"
 
-    @abstractmethod
     def start(self, memory: Memory) -> Tensor | None:
         """Return the history before the first query, (B, ...), or None for a kind without a history."""
+        return None
 
     @abstractmethod
     def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
@@ -58,16 +58,11 @@ class RowNormalizer(Normalizer):
     def normalize_rows(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         """Return the weights (..., S) of scores (..., S), which are in float32 or float64."""
 
-    def start(self, memory: Memory) -> None:
-        return None
-
     def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
         return Normalized(self.normalize_rows(at_least_float32(scores), mask))
 
 
 class Softmax(RowNormalizer):
-    """a_j = exp(e_j) / sum_k exp(e_k) (Bahdanau 2015, eq. 6)."""
-
     about = About(
         name="softmax",
         chinese="软注意力",

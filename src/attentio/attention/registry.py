@@ -16,7 +16,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import torch
 
-from attentio.attention import normalize, score, window
+from attentio.attention import hard, monotonic, normalize, score, sparse, window
 from attentio.attention.kind import Kind, KindError, Option
 from attentio.attention.normalize import Normalizer
 from attentio.attention.score import Score
@@ -32,9 +32,9 @@ from attentio.attention.window import Window
 
 ALLOWED = "ATTENTIO_ALLOW_KINDS"
 OLD_NAMES = {"local-p-renormalized": ("local-p", "renormalize=true")}
-TRIAL_SIZE = 64  # of a query and a key, where options are tried
+TRIAL_SIZES = {Score: (64, 64, 1), Window: (64, 1), Normalizer: ()}  # where options are tried
 
-_IMPORT_PATH = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?")
+_IMPORT_PATH = re.compile(r"(?P<path>(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*))(?::(?P<options>.*))?")
 
 K = TypeVar("K", bound=Kind)
 
@@ -62,48 +62,19 @@ class Choice(Generic[K]):
 
     def __str__(self) -> str:
         first = next(iter(self.kind.options()), None)
-        parts = [
-            _written(value) if option == first else f"{option}={_written(value)}"
-            for option, value in self.options.items()
-        ]
+        parts = [f"{'' if name == first else f'{name}='}{_written(value)}" for name, value in self.options.items()]
         return f"{self.name}:{','.join(parts)}" if parts else self.name
 
 
-class Axis(Mapping[str, type[K]], Generic[K]):
-    """The kinds of one axis by name. `base` is the class that all of them extend.
+class Axis(dict[str, type[K]], Generic[K]):
+    """The kinds in these modules by name. All extend `bases`: the class of one axis, or the classes of all."""
 
-    Kinds of the modules named in `later` are loaded when one is asked for that is not in `module`.
-    """
-
-    def __init__(self, name: str, base: type[K], module: ModuleType, later: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, bases: type[K] | tuple[type[K], ...], *modules: ModuleType) -> None:
         self.name = name
-        self.base = base
-        self._kinds: dict[str, type[K]] = {}
-        self._later = later
-        self._add(module)
-
-    def __getitem__(self, name: str) -> type[K]:
-        return self._kinds[name] if name in self._kinds else self._all()[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._kinds or name in self._all()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def _all(self) -> dict[str, type[K]]:
-        for module in self._later:
-            self._add(importlib.import_module(module))
-        self._later = ()  # only now: another thread that comes here meanwhile loads the same
-        return self._kinds
-
-    def _add(self, module: ModuleType) -> None:
-        for member in vars(module).values():  # in the order of definition
-            if inspect.isclass(member) and issubclass(member, self.base) and "about" in vars(member) and member.about:
-                self._kinds[member.about.name] = member
+        self.bases = bases if isinstance(bases, tuple) else (bases,)
+        for member in (member for module in modules for member in vars(module).values()):  # in the order of definition
+            if inspect.isclass(member) and issubclass(member, self.bases) and "about" in vars(member) and member.about:
+                self[member.about.name] = member
 
     def choose(self, setting: object, *, trusted: bool = False) -> Choice[K]:
         """Return the kind that a setting names: a text, or a table with `kind` and options.
@@ -111,77 +82,56 @@ class Axis(Mapping[str, type[K]], Generic[K]):
         trusted: the user names it here and now, so its module may be imported. Raises KindError, which says what is
         possible, for an unknown kind and for an option that its class does not allow.
         """
-        if isinstance(setting, str):
-            name, given = self._split(setting)
-        elif isinstance(setting, dict) and isinstance(setting.get("kind"), str):
-            table = cast("dict[str, object]", setting)
-            name, given = self._split(str(table["kind"]))
-            given += [(key, value) for key, value in table.items() if key != "kind"]
-        else:
+        table = cast("dict[str, object]", setting) if isinstance(setting, dict) else {"kind": setting}
+        if not isinstance(table.get("kind"), str):
             first = next(iter(self))
             raise KindError(f'write the kind as "{first}" or as {{kind = "{first}"}}, not as {setting!r}')
-        kind = self[name] if name in self else self._imported(name, trusted=trusted)
-        choice = Choice(name, kind, _read_options(name, kind.options(), given))
-        if choice.options:
-            self._try(choice)
-        return choice
-
-    def _split(self, text: str) -> tuple[str, list[tuple[str, object]]]:
-        """Return the name or import path of a kind, and its options as (name or nothing, value)."""
-        text = re.sub(r"\s*([:,=])\s*", r"\1", text.strip())
+        text = re.sub(r"\s*([:,=])\s*", r"\1", str(table["kind"]).strip())
         name, _, options = text.partition(":")
         if name in OLD_NAMES:
             name, options = OLD_NAMES[name][0], f"{options},{OLD_NAMES[name][1]}"
         elif name not in self and (path := _IMPORT_PATH.fullmatch(text)):
-            name, options = f"{path['module']}:{path['name']}", path["options"] or ""
+            name, options = path["path"], path["options"] or ""
         pairs = [part.partition("=") for part in options.strip(",").split(",") if part]
-        return name, [(key, value) if equals else ("", key) for key, equals, value in pairs]
+        given: list[tuple[str, object]] = [(key, value) if equals else ("", key) for key, equals, value in pairs]
+        given += [(key, value) for key, value in table.items() if key != "kind"]
+        kind = self[name] if name in self else self._imported(name, trusted=trusted)
+        choice = Choice(name, kind, _read_options(name, kind.options(), given))
+        if choice.options:  # let the class judge them in its constructor
+            sizes = next(sizes for base, sizes in TRIAL_SIZES.items() if issubclass(kind, base))
+            with torch.random.fork_rng(devices=[]):
+                try:
+                    choice(*sizes)
+                except ValueError as error:
+                    raise KindError(f"{name}: {error}") from None
+        return choice
 
     def _imported(self, path: str, *, trusted: bool) -> type[K]:
         found = _IMPORT_PATH.fullmatch(path)
         if found is None:
             if axis := next((axis.name for axis in AXES.values() if path in axis), None):
                 raise KindError(f"{path!r} is a kind of `{axis}`, not of `{self.name}`. Known: {', '.join(self)}.")
-            raise KindError(f"there is no kind {path!r}. {_suggestion(path, self)}")
+            close = difflib.get_close_matches(path.partition(":")[0], self, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(self)}."
+            raise KindError(f"there is no kind {path!r}. {hint}")
         kind = getattr(_module(found["module"], path, trusted=trusted), found["name"], None)
-        if not (inspect.isclass(kind) and issubclass(kind, self.base)) or inspect.isabstract(kind):
-            raise KindError(f"{path!r} is not a class that extends attentio.attention.{self.base.__name__}")
+        if not (inspect.isclass(kind) and issubclass(kind, self.bases)) or inspect.isabstract(kind):
+            bases = " or ".join(base.__name__ for base in self.bases)
+            raise KindError(f"{path!r} is not a class that extends attentio.attention.{bases}")
         return kind
-
-    def _try(self, choice: Choice[K]) -> None:
-        """Let the class judge its options in its constructor, without drawing from the generator of random numbers."""
-        sizes = {"score": (TRIAL_SIZE, TRIAL_SIZE, 1), "window": (TRIAL_SIZE, 1)}.get(self.name, ())
-        with torch.random.fork_rng(devices=[]):
-            try:
-                choice(*sizes)
-            except ValueError as error:
-                raise KindError(f"{choice.name}: {error}") from None
 
 
 SCORES: Axis[Score] = Axis("score", Score, score)
-NORMALIZERS: Axis[Normalizer] = Axis(
-    "normalize", Normalizer, normalize, [f"attentio.attention.{name}" for name in ("sparse", "hard", "monotonic")]
-)
+NORMALIZERS: Axis[Normalizer] = Axis("normalize", Normalizer, normalize, sparse, hard, monotonic)
 WINDOWS: Axis[Window] = Axis("window", Window, window)
 AXES: Mapping[str, Axis[Any]] = {axis.name: axis for axis in (SCORES, NORMALIZERS, WINDOWS)}
 
 
 def find(setting: str, *, trusted: bool = False) -> tuple[Axis[Any], Choice[Any]]:
     """Return the axis and the kind that a setting names on any axis. Raises KindError as `Axis.choose` does."""
-    name = setting.partition(":")[0].strip()
-    name = OLD_NAMES.get(name, (name,))[0]
-    for axis in AXES.values():
-        if name in axis:
-            return axis, axis.choose(setting)
-    path = _IMPORT_PATH.fullmatch(setting)
-    if path is None:
-        known = [name for axis in AXES.values() for name in axis]
-        raise KindError(f"there is no kind {name!r}. {_suggestion(name, known)}")
-    kind = getattr(_module(path["module"], setting, trusted=trusted), path["name"], None)
-    for axis in AXES.values():
-        if inspect.isclass(kind) and issubclass(kind, axis.base):
-            return axis, axis.choose(setting)
-    raise KindError(f"{setting!r} is not a class that extends Score, Normalizer or Window of attentio.attention")
+    modules = score, normalize, sparse, hard, monotonic, window
+    choice = Axis("any axis", (Score, Normalizer, Window), *modules).choose(setting, trusted=trusted)
+    return next(axis for axis in AXES.values() if issubclass(choice.kind, axis.bases)), choice
 
 
 def allow_kinds(*modules: str) -> None:
@@ -215,7 +165,7 @@ def _module(name: str, path: str, *, trusted: bool) -> ModuleType:
         raise refused from error
 
 
-def _read_options(kind: str, known: Mapping[str, Option], given: list[tuple[str, object]]) -> dict[str, Any]:
+def _read_options(kind: str, known: Mapping[str, Option], given: Iterable[tuple[str, object]]) -> dict[str, Any]:
     """Return the options that differ from their defaults, in the order of the constructor."""
     possible = f"Its options: {', '.join(known)}." if known else "It has no options."
     read: dict[str, Any] = {}
@@ -238,9 +188,3 @@ def _read_options(kind: str, known: Mapping[str, Option], given: list[tuple[str,
 
 def _written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(name.partition(":")[0], known, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attentio.attention.heads import HeadLinear
 from attentio.attention.history import AlignmentHistory, ConvolvedHistory, CoverageHistory, FertilityHistory
 from attentio.attention.kind import HISTORY, INFORMATION, SIMILARITY, About, Kind, at_least
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import HeadLinear, at_least_float32, uniform
 
+HiddenSize = Annotated[int | None, "size of the hidden layer, by default that of the query"]
+MaxFertility = Annotated[float, "largest number of target words of one source word"]
 MaxLength = Annotated[int, "largest number of keys"]
 Temperature = Annotated[float, "where tau starts, above 0 and at most 100"]
-HiddenSize = Annotated[int | None, "size of the hidden layer, by default that of the query"]
 
 
 class Score(Kind):
@@ -49,11 +49,14 @@ class Score(Kind):
 
 
 class InnerProductScore(Score):
-    """The family q . k: a kind defines how each side is projected."""
+    """The family q . k: a kind defines how each side is projected. By default both stay as they are."""
 
-    @abstractmethod
+    def prepare(self, keys: Tensor) -> Tensor:
+        return keys
+
     def project(self, query: Tensor) -> Tensor:
         """Return the projected query: (B, H, T, Q) -> (B, H, T, D)."""
+        return query
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         return inner_product(self.project(query), keys)
@@ -91,7 +94,7 @@ class HiddenLayerScore(AdditiveScore):
         hidden_size = query_size if hidden_size is None else at_least(1, hidden_size=hidden_size)
         self.query = HeadLinear(query_size, hidden_size, num_heads)
         self.key = HeadLinear(key_size, hidden_size, num_heads, bias=bias)
-        self.v = nn.Parameter(_uniform(num_heads, hidden_size))
+        self.v = uniform(num_heads, hidden_size, fan_in=hidden_size)
 
     def prepare(self, keys: Tensor) -> Tensor:
         return self.key(keys)
@@ -125,8 +128,6 @@ def additive(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
 
 
 class Dot(InnerProductScore):
-    """q . k (Luong 2015, section 3.1, "dot"). Query and key have equal sizes."""
-
     about = About(
         name="dot",
         chinese="点乘",
@@ -142,16 +143,8 @@ class Dot(InnerProductScore):
         super().__init__()
         _require_equal_sizes("dot", query_size, key_size)
 
-    def prepare(self, keys: Tensor) -> Tensor:
-        return keys
-
-    def project(self, query: Tensor) -> Tensor:
-        return query
-
 
 class ScaledDot(InnerProductScore):
-    """q . k / sqrt(d), d the size of one head (Vaswani 2017, eq. 1). Query and key have equal sizes."""
-
     about = About(
         name="scaled_dot",
         chinese="缩放点乘",
@@ -168,16 +161,11 @@ class ScaledDot(InnerProductScore):
         _require_equal_sizes("scaled_dot", query_size, key_size)
         self.scale = 1 / math.sqrt(query_size)
 
-    def prepare(self, keys: Tensor) -> Tensor:
-        return keys
-
     def project(self, query: Tensor) -> Tensor:
         return query * self.scale
 
 
 class Bilinear(InnerProductScore):
-    """q . W k (Luong 2015, section 3.1, "general"). `prepare` applies W to the keys, once per sentence."""
-
     about = About(
         name="bilinear",
         chinese="加权点乘（矩阵相乘）",
@@ -196,13 +184,8 @@ class Bilinear(InnerProductScore):
     def prepare(self, keys: Tensor) -> Tensor:
         return self.key(keys)
 
-    def project(self, query: Tensor) -> Tensor:
-        return query
-
 
 class Cosine(InnerProductScore):
-    """tau q . k / (|q| |k|), with tau learned per head (Henry 2020). tau is at most 100, as in Liu 2022."""
-
     about = About(
         name="cosine",
         chinese="余弦相似度",
@@ -215,16 +198,9 @@ class Cosine(InnerProductScore):
         "starts at 10.",
     )
 
-    HIGHEST = 100.0
+    HIGHEST = 100.0  # as in Liu 2022
 
-    def __init__(
-        self,
-        query_size: int,
-        key_size: int,
-        num_heads: int = 1,
-        *,
-        temperature: Temperature = 10.0,
-    ) -> None:
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, temperature: Temperature = 10.0) -> None:
         super().__init__()
         _require_equal_sizes("cosine", query_size, key_size)
         if not 0 < temperature <= self.HIGHEST:
@@ -235,16 +211,11 @@ class Cosine(InnerProductScore):
         return _unit(keys)
 
     def project(self, query: Tensor) -> Tensor:
-        temperature = self.log_temperature.clamp(max=math.log(self.HIGHEST)).exp()
+        temperature = self.log_temperature.clamp(max=math.log(self.HIGHEST)).exp()  # of each head
         return _unit(query) * temperature[:, None, None].to(query.dtype)
 
 
 class LinearConcat(Score):
-    """`w . [q; k] = w_q . q + w_k . k`. Softmax cancels the term of the query, so all queries get the same weights.
-
-    It is here because textbooks often show it, and to show why it fails.
-    """
-
     about = About(
         name="linear_concat",
         chinese="串联（线性）",
@@ -269,8 +240,6 @@ class LinearConcat(Score):
 
 
 class Location(Score):
-    """W q, one entry for each position, whatever the key (Luong 2015, eq. 8). At most `max_length` keys."""
-
     about = About(
         name="location",
         chinese="基于位置",
@@ -284,14 +253,7 @@ class Location(Score):
 
     is_positional = True
 
-    def __init__(
-        self,
-        query_size: int,
-        key_size: int,
-        num_heads: int = 1,
-        *,
-        max_length: MaxLength = 512,
-    ) -> None:
+    def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, max_length: MaxLength = 512) -> None:
         super().__init__()
         self.max_length = at_least(1, max_length=max_length)
         self.position = HeadLinear(query_size, max_length, num_heads)
@@ -309,8 +271,6 @@ class Location(Score):
 
 
 class Additive(HiddenLayerScore):
-    """v . tanh(W q + U k) (Bahdanau 2015, appendix A.1.2). The "concat" of Luong is the same, with W = [W U]."""
-
     about = About(
         name="additive",
         chinese="多层感知机 MLP（加和）",
@@ -329,8 +289,6 @@ class Additive(HiddenLayerScore):
 
 
 class NormedAdditive(HiddenLayerScore):
-    """g v/|v| . tanh(W q + U k + b), length and direction of v apart (Salimans 2016, Raffel 2017, eq. 16)."""
-
     about = About(
         name="normed_additive",
         chinese="归一化的 MLP",
@@ -351,8 +309,6 @@ class NormedAdditive(HiddenLayerScore):
 
 
 class Coverage(HiddenLayerScore):
-    """v . tanh(W q + U k + w_c c + b), c the sum of all earlier weights (See 2017, eq. 11)."""
-
     about = About(
         name="coverage",
         chinese="覆盖",
@@ -371,8 +327,6 @@ class Coverage(HiddenLayerScore):
 
 
 class FertilityCoverage(HiddenLayerScore):
-    """`v . tanh(W q + U k + V C)`. C: earlier weights over the fertility `N sigmoid(U_f k)` (Tu 2016, section 3.1)."""
-
     about = About(
         name="fertility_coverage",
         chinese="带繁殖率的覆盖",
@@ -391,11 +345,10 @@ class FertilityCoverage(HiddenLayerScore):
         num_heads: int = 1,
         *,
         hidden_size: HiddenSize = None,
-        max_fertility: Annotated[float, "largest number of target words of one source word"] = 2.0,
+        max_fertility: MaxFertility = 2.0,
     ) -> None:
-        super().__init__(
-            query_size, key_size, num_heads, hidden_size, FertilityHistory(hidden_size or query_size, num_heads)
-        )
+        history = FertilityHistory(hidden_size or query_size, num_heads)
+        super().__init__(query_size, key_size, num_heads, hidden_size, history)
         self.max_fertility = at_least(0, max_fertility=max_fertility)
         self.fertility = HeadLinear(key_size, 1, num_heads)
 
@@ -405,8 +358,6 @@ class FertilityCoverage(HiddenLayerScore):
 
 
 class LocationAware(HiddenLayerScore):
-    """v . tanh(W q + V k + U f + b), f the weights of the query before, convolved (Chorowski 2015, eqs. 8-9)."""
-
     about = About(
         name="location_aware",
         chinese="位置感知",
@@ -448,11 +399,6 @@ class Paired(Score):
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         first, second = keys.chunk(2, -1)
         return torch.stack([self.first(query, first), self.second(query, second)])
-
-
-def _uniform(num_heads: int, size: int) -> Tensor:
-    bound = 1 / math.sqrt(size)
-    return torch.empty(num_heads, size).uniform_(-bound, bound)
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -16,8 +16,6 @@ from attentio.attention.normalize import RowNormalizer, mask_scores, zero_masked
 
 
 class Sparsemax(RowNormalizer):
-    """The point of the simplex nearest to the scores: [e_j - tau]_+ (Martins 2016, eq. 2 and algorithm 1)."""
-
     about = About(
         name="sparsemax",
         chinese="稀疏软注意力（sparsemax）",
@@ -34,8 +32,6 @@ class Sparsemax(RowNormalizer):
 
 
 class Entmax15(RowNormalizer):
-    """[e_j / 2 - tau]_+^2, between softmax and sparsemax (Peters 2019, section 3 and algorithm 2)."""
-
     about = About(
         name="entmax15",
         chinese="稀疏软注意力（1.5-entmax）",
@@ -52,8 +48,6 @@ class Entmax15(RowNormalizer):
 
 
 class Entmax(RowNormalizer):
-    """[(alpha - 1) e_j - tau]_+^(1 / (alpha - 1)) for any alpha > 1 (Peters 2019, eq. 10)."""
-
     about = About(
         name="entmax",
         chinese="稀疏软注意力（α-entmax）",
@@ -87,7 +81,8 @@ class _Entmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, alpha: float) -> Tensor:
-        weights = (x - _threshold(x, alpha)).clamp(min=0) ** (1 / (alpha - 1))
+        tau = _sorted_threshold(x, alpha) if alpha in (1.5, 2.0) else _bisected_threshold(x, alpha)
+        weights = (x - tau).clamp(min=0) ** (1 / (alpha - 1))
         weights = weights / weights.sum(-1, keepdim=True)  # removes the rest that rounding and bisection leave
         ctx.save_for_backward(weights)
         ctx.alpha = alpha
@@ -102,36 +97,20 @@ class _Entmax(torch.autograd.Function):
         return slope * (gradient - mean) / (ctx.alpha - 1), None
 
 
-def _threshold(x: Tensor, alpha: float) -> Tensor:
-    """Return tau of each row, (..., 1)."""
-    if alpha == 2.0:
-        return _threshold_of_sparsemax(x)
-    if alpha == 1.5:
-        return _threshold_of_entmax15(x)
-    return _threshold_by_bisection(x, alpha)
-
-
-def _threshold_of_sparsemax(x: Tensor) -> Tensor:
-    """Return tau of sparsemax (Martins 2016, algorithm 1)."""
+def _sorted_threshold(x: Tensor, alpha: float) -> Tensor:
+    """Return tau, (..., 1), of sparsemax (Martins 2016, algorithm 1) or 1.5-entmax (Peters 2019, algorithm 2)."""
     descending = x.sort(-1, descending=True).values
     count = torch.arange(1, x.size(-1) + 1, device=x.device)  # of keys in the support, if it ended here
-    tau = (descending.cumsum(-1) - 1) / count
-    support = (descending > tau).sum(-1, keepdim=True)
-    return tau.gather(-1, support - 1)
+    if alpha == 2.0:
+        tau = (descending.cumsum(-1) - 1) / count
+    else:
+        mean = descending.cumsum(-1) / count
+        spread = (descending**2).cumsum(-1) - count * mean**2
+        tau = mean - ((1 - spread) / count).clamp(min=0).sqrt()
+    return tau.gather(-1, (descending > tau).sum(-1, keepdim=True) - 1)
 
 
-def _threshold_of_entmax15(x: Tensor) -> Tensor:
-    """Return tau of 1.5-entmax (Peters 2019, algorithm 2)."""
-    descending = x.sort(-1, descending=True).values
-    count = torch.arange(1, x.size(-1) + 1, device=x.device)
-    mean = descending.cumsum(-1) / count
-    spread = (descending**2).cumsum(-1) - count * mean**2
-    tau = mean - ((1 - spread) / count).clamp(min=0).sqrt()
-    support = (descending > tau).sum(-1, keepdim=True)
-    return tau.gather(-1, support - 1)
-
-
-def _threshold_by_bisection(x: Tensor, alpha: float) -> Tensor:
+def _bisected_threshold(x: Tensor, alpha: float) -> Tensor:
     """Return tau by bisection, down to the precision of x (Peters 2019, algorithm 1)."""
     low = torch.full_like(x[..., :1], -1.0)  # at this tau the highest entry alone gets 1
     width = 1.0

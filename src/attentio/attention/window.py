@@ -12,11 +12,9 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attentio.attention.heads import HeadLinear
 from attentio.attention.kind import INFORMATION, REGION, About, Kind, at_least
-from attentio.attention.mask import causal, combine, distances
 from attentio.attention.memory import Memory
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import HeadLinear, at_least_float32, causal, combine, distances
 
 MaxDistance = Annotated[int, "largest distance with a number of its own"]
 Radius = Annotated[int, "keys seen on each side of the center"]
@@ -44,14 +42,15 @@ class Window(Kind):
     scales_weights: bool = False
     is_causal: bool = False
 
+    def __init__(self, query_size: int = 0, num_heads: int = 1) -> None:
+        super().__init__()
+
     @abstractmethod
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         """Return the span of queries (B, H, T, Q), the first of which is at `position`."""
 
 
 class Full(Window):
-    """Every query sees every key (Luong 2015, section 3.1, "global")."""
-
     about = About(
         name="full",
         chinese="全局注意力",
@@ -63,16 +62,11 @@ class Full(Window):
         trap="Padding is not part of the sentence: pass the mask.",
     )
 
-    def __init__(self, query_size: int = 0, num_heads: int = 1) -> None:
-        super().__init__()
-
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         return Span()
 
 
 class Causal(Window):
-    """Query t sees the keys up to position t, so self-attention cannot look ahead (Vaswani 2017, section 3.2.3)."""
-
     about = About(
         name="causal",
         chinese="自注意力（因果）",
@@ -87,9 +81,6 @@ class Causal(Window):
 
     is_causal = True
 
-    def __init__(self, query_size: int = 0, num_heads: int = 1) -> None:
-        super().__init__()
-
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
         if memory.num_keys <= position + 1:  # no key lies behind a query, as in every step of a search
             return Span()
@@ -97,8 +88,6 @@ class Causal(Window):
 
 
 class Sliding(Window):
-    """Query t sees the keys at most `radius` away from position t (Beltagy 2020, section 3.1)."""
-
     about = About(
         name="sliding",
         chinese="自注意力（滑动窗口）",
@@ -117,14 +106,16 @@ class Sliding(Window):
         super().__init__()
         self.radius = at_least(0, radius=radius)
 
+    def center(self, positions: Tensor, memory: Memory) -> Tensor:
+        """Return the key in the center of the window, (B or 1, T), of the queries at these positions (T,)."""
+        return positions[None]
+
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
-        away = distances(query.size(2), memory.num_keys, offset=position, device=query.device)
-        return Span(mask=away.abs() <= self.radius)
+        center = self.center(torch.arange(position, position + query.size(2), device=query.device), memory)
+        return Span(mask=_offsets(center.unsqueeze(1), memory.num_keys).abs() <= self.radius)
 
 
-class LocalMonotonic(Window):
-    """local-m: |s - p_t| <= D with p_t = t, but at most the last word (Luong 2015, section 3.2)."""
-
+class LocalMonotonic(Sliding):
     about = About(
         name="local-m",
         chinese="局部注意力（单调对齐）",
@@ -136,27 +127,11 @@ class LocalMonotonic(Window):
         trap="It assumes equal lengths. p stays at the last word of each sentence, not of the padded batch.",
     )
 
-    is_moving = True
-
-    def __init__(self, query_size: int = 0, num_heads: int = 1, *, radius: Radius = 10) -> None:
-        super().__init__()
-        self.radius = at_least(0, radius=radius)
-
-    def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
-        queries = torch.arange(position, position + query.size(2), device=query.device)
-        center = torch.minimum(queries, (memory.lengths() - 1).clamp(min=0)[:, None])  # (B, T)
-        return Span(mask=_offsets(center.unsqueeze(1), memory.num_keys).abs() <= self.radius)
+    def center(self, positions: Tensor, memory: Memory) -> Tensor:
+        return torch.minimum(positions, (memory.lengths() - 1).clamp(min=0)[:, None])
 
 
 class LocalPredictive(Window):
-    """local-p: |s - p_t| <= D with p_t = S sigmoid(v . tanh(W q)), weights times exp(-(s - p_t)^2 / 2 sigma^2).
-
-    Luong 2015, eqs. 9-10, with sigma = D/2. S is the true length of the sentence. Combined with `Causal`, S is t + 1 at
-    most, because the center must not tell the length of the rest. As in the paper the Gaussian comes after the softmax,
-    so weights sum to less than 1. `renormalize` adds its logarithm to the scores instead. W and v learn through the
-    Gaussian only, because the edges of the window have no gradient.
-    """
-
     about = About(
         name="local-p",
         chinese="局部注意力（预测对齐）",
@@ -191,19 +166,11 @@ class LocalPredictive(Window):
             length = torch.minimum(length, seen)  # (B, 1, T)
         center = torch.minimum(length * share, (length - 1).clamp(min=0))
         away = _offsets(center, memory.num_keys)  # (B, H, T, S)
-        log_gaussian = -2 * (away / self.radius) ** 2  # sigma = D/2
-        mask = away.abs() <= self.radius
-        if self.renormalize:
-            return Span(mask=mask, bias=log_gaussian)
-        return Span(mask=mask, factor=log_gaussian.exp())
+        mask, log_gaussian = away.abs() <= self.radius, -2 * (away / self.radius) ** 2  # sigma = D/2
+        return Span(mask, bias=log_gaussian) if self.renormalize else Span(mask, factor=log_gaussian.exp())
 
 
 class RelativeBias(Window):
-    """Add to each score a number per head, learned for j - t (Raffel 2020, section 2.1).
-
-    Beyond `max_distance` the numbers are equal. The content-dependent form of Shaw 2018 is another kind.
-    """
-
     about = About(
         name="relative",
         chinese="相对位置偏置",
@@ -215,13 +182,7 @@ class RelativeBias(Window):
         trap="It starts at zero, as if it were not there.",
     )
 
-    def __init__(
-        self,
-        query_size: int = 0,
-        num_heads: int = 1,
-        *,
-        max_distance: MaxDistance = 16,
-    ) -> None:
+    def __init__(self, query_size: int = 0, num_heads: int = 1, *, max_distance: MaxDistance = 16) -> None:
         super().__init__()
         self.max_distance = at_least(0, max_distance=max_distance)
         self.bias = nn.Parameter(torch.zeros(num_heads, 2 * max_distance + 1))
@@ -241,9 +202,8 @@ class CombinedWindow(Window):
     def __init__(self, windows: "list[Window]") -> None:
         super().__init__()
         self.windows = nn.ModuleList(windows)
-        self.is_moving = any(window.is_moving for window in windows)
-        self.scales_weights = any(window.scales_weights for window in windows)
-        self.is_causal = any(window.is_causal for window in windows)
+        for trait in ("is_moving", "scales_weights", "is_causal"):
+            setattr(self, trait, any(getattr(window, trait) for window in windows))
         for part in self.modules():
             if isinstance(part, Window):
                 part.is_causal = self.is_causal

@@ -25,7 +25,7 @@ from attentio.attention.objective import (
     reinforce,
     rewards_to_go,
 )
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import at_least_float32
 from attentio.data.batch import Batch
 from attentio.errors import UsageError
 from attentio.model.decoder import NOTHING, AttendedByName, Decoder, Encoded

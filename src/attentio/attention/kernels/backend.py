@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from attentio.attention.kernels import chunked
 from attentio.attention.normalize import Normalizer, Softmax
@@ -36,6 +35,9 @@ FEW_PAIRS_IN_HALF = 2**18
 
 Measured on two cores, from 12 x 10 to 512 x 512. In bfloat16 the difference is up to seven times."""
 
+_HAS_TRITON = find_spec("triton") is not None
+_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton reads it once, when its kernels are defined
+
 
 class Choice(NamedTuple):
     """The backend that runs, and the reason."""
@@ -46,41 +48,57 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """Everything that the choice of a backend depends on."""
+    """Everything that the choice of a backend depends on. The defaults are those of a call that forbids nothing."""
 
     family: str  # of the score: "inner product", "additive" or "other"
     softmax: bool  # the normalizer is softmax
     scales: bool  # the window multiplies the weights
-    need_weights: bool
-    training: bool
-    gradient: bool
-    tracing: bool  # by torch.compile or an exporter
-    cuda: bool
-    triton: bool  # installed
-    interpreted: bool  # Triton needs no GPU
-    hidden_units: int  # B * H * T * S * D
-    pairs: int  # T * S
-    half: bool  # half precision
+    need_weights: bool = False
+    training: bool = True
+    gradient: bool = True
+    tracing: bool = False  # by torch.compile or an exporter
+    cuda: bool = True
+    triton: bool = True  # installed
+    interpreted: bool = False  # Triton needs no GPU
+    hidden_units: int = 0  # B * H * T * S * D
+    pairs: int = 0  # T * S
+    half: bool = False  # half precision
 
 
 def choose(backend: str, traits: Traits) -> Choice:
     """Return the backend for these traits. Raises ValueError, with the reason, if the named one cannot run."""
-    if backend in ("auto", WITH_WEIGHTS):
-        return _choose_best(traits)
-    of_kind = _objection_to_kind(backend, traits.family, softmax=traits.softmax, scales=traits.scales)
-    _raise_if(backend, of_kind or _objection_to_call(backend, traits))
-    return Choice(backend, "it was asked for")
-
-
-def _choose_best(traits: Traits) -> Choice:
+    no_softmax = {
+        "the normalizer is not softmax": not traits.softmax,
+        "the window multiplies the weights after the softmax": traits.scales,
+    }
+    if backend not in ("auto", WITH_WEIGHTS):
+        not_additive = {"the score is not additive": traits.family != "additive"}
+        objections = {
+            "sdpa": {
+                "the score is not an inner product": traits.family != "inner product",
+                **no_softmax,
+                "its kernel gives no weights, and they are needed: use 'auto' or 'eager'": traits.need_weights,
+            },
+            "chunked": not_additive,
+            "triton": {
+                **not_additive,
+                "triton is not installed: install it, or use 'auto' or 'chunked'": not traits.triton,
+                "the tensors are not on a CUDA device: move them there, or use 'auto' or 'chunked'": not (
+                    traits.cuda or traits.interpreted
+                ),
+            },
+        }
+        if objection := _first(objections.get(backend, {})):
+            raise ValueError(f"backend {backend!r} cannot run: {objection}")
+        return Choice(backend, "it was asked for")
     if traits.family == "inner product":
-        objection = _objection_to_kind("sdpa", traits.family, softmax=traits.softmax, scales=traits.scales)
-        if objection is not None:
-            return Choice("eager", objection)
-        if traits.need_weights or not traits.training:
-            return Choice("eager", "weights are needed, as always outside training")
-        if not traits.cuda and traits.pairs < (FEW_PAIRS_IN_HALF if traits.half else FEW_PAIRS):
-            return Choice("eager", "on a CPU the plain products of short sentences are faster")
+        few_pairs = FEW_PAIRS_IN_HALF if traits.half else FEW_PAIRS
+        why_eager = no_softmax | {
+            "weights are needed, as always outside training": traits.need_weights or not traits.training,
+            "on a CPU the plain products of short sentences are faster": not traits.cuda and traits.pairs < few_pairs,
+        }
+        if reason := _first(why_eager):
+            return Choice("eager", reason)
         return Choice("sdpa", "an inner product and softmax, in training")
     if traits.family == "additive":
         if traits.tracing:
@@ -93,40 +111,15 @@ def _choose_best(traits: Traits) -> Choice:
     return Choice("eager", "this score has no faster form")
 
 
-def _objection_to_kind(backend: str, family: str, *, softmax: bool, scales: bool) -> str | None:
-    if backend == "sdpa":
-        if family != "inner product":
-            return "the score is not an inner product"
-        if not softmax:
-            return "the normalizer is not softmax"
-        if scales:
-            return "the window multiplies the weights after the softmax"
-    if backend in ("chunked", "triton") and family != "additive":
-        return "the score is not additive"
-    return None
-
-
-def _objection_to_call(backend: str, traits: Traits) -> str | None:
-    if backend == "sdpa" and traits.need_weights:
-        return "its kernel gives no weights, and they are needed: use 'auto' or 'eager'"
-    if backend == "triton" and not traits.triton:
-        return "triton is not installed: install it, or use 'auto' or 'chunked'"
-    if backend == "triton" and not (traits.cuda or traits.interpreted):
-        return "the tensors are not on a CUDA device: move them there, or use 'auto' or 'chunked'"
-    return None
+def _first(reasons: dict[str, bool]) -> str | None:
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def require_backend(backend: str, score: Score, normalizer: Normalizer, window: Window) -> None:
     """Raise ValueError, with the reason, for a backend that can never run such an attention."""
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
-    softmax = isinstance(normalizer, Softmax)
-    _raise_if(backend, _objection_to_kind(backend, family(score), softmax=softmax, scales=window.scales_weights))
-
-
-def _raise_if(backend: str, objection: str | None) -> None:
-    if objection is not None:
-        raise ValueError(f"backend {backend!r} cannot run: {objection}")
+    choose(backend, Traits(family(score), isinstance(normalizer, Softmax), window.scales_weights))
 
 
 def traits_of(
@@ -171,35 +164,10 @@ def family(score: Score) -> str:
 
 def compute_scores(backend: str, score: Score, query: Tensor, keys: Tensor) -> Tensor:
     """Return the scores (B, H, T, S) of query (B, H, T, Q) and prepared keys (B, H, S, D)."""
-    if backend == "chunked" and isinstance(score, AdditiveScore):
+    if backend not in ("chunked", "triton") or not isinstance(score, AdditiveScore):
+        return score(query, keys)
+    if backend == "chunked":
         return chunked.additive(score.project(query), keys, score.direction())
-    if backend == "triton" and isinstance(score, AdditiveScore):
-        from attentio.attention.kernels import triton_additive  # here, because triton may not be installed
+    from attentio.attention.kernels import triton_additive  # here, because triton may not be installed
 
-        return triton_additive.additive(score.project(query), keys, score.direction())
-    return score(query, keys)
-
-
-def attend_without_weights(
-    score: Score,
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    *,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    dropout: float,
-) -> Tensor:
-    """Return the context (B, H, T, V) from the fused kernel of torch, for an inner product and softmax."""
-    if not isinstance(score, InnerProductScore):
-        raise TypeError(f"{type(score).__name__} is not an inner product")
-    if bias is not None:
-        bias = bias.to(query.dtype)
-        mask = bias if mask is None else torch.where(mask, bias, -torch.inf)
-    return F.scaled_dot_product_attention(
-        score.project(query), keys, values, attn_mask=mask, dropout_p=dropout, scale=1.0
-    )
-
-
-_HAS_TRITON = find_spec("triton") is not None
-_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton reads it once, when its kernels are defined
+    return triton_additive.additive(score.project(query), keys, score.direction())

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import at_least_float32
 
 CHUNK = 2**18
 """Number of hidden units computed at once: a megabyte, about the cache of a core."""

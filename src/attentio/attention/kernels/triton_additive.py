@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from attentio.attention.kernels.chunked import require_first_derivative
-from attentio.attention.precision import at_least_float32
+from attentio.attention.tensors import at_least_float32
 
 QUERIES, KEYS, UNITS = 8, 8, 64
 

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from attentio.attention import Attention, Memory
 from attentio.attention.normalize import Softmax
-from attentio.attention.precision import at_least_float32
 from attentio.attention.score import Bilinear, Dot, ScaledDot
+from attentio.attention.tensors import at_least_float32
 from attentio.attention.window import Full
 from attentio.model.fast.linear import Linear, linear, product, product_and
 from attentio.model.fast.recurrence import LSTM, CellState, RecurrentLayer, lstm_step, lstm_step_backward

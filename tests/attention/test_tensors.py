@@ -2,7 +2,7 @@
 
 import torch
 
-from attentio.attention.mask import causal, combine, distances, padding
+from attentio.attention.tensors import causal, combine, distances, padding
 
 
 def test_padding_is_true_at_real_positions():
