@@ -8,7 +8,15 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from attentio.errors import DataError
-from attentio.metrics.quality import corpus_chrf, evaluate, reference_streams, tokenization, written_in
+from attentio.metrics.quality import (
+    corpus_chrf,
+    evaluate,
+    learning_warning,
+    reference_streams,
+    same_output,
+    tokenization,
+    written_in,
+)
 
 ENGLISH = [
     ("the cat sat on the mat .", "the cat sat on a mat ."),
@@ -147,3 +155,22 @@ class TestReferences:
         with pytest.raises(DataError, match="sentence 2 has no reference") as caught:
             corpus_chrf(["a", "b"], ["a", []])
         assert caught.value.line == 2
+
+
+def test_one_full_stop_for_every_sentence_wins_nothing_in_strict_chrf() -> None:
+    references = ["我喜欢猫。", "他不在家。", "你好吗?", "今天很热。", "我们走吧。"]
+    constant = ["。"] * 5
+    words = ["我喜欢狗", "他在", "你", "热", "我们"]
+    assert corpus_chrf(constant, references) > 10
+    assert corpus_chrf(constant, references, strict=True) < 5 < corpus_chrf(words, references, strict=True)
+    assert corpus_chrf(references, references, strict=True) == pytest.approx(100 * 5 / 6)  # none has six characters
+
+
+def test_the_same_output_for_most_sentences_is_a_warning() -> None:
+    references = ["a b", "c", "d e", "f", "g"]
+    assert same_output(["x", "x", "x", "x", "y"], references) == 0.8
+    assert "80% of the sentences get the same output" in str(learning_warning(0.8, 50))
+    assert "next to nothing" in str(learning_warning(0.0, 1.9))
+    assert learning_warning(0.3, 2.1) is None
+    assert same_output(["x"] * 3, references[:3]) == 0  # too few to say anything
+    assert same_output(["a"] * 5, ["a", "a", "a", "b", "c"]) == 0  # the references repeat themselves

@@ -18,6 +18,7 @@ from attentio.errors import ResourceError
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.train import loop, state
+from attentio.train.dev import DevScores
 from attentio.train.loop import train
 from attentio.train.objective import Loss
 from attentio.train.settings import RunConfig
@@ -135,25 +136,26 @@ def test_seeds_differ(run: Run) -> None:
 
 def test_the_best_by_dev_is_published_and_patience_ends_the_run(run: Run) -> None:
     scores = iter([3.0, 9.0, 5.0, 5.0, 9.0, 99.0])
+    losses = iter([4.0, 3.0, 3.0, 3.5, 3.0, 9.0])
     seen: list[dict[str, Tensor]] = []
     reporter = Notes()
 
-    def evaluate(model: Seq2Seq) -> float:
+    def evaluate(model: Seq2Seq) -> DevScores:
         assert not model.training
         seen.append({name: tensor.clone() for name, tensor in model.unique_state_dict().items()})
-        return next(scores)
+        return DevScores(next(losses), 50.0, next(scores), 0.0)
 
     settings = {"evaluate_every": 2, "patience": 3}
     progress, published = run("x", reporter=reporter, evaluate=evaluate, settings=settings)
     assert reporter.evaluations == [2, 4, 6, 8, 10]
-    assert (progress.best_chrf, progress.best_step, progress.stale_evaluations) == (9.0, 4, 3)
-    assert progress.ended == "no better dev chrF"
+    assert (progress.best_strict, progress.best_step, progress.stale_evaluations) == (9.0, 4, 3)
+    assert progress.ended == "no longer better on dev"
     assert equal(published, seen[1])
 
 
 def test_without_patience_it_goes_on(run: Run) -> None:
     settings = {"evaluate_every": 2, "patience": 0}
-    assert run("x", evaluate=lambda _: 1.0, settings=settings)[0].ended == "all steps done"
+    assert run("x", evaluate=lambda _: DevScores(1.0, 1.0, 1.0, 0.0), settings=settings)[0].ended == "all steps done"
 
 
 def test_checkpoints_come_when_due_and_no_more_than_two_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from attentio.data.subword_regularization import TokenSplits
 from attentio.model.families import build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
 from attentio.text.learn import train_tokenizer
-from attentio.train.dev import DevSet
+from attentio.train.dev import DevScores, DevSet
 from attentio.train.loop import train
 from attentio.train.settings import RunConfig, TrainConfig
 
@@ -176,7 +176,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
             place,
             links=data.train_links,
             splits=(TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)),
-            evaluate=lambda _: float(-len(scored)),
+            evaluate=lambda _: DevScores(0.0, 0.0, float(-len(scored)), 0.0),
             publish=publish,
             reporter=Watch(),
         )

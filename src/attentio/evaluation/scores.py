@@ -16,7 +16,7 @@ from attentio.errors import DataError, UsageError
 from attentio.evaluation.links import LinkScorer, gold_sentences, held_out_sentences
 from attentio.evaluation.seen import SeenSentences
 from attentio.metrics.alignment import LinkRule
-from attentio.metrics.quality import evaluate
+from attentio.metrics.quality import corpus_chrf, evaluate, learning_warning, same_output
 from attentio.search.batched import SearchConfig
 from attentio.text.script import base_language, guess_language
 from attentio.train.folder import Run
@@ -85,13 +85,17 @@ def score_run(
     for name, held_out in sets.items():
         config = SearchConfig(beam, length_penalty, workers=torch.get_num_threads())
         found = translator.translate(held_out.sources, config, split=False)
+        outputs = [translation.text for translation in found]
         quality = evaluate(
-            [translation.text for translation in found],
+            outputs,
             held_out.references,
             language=translator.target_language,
             resamples=resamples,
         )
-        results[name] = {**quality.as_dict(), "references": held_out.pairs, **facts}
+        share = same_output(outputs, held_out.references)
+        results[name] = {**quality.as_dict(), "references": held_out.pairs, "same_output": round(share, 3), **facts}
+        if warning := learning_warning(share, corpus_chrf(outputs, held_out.references, strict=True)):
+            results[name]["notes"] = [*facts.get("notes", ()), warning]
         if name in known:
             results[name]["alignment"] = (scorer or LinkScorer(translator)).score(held_out_sentences(known[name]))
     return results

@@ -9,6 +9,7 @@ The metrics are sacreBLEU's. This module decides how to call them:
 Resampling lives in `significance`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias, cast
@@ -33,6 +34,9 @@ from attentio.text.script import script_counts
 References: TypeAlias = Sequence[str | Sequence[str]]
 """One reference, or a list of them, for each sentence."""
 
+MOSTLY_THE_SAME = 0.5  # from this share of equal outputs on, a model gives one answer to everything
+FEW_SENTENCES = 3  # no share of so few says anything
+NEXT_TO_NOTHING = 2.0  # strict chrF that unrelated text reaches
 RESAMPLES = 1000
 TRIALS = 10_000
 
@@ -104,9 +108,30 @@ def evaluate(
     return Quality(len(hypotheses), scores["BLEU"], scores["chrF2"], scores["chrF2++"], scores["TER"])
 
 
-def corpus_chrf(hypotheses: Sequence[str], references: References) -> float:
-    """Return chrF2 of a corpus, 0 to 100, without interval or tokenization: the figure to watch while training."""
-    return float(CHRF().corpus_score(hypotheses, reference_streams(hypotheses, references)).score)
+def corpus_chrf(hypotheses: Sequence[str], references: References, *, strict: bool = False) -> float:
+    """Return chrF2 of a corpus, 0 to 100, without interval or tokenization: the figure to watch while training.
+
+    strict: without effective order. sacreBLEU leaves out lengths of which there is no n-gram, so that one right full
+        stop for every sentence scores 13. Here they count as nearly 0.
+    """
+    return float(CHRF(eps_smoothing=strict).corpus_score(hypotheses, reference_streams(hypotheses, references)).score)
+
+
+def same_output(hypotheses: Sequence[str], references: References) -> float:
+    """Return the share of sentences that get the commonest output. 0 where so few sentences or references differ."""
+    firsts = Counter(_row(row)[0] for row in references)
+    share = Counter(hypotheses).most_common(1)[0][1] / len(hypotheses)
+    ordinary = firsts.most_common(1)[0][1] / len(hypotheses)
+    return share if len(firsts) > FEW_SENTENCES and share > 2 * ordinary else 0.0
+
+
+def learning_warning(same: float, strict_chrf: float) -> str | None:
+    """Return what to say where `same_output` is large or strict chrF next to nothing, or None."""
+    if same >= MOSTLY_THE_SAME:
+        return f"{same:.0%} of the sentences get the same output: this model has not learned to translate"
+    if strict_chrf < NEXT_TO_NOTHING:
+        return f"strict chrF is {strict_chrf:.1f}, next to nothing: this model has not learned to translate"
+    return None
 
 
 def metrics(language: str) -> Mapping[str, Metric]:

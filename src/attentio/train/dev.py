@@ -1,24 +1,63 @@
-"""How good a model in training is on the dev set."""
+"""How good a model in training is on the dev set, by measures that an empty or constant output cannot win."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import torch
+
+from attentio.data.batch import BatchSampler, collate
+from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import HeldOut
-from attentio.metrics.quality import corpus_chrf
+from attentio.metrics.quality import corpus_chrf, same_output
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
 from attentio.text.tokenizer import Tokenizer
+from attentio.train.objective import cross_entropy
+
+BATCH_TOKENS = 4096
+
+
+class DevScores(NamedTuple):
+    """One evaluation. Models are chosen by `strict`, and `chrf` is what is reported.
+
+    loss: nats per target token. chrf: sacreBLEU's chrF2, 0 to 100, of greedy translations. strict: the same without
+    effective order, so that orders without a match count. same: share that the commonest output has.
+    """
+
+    loss: float
+    chrf: float
+    strict: float
+    same: float
 
 
 class DevSet:
-    """Held-out sources, encoded once, and references. A call with a model gives the chrF of its greedy translations."""
+    """Held-out sources and references, encoded once. A call with a model in evaluation mode gives its scores."""
 
     def __init__(self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int) -> None:
         every = -(-len(held_out.sources) // limit)  # evenly over the set: its parts may differ
         self.sources: Sequence[Sequence[int]] = [source.encode(text) for text in held_out.sources[::every]]
         self.references = held_out.references[::every]
         self.target = target
+        self.pairs = EncodedCorpus.from_lists(
+            [list(ids) for ids in self.sources], [list(target.encode(texts[0])) for texts in self.references]
+        )
+        lengths = self.pairs.source.lengths, self.pairs.target.lengths
+        self.batches = [collate(self.pairs, rows) for rows in BatchSampler(*lengths, max_tokens=BATCH_TOKENS)]
 
-    def __call__(self, model: Seq2Seq) -> float:
-        """chrF, 0 to 100, of a model in evaluation mode."""
+    def __call__(self, model: Seq2Seq) -> DevScores:
+        outputs = self.outputs(model)
+        chrf, strict = (corpus_chrf(outputs, self.references, strict=strict) for strict in (False, True))
+        return DevScores(self.loss(model), chrf, strict, same_output(outputs, self.references))
+
+    def outputs(self, model: Seq2Seq) -> list[str]:
+        """Return greedy translations of the sources."""
         best = [hypotheses[0] for hypotheses in search(model, self.sources, SearchConfig())]
-        return corpus_chrf([self.target.decode(hypothesis.tokens) for hypothesis in best], self.references)
+        return [self.target.decode(hypothesis.tokens) for hypothesis in best]
+
+    @torch.inference_mode()
+    def loss(self, model: Seq2Seq) -> float:
+        """Return the mean cost of a token of the first references, in nats, without label smoothing."""
+        device = next(model.parameters()).device
+        costs = [cross_entropy(model, batch.to(device), label_smoothing=0).item() for batch in self.batches]
+        weights = [batch.num_target_tokens for batch in self.batches]
+        return sum(cost * weight for cost, weight in zip(costs, weights, strict=True)) / sum(weights)

@@ -20,6 +20,7 @@ from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
 from attentio.runtime.precision import arithmetic, resolve_precision
+from attentio.train.dev import DevScores
 from attentio.train.distributed import ALONE, Ranks
 from attentio.train.objective import check_objective, needs_weights
 from attentio.train.plan import learning_rate
@@ -52,6 +53,7 @@ class Unheard:
     def note(self, text: str) -> None: ...
 
 
+NOT_EVALUATED = DevScores(0.0, 0.0, 0.0, 0.0)  # of a rank that does not evaluate
 MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
 
 
@@ -64,7 +66,7 @@ def train(
     links: TokenLinks | None = None,
     splits: tuple[TokenSplits | None, TokenSplits | None] = (None, None),
     first_weights: Mapping[str, Tensor] | None = None,
-    evaluate: Callable[[Seq2Seq], float] | None,
+    evaluate: Callable[[Seq2Seq], DevScores] | None,
     publish: Callable[[Seq2Seq, Progress], None],
     reporter: Reporter,
     stop: Callable[[], bool] = lambda: False,
@@ -74,7 +76,7 @@ def train(
 
     links: known word links of the corpus. splits: how tokens of either side are split by subword regularization.
     first_weights: where to start instead of at random, as of `Seq2Seq.unique_state_dict`.
-    evaluate: the dev chrF of a model. Each model better than those before it is handed to `publish`. Without
+    evaluate: how good a model is on dev. Each model better than those before it is handed to `publish`. Without
     `evaluate`, the last one is. When `stop()` asks for an early halt, the state is saved and `ended` is None.
     ranks: the processes that train together. Rank 0 decides, evaluates, publishes, reports and saves.
     """
@@ -127,14 +129,14 @@ def train(
 
         over = state.plan.stop_reason(number, progress.seconds)
         if evaluate is not None and (number % evaluate_every == 0 or over is not None):
-            chrf = ranks.broadcast(evaluate(state.average.model.eval()) if ranks.rank == 0 else 0.0)
-            progress = progress.judged(chrf)
+            scores = evaluate(state.average.model.eval()) if ranks.rank == 0 else NOT_EVALUATED
+            progress = progress.judged(ranks.broadcast(scores))
             if progress.best_step == number and ranks.rank == 0:
                 publish(state.average.model, progress)
-            progress = replace(progress, dev_chrf=chrf, seconds=ranks.broadcast(time.perf_counter() - began))
+            progress = replace(progress, seconds=ranks.broadcast(time.perf_counter() - began))
             reporter.evaluated(progress, epoch=epoch)
             if 0 < settings.patience <= progress.stale_evaluations:
-                over = over or "no better dev chrF"
+                over = over or "no longer better on dev"
         state.progress = progress = replace(progress, ended=over)
         if over is not None and evaluate is None and ranks.rank == 0:
             publish(state.average.model, progress)

@@ -8,10 +8,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from attentio.bundle import Architecture, Bundle, Side
+from attentio.data.heldout import HeldOut
 from attentio.data.pipeline import Parts, SideRules
 from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError, UsageError
+from attentio.metrics.quality import learning_warning
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
 from attentio.runtime.stop import StopRequest
@@ -24,6 +26,7 @@ from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config,
 from attentio.train.state import Progress
 
 Say = Callable[[str], None]
+SAMPLE = 50  # training sentences that a finished model translates where nothing was held out
 
 
 def _silent(_text: str) -> None: ...
@@ -204,10 +207,15 @@ def _train(
     best = (
         "" if progress.best_chrf is None else f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
     )
+    warning = None
     if progress.ended is None:
         say(f"stopped at step {progress.step:,}; the same command again resumes exactly here")
     else:
-        say(f"done   {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{best}")
+        warning = learning_warning(*_learned(progress, run, data))
+        word = "done " if warning is None else "ended"
+        say(f"{word}  {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{best}")
+        if warning is not None:
+            say(f"warning: {warning}. More pairs, more epochs or a longer --max-time may help.")
     return {
         "run": str(run.folder),
         "ended": progress.ended,
@@ -217,4 +225,26 @@ def _train(
         "target_tokens": progress.target_tokens,
         "best_dev_chrf": progress.best_chrf,
         "best_step": progress.best_step,
+        "best_dev_loss": progress.least_loss,
+        "warnings": [] if warning is None else [warning],
     }
+
+
+def _learned(progress: Progress, run: Run, data: PreparedData) -> tuple[float, float]:
+    """Return `same_output` and strict chrF of the kept model, on training text where nothing is held out."""
+    if data.dev is None:
+        rows = range(0, len(data.train), -(-len(data.train) // SAMPLE))
+        texts = [
+            (
+                data.source_tokenizer.decode(data.train.source[row].tolist()),
+                data.target_tokenizer.decode(data.train.target[row].tolist()),
+            )
+            for row in rows
+        ]
+        held_out = HeldOut.from_pairs("training", texts)
+        sample = DevSet(held_out, data.source_tokenizer, data.target_tokenizer, limit=SAMPLE)
+        scores = sample(Bundle.load(run.folder).build().eval())
+        return scores.same, scores.strict
+    if progress.best_same is None or progress.best_strict is None:  # it ended before these were kept
+        return 0.0, 100.0
+    return progress.best_same, progress.best_strict

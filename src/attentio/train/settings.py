@@ -93,7 +93,7 @@ class TrainConfig(BaseModel):
     ] = None
     evaluate_pairs: Annotated[int, Field(ge=1, description="dev sentences translated at each evaluation")] = 300
     patience: Annotated[
-        int, Field(ge=0, description="stop after this many evaluations without a better dev chrF. 0: never")
+        int, Field(ge=0, description="stop after this many evaluations on dev without better chrF or loss. 0: never")
     ] = 10
     save_every_seconds: Annotated[float, Field(gt=0, description="time between checkpoints")] = 30.0
     start_from: Annotated[

@@ -20,6 +20,7 @@ from attentio.data.corpus import EncodedCorpus
 from attentio.errors import ModelError
 from attentio.model.seq2seq import Seq2Seq, current_name
 from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
+from attentio.train.dev import DevScores
 from attentio.train.distributed import Ranks
 from attentio.train.plan import StepPlan
 from attentio.train.settings import TrainConfig
@@ -36,9 +37,15 @@ class Progress:
     target_tokens: int = 0  # trained on so far, padding left out
     loss: float = math.nan  # running mean of the cost, nats per target token (train/objective.py)
     dev_chrf: float | None = None  # of the last evaluation
-    best_chrf: float | None = None
+    dev_strict: float | None = None  # the same without effective order (train/dev.py)
+    dev_loss: float | None = None  # nats per target token
+    dev_same: float | None = None  # share of the commonest output
+    best_chrf: float | None = None  # of the model that is kept: the one with the best strict chrF
+    best_strict: float | None = None
+    best_same: float | None = None
     best_step: int = 0
-    stale_evaluations: int = 0  # since the best one
+    least_loss: float | None = None  # on dev, of any model so far
+    stale_evaluations: int = 0  # since strict chrF or loss on dev was better than ever
     ended: str | None = None  # why the run is over
 
     def after(self, loss: float, target_tokens: int, seconds: float) -> "Progress":
@@ -47,11 +54,24 @@ class Progress:
         mean = loss if step == 1 else self.loss + (loss - self.loss) / min(step, 50)
         return replace(self, step=step, seconds=seconds, target_tokens=self.target_tokens + target_tokens, loss=mean)
 
-    def judged(self, chrf: float) -> "Progress":
-        """Return the progress after an evaluation: this update is the best one, or one more is not."""
-        if self.best_chrf is None or chrf > self.best_chrf:
-            return replace(self, best_chrf=chrf, best_step=self.step, stale_evaluations=0)
-        return replace(self, stale_evaluations=self.stale_evaluations + 1)
+    def judged(self, dev: DevScores) -> "Progress":
+        """Return the progress after an evaluation: this update is the best one, or not.
+
+        The best has the highest strict chrF. An evaluation is stale where neither that nor the loss is a new best.
+        """
+        better = self.best_strict is None or dev.strict > self.best_strict
+        learns = better or self.least_loss is None or dev.loss < self.least_loss
+        judged = replace(
+            self,
+            dev_chrf=dev.chrf,
+            dev_strict=dev.strict,
+            dev_loss=dev.loss,
+            dev_same=dev.same,
+            least_loss=dev.loss if self.least_loss is None else min(self.least_loss, dev.loss),
+            stale_evaluations=0 if learns else self.stale_evaluations + 1,
+        )
+        best = {"best_chrf": dev.chrf, "best_strict": dev.strict, "best_same": dev.same, "best_step": self.step}
+        return replace(judged, **best) if better else judged
 
 
 class RunningAverage:
