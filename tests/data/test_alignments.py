@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attentio.data.alignments import (
-    LinkFile,
     check_line_counts,
     parse_gold,
     parse_links,
@@ -103,13 +102,3 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"0-0\n\xb0")
     with pytest.raises(DataError, match=r"line 2, byte 1: not UTF-8 \(0xB0\)"):
         read_links(tmp_path / "bytes", index=0)
-
-
-def test_lines_are_taken_where_they_are_wanted(tmp_path: Path) -> None:
-    path = tmp_path / "links"
-    path.write_text("1-1\nwhatever\n2-1\n\n1-2 2-3\n", encoding="utf-8")
-    file = LinkFile(path, 1)
-    assert file.take([1, 3], [(1, 1), (2, 1)]) == [{(0, 0)}, {(1, 0)}]
-    assert file.take([], []) == []
-    with pytest.raises(DataError, match=r"links line 5 has the link 2-3, out of range .* of 2 words against 2"):
-        file.take([4, 5], [(0, 0), (2, 2)])

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from attentio.data.heldout import LinkedPair
-from attentio.data.links import link_files
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.settings import DataConfig
 from attentio.data.source import origins
@@ -254,7 +253,7 @@ def test_files_of_links_belong_to_parallel_files(put: Callable[[str, Sequence[st
 
     def named(train: list[str], links: list[str]) -> list[Path | None]:
         config = DataConfig(train=train, links=links)
-        return link_files(origins(config), config)
+        return [origin.links for origin in origins(config)]
 
     assert named(["small-world", text], [links]) == [None, Path(links)]
     assert named([text], []) == [None]

@@ -64,6 +64,31 @@ def test_one_line_that_is_dropped_decides_nothing(plain: dict[str, Any], kind: s
     assert prepared([JUNK[kind], *PAIRS]) == plain
 
 
+def test_pairs_that_share_a_side_with_held_out_text_have_no_say_about_languages(tmp_path: Path) -> None:
+    """Their other side is in a third language, and there are more of them than of all others."""
+    test = tmp_path / "test.tsv"
+    lines = [
+        f"The {thing} sees what is in the river, and {n} of the others.\t我看见{n}只。"
+        for n, thing in enumerate(THINGS)
+    ]
+    test.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    shared = [f"{line.partition(chr(9))[0].upper()}\tкак дела у {i} из вас" for i in range(9) for line in lines]
+    shared += [f"он видит {i} и {n} \t我看见{n}只！" for i in range(9) for n in range(10)]
+    alone, among = prepared(PAIRS, test=str(test)), prepared([*shared, *PAIRS], test=str(test))
+    assert alone["languages"] == ("en", "zh")
+    assert among == alone
+
+
+def test_where_all_lines_are_long_the_longest_have_no_say() -> None:
+    lines = [line.replace("I see", "I see as well as ever and all the time that") for line in PAIRS]
+    junk = [
+        "字典" * 3000 + "\t" + "the word that is it and " * 900,
+        "текст на другом языке " * 90 + "\t" + "字典里" * 200,
+    ]
+    given_settings = {"max_length": 36, "source_tokenizer": "word"}
+    assert prepared([*junk, *lines], **given_settings) == prepared(lines, **given_settings)
+
+
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

@@ -13,8 +13,7 @@ from attentio.corpora import CORPORA
 from attentio.data import source
 from attentio.data.readers import lines
 from attentio.data.readers.encoding import guess_encoding
-from attentio.data.readers.lines import existing, read_lines
-from attentio.data.readers.rows import Origin
+from attentio.data.readers.lines import Origin, existing, read_lines
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.data.source import Pair, origins, read_chunks, read_pairs, settings_for

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attentio.data.filter import Filter, script_mix, split_keys
+from attentio.data.filter import script_mix, split_keys, unfit
 from attentio.data.source import Pair, read_pairs
 from attentio.text.clean import Cleaner
 
@@ -119,17 +119,17 @@ def test_a_cleaner_is_saved_with_a_run() -> None:
 def test_filters() -> None:
     sources = ["a", "", "same", "x", "A short one.", "ok", "a" * 9]
     targets = ["b", "c", "same", "", "word " * 60, "a" * 74, "b"]
-    assert Filter(9.0).reasons(sources, targets) == {
+    assert unfit(sources, targets, 9.0) == {
         1: "empty",
         2: "identical",
         3: "empty",
         4: "length ratio",
     }
-    assert Filter(9.0).reasons(["ok"], ["a" * 75]) == {0: "length ratio"}, "82 > 9 * 9"
+    assert unfit(["ok"], ["a" * 75], 9.0) == {0: "length ratio"}, "82 > 9 * 9"
 
 
 def test_empty_on_both_sides_is_empty_not_identical() -> None:
-    assert Filter().reasons([""], [""]) == {0: "empty"}
+    assert unfit([""], [""], 9.0) == {0: "empty"}
 
 
 def test_keys_forget_case_punctuation_spaces_and_script() -> None:
@@ -201,4 +201,4 @@ def test_punctuation_becomes_full_width_and_stays_so(seed_pairs: list[Pair]) -> 
 def test_nothing_good_is_filtered(seed_pairs: list[Pair]) -> None:
     sources = LATIN.lines([pair.source for pair in seed_pairs])
     targets = SIMPLIFIED.lines([pair.target for pair in seed_pairs])
-    assert Filter().reasons(sources, targets) == {}
+    assert unfit(sources, targets, 9.0) == {}

@@ -33,9 +33,8 @@ def parse_links(text: str, *, index: int, lengths: Lengths | None = None) -> Lin
 
 
 def parse_gold(text: str, *, index: int, lengths: Lengths | None = None) -> GoldLinks:
-    """Return the gold links of one sentence, `1-1 2p3`: `-` sure, `p` possible only, counted from `index` (0 or 1).
+    """Return the gold links of one sentence, `1-1 2p3`: `-` sure, `p` possible only. Arguments as of `parse_links`.
 
-    lengths: (source words, target words). A link beyond them is refused.
     Raises ValueError on anything else, such as a position below `index`.
     """
     if index not in (0, 1):
@@ -47,13 +46,10 @@ def parse_gold(text: str, *, index: int, lengths: Lengths | None = None) -> Gold
         if match is None:
             raise ValueError(f"has {word!r}, which is not a link such as 0-1 or 0p1")
         link = (int(match[1]) - index, int(match[3]) - index)
-        if min(link) < 0:
-            raise ValueError(f"has the link {word}, out of range when counted from {index}")
-        if lengths is not None and (link[0] >= lengths[0] or link[1] >= lengths[1]):
-            raise ValueError(
-                f"has the link {word}, out of range when counted from {index} "
-                f"in a sentence of {lengths[0]} words against {lengths[1]}"
-            )
+        beyond = lengths is not None and (link[0] >= lengths[0] or link[1] >= lengths[1])
+        if min(link) < 0 or beyond:
+            where = f" in a sentence of {lengths[0]} words against {lengths[1]}" if lengths and beyond else ""
+            raise ValueError(f"has the link {word}, out of range when counted from {index}{where}")
         possible.add(link)
         if match[2] == "-":
             sure.add(link)
@@ -66,32 +62,32 @@ def read_links(path: str | Path, *, index: int, lengths: Sequence[Lengths] | Non
     lengths: (source words, target words) of each sentence. A link beyond them is refused.
     Raises DataError with the line where a link is malformed or out of range.
     """
-    return [_parsed(path, *row, index, parse_links) for row in _rows(path, lengths)]
+    return _read(path, index, lengths, parse_links)
 
 
 def read_gold(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None = None) -> list[GoldLinks]:
     """Return the gold links of a file. Arguments and errors are those of `read_links`."""
-    return [_parsed(path, *row, index, parse_gold) for row in _rows(path, lengths)]
+    return _read(path, index, lengths, parse_gold)
 
 
-class LinkFile:
-    """A file of links in Pharaoh form, read along with the text it belongs to."""
+def _read(
+    path: str | Path, index: int, lengths: Sequence[Lengths] | None, parse: Callable[..., _Row] = parse_links
+) -> list[_Row]:
+    lines = list(read_lines(existing(str(path))))
+    if lengths is not None and len(lengths) != len(lines):
+        raise DataError(f"{path} has {len(lines):,} lines, and there are {len(lengths):,} sentences.", file=path)
+    each = [None] * len(lines) if lengths is None else lengths
+    return [parse_line(path, *row, index, parse) for row in zip(range(1, len(lines) + 1), lines, each, strict=True)]
 
-    def __init__(self, path: Path, index: int) -> None:
-        self._path = path
-        self._index = index
-        self._lines = enumerate(read_lines(path), 1)
 
-    def take(self, numbers: Sequence[int], lengths: Sequence[Lengths]) -> list[Links]:
-        """Return the links of the lines with these numbers, from 1 and ascending, also from call to call.
-
-        lengths: (source words, target words) of each. Raises DataError with the line as `read_links` does.
-        """
-        found: list[Links] = []
-        for number, length in zip(numbers, lengths, strict=True):
-            text = next(text for at, text in self._lines if at == number)
-            found.append(_parsed(self._path, number, text, length, self._index, parse_links))
-        return found
+def parse_line(
+    path: str | Path, number: int, line: str, lengths: Lengths | None, index: int, parse: Callable[..., _Row]
+) -> _Row:
+    """Return what `parse` makes of one line. Raise DataError with file and line where that is nothing."""
+    try:
+        return parse(line, index=index, lengths=lengths)
+    except ValueError as error:
+        raise DataError(f"{path} line {number:,} {error}.", file=path, line=number) from None
 
 
 def read_lengths(path: str | Path) -> list[Lengths]:
@@ -111,27 +107,6 @@ def read_lengths(path: str | Path) -> list[Lengths]:
 def check_line_counts(links: str | Path, num_links: int, text: str | Path, num_lines: int) -> None:
     """Raise DataError unless a file of links has as many lines as the text it belongs to."""
     if num_links != num_lines:
-        raise DataError(
-            f"{links} has {num_links:,} lines, {text} has {num_lines:,}.",
-            hint="They go line by line. A sentence without links is an empty line.",
-            code="E_DATA_COUNTS",
-            file=links,
-            line=min(num_links, num_lines) + 1,
-        )
-
-
-def _rows(path: str | Path, lengths: Sequence[Lengths] | None) -> list[tuple[int, str, Lengths | None]]:
-    """Number, text and lengths of each line."""
-    lines = list(read_lines(existing(str(path))))
-    if lengths is not None and len(lengths) != len(lines):
-        raise DataError(f"{path} has {len(lines):,} lines, and there are {len(lengths):,} sentences.", file=path)
-    return [(i, line, None if lengths is None else lengths[i - 1]) for i, line in enumerate(lines, 1)]
-
-
-def _parsed(
-    path: str | Path, number: int, line: str, lengths: Lengths | None, index: int, parse: Callable[..., _Row]
-) -> _Row:
-    try:
-        return parse(line, index=index, lengths=lengths)
-    except ValueError as error:
-        raise DataError(f"{path} line {number:,} {error}.", file=path, line=number) from None
+        what = f"{links} has {num_links:,} lines, {text} has {num_lines:,}."
+        hint = "They go line by line. A sentence without links is an empty line."
+        raise DataError(what, hint=hint, code="E_DATA_COUNTS", file=links, line=min(num_links, num_lines) + 1)

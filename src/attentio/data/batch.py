@@ -33,9 +33,7 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the same batch on another device."""
-        source, source_lengths, target_in, target_out = (t.to(device, non_blocking=True) for t in self[:4])
-        links = None if self.links is None else self.links.to(device, non_blocking=True)
-        return Batch(source, source_lengths, target_in, target_out, self.num_target_tokens, links)
+        return Batch._make(t.to(device, non_blocking=True) if isinstance(t, torch.Tensor) else t for t in self)
 
     def halves(self) -> "list[Batch]":
         """Return the batch as two of half as many pairs, or as it is when it has one pair."""
@@ -101,35 +99,34 @@ class BatchSampler:
         source = _rounded(source_lengths, length_multiple)
         target = _rounded(target_lengths, length_multiple)
         real = int(source_lengths.sum()) + int(target_lengths.sum()) + 2 * len(source)
-        best: tuple[float, npt.NDArray[np.integer[Any]], npt.NDArray[np.int64]] | None = None
+        self.padding = np.inf
         for band in _BANDS:
             key = sort_key(source, target, band)
             order = np.argsort(key, kind="stable")
             # Only pairs of equal lengths change places between epochs, so the cuts hold for all of them.
             cuts = cut_batches(source[order], target[order], max_tokens, max_sentences, size_multiple)
-            padding = 1 - real / _positions(source[order], target[order], cuts)
-            if best is not None and padding >= best[0]:
+            widest = [np.maximum.reduceat(side[order], cuts[:-1]) for side in (source, target)]
+            padding = 1 - real / int((np.diff(cuts) * (widest[0] + widest[1])).sum())
+            if padding >= self.padding:
                 break
-            best = (padding, key, cuts)
+            self.padding, self._key, self._cuts = padding, key, cuts
             if padding < _GOOD_PADDING:
                 break
-        assert best is not None
-        self.padding, self._key, self._cuts = best
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return len(self._cuts) - 1
 
     def __iter__(self) -> Iterator[npt.NDArray[np.int64]]:
-        batches = self._epoch_batches(self.epoch)
-        for number, indices in enumerate(batches):
-            if number < self.position:
-                continue
+        generator = np.random.default_rng([self.seed, self.epoch])
+        shuffled = generator.permutation(len(self._key))
+        order = shuffled[np.argsort(self._key[shuffled], kind="stable")]
+        for number in generator.permutation(len(self))[self.position :]:
             # Moved before the batch is handed out: a state taken while it is in use must not repeat it.
-            self.position = number + 1
+            self.position += 1
             if self.position == len(self):
                 self.epoch, self.position = self.epoch + 1, 0
-            yield indices
+            yield order[self._cuts[number] : self._cuts[number + 1]]
 
     def shares(self) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
         """Yield this rank's pairs of every batch, epoch after epoch without end, and whether they count.
@@ -141,22 +138,10 @@ class BatchSampler:
                 mine = indices[self.rank :: self.num_ranks]
                 yield (mine, True) if len(mine) else (indices[:1], False)
 
-    def _epoch_batches(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
-        generator = np.random.default_rng([self.seed, epoch])
-        shuffled = generator.permutation(len(self._key))
-        order = shuffled[np.argsort(self._key[shuffled], kind="stable")]
-        for number in generator.permutation(len(self)):
-            yield order[self._cuts[number] : self._cuts[number + 1]]
-
     def state_dict(self) -> dict[str, int]:
         """Return seed, epoch, position in the epoch, and the numbers of pairs and batches."""
-        return {
-            "seed": self.seed,
-            "epoch": self.epoch,
-            "position": self.position,
-            "pairs": len(self._key),
-            "batches": len(self),
-        }
+        place = {"seed": self.seed, "epoch": self.epoch, "position": self.position}
+        return place | {"pairs": len(self._key), "batches": len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Resume where `state` was taken. The data and the budget must be the same."""
@@ -176,33 +161,20 @@ def collate(
     splitting: SubwordRegularization | None = None,
 ) -> Batch:
     """Return the pairs of `indices` as padded tensors, with `links`. S and T are multiples of `length_multiple`."""
-    sides = _rows(corpus.source, indices), _rows(corpus.target, indices)
+    sides = [_rows(corpus.source, indices), _rows(corpus.target, indices)]
     found = None if links is None else links.batch(indices)  # columns: row, target, source
-    if splitting is not None:
-        of_source, of_target, share, generator = splitting
-        split: list[Rows] = []
-        for rows, splits, column in zip(sides, (of_source, of_target), (2, 1), strict=True):
-            if splits is None:
-                split.append(rows)
-                continue
-            after, places = splits(rows, share, generator)
-            split.append(after)
-            found = None if found is None else move_links(found, rows.lengths, places, column)
-        sides = split[0], split[1]
+    for side, splits in enumerate(splitting[:2] if splitting is not None else ()):
+        if splitting is not None and splits is not None:
+            rows = sides[side]
+            sides[side], places = splits(rows, splitting.share, splitting.generator)
+            found = None if found is None else move_links(found, rows.lengths, places, 2 - side)
     source, source_lengths = _padded(sides[0], length_multiple)
     target, target_lengths = _padded(sides[1], length_multiple)
     target_in = np.empty_like(target)
     target_in[:, 0] = SPECIAL.bos
-    target_in[:, 1:] = target[:, :-1]
-    target_in[target_in == SPECIAL.eos] = SPECIAL.pad
-    return Batch(
-        torch.from_numpy(source),
-        torch.from_numpy(source_lengths),
-        torch.from_numpy(target_in),
-        torch.from_numpy(target),
-        int(target_lengths.sum()),
-        None if found is None else torch.from_numpy(found),
-    )
+    target_in[:, 1:] = np.where(target[:, :-1] == SPECIAL.eos, SPECIAL.pad, target[:, :-1])
+    tensors = map(torch.from_numpy, (source, source_lengths, target_in, target))
+    return Batch._make([*tensors, int(target_lengths.sum()), None if found is None else torch.from_numpy(found)])
 
 
 def _rows(side: Side, indices: npt.NDArray[np.int64]) -> Rows:
@@ -274,9 +246,3 @@ def cut_batches(
             size -= size % size_multiple
         cuts.append(start + max(size, 1))
     return np.array(cuts, dtype=np.int64)
-
-
-def _positions(source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], cuts: npt.NDArray[np.int64]) -> int:
-    """Return the number of positions in all batches of the sorted pairs, padding included."""
-    widest = [np.maximum.reduceat(side, cuts[:-1]) for side in (source, target)]
-    return int((np.diff(cuts) * (widest[0] + widest[1])).sum())

@@ -6,19 +6,22 @@ text or of batches. Sentences are stored without begin and end, which `batch` ad
 
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from attentio.errors import DataError
-from attentio.runtime.files import new_folder, sha256
+from attentio.runtime.files import new_folder, read_json, sha256
 
 MANIFEST = "corpus.json"
 _FORMAT = 1
+_PREPARE_AGAIN = "Prepare the data again."
+
+Encoded: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
 
 
 class Side:
@@ -56,31 +59,29 @@ class EncodedCorpus:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Map the files of `folder` without reading them. Raise DataError where the folder is damaged."""
-        try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise DataError(f"{folder}: no encoded corpus here.", hint="Prepare the data again.", file=folder) from None
-        except ValueError:
-            raise DataError(f"{folder / MANIFEST} is damaged.", hint="Prepare the data again.", file=folder) from None
+        path = folder / MANIFEST
+        manifest = read_json(path)
+        if manifest is None:
+            what = f"{path} is damaged" if path.exists() else f"{folder}: no encoded corpus here"
+            raise DataError(f"{what}.", hint=_PREPARE_AGAIN, file=folder)
         if manifest.get("format") != _FORMAT:
-            raise DataError(
-                f"{folder}: corpus format {manifest.get('format')}, this version reads {_FORMAT}.",
-                hint="Prepare the data again.",
-                file=folder,
-            )
-        source, target = (
-            Side(
-                _map(folder / f"{side}.tokens", manifest[side]["dtype"], manifest[side]["tokens"]),
-                _map(folder / f"{side}.offsets", "int64", manifest["pairs"] + 1),
-            )
-            for side in ("source", "target")
-        )
-        return cls(source, target, manifest)
+            what = f"{folder}: corpus format {manifest.get('format')}, this version reads {_FORMAT}."
+            raise DataError(what, hint=_PREPARE_AGAIN, file=folder)
+        sides: list[Side] = []
+        for side in ("source", "target"):
+            tokens = _map(folder / f"{side}.tokens", manifest[side]["dtype"], manifest[side]["tokens"])
+            sides.append(Side(tokens, _map(folder / f"{side}.offsets", "int64", manifest["pairs"] + 1)))
+        return cls(sides[0], sides[1], manifest)
 
     @classmethod
     def from_lists(cls, source: list[list[int]], target: list[list[int]]) -> Self:
         """Return a small corpus in memory, for tests and examples."""
-        return cls(_in_memory(source), _in_memory(target))
+
+        def side(sentences: list[list[int]]) -> Side:
+            tokens = np.array([i for ids in sentences for i in ids], dtype=np.int32)
+            return Side(tokens, np.cumsum([0, *map(len, sentences)], dtype=np.int64))
+
+        return cls(side(source), side(target))
 
     def __len__(self) -> int:
         return len(self.source)
@@ -91,20 +92,20 @@ class EncodedCorpus:
             side = self.source if name.startswith("source") else self.target
             array = side.tokens if name.endswith("tokens") else side.offsets
             if hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() != expected:
-                raise DataError(f"the encoded corpus is damaged: {name}.", hint="Prepare the data again.")
+                raise DataError(f"the encoded corpus is damaged: {name}.", hint=_PREPARE_AGAIN)
 
 
 @contextmanager
 def write_corpus(folder: Path, source_vocab_size: int, target_vocab_size: int) -> Generator["CorpusWriter"]:
     """Give a writer of a corpus, in bounded memory. The folder appears whole when the block ends without an error."""
-    with new_folder(folder) as partial, ExitStack() as stack:
-        sizes = {"source": source_vocab_size, "target": target_vocab_size}
-        sides = [stack.enter_context(_SideWriter(partial, side, size)) for side, size in sizes.items()]
-        yield CorpusWriter(sides[0], sides[1])
-        stack.close()
+    with new_folder(folder) as partial:
+        with ExitStack() as stack:
+            sizes = {"source": source_vocab_size, "target": target_vocab_size}
+            sides = [_SideWriter(partial, side, size, stack) for side, size in sizes.items()]
+            yield CorpusWriter(sides)
         manifest: dict[str, Any] = {"format": _FORMAT, "pairs": sides[0].sentences, "sha256": {}}
         for side in sides:
-            manifest[side.name] = side.summary()
+            manifest[side.name] = {"tokens": side.tokens, "dtype": side.dtype.name, "vocab_size": side.vocab_size}
             manifest["sha256"] |= {path.name: sha256(path) for path in side.paths}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -112,14 +113,10 @@ def write_corpus(folder: Path, source_vocab_size: int, target_vocab_size: int) -
 class CorpusWriter:
     """What `write_corpus` gives: takes encoded pairs, chunk by chunk."""
 
-    def __init__(self, source: "_SideWriter", target: "_SideWriter") -> None:
-        self._sides = (source, target)
+    def __init__(self, sides: "Sequence[_SideWriter]") -> None:
+        self._sides = sides
 
-    def add(
-        self,
-        source: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
-        target: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
-    ) -> None:
+    def add(self, source: Encoded, target: Encoded) -> None:
         """Append pairs, each side as (ids end to end, length of each sentence), as `Tokenizer.encode_lines` gives."""
         if len(source[1]) != len(target[1]):
             raise ValueError(f"{len(source[1])} sources but {len(target[1])} targets")
@@ -128,56 +125,33 @@ class CorpusWriter:
 
 
 class _SideWriter:
-    def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
+    def __init__(self, folder: Path, name: str, vocab_size: int, stack: ExitStack) -> None:
         self.name = name
+        self.vocab_size = vocab_size
+        self.dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.int32)
+        self.tokens = self.sentences = 0
         self.paths = [folder / f"{name}.{kind}" for kind in ("tokens", "offsets")]
-        self._tokens_file, self._offsets_file = (path.open("wb") for path in self.paths)
-        self._dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.int32)
-        self._vocab_size = vocab_size
-        self._tokens = 0
-        self.sentences = 0
+        self._tokens_file, self._offsets_file = (stack.enter_context(path.open("wb")) for path in self.paths)
         self._offsets_file.write(np.zeros(1, dtype=np.int64).data)
 
     def add(self, tokens: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64]) -> None:
         if int(lengths.sum()) != len(tokens):
             raise ValueError(f"{len(tokens)} tokens, but the lengths add up to {int(lengths.sum())}")
-        if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < self._vocab_size:
-            raise ValueError(f"a token id is outside 0..{self._vocab_size - 1}")
-        self._tokens_file.write(np.ascontiguousarray(tokens.astype(self._dtype)).data)
-        self._offsets_file.write((self._tokens + np.cumsum(lengths, dtype=np.int64)).data)
-        self._tokens += len(tokens)
+        if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocab_size:
+            raise ValueError(f"a token id is outside 0..{self.vocab_size - 1}")
+        self._tokens_file.write(np.ascontiguousarray(tokens.astype(self.dtype)).data)
+        self._offsets_file.write((self.tokens + np.cumsum(lengths, dtype=np.int64)).data)
+        self.tokens += len(tokens)
         self.sentences += len(lengths)
-
-    def summary(self) -> dict[str, Any]:
-        return {"tokens": self._tokens, "dtype": self._dtype.name, "vocab_size": self._vocab_size}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._tokens_file.close()
-        self._offsets_file.close()
-
-
-def _in_memory(sentences: list[list[int]]) -> Side:
-    offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
-    return Side(np.array([i for ids in sentences for i in ids], dtype=np.int32), offsets)
 
 
 def _map(path: Path, dtype: str, size: int) -> npt.NDArray[Any]:
-    try:
-        actual = path.stat().st_size
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: missing from the encoded corpus.", hint="Prepare the data again.", file=path
-        ) from None
-    expected = size * np.dtype(dtype).itemsize
+    actual, expected = path.stat().st_size if path.exists() else None, size * np.dtype(dtype).itemsize
     if actual != expected:
-        raise DataError(
-            f"{path} is truncated ({actual:,} bytes, should be {expected:,}).",
-            hint="Prepare the data again.",
-            file=path,
-        )
+        what = f"{path}: missing from the encoded corpus."
+        if actual is not None:
+            what = f"{path} is truncated ({actual:,} bytes, should be {expected:,})."
+        raise DataError(what, hint=_PREPARE_AGAIN, file=path)
     if size == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype=dtype)
     return np.memmap(path, dtype=dtype, mode="r", shape=(size,))

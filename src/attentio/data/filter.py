@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,6 +12,12 @@ from attentio.text.clean import converter
 from attentio.text.script import HAN, PUNCTUATION
 
 _HAN_LETTER = re.compile(f"[{HAN}]")
+_SCRIPTS = {
+    (True, False): "traditional",
+    (False, True): "simplified",
+    (False, False): "neutral",
+    (True, True): "mixed",
+}
 
 
 def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
@@ -24,19 +29,9 @@ def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
     lines = [line for line in lines if _HAN_LETTER.search(line)]
     if not lines:
         return None
-    text = "\n".join(lines)
-    simplified = converter("t2s").convert(text).split("\n")
-    traditional = converter("s2t").convert(text).split("\n")
-    names = {
-        (True, False): "traditional",
-        (False, True): "simplified",
-        (False, False): "neutral",
-        (True, True): "mixed",
-    }
-    counts = Counter(
-        names[line != simple, line != full] for line, simple, full in zip(lines, simplified, traditional, strict=True)
-    )
-    return {name: counts[name] / len(lines) for name in names.values()}
+    both = (converter(name).convert("\n".join(lines)).split("\n") for name in ("t2s", "s2t"))
+    counts = Counter(_SCRIPTS[line != simple, line != full] for line, simple, full in zip(lines, *both, strict=True))
+    return {name: counts[name] / len(lines) for name in _SCRIPTS.values()}
 
 
 def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
@@ -51,21 +46,14 @@ def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
     return [key or line for key, line in zip(keys, lines, strict=True)]
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Cleaned pairs to leave out: empty, identical, or of very different lengths (in UTF-8 bytes)."""
-
-    max_ratio: float = 9.0
-
-    def reasons(self, sources: Sequence[str], targets: Sequence[str]) -> dict[int, str]:
-        """Return index and reason of every pair to drop."""
-        left, right = byte_lengths(sources), byte_lengths(targets)
-        # Seven bytes are added so that short sentences may differ more: "Hi." and its polite translation pass.
-        longer, shorter = np.maximum(left, right) + 7, np.minimum(left, right) + 7
-        found = {int(i): "length ratio" for i in np.flatnonzero(longer > self.max_ratio * shorter)}
-        found |= {i: "identical" for i, (s, t) in enumerate(zip(sources, targets, strict=True)) if s == t}
-        found |= {int(i): "empty" for i in np.flatnonzero(np.minimum(left, right) == 0)}
-        return found
+def unfit(sources: Sequence[str], targets: Sequence[str], max_ratio: float) -> dict[int, str]:
+    """Return index and reason of every cleaned pair to drop: empty, identical, or of very different lengths."""
+    left, right = byte_lengths(sources), byte_lengths(targets)
+    # Seven bytes are added so that short sentences may differ more: "Hi." and its polite translation pass.
+    longer, shorter = np.maximum(left, right) + 7, np.minimum(left, right) + 7
+    found = dict.fromkeys(np.flatnonzero(longer > max_ratio * shorter).tolist(), "length ratio")
+    found |= {i: "identical" for i, (s, t) in enumerate(zip(sources, targets, strict=True)) if s == t}
+    return found | dict.fromkeys(np.flatnonzero(np.minimum(left, right) == 0).tolist(), "empty")
 
 
 @cache

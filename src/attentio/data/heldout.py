@@ -52,17 +52,14 @@ class LinkedPair(NamedTuple):
 def write_pairs(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
     """Write cleaned pairs, which hold no tab and no line end, as TSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{source}\t{target}\n" for source, target in pairs)
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs), encoding="utf-8", newline="\n")
 
 
 def read_tsv(path: Path) -> list[tuple[str, str]]:
     """Return the pairs of a file that `write_pairs` wrote."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing.", hint="Prepare the data again.", file=path) from None
-    return [(source, target) for source, _, target in (line.partition("\t") for line in lines)]
+    if not path.is_file():
+        raise DataError(f"{path} is missing.", hint="Prepare the data again.", file=path)
+    return [(source, target) for source, _, target in (line.partition("\t") for line in _lines(path))]
 
 
 def write_links(stem: Path, pairs: Sequence[LinkedPair]) -> None:
@@ -70,23 +67,21 @@ def write_links(stem: Path, pairs: Sequence[LinkedPair]) -> None:
 
     The layout of the published gold alignments, except that words are counted from 0.
     """
-    with (
-        stem.with_name(stem.name + ".src-tgt").open("w", encoding="utf-8", newline="\n") as words,
-        stem.with_name(stem.name + ".gold").open("w", encoding="utf-8", newline="\n") as gold,
-    ):
-        for pair in pairs:
-            words.write(f"{' '.join(pair.source_words)} ||| {' '.join(pair.target_words)}\n")
-            gold.write(" ".join(f"{i}-{j}" for i, j in sorted(pair.links)) + "\n")
+    words = (f"{' '.join(pair.source_words)} ||| {' '.join(pair.target_words)}\n" for pair in pairs)
+    gold = (" ".join(f"{i}-{j}" for i, j in sorted(pair.links)) + "\n" for pair in pairs)
+    for ending, lines in ((".src-tgt", words), (".gold", gold)):
+        stem.with_name(stem.name + ending).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def read_links(stem: Path) -> Iterator[LinkedPair]:
     """Read what `write_links` wrote."""
-    words = stem.with_name(stem.name + ".src-tgt").read_text(encoding="utf-8").split("\n")[:-1]
-    gold = stem.with_name(stem.name + ".gold").read_text(encoding="utf-8").split("\n")[:-1]
+    words, gold = (_lines(stem.with_name(stem.name + ending)) for ending in (".src-tgt", ".gold"))
     for line, links in zip(words, gold, strict=True):
         source, _, target = line.partition(" ||| ")
-        yield LinkedPair(
-            tuple(source.split(" ")),
-            tuple(target.split(" ")),
-            frozenset((int(i), int(j)) for i, _, j in (link.partition("-") for link in links.split())),
-        )
+        pairs = (link.partition("-") for link in links.split())
+        joined = frozenset((int(i), int(j)) for i, _, j in pairs)
+        yield LinkedPair(tuple(source.split(" ")), tuple(target.split(" ")), joined)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split("\n")[:-1]

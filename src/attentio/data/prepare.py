@@ -11,29 +11,24 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self, cast
+
+import numpy as np
 
 from attentio.corpora import CORPORA
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import HeldOut, write_links, write_pairs
 from attentio.data.links import TokenLinks
-from attentio.data.pipeline import (
-    Cleaned,
-    Kept,
-    Parts,
-    Progress,
-    SideRules,
-    clean,
-    detect_languages,
-    encode,
-    split_and_learn,
-)
-from attentio.data.readers.built_in import known_links, knows_links
-from attentio.data.readers.lines import PACKED, on_disk
-from attentio.data.readers.rows import Origin
+from attentio.data.pipeline import HeldPair, Progress, SideRules, clean, detect_languages, encode, split_and_learn
+from attentio.data.readers.archives import ARCHIVES
+from attentio.data.readers.built_in import known_links
+from attentio.data.readers.lines import PACKED, Origin, on_disk
 from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
+from attentio.data.source import origins
+from attentio.data.split import TRAIN
 from attentio.data.store import CleanStore
 from attentio.errors import DataError, ModelError, ResourceError
 from attentio.runtime.files import new_folder, read_json, sha256, sha256_of, sha256_of_json, write_json
@@ -47,6 +42,7 @@ _READABLE = (2, 3)  # 2: without the SHA-256 of files and of the manifest itself
 _FINGERPRINT_FORMAT = 2  # of what a fingerprint is made of
 _NOT_VERIFIED = ("report.json", "dropped.tsv")  # for people: nothing depends on them
 _PREPARE_AGAIN = "Prepare the data again."
+_SIDES = ("source", "target")
 
 
 @dataclass(frozen=True)
@@ -82,15 +78,16 @@ class PreparedData:
         held = _manifest(folder)
         if held is None:
             raise DataError(f"{folder}: no prepared data here.", hint=_PREPARE_AGAIN, file=folder)
-        _verify(folder, held)
-        tokenizers = [load_tokenizer(folder / f"{side}.tokenizer") for side in ("source", "target")]
-        for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
+        for name, expected in held.get("files", {}).items():
+            path = folder / name
+            if not path.is_file() or sha256(path) != expected:
+                what = "altered" if path.is_file() else "missing"
+                raise DataError(f"{path} is {what}.", hint=_PREPARE_AGAIN, code="E_DATA_ALTERED", file=path)
+        tokenizers = [load_tokenizer(folder / f"{side}.tokenizer") for side in _SIDES]
+        for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
             if fingerprint(tokenizer) != held[side]["tokenizer"]:
-                raise DataError(
-                    f"{folder / side}.tokenizer does not belong to this data.",
-                    hint="Prepare the data again.",
-                    file=folder,
-                )
+                what = f"{folder / side}.tokenizer does not belong to this data."
+                raise DataError(what, hint=_PREPARE_AGAIN, file=folder)
         train = EncodedCorpus.open(folder / "train")
         train.verify()
         return cls(
@@ -109,15 +106,6 @@ class PreparedData:
         )
 
 
-def _verify(folder: Path, manifest: dict[str, Any]) -> None:
-    """Compare every file with its SHA-256 in the manifest. Raise DataError where one is missing or altered."""
-    for name, expected in manifest.get("files", {}).items():
-        path = folder / name
-        if not path.is_file() or sha256(path) != expected:
-            what = "altered" if path.is_file() else "missing"
-            raise DataError(f"{path} is {what}.", hint=_PREPARE_AGAIN, code="E_DATA_ALTERED", file=path)
-
-
 def prepare(
     config: DataConfig,
     folder: Path,
@@ -132,8 +120,8 @@ def prepare(
     existing model, to be taken over. The folder appears whole or not at all. `progress` is told the stage and how many
     pairs have passed it.
     """
-    seed = _split_seed(config, seed)
-    parts = Parts.of(config)
+    seed = seed if config.split_seed is None else config.split_seed
+    parts = origins(config)
     keys = _fingerprints(config, parts, seed, sides)
     held = _manifest(folder)
     notes: list[str] = []
@@ -147,65 +135,75 @@ def prepare(
             notes.append(f"prepared again: {error.message}")
             before = held.get("files", {})
     if held is None and folder.exists() and any(folder.iterdir()):
-        raise DataError(
-            f"{folder} is not empty and holds no prepared data.", hint="Choose another folder.", file=folder
-        )
+        what = f"{folder} is not empty and holds no prepared data."
+        raise DataError(what, hint="Choose another folder.", file=folder)
     with new_folder(folder) as partial:
         _check_space(partial, parts)
-        manifest = _prepare_into(partial, config, parts, keys[0], seed, sides, progress or _silent, notes)
-        if before and manifest["files"] != before:
-            raise DataError(
-                f"{notes[0]} Preparing it again does not give the same data.",
-                hint="Start again in another folder.",
-                code="E_DATA_ALTERED",
-                file=folder,
-            )
+        files = _prepare_into(partial, config, parts, keys[0], seed, sides, progress or (lambda *_: None), notes)
+        if before and files != before:
+            what = f"{notes[0]} Preparing it again does not give the same data."
+            raise DataError(what, hint="Start again in another folder.", code="E_DATA_ALTERED", file=folder)
     return PreparedData.load(folder)
 
 
 def is_prepared(config: DataConfig, folder: Path, *, seed: int, sides: Sequence[SideRules] | None = None) -> bool:
     """Return whether `prepare` with these settings, files and seed would open what is in `folder`."""
     held = _manifest(folder)
-    if held is None:
-        return False
-    return held["fingerprint"] in _fingerprints(config, Parts.of(config), _split_seed(config, seed), sides)
-
-
-def _split_seed(config: DataConfig, seed: int) -> int:
-    return seed if config.split_seed is None else config.split_seed
+    seed = seed if config.split_seed is None else config.split_seed
+    return held is not None and held["fingerprint"] in _fingerprints(config, origins(config), seed, sides)
 
 
 def _prepare_into(
     folder: Path,
     config: DataConfig,
-    parts: Parts,
+    parts: Sequence[Origin],
     key: str,
     seed: int,
     known: Sequence[SideRules] | None,
     progress: Progress,
     notes: list[str],
-) -> dict[str, Any]:
-    """Prepare everything in `folder` and return the manifest that was written."""
+) -> dict[str, str]:
+    """Prepare everything in `folder` and return the SHA-256 of each of its files."""
     started = time.monotonic()
-    with (
-        closing(DropLog(folder / "dropped.tsv")) as log,
-        closing(CleanStore(folder / "clean.text")) as store,
-    ):
+    with closing(DropLog(folder / "dropped.tsv")) as log, closing(CleanStore(folder / "clean.text")) as store:
         found = detect_languages(config, parts, log)  # also where they are known: swapped columns are noticed
-        sides = found if known is None else list(known)
+        sides = found if known is None else known
         cleaned = clean(store, config, parts, sides, log, progress)
         split, tokenizers = split_and_learn(cleaned, config, parts, sides, seed, log, progress)
-        kept = encode(folder, cleaned, split, tokenizers, parts, log, progress)
-    for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
+        kept = encode(folder, cleaned, split.assigned, tokenizers, parts, log, progress)
+    for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
-    if parts.linked:
+    if any(origin.linked for origin in parts):
         TokenLinks.joined(kept.links).save(folder / TRAIN_LINKS)
-    tests = _write_held_out(folder, config, parts, kept)
+    if kept.dev:
+        write_pairs(folder / "dev.tsv", [pair[2:] for pair in kept.dev])
+    tests = _write_tests(folder, config, parts, kept.test)
+    corpus = EncodedCorpus.open(folder / "train")
+    train = np.bincount(cleaned.part[split.assigned == TRAIN], minlength=len(parts)).tolist()
+
+    def part_report(number: int, name: str) -> PartReport:
+        dropped = dict(log.counts[name].most_common())
+        first = {reason: log.first[name, reason] for reason in dropped}
+        dev, test = (sum(part == number for part, *_ in held) for held in (kept.dev, kept.test))
+        return PartReport(name, cleaned.read[number], dropped, first, train[number], dev, test)
+
+    def side_report(side: int) -> SideReport:
+        tokenizer, lengths = tokenizers[side], (corpus.source, corpus.target)[side].lengths
+        return SideReport(
+            language=sides[side].language,
+            tokenizer=tokenizer.kind,
+            vocab_size=tokenizer.vocab_size,
+            script_mix=cleaned.mixes[side],
+            mean_length=round(int(lengths.sum()) / len(corpus), 2),
+            longest=int(lengths.max()),
+            unseen_in_test=len({unit for *_, s, t in kept.dev + kept.test for unit in tokenizer.unseen((s, t)[side])}),
+        )
+
     report = DataReport(
-        parts=[_part_report(i, origin, cleaned, kept, log) for i, origin in enumerate(parts.origins)],
-        source=_side_report(0, sides, tokenizers, cleaned, kept),
-        target=_side_report(1, sides, tokenizers, cleaned, kept),
-        train=sum(kept.train),
+        parts=[part_report(number, origin.name) for number, origin in enumerate(parts)],
+        source=side_report(0),
+        target=side_report(1),
+        train=len(corpus),
         dev=len(kept.dev),
         test=len(kept.test),
         components=split.components,
@@ -230,66 +228,33 @@ def _prepare_into(
             if (folder / path).with_suffix(".gold").exists()
         },
     }
-    for side, name in enumerate(("source", "target")):
-        manifest[name] = {
-            "language": sides[side].language,
-            "cleaner": sides[side].cleaner.as_dict(),
-            "tokenizer": fingerprint(tokenizers[side]),
-        }
+    for name, side, tokenizer in zip(_SIDES, sides, tokenizers, strict=True):
+        held = {"language": side.language, "cleaner": side.cleaner.as_dict(), "tokenizer": fingerprint(tokenizer)}
+        manifest[name] = held
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _NOT_VERIFIED)
     manifest["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
-    manifest["sha256"] = sha256_of_json(manifest)
-    write_json(folder / MANIFEST, manifest)
-    return manifest
+    write_json(folder / MANIFEST, manifest | {"sha256": sha256_of_json(manifest)})
+    return manifest["files"]
 
 
-def _write_held_out(folder: Path, config: DataConfig, parts: Parts, kept: Kept) -> dict[str, Path]:
-    """Write dev.tsv and a test file for each part that has one. Return the path of each test set by its name."""
-    if kept.dev:
-        write_pairs(folder / "dev.tsv", [(source, target) for _, _, source, target in kept.dev])
+def _write_tests(
+    folder: Path, config: DataConfig, parts: Sequence[Origin], pairs: Sequence[HeldPair]
+) -> dict[str, Path]:
+    """Write a test file for each part that has one, with its known links. Return its path by its name."""
     tests: dict[str, Path] = {}
-    several = len({part for part, *_ in kept.test}) > 1 or parts.training > 1
-    for part, origin in enumerate(parts.origins):
-        held = [(line, source, target) for number, line, source, target in kept.test if number == part]
+    several = len({part for part, *_ in pairs}) > 1 or sum(origin.role == TRAIN for origin in parts) > 1
+    for part, origin in enumerate(parts):
+        held = [pair for pair in pairs if pair[0] == part]
         if not held:
             continue
         name, path = (origin.name, Path("test") / f"{origin.name}.tsv") if several else ("test", Path("test.tsv"))
         tests[name] = path
-        write_pairs(folder / path, [(source, target) for _, source, target in held])
-        if knows_links(origin):
-            lines, sources, targets = map(list, zip(*held, strict=True))
+        write_pairs(folder / path, [pair[2:] for pair in held])
+        if origin.knows_links:
+            _, lines, sources, targets = zip(*held, strict=True)
             found = known_links(lines, sources, targets, config.small_world_pairs)
             write_links((folder / path).with_suffix(""), found)
     return tests
-
-
-def _part_report(part: int, origin: Origin, cleaned: Cleaned, kept: Kept, log: DropLog) -> PartReport:
-    dropped = dict(log.counts[origin.name].most_common())
-    return PartReport(
-        name=origin.name,
-        read=cleaned.read[part],
-        dropped=dropped,
-        first_dropped={reason: log.first[origin.name, reason] for reason in dropped},
-        train=kept.train[part],
-        dev=sum(number == part for number, *_ in kept.dev),
-        test=sum(number == part for number, *_ in kept.test),
-    )
-
-
-def _side_report(
-    side: int, sides: list[SideRules], tokenizers: tuple[Tokenizer, Tokenizer], cleaned: Cleaned, kept: Kept
-) -> SideReport:
-    tokenizer = tokenizers[side]
-    unseen = {unit for *_, source, target in kept.dev + kept.test for unit in tokenizer.unseen((source, target)[side])}
-    return SideReport(
-        language=sides[side].language,
-        tokenizer=tokenizer.kind,
-        vocab_size=tokenizer.vocab_size,
-        script_mix=cleaned.mixes[side],
-        mean_length=round(kept.tokens[side] / max(1, sum(kept.train)), 2),
-        longest=kept.longest[side],
-        unseen_in_test=len(unseen),
-    )
 
 
 # How preparations before the small world had a version named what is its version 1.1 now: a hash of its source.
@@ -303,7 +268,9 @@ _FORMER_VERSIONS = {
 }
 
 
-def _fingerprints(config: DataConfig, parts: Parts, seed: int, sides: Sequence[SideRules] | None) -> list[str]:
+def _fingerprints(
+    config: DataConfig, parts: Sequence[Origin], seed: int, sides: Sequence[SideRules] | None
+) -> list[str]:
     """Return the fingerprint of a preparation, and the one that older versions of Attentio gave it.
 
     A fingerprint is a SHA-256 over all that the outcome depends on: settings, seed, and the content of every file.
@@ -311,24 +278,19 @@ def _fingerprints(config: DataConfig, parts: Parts, seed: int, sides: Sequence[S
     settings = config.model_dump(mode="json", exclude={"split_seed"})  # it is the seed already
     if config.columns is None:
         del settings["columns"]  # older preparations did not know it
+    held: dict[str, Any] = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed}
+    if sides is not None:
+        held["sides"] = [(s.language, s.cleaner.as_dict(), s.tokenizer and fingerprint(s.tokenizer)) for s in sides]
+    files = [[on_disk(file) for file in (o.path, o.target, o.links) if file is not None] for o in parts]
+    hashed = {file: sha256(file) for file in dict.fromkeys(chain.from_iterable(files))}
     versions = {name: corpus.version() for name, corpus in CORPORA.items()}
     former = {name: _FORMER_VERSIONS.get((name, version), version) for name, version in versions.items()}
-    taken_over = {} if sides is None else {"sides": [_identity(side) for side in sides]}
-    hashed: dict[Path, str] = {}
     found: list[str] = []
     for known in (versions, former):
-        inputs: list[tuple[str, list[str]]] = []
-        for origin, links in zip(parts.origins, parts.links, strict=True):
-            files = [on_disk(file) for file in (origin.path, origin.target, links) if file is not None]
-            hashed.update({file: sha256(file) for file in files if file not in hashed})
-            inputs.append((origin.name, [hashed[file] for file in files] or [known[origin.corpus or ""]]))
-        held = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed, "inputs": inputs, **taken_over}
+        inputs = ([hashed[file] for file in of] or [known[o.corpus or ""]] for o, of in zip(parts, files, strict=True))
+        held["inputs"] = [*zip((origin.name for origin in parts), inputs, strict=True)]
         found.append(sha256_of(json.dumps(held, sort_keys=True)))
     return found
-
-
-def _identity(side: SideRules) -> list[object]:
-    return [side.language, side.cleaner.as_dict(), side.tokenizer and fingerprint(side.tokenizer)]
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
@@ -341,29 +303,16 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
         return None
     sealed = {name: value for name, value in manifest.items() if name != "sha256"}
     if manifest["format"] != 2 and manifest.get("sha256") != sha256_of_json(sealed):
-        raise DataError(
-            f"{folder / MANIFEST} is altered.",
-            hint="Restore it, or prepare the data again in an empty folder.",
-            code="E_DATA_ALTERED",
-            file=folder / MANIFEST,
-        )
+        hint = "Restore it, or prepare the data again in an empty folder."
+        raise DataError(f"{folder / MANIFEST} is altered.", hint=hint, code="E_DATA_ALTERED", file=folder / MANIFEST)
     return manifest
 
 
-def _check_space(folder: Path, parts: Parts) -> None:
+def _check_space(folder: Path, parts: Sequence[Origin]) -> None:
     """Refuse a disk with too little space: the copies take at most three times the files, or ten times packed ones."""
-    files = [file for origin in parts.origins for file in (origin.path, origin.target) if file is not None]
-    packed = (*PACKED, ".zip", ".tgz", ".tbz2", ".txz")
-    needed = sum(
-        path.stat().st_size * (10 if path.suffix in packed else 3) for path in dict.fromkeys(map(on_disk, files))
-    )
+    files = {on_disk(file) for origin in parts for file in (origin.path, origin.target) if file is not None}
+    needed = sum(path.stat().st_size * (10 if path.name.endswith((*PACKED, *ARCHIVES)) else 3) for path in files)
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise ResourceError(
-            f"preparing the data needs about {needed >> 20:,} MB in {folder}, {free >> 20:,} MB are free."
-        )
-
-
-def _silent(stage: str, pairs: int) -> None:
-    """Nobody asked for progress."""
-    del stage, pairs
+        what = f"preparing the data needs about {needed >> 20:,} MB in {folder}, {free >> 20:,} MB are free."
+        raise ResourceError(what)

@@ -7,10 +7,12 @@ Nothing here decides anything.
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self, TextIO, cast
+from typing import Self, TextIO
+
+from pydantic import TypeAdapter, ValidationError
 
 from attentio.errors import DataError
-from attentio.runtime.files import read_json, write_json
+from attentio.runtime.files import write_json
 
 _FIRST = 3  # line numbers remembered per reason
 _PHRASES = {
@@ -123,41 +125,33 @@ class DataReport:
     def lines(self, report: Path | None = None) -> list[str]:
         """Return the report for people: one fact a line."""
         kept = self.train + self.dev + self.test
-        dropped = self.dropped
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
-        shown = [
-            f"data   {kept:,} pairs kept, {sum(dropped.values()):,} dropped"
-            + (f" ({reasons})" if reasons else "")
-            + (f"   report: {report}" if report else "")
-        ]
-        if self.dev or self.test:
-            shown.append(f"split  {self.train:,} train, {self.dev:,} dev, {self.test:,} test" + _leak_text(self))
-        else:
-            shown.append(f"split  {self.train:,} train, no held-out part")
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.dropped.items())
+        shown = f"data   {kept:,} pairs kept, {sum(self.dropped.values()):,} dropped"
+        shown = [shown + f" ({reasons})" * bool(reasons) + (f"   report: {report}" if report else "")]
+        held = f"{self.dev:,} dev, {self.test:,} test" if self.dev or self.test else "no held-out part"
+        if self.leak is not None and self.leak_random is not None:
+            held += f"; of the held-out pairs {100 * self.leak.either:.1f} % have a side in train "
+            held += f"(a random split: {100 * self.leak_random.either:.1f} %)"
+        shown.append(f"split  {self.train:,} train, {held}")
         for name, side in (("source", self.source), ("target", self.target)):
-            shown.append(
-                f"{name} {side.language or 'unknown language'}, {side.tokenizer}, {side.vocab_size:,} tokens, "
-                f"mean length {side.mean_length:.1f}, longest {side.longest}"
-                + (f", {side.unseen_in_test:,} unseen in held-out text" if side.unseen_in_test else "")
-            )
+            line = f"{name} {side.language or 'unknown language'}, {side.tokenizer}, {side.vocab_size:,} tokens, "
+            line += f"mean length {side.mean_length:.1f}, longest {side.longest}"
+            unseen = side.unseen_in_test
+            shown.append(line + (f", {unseen:,} unseen in held-out text" if unseen else ""))
             if side.script_mix:
                 mix = ", ".join(f"{100 * share:.1f} % {script}" for script, share in side.script_mix.items())
                 shown.append(f"script {mix} (before conversion)")
-        shown.extend(f"note   {note}" for note in self.notes)
-        return shown
+        return [*shown, *(f"note   {note}" for note in self.notes)]
 
     def warnings(self) -> list[str]:
         """Return one line for each reason for which a part lost pairs, with the first lines where it did."""
         shown: list[str] = []
         for part in self.parts:
             for reason, count in part.dropped.items():
-                lines = part.first_dropped[reason]
-                first = f"first: {'line' if len(lines) == 1 else 'lines'} {', '.join(f'{line:,}' for line in lines)}"
-                one = count == 1
-                if reason == "blank":
-                    what = f"blank {'line' if one else 'lines'} skipped"
-                else:
-                    what = f"{'pair' if one else 'pairs'} {_PHRASES.get(reason, reason)} dropped"
+                lines, many = part.first_dropped[reason], "s" * (count > 1)
+                first = f"first: line{'s' * (len(lines) > 1)} {', '.join(f'{line:,}' for line in lines)}"
+                what = f"pair{many} {_PHRASES.get(reason, reason)} dropped"
+                what = f"blank line{many} skipped" if reason == "blank" else what
                 shown.append(f"warning: {part.name}: {count:,} {what} ({first}).")
         return shown
 
@@ -169,24 +163,6 @@ class DataReport:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote. Raise DataError where it is missing or damaged."""
         try:
-            return cls._of(cast(dict[str, Any], read_json(path)))
-        except (TypeError, KeyError, AttributeError):
+            return TypeAdapter(cls).validate_json(path.read_bytes())
+        except (OSError, ValidationError):
             raise DataError(f"{path} is missing or damaged.", hint="Prepare the data again.", file=path) from None
-
-    @classmethod
-    def _of(cls, held: dict[str, Any]) -> Self:
-        for name in ("leak", "leak_random"):
-            held[name] = Leak(**held[name]) if held[name] else None
-        for name in ("source", "target"):
-            held[name] = SideReport(**held[name])
-        held["parts"] = [PartReport(**part) for part in held["parts"]]
-        return cls(**held)
-
-
-def _leak_text(report: DataReport) -> str:
-    if report.leak is None or report.leak_random is None:
-        return ""
-    return (
-        f"; of the held-out pairs {100 * report.leak.either:.1f} % have a side in train "
-        f"(a random split: {100 * report.leak_random.either:.1f} %)"
-    )

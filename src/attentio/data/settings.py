@@ -18,8 +18,7 @@ class DataConfig(BaseModel):
         Field(description="parallel files (TSV, JSON, TMX, also packed) or built-in corpora: small-world, hsk, demo"),
     ] = []
     target: Annotated[
-        list[str],
-        Field(description="target-side files, then `train` names the source sides, line by line"),
+        list[str], Field(description="target-side files, then `train` names the source sides, line by line")
     ] = []
     links: Annotated[
         list[str],
@@ -35,8 +34,7 @@ class DataConfig(BaseModel):
         Field(description="the two columns to read, by number or by name in the header, such as 2,4. Default: found"),
     ] = None
     encoding: Annotated[
-        str | None,
-        Field(description="encoding of the files. Default: UTF-8, or UTF-16 by its byte order mark"),
+        str | None, Field(description="encoding of the files. Default: UTF-8, or UTF-16 by its byte order mark")
     ] = None
     swap: Annotated[bool, Field(description="read the second column as the source")] = False
     source_language: Annotated[str | None, Field(description="language of the source side. Default: guessed")] = None

@@ -3,7 +3,7 @@
 The formats are in `readers`. Texts come out as they stand in the file, on one line each. Cleaning comes later.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from attentio.corpora import COLLECTIONS, CORPORA
 from attentio.data.readers import reader_of
-from attentio.data.readers.archives import is_archive, open_archive
+from attentio.data.readers.archives import ARCHIVES, open_archive
 from attentio.data.readers.lines import (
-    Member,
+    Origin,
+    Rows,
     decode_stream,
     ends_with_crlf,
     existing,
@@ -24,9 +25,9 @@ from attentio.data.readers.lines import (
     read_lines,
     unpacked_name,
 )
-from attentio.data.readers.rows import Origin, Rows
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
+from attentio.data.split import DEV, TEST
 from attentio.errors import DataError, UsageError
 from attentio.text.script import base_language
 
@@ -51,41 +52,72 @@ class Chunk(NamedTuple):
 
 
 def origins(config: DataConfig) -> list[Origin]:
-    """Return the parts that `config.train` names, each with a name of its own.
+    """Return all parts that the settings name, in reading order: for training, then a dev and a test file.
 
-    Raises UsageError for a built-in corpus named twice and DataError for a missing file.
+    Those for training have a name each, and a file of links where there are some. Raises UsageError where numbers of
+    files do not fit or a built-in corpus is named twice. Raises DataError for a missing file.
     """
     if not config.train:
         raise UsageError("no data given.", hint=f"Name a parallel file, or a built-in corpus: {', '.join(BUILT_IN)}.")
-    found: list[Origin] = []
+    found = list(_aligned(config) if config.target else _named(config))
+    names = [origin.name for origin in found]
+    for i, name in enumerate(names):
+        if names.count(name) > 1:
+            found[i] = replace(found[i], name=f"{name}-{i + 1}")
+    if config.links:
+        found = _with_links(found, config.links)
+    for role, file in ((DEV, config.dev), (TEST, config.test)):
+        if isinstance(file, str):
+            found.append(replace(file_origin(file), role=role))
+    return found
+
+
+def _aligned(config: DataConfig) -> Iterator[Origin]:
+    for source, target in zip(map(existing, config.train), map(existing, config.target), strict=True):
+        if source.samefile(target):
+            raise DataError(f"{source} is given as source and as target.", file=source)
+        yield Origin(_stem(source), source, target)
+
+
+def _named(config: DataConfig) -> Iterator[Origin]:
     named_by: dict[str, str] = {}
-    for i, text in enumerate(config.train):
-        if config.target:
-            source, target = existing(text), existing(config.target[i])
-            if source.samefile(target):
-                raise DataError(f"{source} is given as source and as target.", file=source)
-            found.append(Origin(_stem(source), source, target))
-        elif text in BUILT_IN:
-            for name in COLLECTIONS.get(text, (text,)):
-                if name in named_by:
-                    raise UsageError(
-                        f"the built-in corpus {name!r} is named twice: by {named_by[name]!r} and by {text!r}.",
-                        hint="Name each corpus once.",
-                    )
-                named_by[name] = text
-                if text not in COLLECTIONS or CORPORA[name].installed():
-                    found.append(Origin(name, corpus=name))
-        else:
-            found.append(file_origin(text))
-    return _with_distinct_names(found)
+    for text in config.train:
+        if text not in BUILT_IN:
+            yield file_origin(text)
+            continue
+        for name in COLLECTIONS.get(text, (text,)):
+            if name in named_by:
+                what = f"the built-in corpus {name!r} is named twice: by {named_by[name]!r} and by {text!r}."
+                raise UsageError(what, hint="Name each corpus once.")
+            named_by[name] = text
+            if text not in COLLECTIONS or CORPORA[name].installed():
+                yield Origin(name, corpus=name)
+
+
+def _with_links(found: list[Origin], links: list[str]) -> list[Origin]:
+    files = [origin for origin in found if origin.path is not None]
+    if len(files) != len(links):
+        what = f"{len(files)} parallel and {len(links)} links files: each parallel file needs one of its own."
+        raise UsageError(what, hint="Give them in the same order.")
+    for origin in files:
+        if not reader_of(origin).by_line:
+            what = "word links go line by line, and a file of this format has no line for each pair."
+            raise UsageError(f"{origin.path}: {what}", hint="Convert it to TSV.")
+    named = map(existing, links)
+    return [origin if origin.path is None else replace(origin, links=next(named)) for origin in found]
 
 
 def file_origin(text: str) -> Origin:
     """Return the part that one file, or one archive, is."""
     path = existing(text, known=BUILT_IN)
-    if is_archive(path):
-        return Origin(_stem(path), *open_archive(path))
-    return Origin(_stem(path), path)
+    archive = path.name.lower().endswith(ARCHIVES)
+    first, second = open_archive(path) if archive else (path, None)
+    return Origin(_stem(path), first, second)
+
+
+def _stem(path: Path) -> str:
+    name = unpacked_name(path)
+    return Path(name).stem or name
 
 
 def settings_for(file: Path, trained: DataConfig, given: Mapping[str, object]) -> DataConfig:
@@ -145,16 +177,3 @@ def read_pairs(path: Path, config: DataConfig | None = None, log: DropLog | None
     """Yield the pairs of one file, one by one."""
     rows = open_rows(file_origin(str(path)), config or DataConfig(), log or DropLog())
     yield from map(Pair._make, rows.pairs)
-
-
-def _stem(path: Path | Member) -> str:
-    name = unpacked_name(path)
-    return Path(name).stem or name
-
-
-def _with_distinct_names(found: Sequence[Origin]) -> list[Origin]:
-    names = [origin.name for origin in found]
-    return [
-        origin if names.count(origin.name) == 1 else replace(origin, name=f"{origin.name}-{i + 1}")
-        for i, origin in enumerate(found)
-    ]

@@ -47,18 +47,13 @@ def repeated(pairs: Hashes) -> npt.NDArray[np.bool_]:
 
 
 def split(
-    labels: npt.NDArray[np.int64],
-    parts: npt.NDArray[np.integer],
-    dev: Sequence[int],
-    test: Sequence[int],
-    seed: int,
+    labels: npt.NDArray[np.int64], parts: npt.NDArray[np.integer], dev: Sequence[int], test: Sequence[int], seed: int
 ) -> npt.NDArray[np.uint8]:
     """Return TRAIN, DEV or TEST for each of N pairs, whole components at a time, in an order drawn from `seed`.
 
     `parts` (N,) is the corpus each pair comes from. `dev` and `test` say how many pairs to hold out of each. A
     component that spans corpora, or is larger than what is still wanted, stays in train. The counts are upper bounds.
     """
-    assigned = np.full(len(labels), TRAIN, dtype=np.uint8)
     roots, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     lowest, highest = np.full(len(roots), np.iinfo(np.int64).max), np.full(len(roots), -1)
     np.minimum.at(lowest, inverse, parts)
@@ -67,25 +62,17 @@ def split(
     order = np.random.default_rng(seed).permutation(len(roots))
     for part, wanted in enumerate(zip(dev, test, strict=True)):
         mine = order[(lowest[order] == part) & (highest[order] == part)]
-        for name, count in zip((DEV, TEST), wanted, strict=True):
-            taken, mine = _take(mine, sizes, count)
-            chosen[taken] = name
-    assigned[:] = chosen[inverse]
-    return assigned
-
-
-def _take(
-    order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], count: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the first components of `order` that together hold at most `count` pairs, and the others."""
-    taken = np.zeros(len(order), dtype=np.bool_)
-    for place, size in enumerate(sizes[order].tolist()):
-        if count <= 0:
-            break
-        if size <= count:
-            taken[place] = True
-            count -= size
-    return order[taken], order[~taken]
+        for name, left in zip((DEV, TEST), wanted, strict=True):
+            taken = np.zeros(len(mine), dtype=np.bool_)
+            for place, size in enumerate(sizes[mine].tolist()):
+                if left <= 0:
+                    break
+                if size <= left:
+                    taken[place] = True
+                    left -= size
+            chosen[mine[taken]] = name
+            mine = mine[~taken]
+    return chosen[inverse]
 
 
 def leak(source: Hashes, target: Hashes, assigned: npt.NDArray[np.uint8]) -> Leak | None:
@@ -110,8 +97,3 @@ def contained(these: Hashes, those: Hashes) -> npt.NDArray[np.bool_]:
     found = np.zeros(len(few), dtype=np.bool_)
     found[place[match]] = True
     return found[inverse]
-
-
-def random_split(assigned: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
-    """Return a random split of the same sizes, to say how much that would leak."""
-    return np.random.default_rng(seed).permutation(assigned)

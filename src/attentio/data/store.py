@@ -26,36 +26,28 @@ class StoredChunk(NamedTuple):
     links: list[SpanLinks] | None
 
 
-class _Block(NamedTuple):
-    start: int
-    pairs: int
-    offset: int  # where its bytes begin: source, target, numbers of links, links
-    sizes: tuple[int, int, int, int]
-
-
 class CleanStore:
     """Cleaned pairs in order. Texts must hold no line end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._blocks: list[_Block] = []
         self._file = path.open("w+b")
+        self._pairs = 0
+        # Of each chunk: its first pair, where its bytes begin, and the sizes of source, target, link counts and links.
+        self._blocks: list[tuple[int, int, list[int]]] = []
 
     def __len__(self) -> int:
-        return self._blocks[-1].start + self._blocks[-1].pairs if self._blocks else 0
+        return self._pairs
 
     def add(self, sources: list[str], targets: list[str], links: Sequence[SpanLinks] | None = None) -> None:
         """Append a chunk. links: of each pair, where any are known."""
         if not sources:
             return
         parts = ["\n".join(side).encode() for side in (sources, targets)]
-        if links is None:
-            parts += [b"", b""]
-        else:
-            counts = np.fromiter(map(len, links), dtype=np.int64, count=len(links))
-            parts += [counts.tobytes(), np.concatenate(links).tobytes()]
-        sizes = (len(parts[0]), len(parts[1]), len(parts[2]), len(parts[3]))
-        self._blocks.append(_Block(len(self), len(sources), self._file.tell(), sizes))
+        if links is not None:
+            parts += [np.array([*map(len, links)], dtype=np.int64).tobytes(), np.concatenate(links).tobytes()]
+        self._blocks.append((self._pairs, self._file.tell(), [*map(len, parts)]))
+        self._pairs += len(sources)
         try:
             self._file.writelines(parts)
         except OSError as error:
@@ -63,23 +55,20 @@ class CleanStore:
 
     def side(self, number: int) -> Iterator[tuple[int, list[str]]]:
         """Yield the texts of one side (0 source, 1 target), each chunk with the number of its first pair."""
-        for block in self._blocks:
-            yield block.start, self._part(block, number).decode().split("\n")
+        for start, offset, sizes in self._blocks:
+            self._file.seek(offset + sum(sizes[:number]))
+            yield start, self._file.read(sizes[number]).decode().split("\n")
 
     def chunks(self) -> Iterator[StoredChunk]:
         """Yield all chunks."""
-        for block in self._blocks:
-            sources, targets = (self._part(block, number).decode().split("\n") for number in (0, 1))
+        for start, offset, sizes in self._blocks:
+            self._file.seek(offset)
+            source, target, *known = map(self._file.read, sizes)
             links = None
-            if block.sizes[2]:
-                counts = np.frombuffer(self._part(block, 2), dtype=np.int64)
-                rows = np.frombuffer(self._part(block, 3), dtype=np.int32).reshape(-1, 4)
-                links = np.split(rows, np.cumsum(counts)[:-1])
-            yield StoredChunk(block.start, sources, targets, links)
-
-    def _part(self, block: _Block, number: int) -> bytes:
-        self._file.seek(block.offset + sum(block.sizes[:number]))
-        return self._file.read(block.sizes[number])
+            if known:
+                rows = np.frombuffer(known[1], dtype=np.int32).reshape(-1, 4)
+                links = np.split(rows, np.cumsum(np.frombuffer(known[0], dtype=np.int64))[:-1])
+            yield StoredChunk(start, source.decode().split("\n"), target.decode().split("\n"), links)
 
     def close(self) -> None:
         """Close and delete the copy."""

@@ -21,13 +21,13 @@ FOCUS_PAIRS = 200  # of each test set, evenly spread: their attention is measure
 
 def check(configs: list[dict[str, Any]]) -> None:
     """Find mistakes before anything is written: missing files, a device that is not there."""
-    from attentio.data.pipeline import Parts
+    from attentio.data.source import origins
     from attentio.runtime.device import resolve_device
     from attentio.train.settings import parse_config
 
     for settings in configs:
         config = parse_config(settings, where="settings")
-        Parts.of(config.data)
+        origins(config.data)
         resolve_device(config.train.device)
 
 

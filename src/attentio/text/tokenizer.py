@@ -146,9 +146,7 @@ class _ListTokenizer(ABC):
 
 # Punctuation stands alone. Apostrophes and hyphens inside a word, and points and commas inside a number, do not.
 # Everything that is neither space nor punctuation is part of a word, so that combining vowel signs stay with theirs.
-_WORD = re.compile(
-    rf"[^\s{PUNCTUATION}]+(?:(?:['’\-]|(?<=\d)[.,:](?=\d))[^\s{PUNCTUATION}]+)*|[{PUNCTUATION}]",
-)
+_WORD = re.compile(rf"[^\s{PUNCTUATION}]+(?:(?:['’\-]|(?<=\d)[.,:](?=\d))[^\s{PUNCTUATION}]+)*|[{PUNCTUATION}]")
 _NO_SPACE_BEFORE = frozenset(".,!?;:)]}%…。，！？；：、）】》」』”")
 _NO_SPACE_AFTER = frozenset("([{（【《「『“¿¡")
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.data.heldout import HeldOut
-from attentio.data.pipeline import Parts, SideRules
+from attentio.data.pipeline import SideRules
 from attentio.data.prepare import PreparedData, is_prepared, prepare
+from attentio.data.source import origins
 from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError, UsageError
 from attentio.metrics.quality import learning_warning
@@ -134,7 +135,7 @@ def _architecture(config: RunConfig) -> Architecture:
 
 def _check(config: RunConfig) -> Bundle | None:
     """Find mistakes in the settings before anything is read, written or removed. Return the model to start from."""
-    Parts.of(config.data)
+    origins(config.data)
     resolve_device(config.train.device)
     footprint(config, 5, 5)
     if config.train.start_from is None:

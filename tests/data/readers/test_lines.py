@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from attentio.data.readers.archives import open_archive
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.data.source import file_origin, open_rows, read_pairs
-from attentio.errors import DataError
+from attentio.errors import DataError, MissingExtra
 
 PAIRS = [(f"This is line {i}.", f"这是第{i}行。") for i in range(9)]
 TSV = "".join(f"{source}\t{target}\n" for source, target in PAIRS).encode()
@@ -60,6 +61,27 @@ def test_damaged_packed_files(tmp_path: Path, ending: str, pack: Callable[[bytes
     path.write_bytes(pack(TSV)[:-9])
     with pytest.raises(DataError, match=r"is damaged|ended before"):
         read(path)
+
+
+def test_zstandard_files(tmp_path: Path) -> None:
+    """Also of several frames, and a cut one is refused: nothing is lost in silence."""
+    zstd = pytest.importorskip("backports.zstd")
+    (tmp_path / "a.tsv.zst").write_bytes(zstd.compress(TSV[:100]) + zstd.compress(TSV[100:]))
+    assert read(tmp_path / "a.tsv.zst") == PAIRS
+    (tmp_path / "b.tsv.zst").write_bytes(zstd.compress(TSV)[:-9])
+    with pytest.raises(DataError, match="is damaged"):
+        read(tmp_path / "b.tsv.zst")
+    (tmp_path / "c.tsv.zst").write_bytes(zstd.compress(TSV)[:8] + b"\xff" * 90)
+    with pytest.raises(DataError, match="is damaged"):
+        read(tmp_path / "c.tsv.zst")
+
+
+def test_a_zstandard_file_that_this_python_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / "a.tsv.zst").write_bytes(b"\x28\xb5\x2f\xfd and so on")
+    with pytest.raises(MissingExtra, match=r"a\.tsv\.zst is a zstandard file.*attentio\[zstd\].*backports\.zstd"):
+        read(tmp_path / "a.tsv.zst")
 
 
 MOSES = {"README": b"about", "Own.en-zh.en": ENGLISH, "Own.en-zh.zh": CHINESE, "Own.en-zh.ids": b"1"}

@@ -5,26 +5,23 @@ A new format is a module with one function and a row here.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from attentio.data.readers.built_in import read_built_in
 from attentio.data.readers.delimited import read_delimited
 from attentio.data.readers.jsonl import read_json
-from attentio.data.readers.lines import unpacked_name
-from attentio.data.readers.rows import Origin, Rows
+from attentio.data.readers.lines import Origin, Rows, unpacked_name
 from attentio.data.readers.tmx import read_tmx
 from attentio.data.readers.two_files import read_two_files
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
-
-Read: TypeAlias = Callable[[Origin, DataConfig, DropLog], Rows]
 
 
 class Reader(NamedTuple):
     """A format of one file: the endings of its names, how it is read, and whether a line is a pair."""
 
     endings: tuple[str, ...]
-    read: Read
+    read: Callable[[Origin, DataConfig, DropLog], Rows]
     by_line: bool = True
 
 
@@ -37,9 +34,7 @@ READERS: dict[str, Reader] = {
 
 def reader_of(origin: Origin) -> Reader:
     """Return the reader of one part of the data."""
-    if origin.path is None:
-        return Reader((), read_built_in)
-    if origin.target is not None:
-        return Reader((), read_two_files)
+    if origin.path is None or origin.target is not None:
+        return Reader((), read_built_in if origin.path is None else read_two_files)
     suffix = Path(unpacked_name(origin.path)).suffix.lower()
     return next((reader for reader in READERS.values() if suffix in reader.endings), READERS["delimited"])

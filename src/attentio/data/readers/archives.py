@@ -2,21 +2,17 @@
 
 import tarfile
 import zipfile
+from itertools import islice
 from pathlib import Path
 
 from attentio.data.readers.languages import known_language
 from attentio.data.readers.lines import Member
 from attentio.errors import DataError
 
-_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _NO_TEXT = (".ids", ".xml", ".md", ".scores", ".json.sig")
-_NO_TEXT_NAMES = ("readme", "license", "licence", "copying", "notice", "_about.txt")
+_NO_TEXT_NAMES = (".", "__", "readme", "license", "licence", "copying", "notice", "_about.txt")
 _MOST_MEMBERS = 10_000
-
-
-def is_archive(path: Path) -> bool:
-    """Return whether a path is named like an archive of several files."""
-    return path.name.lower().endswith(_ENDINGS)
 
 
 def open_archive(path: Path) -> tuple[Member, Member | None]:
@@ -24,22 +20,19 @@ def open_archive(path: Path) -> tuple[Member, Member | None]:
 
     The texts of `Name.en-zh.en` and `Name.en-zh.zh` are English, then Chinese. Raises DataError for any other content.
     """
-    names = [name for name in _members(path) if _may_be_text(name)]
+    bases = ((name, Path(name).name.lower()) for name in _members(path))
+    names = [name for name, base in bases if not base.startswith(_NO_TEXT_NAMES) and not base.endswith(_NO_TEXT)]
     if len(names) == 1:
         return Member(path, names[0]), None
-    if len(names) == 2:
-        stems = {name.rpartition(".")[0] for name in names}
-        languages = [name.rpartition(".")[2] for name in names]
-        if len(stems) == 1 and all(map(known_language, languages)):
-            order = stems.pop().rpartition(".")[2].split("-")
-            names.sort(key=lambda name: order.index(name.rpartition(".")[2]) if languages[0] in order else 0)
-            return Member(path, names[0]), Member(path, names[1])
+    stems = {name.rpartition(".")[0] for name in names}
+    languages = [name.rpartition(".")[2] for name in names]
+    if len(names) == 2 and len(stems) == 1 and all(map(known_language, languages)):
+        order = stems.pop().rpartition(".")[2].split("-")
+        names.sort(key=lambda name: order.index(name.rpartition(".")[2]) if languages[0] in order else 0)
+        return Member(path, names[0]), Member(path, names[1])
     held = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    raise DataError(
-        f"{path} holds {held or 'no text'}.",
-        hint="An archive holds one parallel file, or two such as NAME.en and NAME.zh. Unpack it and name the files.",
-        file=path,
-    )
+    hint = "An archive holds one parallel file, or two such as NAME.en and NAME.zh. Unpack it and name the files."
+    raise DataError(f"{path} holds {held or 'no text'}.", hint=hint, file=path)
 
 
 def _members(path: Path) -> list[str]:
@@ -48,17 +41,6 @@ def _members(path: Path) -> list[str]:
             with zipfile.ZipFile(path) as archive:
                 return [info.filename for info in archive.infolist()[:_MOST_MEMBERS] if not info.is_dir()]
         with tarfile.open(path) as archive:
-            names: list[str] = []
-            for info in archive:
-                if info.isfile():
-                    names.append(info.name)
-                if len(names) == _MOST_MEMBERS:
-                    break
-            return names
+            return list(islice((info.name for info in archive if info.isfile()), _MOST_MEMBERS))
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
         raise DataError(f"{path} is no readable archive ({error}).", file=path) from None
-
-
-def _may_be_text(name: str) -> bool:
-    base = Path(name).name.lower()
-    return not (base.startswith((".", "__")) or base.startswith(_NO_TEXT_NAMES) or base.endswith(_NO_TEXT))

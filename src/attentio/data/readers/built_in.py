@@ -1,32 +1,22 @@
 """The built-in corpora as data: their pairs in the direction that the settings ask for, and their known word links."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from attentio.corpora import CORPORA
 from attentio.corpora.small_world import sampling
 from attentio.data.heldout import LinkedPair
-from attentio.data.readers.rows import Origin, Row, Rows
+from attentio.data.readers.lines import Origin, Rows
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 
 
 def read_built_in(origin: Origin, config: DataConfig, log: DropLog) -> Rows:  # noqa: ARG001
     """Read a built-in corpus: English to Chinese, unless the languages or, without those, `swap` say otherwise."""
-    assert origin.corpus is not None
     given = (config.source_language, config.target_language)
-    swapped = given == ("zh", "en") if all(given) else config.swap
-    pairs = CORPORA[origin.corpus].read(config.small_world_pairs)
-
-    def rows() -> Iterator[Row]:
-        for english, chinese, number in pairs:
-            yield (chinese, english, number) if swapped else (english, chinese, number)
-
-    return Rows(rows(), ("zh", "en") if swapped else ("en", "zh"))
-
-
-def knows_links(origin: Origin) -> bool:
-    """Return whether the word links of a part are known by construction."""
-    return origin.corpus == "small-world"
+    pairs = iter(CORPORA[origin.corpus or ""].read(config.small_world_pairs))
+    if given == ("zh", "en") if all(given) else config.swap:
+        return Rows(((chinese, english, number) for english, chinese, number in pairs), ("zh", "en"))
+    return Rows(pairs, ("en", "zh"))
 
 
 def known_links(numbers: Sequence[int], sources: Sequence[str], targets: Sequence[str], count: int) -> list[LinkedPair]:
@@ -37,10 +27,9 @@ def known_links(numbers: Sequence[int], sources: Sequence[str], targets: Sequenc
     """
     world = sampling.sampled(count)
     found: list[LinkedPair] = []
-    for number, *texts in zip(numbers, sources, targets, strict=True):
-        pair = world[number - 1]
-        backwards = texts[1].isascii()
-        english, chinese = texts[::-1] if backwards else texts
+    for number, source, target in zip(numbers, sources, targets, strict=True):
+        pair, backwards = world[number - 1], target.isascii()
+        english, chinese = (target, source) if backwards else (source, target)
         linked = LinkedPair(
             _words(english, pair.source_spans, pair.source_words),
             _words(chinese, pair.target_spans, pair.target_words),

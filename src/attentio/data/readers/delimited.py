@@ -10,30 +10,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from attentio.data.readers.languages import is_tag, known_language
-from attentio.data.readers.lines import File, read_lines
-from attentio.data.readers.rows import Origin, Row, Rows, one_line
+from attentio.data.readers.languages import is_tag, known_language, place_of
+from attentio.data.readers.lines import File, Languages, Origin, Row, Rows, one_line, read_lines
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.errors import DataError
-from attentio.text.script import base_language, guess_language
+from attentio.text.script import guess_language
 
 _FIRST_LINES = 100
+_FEW = 5  # lines from which on a column can be said to repeat itself
 _SOURCE_NAMES = frozenset(["source", "src", "input", "sentence1", "text", "original", "sentence", "premise"])
 _TARGET_NAMES = frozenset(["target", "tgt", "trg", "output", "sentence2", "translation", "reference", "hypothesis"])
-_NUMBER = re.compile(r"[\W\d_]+")
-_IDENTIFIER = re.compile(r"(?=\S*\d)[\w.:/#-]*\d[\w.:/#-]*", re.ASCII)
-_ADDRESS = re.compile(r"https?://\S+")
 _LABEL = re.compile(r"[<\[{(_]\S*[>\]})_]|[\w-]{1,12}")
-_FEW = 5  # lines from which on a column can be said to repeat itself
+_NO_TEXT = {
+    "numbers": re.compile(r"[\W\d_]+"),
+    "identifiers": re.compile(r"(?=\S*\d)[\w.:/#-]*\d[\w.:/#-]*", re.ASCII),
+    "addresses": re.compile(r"https?://\S+"),
+}
 
 
 class _Columns(NamedTuple):
     source: int
     target: int
-    languages: tuple[str | None, str | None]
+    languages: Languages
     header: bool
-    note: str | None = None
 
 
 def read_delimited(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
@@ -41,62 +41,49 @@ def read_delimited(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
 
     `config.columns` chooses them by number, from 1, or by their names in the header.
     """
-    file = origin.path
-    assert file is not None
+    file, delimiter = origin.file, config.delimiter
     lines = read_lines(file, config.encoding)
     first = list(islice(lines, _FIRST_LINES))
-    filled = [line for line in first if line.strip()]
+    filled = sum(1 for line in first if line.strip())
     if not filled:
         raise DataError(f"{file} is empty.", code="E_DATA_EMPTY", file=str(file))
-    delimiter = config.delimiter
     sample = [cells for cells, _ in _cut(file, first, delimiter, partial=len(first) == _FIRST_LINES) if len(cells) > 1]
     if not sample:
-        raise DataError(
-            f"{file} has 1 column in each of the first {len(filled)} lines. "
-            f"A parallel file needs 2 (source {'TAB' if delimiter == chr(9) else delimiter} target).",
-            hint="Two files? --src A --tgt B. Comma-separated? --delimiter ,",
-            code="E_DATA_COLUMNS",
-            file=str(file),
+        what = (
+            f"{file} has 1 column in each of the first {filled} lines. "
+            f"A parallel file needs 2 (source {'TAB' if delimiter == chr(9) else delimiter} target)."
         )
-    columns = _choose(file, sample, config)
-    if columns.note:
-        log.note(columns.note)
-    numbered = _cut(file, chain(first, lines), delimiter)
-    return Rows(_pairs(origin, file, numbered, columns, config, log), columns.languages)
+        hint = "Two files? --src A --tgt B. Comma-separated? --delimiter ,"
+        raise DataError(what, hint=hint, code="E_DATA_COLUMNS", file=str(file))
+    columns = _choose(file, sample, config, log)
+    return Rows(_pairs(origin, _cut(file, chain(first, lines), delimiter), columns, config, log), columns.languages)
 
 
 def _pairs(
-    origin: Origin,
-    file: File,
-    numbered: Iterator[tuple[list[str], int]],
-    columns: _Columns,
-    config: DataConfig,
-    log: DropLog,
+    origin: Origin, numbered: Iterator[tuple[list[str], int]], columns: _Columns, config: DataConfig, log: DropLog
 ) -> Iterator[Row]:
-    left, right = columns.source, columns.target
-    last = max(left, right)
+    left, right, _, header = columns
     wide = 0
-    header = columns.header
     for cells, number in numbered:
-        if len(cells) <= last:
+        if len(cells) <= max(left, right):
             blank = not "".join(cells).strip()
             log.drop(origin.name, "blank" if blank else "one column", number, *map(one_line, cells[:2]))
         elif header:
             header = False
-            log.note(f"{file}: line {number} is a header ({' | '.join(cell.strip() for cell in cells[:4])}); skipped")
+            shown = " | ".join(cell.strip() for cell in cells[:4])
+            log.note(f"{origin.path}: line {number} is a header ({shown}); skipped")
         else:
             wide += len(cells) > 2
             yield one_line(cells[left]), one_line(cells[right]), number
     if wide and (left, right) == (0, 1) and config.columns is None:
         lines_have = "1 line has" if wide == 1 else f"{wide:,} lines have"
-        log.note(f"{file}: {lines_have} more than 2 columns; only the first 2 are read")
+        log.note(f"{origin.path}: {lines_have} more than 2 columns; only the first 2 are read")
 
 
 def _cut(file: File, lines: Iterable[str], delimiter: str, *, partial: bool = False) -> Iterator[tuple[list[str], int]]:
     """Yield the cells of each line, and its number. In a partial text the last quote may be open."""
     if delimiter not in ",;":
-        for number, line in enumerate(lines, start=1):
-            yield line.split(delimiter), number
+        yield from ((line.split(delimiter), number) for number, line in enumerate(lines, start=1))
         return
     reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, strict=True)
     number = 1
@@ -106,31 +93,27 @@ def _cut(file: File, lines: Iterable[str], delimiter: str, *, partial: bool = Fa
             number = reader.line_num + 1
     except csv.Error as error:
         if not partial:
-            raise DataError(
-                f"{file} line {number}: {error}.", hint="A quote that never ends?", file=str(file), line=number
-            ) from None
+            what = f"{file} line {number}: {error}."
+            raise DataError(what, hint="A quote that never ends?", file=str(file), line=number) from None
 
 
 # Choosing columns
 
 
-def _choose(file: File, sample: Sequence[list[str]], config: DataConfig) -> _Columns:
-    names, rows = [cell.strip() for cell in sample[0]], sample[1:]
-    header = _is_header(names, rows)
-    languages = [known_language(name) if header else None for name in names]
+def _choose(file: File, sample: Sequence[list[str]], config: DataConfig, log: DropLog) -> _Columns:
+    names, width = [cell.strip() for cell in sample[0]], max(map(len, sample))
+    header = _is_header(names, sample[1:])
+    languages = [known_language(name) if header else None for name in names] + [None] * (width - len(names))
     if config.columns is not None:
-        left, right = _named_columns(file, config.columns, names if header else [], max(map(len, sample)))
+        chosen = _named_columns(file, config.columns, names if header else [], width)
     elif header:
-        left, right = _columns_of_header(file, names, languages, config)
+        chosen = _columns_of_header(file, names, languages, config)
     else:
-        left, right = _columns_of_text(file, sample, config)
-    chosen = (left, right)
-    found = tuple(languages[i] if i < len(languages) else None for i in chosen)
-    note = None
+        chosen = _columns_of_text(file, sample, width, config)
     if chosen != (0, 1) or config.columns is not None:
-        shown = " and ".join(f"{i + 1} ({names[i]})" if header and i < len(names) else str(i + 1) for i in chosen)
-        note = f"{file}: columns {shown} are read"
-    return _Columns(left, right, (found[0], found[1]), header, note)
+        shown = (f"{i + 1} ({names[i]})" if header and i < len(names) else str(i + 1) for i in chosen)
+        log.note(f"{file}: columns {' and '.join(shown)} are read")
+    return _Columns(*chosen, (languages[chosen[0]], languages[chosen[1]]), header)
 
 
 def _is_header(names: Sequence[str], rows: Sequence[list[str]]) -> bool:
@@ -140,8 +123,8 @@ def _is_header(names: Sequence[str], rows: Sequence[list[str]]) -> bool:
     lowered = [name.lower() for name in names]
     if all(name.isdecimal() for name in lowered):
         return [int(name) for name in lowered] == list(range(1, len(names) + 1))
-    roles = [name in _SOURCE_NAMES | _TARGET_NAMES for name in lowered]
-    known = [role or _names_language(name, i, rows) for i, (name, role) in enumerate(zip(lowered, roles, strict=True))]
+    roles = _SOURCE_NAMES | _TARGET_NAMES
+    known = [name in roles or _names_language(name, i, rows) for i, name in enumerate(lowered)]
     # A cell that repeats below its place is what fills the column, not what names it.
     repeated = any(row[i].strip().lower() == name for i, name in enumerate(lowered) for row in rows if i < len(row))
     if len(names) == 2 or all(known[:2]):
@@ -152,74 +135,55 @@ def _is_header(names: Sequence[str], rows: Sequence[list[str]]) -> bool:
 def _names_language(name: str, column: int, rows: Sequence[list[str]]) -> bool:
     """Return whether a cell is the name of a language that the cells below it can be in."""
     language = known_language(name)
-    if language is None:
-        return False
-    below = guess_language([row[column] for row in rows if column < len(row)])
     # Two letters are a word as well as a code ("is", "so"): the text below decides.
-    return below in (None, language) or not is_tag(name)
+    below = guess_language(row[column] for row in rows if column < len(row))
+    return language is not None and (below in (None, language) or not is_tag(name))
 
 
 def _named_columns(file: File, wanted: str, names: Sequence[str], width: int) -> tuple[int, int]:
     parts = [part.strip() for part in wanted.split(",")]
-    lowered = [name.lower() for name in names]
-    places: list[int] = []
+    places = {str(i + 1): i for i in range(width)} | {name.lower(): i for i, name in reversed([*enumerate(names)])}
     for part in parts:
-        if part.isdecimal() and 1 <= int(part) <= width:
-            places.append(int(part) - 1)
-        elif part.lower() in lowered:
-            places.append(lowered.index(part.lower()))
-        else:
+        if part.lower() not in places:
             held = f"columns: {', '.join(names)}" if names else f"{width} columns, and no header that names them"
             raise DataError(f"{file} has no column {part!r}. It has {held}.", code="E_DATA_COLUMNS", file=str(file))
-    if len(places) != 2 or places[0] == places[1]:
-        raise DataError(
-            f"--columns {wanted} does not name two columns.", hint="For example --columns 2,4.", code="E_DATA_COLUMNS"
-        )
-    return places[0], places[1]
+    chosen = [places[part.lower()] for part in parts]
+    if len(chosen) != 2 or chosen[0] == chosen[1]:
+        what = f"--columns {wanted} does not name two columns."
+        raise DataError(what, hint="For example --columns 2,4.", code="E_DATA_COLUMNS")
+    return chosen[0], chosen[1]
 
 
 def _columns_of_header(
     file: File, names: Sequence[str], languages: Sequence[str | None], config: DataConfig
 ) -> tuple[int, int]:
+    left, right = (place_of(language, names) for language in (config.source_language, config.target_language))
+    if left is not None and right is not None:
+        return left, right
     lowered = [name.lower() for name in names]
-    wanted = [base_language(config.source_language), base_language(config.target_language)]
-    by_language = [i for i, language in enumerate(languages) if language is not None]
-    if all(wanted) and all(language in languages for language in wanted):
-        return languages.index(wanted[0]), languages.index(wanted[1])
-    source = next((i for i, name in enumerate(lowered) if name in _SOURCE_NAMES), None)
-    target = next((i for i, name in enumerate(lowered) if name in _TARGET_NAMES and i != source), None)
-    if source is not None and target is not None:
-        return source, target
-    if len(by_language) > 2:
-        raise DataError(
-            f"{file} has columns in {', '.join(names[i] for i in by_language)}.",
-            hint="Choose two: --columns 1,2, or --source-language and --target-language.",
-            code="E_DATA_COLUMNS",
-            file=str(file),
-        )
-    if len(by_language) == 2:
-        return by_language[0], by_language[1]
-    return 0, 1
+    left = next((i for i, name in enumerate(lowered) if name in _SOURCE_NAMES), None)
+    right = next((i for i, name in enumerate(lowered) if name in _TARGET_NAMES), None)
+    if left is not None and right is not None:
+        return left, right
+    found = [i for i, language in enumerate(languages) if language is not None]
+    if len(found) > 2:
+        what = f"{file} has columns in {', '.join(names[i] for i in found)}."
+        hint = "Choose two: --columns 1,2, or --source-language and --target-language."
+        raise DataError(what, hint=hint, code="E_DATA_COLUMNS", file=str(file))
+    return (found[0], found[1]) if len(found) == 2 else (0, 1)
 
 
-def _columns_of_text(file: File, sample: Sequence[list[str]], config: DataConfig) -> tuple[int, int]:
-    width = max(map(len, sample))
+def _columns_of_text(file: File, sample: Sequence[list[str]], width: int, config: DataConfig) -> tuple[int, int]:
     held = [_holds([row[i].strip() for row in sample if i < len(row) and row[i].strip()]) for i in range(width)]
-    if held[0] is None and held[1] is None:
-        return 0, 1
     text = [i for i, what in enumerate(held) if what is None]
-    if width > 2 and len(text) == 2:
+    if text[:2] == [0, 1] or (width > 2 and len(text) == 2):
         return text[0], text[1]
     if config.keep_going:
         return 0, 1
     what = ", ".join(f"column {i + 1} holds {what}" for i, what in enumerate(held[:6]) if what)
     found = f" Columns {', '.join(str(i + 1) for i in text)} may be text." if text else ""
-    raise DataError(
-        f"{file}: {what}.{found}",
-        hint="Choose two: --columns 2,4. If the file is meant as it is: --columns 1,2.",
-        code="E_DATA_COLUMNS",
-        file=str(file),
-    )
+    hint = "Choose two: --columns 2,4. If the file is meant as it is: --columns 1,2."
+    raise DataError(f"{file}: {what}.{found}", hint=hint, code="E_DATA_COLUMNS", file=str(file))
 
 
 def _holds(cells: Sequence[str]) -> str | None:
@@ -227,15 +191,10 @@ def _holds(cells: Sequence[str]) -> str | None:
     if len(cells) < _FEW:
         return None
     enough = 0.9 * len(cells)
-    if sum(_NUMBER.fullmatch(cell) is not None for cell in cells) >= enough:
-        return "numbers"
-    if sum(_IDENTIFIER.fullmatch(cell) is not None for cell in cells) >= enough:
-        return "identifiers"
-    if sum(_ADDRESS.fullmatch(cell) is not None for cell in cells) >= enough:
-        return "addresses"
-    different = set(cells)
-    if len(different) <= max(2, len(cells) // 10) and sum(map(is_tag, cells)) >= enough:
+    for what, pattern in _NO_TEXT.items():
+        if sum(pattern.fullmatch(cell) is not None for cell in cells) >= enough:
+            return what
+    different = len(set(cells))
+    if different <= max(2, len(cells) // 10) and sum(map(is_tag, cells)) >= enough:
         return "language codes"
-    if len(different) == 1 and _LABEL.fullmatch(cells[0]):
-        return "one label"
-    return None
+    return "one label" if different == 1 and _LABEL.fullmatch(cells[0]) else None

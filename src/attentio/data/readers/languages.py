@@ -1,8 +1,11 @@
 """Languages by their codes, tags and names, as headers, keys and file names give them."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+
+from attentio.text.script import base_language
 
 _TAG = re.compile(r"([a-z]{2,3})(?:[-_](?:[a-z]{4}|[a-z]{2}|[0-9]{3}))*", re.IGNORECASE)
 
@@ -28,3 +31,14 @@ def is_tag(name: str) -> bool:
     """Return whether a text is the code or tag of a known language."""
     match = _TAG.fullmatch(name.strip())
     return match is not None and match[1].lower() in _languages()
+
+
+def place_of(language: str | None, names: Sequence[str]) -> int | None:
+    """Return which of `names` is a language: by its whole tag, else without region and script, else by its name."""
+    if language is None:
+        return None
+    tag, base, code = language.lower().replace("_", "-"), base_language(language), known_language(language)
+    same = [i for i, name in enumerate(names) if name.lower().replace("_", "-") == tag]
+    alike = [i for i, name in enumerate(names) if base_language(name) == base]
+    named = [i for i, name in enumerate(names) if code and known_language(name) == code]
+    return next(iter(same or alike or named), None)

@@ -1,4 +1,4 @@
-"""From a file to its lines: finding it, unpacking, decoding, and cutting at line ends.
+"""From a file to its lines: finding it, unpacking, decoding, and cutting at line ends. And what readers make of them.
 
 A file may be packed (gzip, bzip2, xz, zstandard) or a member of an archive. It is UTF-8 with or without a byte order
 mark, UTF-16 with one, or in an encoding that is named. Lines end at LF or CRLF and nowhere else. Python's `splitlines`
@@ -10,12 +10,14 @@ import codecs
 import difflib
 import gzip
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias, cast
@@ -24,7 +26,10 @@ from attentio.data.readers.encoding import byte_order_mark, guess_encoding
 from attentio.errors import DataError, MissingExtra, UsageError
 
 BLOCK_BYTES = 1 << 22
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+_LINE_END = re.compile("(?:\r?\n)+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Member(NamedTuple):
@@ -42,6 +47,49 @@ class Member(NamedTuple):
 
 
 File: TypeAlias = Path | Member
+Row: TypeAlias = tuple[str, str, int]  # source, target, and the line where the pair begins, from 1
+Languages: TypeAlias = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one part of the data comes from: a built-in corpus, one file, or two aligned files."""
+
+    name: str
+    path: File | None = None
+    target: File | None = None
+    corpus: str | None = None  # the name of a built-in corpus
+    links: Path | None = None  # its file of word links
+    role: int = 0  # TRAIN, DEV or TEST of `split`
+
+    @property
+    def file(self) -> File:
+        assert self.path is not None
+        return self.path
+
+    @property
+    def knows_links(self) -> bool:
+        """Whether its word links are known by construction."""
+        return self.corpus == "small-world"
+
+    @property
+    def linked(self) -> bool:
+        """Whether word links of its pairs are known."""
+        return self.links is not None or self.knows_links
+
+
+class Rows(NamedTuple):
+    """The pairs of one origin. `languages` are those that the file names, None where it names none."""
+
+    pairs: Iterator[Row]
+    languages: Languages = (None, None)
+
+
+def one_line(text: str) -> str:
+    """Return a text with its line ends as spaces and without lone surrogates, which no encoding can write."""
+    if "\n" in text:
+        text = _LINE_END.sub(" ", text)
+    return text if text.isascii() else _SURROGATE.sub("", text)
 
 
 def existing(text: str, *, known: Iterable[str] = ()) -> Path:
@@ -55,9 +103,8 @@ def existing(text: str, *, known: Iterable[str] = ()) -> Path:
     if path.is_dir():
         raise DataError(f"{path} is a folder, not a file.", file=path)
     similar = _similar_file(path, known)
-    raise DataError(
-        f"{path}: no such file.", hint=f"Did you mean {similar}?" if similar else None, code="E_DATA_MISSING", file=path
-    )
+    hint = f"Did you mean {similar}?" if similar else None
+    raise DataError(f"{path}: no such file.", hint=hint, code="E_DATA_MISSING", file=path)
 
 
 def read_lines(file: File, encoding: str | None = None) -> Iterator[str]:
@@ -70,9 +117,8 @@ def read_lines(file: File, encoding: str | None = None) -> Iterator[str]:
     mark, marked = byte_order_mark(first)
     name = encoding or marked or "utf-8"
     wide = find_codec(name).name.startswith(("utf-16", "utf-32"))
-    blocks = chain([first[len(mark) :] if marked else first], blocks)
-    decoded = decode_stream(file, blocks, marked or name) if wide else _decode(file, blocks, name)
-    yield from _split_lines(file, decoded)
+    blocks = chain([first[len(mark) :]], blocks)
+    yield from _split_lines(file, decode_stream(file, blocks, marked or name) if wide else _decode(file, blocks, name))
 
 
 def find_codec(name: str) -> codecs.CodecInfo:
@@ -89,10 +135,12 @@ def read_blocks(file: File) -> Iterator[bytes]:
         try:
             while block := opened.read(BLOCK_BYTES):
                 yield block
-        except _DAMAGED as error:
+        except Exception as error:
+            if isinstance(error, OSError) and not isinstance(error, _DAMAGED):  # bz2 has no error of its own
+                raise DataError(f"{file}: {error.strerror or error}.", file=str(file)) from None
+            if not isinstance(error, _DAMAGED) and type(error).__name__ != "ZstdError":  # of a module not always there
+                raise
             raise DataError(f"{file} is damaged ({error}).", file=str(file)) from None
-        except OSError as error:  # bz2 has no error of its own
-            raise DataError(f"{file}: {error.strerror or error}.", file=str(file)) from None
 
 
 def on_disk(file: File) -> Path:
@@ -119,38 +167,28 @@ def decode_stream(file: File, blocks: Iterable[bytes], encoding: str) -> Iterato
         raise DataError(f"{file}: not {encoding} ({error.reason}).", code="E_DATA_ENCODING", file=str(file)) from None
 
 
+def unpacked_name(file: File) -> str:
+    """Return the name of a file without the ending that says how it is packed."""
+    return next((file.name[: -len(end)] for end in PACKED if file.name.lower().endswith(end)), file.name)
+
+
 # Unpacking
 
 
 def _zstandard(file: IO[bytes]) -> IO[bytes]:
-    """Open a zstandard file with Python 3.14's own module or the package of that name."""
-    if find_spec("compression") is not None:
-        from compression import zstd  # pyright: ignore
-
-        return cast(IO[bytes], zstd.open(file))
-    if find_spec("zstandard") is not None:
-        import zstandard  # pyright: ignore
-
-        return cast(IO[bytes], zstandard.open(file))
-    raise MissingExtra(
-        "this is a zstandard file, and Python reads those from 3.14 on.",
-        hint="pip install zstandard, or unpack it: unzstd FILE.",
-    )
+    for name in ("compression.zstd", "backports.zstd"):  # the module of Python 3.14, and the same for older ones
+        with suppress(ImportError):
+            return cast(Any, import_module(name)).open(file)
+    hint = "pip install 'attentio[zstd]' (the package backports.zstd), or unpack it: unzstd FILE."
+    raise MissingExtra(f"{file.name} is a zstandard file, which this Python cannot read.", hint=hint)
 
 
-_UNPACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
-    (b"\x1f\x8b", lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file))),
-    (b"BZh", lambda file: cast(IO[bytes], bz2.BZ2File(file))),
-    (b"\xfd7zXZ\x00", lambda file: cast(IO[bytes], lzma.LZMAFile(file))),  # noqa: SIM115
+_UNPACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], Any]], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ\x00", lzma.LZMAFile),
     (b"\x28\xb5\x2f\xfd", _zstandard),
 )
-PACKED = (".gz", ".bz2", ".xz", ".zst")
-
-
-def unpacked_name(file: File) -> str:
-    """Return the name of a file without the ending that says how it is packed."""
-    name = file.name
-    return next((name[: -len(ending)] for ending in PACKED if name.lower().endswith(ending)), name)
 
 
 @contextmanager
@@ -186,11 +224,8 @@ def _opened_member(file: Member, outer: IO[bytes]) -> Generator[IO[bytes]]:
                 yield inner
             return
         outer.seek(0)
-        with tarfile.open(fileobj=outer) as archive:
-            inner = archive.extractfile(file.inside)
-            assert inner is not None, "only regular files are listed"
-            with inner:
-                yield inner
+        with tarfile.open(fileobj=outer) as archive, cast(IO[bytes], archive.extractfile(file.inside)) as inner:
+            yield inner
     except (*_DAMAGED, RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a rare way
         raise DataError(f"{file} cannot be unpacked ({error}).", hint="Unpack it yourself.", file=str(file)) from None
 
@@ -201,24 +236,19 @@ def _opened_member(file: Member, outer: IO[bytes]) -> Generator[IO[bytes]]:
 def _decode(file: File, blocks: Iterable[bytes], encoding: str) -> Iterator[str]:
     """Whole lines, decoded. Every encoding but UTF-16 and UTF-32 writes LF as the byte 0x0A, and only LF."""
     line = 1
-    for data in _whole_lines(blocks):
+    rest: list[bytes] = []
+    for block in chain(blocks, [None]):  # None: the end, where the last line may have no end
+        whole, newline, tail = (b"", b"", b"") if block is None else block.rpartition(b"\n")
+        if not newline and block is not None:
+            rest.append(block)
+            continue
+        data = b"".join((*rest, whole, newline))
+        rest = [tail]
         try:
             yield data.decode(encoding)
         except UnicodeDecodeError as error:
             raise _not_decodable(file, data, error, line, encoding) from None
         line += data.count(b"\n")
-
-
-def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    rest: list[bytes] = []
-    for block in blocks:
-        whole, newline, tail = block.rpartition(b"\n")
-        if newline:
-            yield b"".join((*rest, whole, newline))
-            rest = [tail]
-        else:
-            rest.append(block)
-    yield b"".join(rest)
 
 
 def _split_lines(file: File, texts: Iterable[str]) -> Iterator[str]:
@@ -228,13 +258,9 @@ def _split_lines(file: File, texts: Iterable[str]) -> Iterator[str]:
         nul = text.find("\0")
         if nul >= 0:
             at = number + text.count("\n", 0, nul) + 1
-            raise DataError(
-                f"{file} line {at} has a NUL byte. Is this a binary or UTF-16 file?",
-                hint="If UTF-16: --encoding utf-16-le (or utf-16-be).",
-                code="E_DATA_NUL",
-                file=str(file),
-                line=at,
-            )
+            what = f"{file} line {at} has a NUL byte. Is this a binary or UTF-16 file?"
+            hint = "If UTF-16: --encoding utf-16-le (or utf-16-be)."
+            raise DataError(what, hint=hint, code="E_DATA_NUL", file=str(file), line=at)
         *lines, tail = text.split("\n")
         if lines:
             lines[0] = "".join((*rest, lines[0]))
@@ -255,15 +281,10 @@ def _not_decodable(file: File, data: bytes, error: UnicodeDecodeError, line: int
     at = line + data.count(b"\n", 0, error.start)
     guess = guess_encoding(data[start : start + (1 << 20)])
     name = "UTF-8" if encoding == "utf-8" else encoding
-    return DataError(
-        f"{file} line {at}, byte {error.start - start + 1}: not {name} (0x{data[error.start]:02X}).",
-        hint=f"Looks like {guess.upper()}: --encoding {guess}, or iconv -f {guess.upper()} -t UTF-8."
-        if guess
-        else None,
-        code="E_DATA_ENCODING",
-        file=str(file),
-        line=at,
-    )
+    what = f"{file} line {at}, byte {error.start - start + 1}: not {name} (0x{data[error.start]:02X})."
+    upper = (guess or "").upper()
+    hint = f"Looks like {upper}: --encoding {guess}, or iconv -f {upper} -t UTF-8." if guess else None
+    return DataError(what, hint=hint, code="E_DATA_ENCODING", file=str(file), line=at)
 
 
 # Suggestions
@@ -272,16 +293,11 @@ def _not_decodable(file: File, data: bytes, error: UnicodeDecodeError, line: int
 def _similar_file(path: Path, known: Iterable[str]) -> Path | str | None:
     folders = [folder for folder in (path.parent, Path()) if folder.is_dir()]
     folders += sorted(entry for entry in Path().iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    nearby = [entry for folder in dict.fromkeys(folders) for entry in _files(folder)]
-    for entry in nearby:
-        if entry.name == path.name:
-            return entry
-    close = difflib.get_close_matches(path.name, [*(entry.name for entry in nearby), *known], n=1, cutoff=0.75)
-    return next((entry for entry in nearby if entry.name == close[0]), close[0]) if close else None
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in islice(folder.iterdir(), 2000) if entry.is_file())
-    except OSError:
-        return []
+    nearby: list[Path] = []
+    for folder in dict.fromkeys(folders):
+        with suppress(OSError):
+            nearby += sorted(entry for entry in islice(folder.iterdir(), 2000) if entry.is_file())
+    names = [entry.name for entry in nearby]
+    close = difflib.get_close_matches(path.name, [*names, *known], n=1, cutoff=0.75)
+    wanted = path.name if path.name in names else close[0] if close else None
+    return next((entry for entry in nearby if entry.name == wanted), wanted)
