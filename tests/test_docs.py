@@ -254,6 +254,7 @@ def test_commands_of_other_blocks_run(command: str, verb: str, tiny_run: Path, t
         patch.dict(os.environ, {"NO_COLOR": "1", "COLUMNS": "100"}),
         patch.object(sys, "stdin", nothing),
         patch("attentio.experiment.runner.run_comparison", only_check),
+        patch("uvicorn.Server.run", lambda _, sockets: [socket.close() for socket in sockets]),  # it would serve on
     ):
         status, output = run_here(words, tmp_path)
     assert status == (7 if "--min-chrf" in words else 0), output

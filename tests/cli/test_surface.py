@@ -57,7 +57,7 @@ SURFACE = {
     ],
     "view": [
         *("<run>", "<sentences>", "--all-heads", "--beam -b", "--beside", "--device", "--font", "--head", "--html"),
-        *("--json", "--layer", "--numbers", "--png", "--save", "--svg", "--tokens"),
+        *("--json", "--layer", "--numbers", "--open", "--png", "--port", "--save", "--svg", "--tokens"),
     ],
 }
 # Former names, read with a note, and not shown.

@@ -30,6 +30,10 @@ def view(
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the trace of one sentence as .json or .npz.")
     ] = None,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Serve a page on this machine to translate, look and ask what if.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of --open. 0 takes any free one.")] = 0,
     beside: Annotated[
         list[Path] | None, typer.Option("--beside", help="Another run to show beside the first. Repeat for more.")
     ] = None,
@@ -50,17 +54,25 @@ def view(
         raise UsageError("--save takes the trace of one sentence.")
     if all_heads and (as_json or layer is not None or head is not None):
         raise UsageError("--all-heads goes with neither --json, --layer nor --head.")
-    if not sentences:
-        raise UsageError("what should be translated?", hint="Give a sentence.")
+    if not sentences and not open_page:
+        raise UsageError("what should be translated?", hint="Give a sentence, or --open for a page.")
     if pieces:
         sys.stderr.write("note: --pieces is called --tokens now\n")
     _check_places(png, svg, html, save)
+    if open_page:
+        import_module("attentio.serve.app")  # raises MissingExtra before a model is opened
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translator
 
     names = [each.resolve().name for each in runs]
     names = names if len(set(names)) == len(names) else list(map(str, runs))
     translators = [Translator.load(each, device=device or "auto") for each in runs]
+    if open_page:
+        from attentio.serve.app import serve
+
+        pages, text = dict(zip(names, translators, strict=True)), sentences[0] if sentences else ""
+        serve(pages, port=port, text=text, beam=beam, say=sys.stderr.write, open_browser=sys.stderr.isatty())
+        return
     found = [_looked_at(translator, sentences, SearchConfig(beam)) for translator in translators]
     if len({len(each) for each in found}) > 1:
         raise UsageError("a text is cut into other sentences by another model: give one sentence at a time.")

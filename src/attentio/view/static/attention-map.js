@@ -683,6 +683,14 @@ export class AttentionMap extends Base {
     this.#render();
   }
 
+  /**
+   * Change some of what is shown.
+   * @param {Partial<State>} change
+   */
+  show(change) {
+    this.state = /** @type {State} */ ({ ...this.#state, ...change });
+  }
+
   /** @returns {State} */
   get state() {
     return { ...this.#state };
@@ -698,16 +706,18 @@ export class AttentionMap extends Base {
   }
 
   /**
-   * Light up the columns of some characters of the source, as another map's cursor does.
+   * Light up the words of some characters: columns of the source, as another map's cursor does, or rows of the target.
    * @param {Span | null} span
+   * @param {"source" | "target"} of
    */
-  point(span) {
-    if (!this.#tokens || this.#state.kind === "decoder_self") return;
-    const { columns } = this.#axes();
-    const [, first] = this.#corner;
-    this.#heads[1].forEach((head, i) => {
-      const [start, end] = columns.spans[first + i] ?? [0, 0];
-      head.toggleAttribute("data-lit", span !== null && start < span[1] && end > span[0]);
+  point(span, of = "source") {
+    if (!this.#tokens || this.#state.kind !== "weights") return;
+    const axis = of === "source" ? 1 : 0;
+    const { rows, columns } = this.#axes();
+    this.#heads[axis].forEach((head, i) => {
+      const [start, end] = (axis ? columns : rows).spans[this.#corner[axis] + i] ?? [0, 0];
+      const same = span !== null && (start < span[1] && end > span[0] || (start === span[0] && end === span[1]));
+      head.toggleAttribute("data-lit", same);
     });
   }
 
@@ -780,7 +790,7 @@ export class AttentionMap extends Base {
     const controls = [...(this.#panel?.querySelectorAll("select, input, button") ?? [])];
     const focused = controls.indexOf(/** @type {Element} */ (this.shadowRoot?.activeElement));
     if (change.kind || change.unit) this.#cursor = this.#corner = [0, 0];
-    this.state = { ...this.#state, ...change };
+    this.show(change);
     const after = this.#panel?.querySelectorAll("select, input, button")[focused];
     if (after instanceof HTMLElement) after.focus();
     this.dispatchEvent(new CustomEvent("attention-map-state", { bubbles: true, detail: this.state }));

@@ -1,0 +1,23 @@
+"""How far attention agrees with what a model's answer depends on. Numbers in, numbers out."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def rank_correlation(weights: NDArray[np.floating], importance: NDArray[np.floating]) -> float | None:
+    """Return Spearman's rho between the rows of two (T, S) matrices, averaged over the rows, -1 to 1.
+
+    Ties get the mean of their ranks. A row in which either is constant has no rho and does not count. None where no row
+    counts.
+    """
+    found: list[float] = []
+    for left, right in zip(weights, importance, strict=True):
+        if len(left) > 1 and np.ptp(left) > 0 and np.ptp(right) > 0:
+            found.append(float(np.corrcoef(_ranks(left), _ranks(right))[0, 1]))
+    return float(np.mean(found)) if found else None
+
+
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the rank of each value from 0, ties with the mean of theirs."""
+    smaller, alike = values[:, None] > values, values[:, None] == values
+    return smaller.sum(axis=1) + (alike.sum(axis=1) - 1) / 2

@@ -1,0 +1,449 @@
+// @ts-check
+/**
+ * The page of `attentio view --open`: translate, look, and ask what if. Everything that was asked for stands in the
+ * fragment of the address, which a browser sends to nobody.
+ */
+
+/** @typedef {import("./attention-map.js").StoredTrace} StoredTrace */
+/** @typedef {import("./attention-map.js").AttentionMap} AttentionMap */
+/** @typedef {import("./attention-map.js").State} MapState */
+/** @typedef {{text: string, score: number, trace: StoredTrace}} Hypothesis */
+/** @typedef {{name: string, source: string | null, target: string | null}} Model */
+/**
+ * @typedef {object} Asked What the page shows, all of it.
+ * @property {string} text
+ * @property {string} model
+ * @property {string} beside "" for none.
+ * @property {number} beam
+ * @property {number[]} masked
+ * @property {string[]} prefix
+ * @property {number} chosen Which of the hypotheses.
+ * @property {"en" | "zh"} language
+ * @property {string} theme
+ * @property {Partial<MapState>} map
+ */
+
+const TEXTS = {
+  en: {
+    language: "Language", theme: "Colors", system: "as the system", light: "light", dark: "dark",
+    source: "Source text (Ctrl+Enter translates)", model: "Model", beside: "Beside it", none: "nothing",
+    search: "Search", greedy: "greedy", beam: (/** @type {number} */ n) => `beam ${n}`, translate: "Translate",
+    mask_title: "Source tokens", mask_hint: "Press a token to mask it: the model then reads it as unknown. Edit or delete words in the text above.",
+    translation: "Translation", nbest: "Hypotheses, best first", score: (/** @type {string} */ s) => `score ${s}`,
+    same: "Nothing changed.", changed: (/** @type {string} */ before) => `Before: “${before}”. What is new is marked.`,
+    map: "Attention", steps: "Step by step",
+    steps_hint: "The likeliest next tokens at each step. Choose one to force it: the translation goes on from there.",
+    step: (/** @type {number[]} */ [t, of]) => `Step ${t} of ${of}`, release: "Let the model choose again",
+    begin: "(beginning)", erasure: "Erasure beside attention", erase: "Measure erasure",
+    erasure_hint: "How much the log-probability of each target token falls when a source token is masked. Attention is not by itself an explanation: compare the two.",
+    correlation: "Rank correlation of attention with erasure", layer: "Layer", erased: "fall of log-probability",
+    failed: "The server does not answer. Is attentio still running?",
+  },
+  zh: {
+    language: "语言", theme: "颜色", system: "跟随系统", light: "浅色", dark: "深色",
+    source: "原文（Ctrl+Enter 翻译）", model: "模型", beside: "并排", none: "无",
+    search: "搜索", greedy: "贪心", beam: (/** @type {number} */ n) => `束宽 ${n}`, translate: "翻译",
+    mask_title: "原文词元", mask_hint: "按下词元即遮盖它，模型会把它读作未知。也可在上面修改或删除原文。",
+    translation: "译文", nbest: "候选译文，最佳在前", score: (/** @type {string} */ s) => `得分 ${s}`,
+    same: "没有变化。", changed: (/** @type {string} */ before) => `之前：“${before}”。新的部分已标出。`,
+    map: "注意力", steps: "逐步查看",
+    steps_hint: "每一步最可能的下一个词元。选一个即强制写出它，译文从那里继续。",
+    step: (/** @type {number[]} */ [t, of]) => `第 ${t} 步，共 ${of} 步`, release: "让模型重新选择",
+    begin: "（开头）", erasure: "擦除与注意力对照", erase: "测量擦除",
+    erasure_hint: "遮盖一个原文词元时，各译文词元的对数概率下降多少。注意力本身不是解释，请对照两者。",
+    correlation: "注意力与擦除的等级相关", layer: "层", erased: "对数概率下降",
+    failed: "服务器没有响应。attentio 还在运行吗？",
+  },
+};
+const BEAMS = [1, 3, 5, 10];
+
+/** @type {Asked} */
+const asked = { text: "", model: "", beside: "", beam: 5, masked: [], prefix: [], chosen: 0, language: navigator.language.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
+/** @type {Model[]} */
+let models = [];
+/** @type {Hypothesis[]} */
+let found = [];
+/** @type {Hypothesis | null} */
+let other = null;
+/** @type {string[] | null} */
+let before = null;
+/** @type {AbortController | null} */
+let running = null;
+
+/**
+ * @template {HTMLElement} [Kind=HTMLElement]
+ * @param {string} id
+ * @returns {Kind}
+ */
+const at = (id) => /** @type {Kind} */ (document.getElementById(id));
+const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (at(id));
+const texts = () => TEXTS[asked.language];
+
+/**
+ * @param {string} name
+ * @param {Record<string, string>} attributes
+ * @param {...(Node | string)} children
+ */
+function made(name, attributes, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+/** Read the fragment of the address. What it does not say stays as it is. */
+function readAddress() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  /** @type {(name: string, take: (value: string) => void) => void} */
+  const take = (name, set) => {
+    const value = said.get(name);
+    if (value !== null) set(value);
+  };
+  /** @type {(value: string) => any} */
+  const parsed = (value) => {
+    try {
+      return JSON.parse(value);
+    } catch {
+      return null;
+    }
+  };
+  take("text", (value) => (asked.text = value));
+  take("model", (value) => (asked.model = value));
+  take("beside", (value) => (asked.beside = value));
+  take("beam", (value) => (asked.beam = BEAMS.includes(Number(value)) ? Number(value) : 5));
+  take("language", (value) => (asked.language = value === "zh" ? "zh" : "en"));
+  take("theme", (value) => (asked.theme = ["light", "dark"].includes(value) ? value : ""));
+  take("chosen", (value) => (asked.chosen = Number(value) || 0));
+  take("masked", (value) => (asked.masked = value.split(",").filter(Boolean).map(Number).filter(Number.isInteger)));
+  take("prefix", (value) => {
+    const tokens = parsed(value);
+    if (Array.isArray(tokens)) asked.prefix = tokens.map(String);
+  });
+  take("map", (value) => (asked.map = parsed(value) ?? {}));
+}
+
+/** Write what is shown into the fragment of the address. */
+function writeAddress() {
+  const { masked, prefix, map, ...plain } = asked;
+  const said = new URLSearchParams(Object.entries(plain).map(([name, value]) => [name, String(value)]));
+  if (masked.length) said.set("masked", masked.join(","));
+  if (prefix.length) said.set("prefix", JSON.stringify(prefix));
+  if (Object.keys(map).length) said.set("map", JSON.stringify(map));
+  history.replaceState(null, "", `#${said}`);
+}
+
+/**
+ * Ask the server. Throws an Error with what it says.
+ * @param {string} path
+ * @param {object} body
+ * @returns {Promise<any>}
+ */
+async function post(path, body) {
+  let response;
+  try {
+    response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal: running?.signal });
+  } catch (error) {
+    throw error instanceof DOMException && error.name === "AbortError" ? error : new Error(texts().failed);
+  }
+  const answer = await response.json();
+  if (response.ok) return answer;
+  throw new Error(answer.error?.message ?? String(response.status));
+}
+
+/**
+ * Do something that takes time. A newer one takes its place, and what goes wrong is said.
+ * @param {() => Promise<void>} work
+ */
+async function busy(work) {
+  running?.abort();
+  const mine = (running = new AbortController());
+  const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+  main.setAttribute("aria-busy", "true");
+  at("fault").hidden = true;
+  try {
+    await work();
+  } catch (error) {
+    if (running !== mine || (error instanceof DOMException && error.name === "AbortError")) return;
+    at("fault").textContent = error instanceof Error ? error.message : String(error);
+    at("fault").hidden = false;
+  } finally {
+    if (running === mine) main.setAttribute("aria-busy", "false");
+  }
+}
+
+/** Translate what is asked for, and show it. */
+function translate() {
+  writeAddress();
+  if (!asked.text.trim()) {
+    at("result").hidden = true;
+    return Promise.resolve();
+  }
+  return busy(async () => {
+    const { text, model, beam, masked, prefix, beside } = asked;
+    const last = found[asked.chosen]?.trace.target_tokens ?? null;
+    const { hypotheses } = await post("look", { model, text, beam, masked, prefix });
+    let second = null;
+    if (beside) {
+      const plain = (await post("look", { model: beside, text, beam })).hypotheses[0];
+      // Another model has other tokens: masked are those that share characters with the masked ones.
+      const spans = masked.map((place) => hypotheses[0].trace.source_spans[place] ?? [0, 0]);
+      const places = plain.trace.source_spans.flatMap((/** @type {number[]} */ [a, b], /** @type {number} */ i) => (spans.some(([c, d]) => c < b && d > a) ? [i] : []));
+      second = places.length ? (await post("look", { model: beside, text, beam, masked: places })).hypotheses[0] : plain;
+    }
+    before = last;
+    found = hypotheses;
+    other = second;
+    asked.chosen = Math.min(asked.chosen, found.length - 1);
+    field("step").value = String(Math.min(prefix.length || 1, found[asked.chosen].trace.target_tokens.length));
+    show();
+  });
+}
+
+/**
+ * Return which tokens of `now` are not in the longest common subsequence of both.
+ * @param {string[]} now
+ * @param {string[]} then
+ * @returns {number[]}
+ */
+export function differences(now, then) {
+  const lengths = Array.from({ length: now.length + 1 }, () => new Array(then.length + 1).fill(0));
+  for (let i = now.length - 1; i >= 0; i--) {
+    for (let j = then.length - 1; j >= 0; j--) {
+      lengths[i][j] = now[i] === then[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+    }
+  }
+  const changed = [];
+  let [i, j] = [0, 0];
+  while (i < now.length) {
+    if (j < then.length && now[i] === then[j]) [i, j] = [i + 1, j + 1];
+    else if (j < then.length && lengths[i][j + 1] >= lengths[i + 1][j]) j += 1;
+    else changed.push(i++);
+  }
+  return changed;
+}
+
+/**
+ * Return the text of a trace with some target tokens marked.
+ * @param {StoredTrace} trace
+ * @param {number[]} marked
+ */
+function markedText(trace, marked) {
+  const chars = Array.from(trace.target);
+  const shown = made("span", { dir: "auto", lang: languageOfModel("target") });
+  let end = 0;
+  for (const place of marked) {
+    const [start, stop] = trace.target_spans[place];
+    if (stop <= start) continue;
+    shown.append(chars.slice(end, start).join(""), made("mark", {}, chars.slice(start, stop).join("")));
+    end = stop;
+  }
+  shown.append(chars.slice(end).join(""));
+  return shown;
+}
+
+/** @param {"source" | "target"} side */
+function languageOfModel(side) {
+  return models.find(({ name }) => name === asked.model)?.[side] ?? "";
+}
+
+/** @param {string} token */
+const shownToken = (token) => token.replace(/^▁/, "") || "␣";
+
+function show() {
+  const t = texts();
+  const { trace } = found[asked.chosen];
+  const changed = before ? differences(trace.target_tokens, before) : [];
+  at("result").hidden = false;
+
+  const focused = document.activeElement?.closest("#tokens, #candidates, #nbest");
+  const place = focused ? [...focused.querySelectorAll("button, input")].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
+  at("tokens").lang = languageOfModel("source");
+  at("tokens").replaceChildren(
+    ...trace.source_tokens.slice(0, -1).map((token, i) => {
+      const button = made("button", { type: "button", "aria-pressed": String(asked.masked.includes(i)) }, shownToken(token));
+      button.addEventListener("click", () => {
+        asked.masked = asked.masked.includes(i) ? asked.masked.filter((one) => one !== i) : [...asked.masked, i].sort((a, b) => a - b);
+        translate();
+      });
+      return button;
+    }),
+  );
+  at("nbest").replaceChildren(
+    made("legend", {}, t.nbest),
+    ...found.map((one, i) => {
+      const radio = /** @type {HTMLInputElement} */ (made("input", { type: "radio", name: "nbest", value: String(i) }));
+      radio.checked = i === asked.chosen;
+      radio.addEventListener("change", () => {
+        asked.chosen = i;
+        writeAddress();
+        show();
+      });
+      const marks = i === asked.chosen ? changed : [];
+      return made("label", {}, radio, markedText(one.trace, marks), made("small", {}, t.score(one.score.toFixed(3))));
+    }),
+  );
+  const old = before?.slice(0, before.at(-1) === "</s>" ? -1 : undefined).join("").replaceAll("▁", " ").trim() ?? "";
+  at("changed").textContent = !before || !(asked.masked.length || asked.prefix.length || changed.length) ? "" : changed.length ? t.changed(old) : t.same;
+  showMaps("maps", [found[asked.chosen], ...(other ? [other] : [])], changed);
+  showStep();
+  at("release").hidden = !asked.prefix.length;
+  at("erased").hidden = true;
+  if (focused && place >= 0) {
+    const again = focused.querySelectorAll("button, input")[place];
+    if (again instanceof HTMLElement) again.focus();
+  }
+}
+
+/**
+ * Show maps side by side, in the elements that are there already.
+ * @param {string} id
+ * @param {Hypothesis[]} hypotheses
+ * @param {number[]} changed
+ */
+function showMaps(id, hypotheses, changed) {
+  const all = at(id);
+  while (all.children.length > hypotheses.length) all.lastElementChild?.remove();
+  hypotheses.forEach(({ trace }, i) => {
+    if (!all.children[i]) {
+      const element = /** @type {AttentionMap} */ (made("attention-map", {}));
+      all.append(made("div", {}, made("h3", {}), element));
+      element.show(i ? { unit: asked.map.unit ?? "words" } : asked.map);
+      if (i === 0) {
+        element.addEventListener("attention-map-state", (event) => {
+          asked.map = /** @type {CustomEvent} */ (event).detail;
+          writeAddress();
+        });
+      }
+    }
+    const [title, element] = all.children[i].children;
+    title.textContent = `${trace.name}: ${trace.target}`;
+    const map = /** @type {AttentionMap} */ (element);
+    map.setAttribute("lang", asked.language);
+    if (asked.theme) map.setAttribute("theme", asked.theme);
+    else map.removeAttribute("theme");
+    map.trace = trace;
+    if (i === 0) map.marks = { rows: changed, masked: asked.masked };
+  });
+}
+
+function showStep() {
+  const t = texts();
+  const { trace } = found[asked.chosen];
+  const range = field("step");
+  range.max = String(trace.target_tokens.length);
+  const step = Math.min(Number(range.value), trace.target_tokens.length);
+  at("step-name").textContent = t.step([step, trace.target_tokens.length]);
+  range.setAttribute("aria-valuetext", `${t.step([step, trace.target_tokens.length])}: ${shownToken(trace.target_tokens[step - 1])}`);
+  const end = step > 1 ? trace.target_spans[step - 2][1] : 0;
+  at("prefix").textContent = `${Array.from(trace.target).slice(0, end).join("") || t.begin} …`;
+  at("prefix").lang = languageOfModel("target");
+  at("candidates").lang = languageOfModel("target");
+  at("candidates").replaceChildren(
+    ...(trace.candidates?.[step - 1] ?? []).map(([token, p]) => {
+      const written = token === trace.target_tokens[step - 1];
+      const button = made("button", { type: "button" }, `${shownToken(token)} ${p < 0.01 ? "<0.01" : p.toFixed(2)}`, ...(written ? [" ✓"] : []));
+      button.addEventListener("click", () => {
+        asked.prefix = [...trace.target_tokens.slice(0, step - 1), token];
+        translate();
+      });
+      return button;
+    }),
+  );
+  const map = /** @type {AttentionMap | null} */ (document.querySelector("#maps attention-map"));
+  map?.point(trace.target_spans[step - 1], "target");
+}
+
+/** Measure erasure, and show it beside the attention of the last layer. */
+function erase() {
+  return busy(async () => {
+    const t = texts();
+    const { trace } = found[asked.chosen];
+    const { erasure, correlation } = await post("erase", { model: asked.model, text: asked.text, masked: asked.masked, prefix: trace.target_tokens });
+    at("correlation").querySelector("tbody")?.replaceChildren(
+      ...Object.entries(correlation).map(([layer, rho]) => made("tr", {}, made("th", { scope: "row" }, layer), made("td", {}, rho === null ? "–" : rho.toFixed(2)))),
+    );
+    at("erased").hidden = false;
+    at("erasure-map").replaceChildren();
+    const fields = { ...trace, encoder_self: {}, decoder_self: {}, name: t.erased, weights: { [t.erased]: [erasure] } };
+    const attention = { ...trace, encoder_self: {}, decoder_self: {} };
+    showMaps("erasure-map", [{ ...found[asked.chosen], trace: fields }, { ...found[asked.chosen], trace: attention }], []);
+    const [first, second] = at("erasure-map").querySelectorAll("attention-map");
+    for (const [map, scale] of /** @type {const} */ ([[first, "map"], [second, "fixed"]])) {
+      /** @type {AttentionMap} */ (map).show({ scale, numbers: true, unit: "tokens" });
+    }
+  });
+}
+
+/** Write all texts of the page in the chosen language, and put on the chosen colors. */
+function dress() {
+  const t = texts();
+  document.documentElement.lang = asked.language === "zh" ? "zh-Hans" : "en";
+  document.documentElement.dataset.theme = asked.theme;
+  for (const element of document.querySelectorAll("[data-text]")) {
+    element.textContent = String(t[/** @type {keyof typeof t} */ (element.getAttribute("data-text"))]);
+  }
+  field("language").value = asked.language;
+  field("theme").value = asked.theme;
+  field("text").value = asked.text;
+  const options = (/** @type {[string, string][]} */ all, /** @type {string} */ chosen) =>
+    all.map(([value, shown]) => {
+      const option = /** @type {HTMLOptionElement} */ (made("option", { value }, shown));
+      option.selected = value === chosen;
+      return option;
+    });
+  at("model").replaceChildren(...options(models.map(({ name }) => [name, name]), asked.model));
+  at("beside").replaceChildren(...options([["", t.none], ...models.map(({ name }) => /** @type {[string, string]} */ ([name, name]))], asked.beside));
+  at("beam").replaceChildren(...options(BEAMS.map((n) => [String(n), n === 1 ? t.greedy : t.beam(n)]), String(asked.beam)));
+  /** @type {HTMLElement} */ (at("beside").parentElement).hidden = models.length < 2;
+}
+
+async function start() {
+  readAddress();
+  models = await (await fetch("models")).json();
+  if (!models.some(({ name }) => name === asked.model)) asked.model = models[0].name;
+  if (!models.some(({ name }) => name === asked.beside)) asked.beside = "";
+  dress();
+  const changes = /** @type {const} */ (["model", "beside", "beam", "language", "theme"]);
+  for (const name of changes) {
+    at(name).addEventListener("change", () => {
+      const { value } = field(name);
+      if (name === "beam") asked.beam = Number(value);
+      else if (name === "language") asked.language = value === "zh" ? "zh" : "en";
+      else asked[name] = value;
+      if (name === "model") Object.assign(asked, { masked: [], prefix: [] });
+      dress();
+      if (name === "language" || name === "theme") {
+        writeAddress();
+        if (found.length) show();
+      } else translate();
+    });
+  }
+  const submit = () => {
+    if (field("text").value !== asked.text) Object.assign(asked, { text: field("text").value, masked: [], prefix: [] });
+    asked.chosen = 0;
+    return translate();
+  };
+  at("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  at("text").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    submit();
+  });
+  at("step").addEventListener("input", showStep);
+  at("release").addEventListener("click", () => {
+    asked.prefix = [];
+    translate();
+  });
+  at("erase").addEventListener("click", erase);
+  addEventListener("hashchange", () => {
+    readAddress();
+    dress();
+    translate();
+  });
+  await translate();
+}
+
+if (globalThis.document?.getElementById("form")) start();

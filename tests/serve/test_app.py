@@ -1,0 +1,278 @@
+"""The page that is served: what it answers, and that everything on it works by mouse and keyboard."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attentio.translator import Translator
+from attentio.view.embed import packed
+
+pytest.importorskip("fastapi")
+uvicorn = pytest.importorskip("uvicorn")
+testclient = pytest.importorskip("starlette.testclient")
+
+from attentio.serve.app import create_app, serve  # noqa: E402  (needs the extra)
+
+Violations = Callable[[Any], list[str]]
+TEXT = "My sister bought two books yesterday."
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_run: Path) -> Translator:
+    return Translator.load(tiny_run, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def client(translator: Translator) -> Any:
+    return testclient.TestClient(create_app({"one": translator, "two": translator}), base_url="http://127.0.0.1")
+
+
+def ask(client: Any, path: str, **asked: object) -> Any:
+    return client.post(path, json={"model": "one", "text": TEXT} | asked)
+
+
+def test_the_weights_are_those_of_the_translator(client: Any, translator: Translator) -> None:
+    (shown,) = ask(client, "/look").json()["hypotheses"]
+    found = translator(TEXT)
+    assert found.trace is not None
+    assert (shown["text"], shown["score"]) == (found.text, found.score)
+    assert shown["trace"] == json.loads(json.dumps(packed(found.trace, name="one")))
+
+
+def test_hypotheses_masks_and_prefixes(client: Any) -> None:
+    best, *others = ask(client, "/look", beam=3).json()["hypotheses"]
+    assert len(others) == 2
+    assert best["score"] >= others[0]["score"]
+    prefix = [best["trace"]["target_tokens"][0], best["trace"]["candidates"][1][2][0]]
+    (forced,) = ask(client, "/look", prefix=prefix).json()["hypotheses"]
+    assert forced["trace"]["target_tokens"][:2] == prefix
+    (plain,), (masked,) = (ask(client, "/look", masked=m).json()["hypotheses"] for m in ([], [1]))
+    assert masked["trace"]["weights"] != plain["trace"]["weights"]
+
+
+def test_erasure_is_the_translators(client: Any, translator: Translator) -> None:
+    trace = translator(TEXT).trace
+    assert trace is not None
+    answer = ask(client, "/erase", prefix=trace.target_tokens).json()
+    np.testing.assert_allclose(answer["erasure"], translator.erasure(trace), atol=1e-4)
+    assert list(answer["correlation"]) == list(trace.layers)
+    assert all(-1 <= rho <= 1 for rho in answer["correlation"].values())
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"model": "three"}, "no model 'three'"),
+        ({"text": " "}, "empty"),
+        ({"masked": [99]}, "counted from 0"),
+        ({"prefix": ["no such token"]}, "has no token"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(client: Any, asked: dict[str, object], words: str) -> None:
+    answer = ask(client, "/look", **asked)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("asked", [{"text": "x" * 5001}, {"beam": 0}, {"masked": "all"}])
+def test_what_makes_no_sense_is_refused(client: Any, asked: dict[str, object]) -> None:
+    assert ask(client, "/look", **asked).status_code == 422
+
+
+@pytest.mark.parametrize("text", ["\x00", "I \x00 love", "\u202e שלום", "👩🏽\u200d💻", "<script>"])
+def test_strange_text_is_translated_or_refused(client: Any, text: str) -> None:
+    assert ask(client, "/look", text=text).status_code in (200, 400)
+
+
+def test_a_lone_surrogate_is_no_fault_of_ours(client: Any) -> None:
+    content = json.dumps({"model": "one", "text": "a \ud800 b"})
+    answer = client.post("/look", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert "body.text" in answer.json()["error"]["message"]
+
+
+def test_other_sites_have_no_way_in(client: Any) -> None:
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    plain = client.post(
+        "/look", content=json.dumps({"model": "one", "text": TEXT}), headers={"Content-Type": "text/plain"}
+    )
+    assert plain.status_code == 422
+    policy = client.get("/").headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self';")
+    assert "unsafe" not in policy
+
+
+def test_everything_the_page_loads_is_there(client: Any) -> None:
+    page = client.get("/").text
+    for address in re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page):
+        answer = client.get(f"/{address}")
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].partition(";")[0] in ("text/javascript", "text/css")
+    assert client.get("/static/page.html").status_code == 404
+    assert client.get("/static/..%2f..%2fembed.py").status_code == 404
+
+
+def test_where_it_serves_is_said(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _, sockets: [socket.close() for socket in sockets])
+    said: list[str] = []
+    serve({"one": translator}, say=said.append)
+    assert re.fullmatch(r"page http://127\.0\.0\.1:\d+/ \(Ctrl-C stops it\)\n", "".join(said))
+
+
+@pytest.fixture(scope="module")
+def address(translator: Translator) -> Iterator[str]:
+    """Where the page is served, with two models."""
+    config = uvicorn.Config(create_app({"one": translator, "two": translator}), port=0, log_level="error")
+    socket = config.bind_socket()
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([socket],))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{socket.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def opened(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Fragment of the address -> the page. Errors of scripts, and requests of other places, fail the test."""
+    pages: list[Any] = []
+    noticed: list[str] = []
+    ours = (address, "data:", f"blob:{address}")
+
+    def show(fragment: str = "", width: int = 1000, scheme: str = "light") -> Any:
+        page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, locale="en-US")
+        pages.append(page)
+        page.on("pageerror", lambda error: noticed.append(str(error)))
+        page.on("request", lambda one: None if one.url.startswith(ours) else noticed.append(one.url))
+        page.goto(f"{address}#{fragment}")
+        page.wait_for_selector("#model option", state="attached")
+        return page
+
+    yield show
+    for page in pages:
+        page.close()
+    assert noticed == []
+
+
+def settled(page: Any) -> None:
+    page.wait_for_selector("main[aria-busy='false']")
+
+
+def target(page: Any) -> str:
+    return page.evaluate("() => document.querySelector('#nbest input:checked').nextElementSibling.textContent")
+
+
+@pytest.mark.slow
+def test_translate_by_keyboard_force_a_token_and_let_it_go(opened: Callable[..., Any]) -> None:
+    page = opened()
+    page.get_by_label("Source text").focus()
+    page.keyboard.type(TEXT)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#nbest input")
+    settled(page)
+    assert page.locator("#nbest input").count() == 5
+    best = target(page)
+    page.get_by_label("Step 1 of").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#step-name").text_content().startswith("Step 2 of")
+    other = page.locator("#candidates button:not(:has-text('✓'))").first
+    token = other.text_content().split(" ")[0]
+    other.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#release:not([hidden])")
+    settled(page)
+    prefix = json.loads(page.evaluate("() => new URLSearchParams(location.hash.slice(1)).get('prefix')"))
+    assert prefix[1].removeprefix("▁") == token
+    assert target(page) != best
+    assert page.locator("#nbest mark").count() > 0
+    again = opened(page.url.partition("#")[2])  # all of it stands in the address
+    again.wait_for_selector("#nbest input")
+    assert target(again) == target(page)
+    page.get_by_role("button", name="Let the model choose again").press("Enter")
+    page.wait_for_selector("#release", state="hidden")
+    settled(page)
+    assert target(page) == best
+
+
+@pytest.mark.slow
+def test_mask_a_token_and_edit_the_text(opened: Callable[..., Any], translator: Translator) -> None:
+    page = opened(f"text={TEXT}&beam=1")
+    page.wait_for_selector("#tokens button")
+    page.locator("#tokens button").nth(1).press("Enter")
+    page.wait_for_selector("#tokens [aria-pressed='true']")
+    settled(page)
+    (masked,) = translator.hypotheses(TEXT, masked=[1])
+    assert target(page) == masked.text
+    assert page.locator("attention-map th[data-masked]").count() == 1
+    assert "masked=1" in page.url
+    page.get_by_label("Source text").fill("I love you.")
+    page.get_by_role("button", name="Translate").click()
+    page.wait_for_selector("#tokens [aria-pressed='true']", state="detached")
+    settled(page)
+    assert target(page) == translator("I love you.").text
+    page.get_by_label("Source text").fill(" ")
+    page.get_by_role("button", name="Translate").click()
+    page.wait_for_selector("#result", state="hidden")
+
+
+@pytest.mark.slow
+def test_models_side_by_side_share_a_cursor(opened: Callable[..., Any]) -> None:
+    page = opened(f"text={TEXT}&beam=1")
+    page.wait_for_selector("#nbest input")
+    page.get_by_label("Beside it").select_option("two")
+    page.wait_for_selector("#maps > div:nth-child(2) [role=grid]")
+    page.locator("#maps > div:nth-child(1) td[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    lit = page.locator("#maps > div:nth-child(2) thead th[data-lit]")
+    assert lit.all_text_contents() == ["sister"]
+
+
+@pytest.mark.slow
+def test_erasure_stands_beside_attention(opened: Callable[..., Any], translator: Translator) -> None:
+    page = opened(f"text={TEXT}&beam=1")
+    page.wait_for_selector("#nbest input")
+    page.get_by_role("button", name="Measure erasure").click()
+    page.wait_for_selector("#erasure-map > div:nth-child(2) [role=grid]")
+    assert "not by itself an explanation" in page.locator("main").text_content()
+    trace = translator(TEXT).trace
+    assert trace is not None
+    cell = page.locator("#erasure-map > div:nth-child(1) td").first.get_attribute("aria-label")
+    assert f", {translator.erasure(trace)[0, 0]:.2f}, rank" in cell
+    assert page.locator("#correlation tbody tr").count() == len(trace.layers)
+
+
+@pytest.mark.slow
+def test_every_state_is_accessible(opened: Callable[..., Any], violations: Violations) -> None:
+    """Each state at every width, and in both colors."""
+    for number, width in enumerate((320, 768, 1440)):
+        page = opened("", width)
+
+        def check(state: int, page: Any = page, number: int = number, width: int = width) -> None:
+            page.locator("#theme").select_option(["light", "dark"][(number + state) % 2])
+            assert violations(page) == [], (width, state)
+
+        check(0)  # empty
+        page.evaluate("() => { location.hash = 'text=I love you.&beside=two&masked=1&beam=3'; }")
+        page.wait_for_selector("#maps > div:nth-child(2) [role=grid]")
+        settled(page)
+        page.get_by_role("button", name="Measure erasure").click()
+        page.wait_for_selector("#erasure-map > div:nth-child(2) [role=grid]")
+        check(1)  # compared, masked, erased
+        page.get_by_label("Language").select_option("zh")
+        assert page.get_by_role("button", name="测量擦除").is_visible()
+        page.locator("#candidates button").last.click()
+        page.wait_for_selector("#release:not([hidden])")
+        settled(page)
+        check(2)  # forced, in Chinese
+        page.evaluate("() => { location.hash = 'text=I love you.&masked=99'; }")
+        page.wait_for_selector("#fault:not([hidden])")
+        check(3)  # refused
