@@ -275,11 +275,8 @@ class Translator:
             raise UsageError(f"there is no map of {text[:40]!r}: it is empty, or longer than the model reads at once.")
         (part,) = cut_up.parts
         source = self.bundle.source.tokenizer.encode(part.text)
-        asked = Asked(
-            prefix=[_ids_of(self.bundle.target.tokenizer, prefix)] if prefix else None,
-            constraint=self._constraint(config, (), ()),
-            weights=config.beam_size,
-        )
+        begin = [_ids_of(self.bundle.target.tokenizer, prefix)] if prefix else None
+        asked = Asked(begin, self._constraint(config, (), ()), weights=config.beam_size)
         ((_, (hypotheses,)),) = search_batches(self.model, [self._masked(source, masked)], config, asked)
         return [self._translation(part, source, [hypothesis], trace=True) for hypothesis in hypotheses]
 
@@ -298,9 +295,7 @@ class Translator:
         for indices, hypotheses in forced_batches(self.model, variants, [given] * len(variants)):
             for index, hypothesis in zip(indices, hypotheses, strict=True):
                 log_probs[index] = hypothesis.log_probs[: len(target)]
-        fall: NDArray[np.float32] = np.zeros((len(target), len(source) + 1), dtype=np.float32)
-        fall[:, :-1] = (log_probs[0] - log_probs[1:]).T
-        return fall
+        return np.pad((log_probs[0] - log_probs[1:]).T, ((0, 0), (0, 1)))
 
     def _masked(self, source: Sequence[int], places: Collection[int]) -> list[int]:
         if any(not 0 <= place < len(source) for place in places):
