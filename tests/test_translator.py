@@ -450,6 +450,45 @@ def test_parts_of_a_long_text_have_traces(translator: Translator) -> None:
         assert part.trace.source == part.source
 
 
+@pytest.mark.parametrize("kind", ["word", "char", "sentencepiece"])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_what_must_be_kept_is_kept(tiny_transformer: Translator, kind: str, beam: int) -> None:
+    """A model that has learned nothing loses all. Searched again, it keeps all."""
+    lines = ["See you at the station!", "Where is my book, and who has read it?"] * 3
+    bundle = tiny_transformer.bundle
+    sides = [dataclasses.replace(side, tokenizer=train_tokenizer(kind, lines, placeholders=True), language="en")
+             for side in (bundle.source, bundle.target)]  # fmt: skip
+    parts = bundle.architecture
+    torch.manual_seed(4)
+    model = build_model(parts.model, parts.attention, *(side.tokenizer.vocab_size for side in sides))
+    weights = model.unique_state_dict()
+    bundle = dataclasses.replace(bundle, source=sides[0], target=sides[1], weights=weights, metadata={})
+    hiding = Translator(dataclasses.replace(bundle, placeholders=True, longest_source=200), device="cpu")
+    sources = ["See {name} at 12:30!", "Who has read https://a.org/b?", "Where is my book?", "5 and 5"]
+    kept = [("{name}", "12:30"), ("https://a.org/b",), (), ("5", "5")]
+    for source, wanted, found in zip(
+        sources, kept, hiding.translate(sources, SearchConfig(beam), trace=True), strict=True
+    ):
+        assert found.source == source
+        assert found.lost == ()
+        assert all(found.text.count(each) == wanted.count(each) for each in wanted), found.text
+        trace = found.trace
+        assert trace is not None
+        assert (trace.source, trace.target) == (source, found.text)
+        for text, spans in ((source, trace.source_spans), (found.text, trace.target_spans)):
+            shown = [text[a:b] for a, b in spans]
+            assert "".join("".join(shown).split()) == "".join(text.split())
+            assert all(each in shown for each in wanted)
+    (short,) = hiding.translate(sources[:1], SearchConfig(beam, max_length=1))
+    assert set(short.lost) & {"{name}", "12:30"}
+    (trace,) = hiding.align(["See {name}!"], ["{name} you see"])
+    assert (trace.source, trace.target) == ("See {name}!", "{name} you see")
+    assert "{name}" in [trace.target[a:b] for a, b in trace.target_spans]
+    unhidden = Translator(dataclasses.replace(bundle, longest_source=200), device="cpu")
+    plain = unhidden.translate(sources[2:3], SearchConfig(beam))
+    assert plain[0].text == hiding.translate(sources[2:3], SearchConfig(beam))[0].text
+
+
 class TestWhatIf:
     """Other hypotheses, forced beginnings, masked tokens."""
 

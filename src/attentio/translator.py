@@ -24,7 +24,7 @@ from attentio.search.batched import Asked, SearchConfig, search_batches
 from attentio.search.decode import Cancelled, SearchStep
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
-from attentio.text.placeholders import Masked, mask, mask_pair, missing, restore
+from attentio.text.placeholders import PLACEHOLDERS, Masked, mask, mask_pair, missing, restore
 from attentio.text.sentences import Sentences, cut_long, join_parts, split_sentences
 from attentio.text.special import EOS_TOKEN
 from attentio.text.tokenizer import Tokenizer
@@ -319,17 +319,18 @@ class Translator:
     def _restore_lost(
         self, parts: Sequence["_Part"], found: list[Translation], config: SearchConfig, asked: Asked
     ) -> None:
-        """Search again, with what must be kept as required phrases, where a translation has lost some of it."""
+        """Search again, with each placeholder wanted exactly once, where a translation has lost some of them."""
         if asked.constraint is not None and asked.constraint.requires:
             return
-        symbols_of = self.bundle.target.tokenizer.symbols_of
+        tokenizer = self.bundle.target.tokenizer
         for index, translation in enumerate(found):
             if not translation.lost:
                 continue
-            part = parts[index]
-            from attentio.search.constraint import AllOf, Phrases
+            from attentio.search.constraint import AllOf, ExactlyOnce
 
-            must = Phrases(self.bundle.target.tokenizer.symbols(), [symbols_of(each) for each in part.kept], [])
+            part = parts[index]
+            wanted, all_of_them = _ids_of(tokenizer, list(part.kept)), _ids_of(tokenizer, PLACEHOLDERS)
+            must = ExactlyOnce(wanted, all_of_them, tokenizer.vocab_size)
             constraint = must if asked.constraint is None else AllOf([asked.constraint, must])
             prefix = None if asked.prefix is None else [asked.prefix[index]]
             again = config._replace(beam_size=max(config.beam_size, RETRY_BEAM), sample=None)

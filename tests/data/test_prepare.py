@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.report import DataReport
 from attentio.data.settings import DataConfig
 from attentio.errors import DataError, ModelError, ResourceError
+from attentio.text.placeholders import PLACEHOLDERS
 
 NOUNS = (
     *("cat", "dog", "bird", "fish", "horse", "cow", "sheep", "pig", "duck", "goose"),
@@ -515,7 +516,39 @@ def test_the_notebooks_hundred_lines(make: Callable[..., PreparedData], shared_d
         test=0,
     )
     assert len(data.train) == 100
-    assert data.source_tokenizer.tokens[4:6] == (".", "!")
+    assert data.source_tokenizer.tokens[4:12] == tuple(PLACEHOLDERS)
+    assert data.source_tokenizer.tokens[12:14] == (".", "!")
+
+
+@pytest.mark.parametrize("tokenizer", ["word", "char", "sentencepiece"])
+def test_what_must_be_kept_is_hidden_on_both_sides(
+    make: Callable[..., PreparedData], tmp_path: Path, tokenizer: str
+) -> None:
+    lines = [f"I have {n} books and {n + 1} cats.\t我有{n}本书和{n + 1}只猫。" for n in range(10, 30)]
+    lines += ["I have two books.\t我有2本书。", "See {name} at 12:30!\t12:30见{name}！"]
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    kinds: dict[str, Any] = {"source_tokenizer": tokenizer, "target_tokenizer": tokenizer, "dev": 0, "test": 0}
+    data = make(train=[str(tmp_path / "pairs.tsv")], **kinds)
+    assert data.placeholders
+    source, target = (
+        [tokenizer.decode(side[i].tolist()) for i in range(len(side))]
+        for tokenizer, side in (
+            (data.source_tokenizer, data.train.source),
+            (data.target_tokenizer, data.train.target),
+        )
+    )
+    hidden = [[c for c in text if c in PLACEHOLDERS] for text in source]
+    assert [sorted(c for c in text if c in PLACEHOLDERS) for text in target] == list(map(sorted, hidden))
+    assert [len(each) for each in hidden] == [2] * 20 + [0, 2]
+    assert not any(c.isdigit() for text in source[:20] for c in text)
+    assert {c for each in hidden for c in each} == set(PLACEHOLDERS)
+    assert "2" in target[20]
+
+
+def test_placeholders_can_be_left_out_and_are_where_links_are_known(make: Callable[..., PreparedData]) -> None:
+    plain = make(train=["small-world"], small_world_pairs=60, dev=0, test=0)
+    assert not plain.placeholders
+    assert not set(PLACEHOLDERS) & set(plain.target_tokenizer.tokens)
 
 
 def test_held_out_text_groups_references() -> None:

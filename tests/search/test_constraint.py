@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attentio.errors import UsageError
 from attentio.model.seq2seq import Seq2Seq
-from attentio.search.constraint import AllOf, Constraint, NoRepeat, Phrases
+from attentio.search.constraint import AllOf, Constraint, ExactlyOnce, NoRepeat, Phrases
 from attentio.search.decode import decode
 from attentio.search.strategy import Beam, Greedy, Sample
 
@@ -55,6 +55,13 @@ def no_repeat(size: int) -> tuple[Constraint, Law]:
     return NoRepeat(size, VOCAB), law
 
 
+def exactly_once(wanted: Sequence[int], never: Sequence[int]) -> tuple[Constraint, Law]:
+    def law(tokens: tuple[int, ...]) -> bool:
+        return all(tokens.count(token) == 1 for token in wanted) and not ({*never} - {*wanted}) & {*tokens}
+
+    return ExactlyOnce(wanted, never, VOCAB), law
+
+
 def both(*parts: tuple[Constraint, Law]) -> tuple[Constraint, Law]:
     return AllOf([constraint for constraint, _ in parts]), lambda tokens: all(law(tokens) for _, law in parts)
 
@@ -65,6 +72,8 @@ def letters(text: str) -> list[int]:
 
 CASES: dict[str, tuple[Constraint, Law]] = {
     "one word": phrases([[4]], []),
+    "two words exactly once": exactly_once([4, 3], [3, 4]),
+    "one word exactly once, another never": exactly_once([3], [3, 5]),
     "a phrase": phrases([[4, 3]], []),
     "two phrases": phrases([[4, 3], [5]], []),
     "phrases that overlap": phrases([[3, 4], [4, 3]], []),

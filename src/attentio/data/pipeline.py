@@ -7,9 +7,11 @@ passes and says what came out.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +24,11 @@ from attentio.data.report import DropLog, Leak
 from attentio.data.settings import DataConfig
 from attentio.data.source import open_rows, read_chunks
 from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, repeated, split
-from attentio.data.store import NO_LINKS, CleanStore, SpanLinks
+from attentio.data.store import NO_LINKS, CleanStore, SpanLinks, StoredChunk
 from attentio.errors import DataError
 from attentio.text.clean import Cleaner
 from attentio.text.learn import train_tokenizer
+from attentio.text.placeholders import mask_pair
 from attentio.text.script import base_language, guess_language
 from attentio.text.tokenizer import Tokenizer
 
@@ -258,10 +261,10 @@ def split_and_learn(
     if not short.all():
         usable = cleaned.training & ~repeated(cleaned.pair)
         some = usable & short if (usable & short).any() else usable
-        too_long = _find_too_long(cleaned, _tokenizers(cleaned, some, config, sides, progress), config)
+        too_long = _find_too_long(cleaned, _tokenizers(cleaned, some, config, parts, sides, progress), config)
     while True:
         found = _assign(cleaned, too_long, config, parts, seed)
-        tokenizers = _tokenizers(cleaned, found.assigned == TRAIN, config, sides, progress)
+        tokenizers = _tokenizers(cleaned, found.assigned == TRAIN, config, parts, sides, progress)
         new = _find_too_long(cleaned, tokenizers, config) & ~too_long
         if not new.any():
             break
@@ -328,7 +331,12 @@ def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
 
 
 def _tokenizers(
-    cleaned: Cleaned, chosen: Bools, config: DataConfig, sides: Sequence[SideRules], progress: Progress
+    cleaned: Cleaned,
+    chosen: Bools,
+    config: DataConfig,
+    parts: Sequence[Origin],
+    sides: Sequence[SideRules],
+    progress: Progress,
 ) -> Tokenizers:
     """Return the tokenizers of both sides: those that are known, or else learned from the chosen pairs only."""
     known = sides[0].tokenizer, sides[1].tokenizer
@@ -336,15 +344,30 @@ def _tokenizers(
         return known[0], known[1]
 
     def texts(side: int) -> Iterator[str]:
-        for start, lines in cleaned.store.side(side):
-            yield from compress(lines, chosen[start : start + len(lines)].tolist())
-            progress("tokenizer", start + len(lines))
+        for chunk in cleaned.store.chunks():
+            lines = _masked(chunk, hidden=hidden)[side]
+            yield from compress(lines, chosen[chunk.start : chunk.start + len(lines)].tolist())
+            progress("tokenizer", chunk.start + len(lines))
 
-    least, lower = config.min_count, config.lowercase_source
-    source = train_tokenizer(
-        config.source_tokenizer, texts(0), config.source_vocab_size, min_count=least, lowercase=lower
-    )
-    return source, train_tokenizer(config.target_tokenizer, texts(1), config.target_vocab_size, min_count=least)
+    hidden = uses_placeholders(config, parts)
+    learn = partial(train_tokenizer, min_count=config.min_count, placeholders=hidden)
+    lower = config.lowercase_source
+    source = learn(config.source_tokenizer, texts(0), config.source_vocab_size, lowercase=lower)
+    return source, learn(config.target_tokenizer, texts(1), config.target_vocab_size)
+
+
+def uses_placeholders(config: DataConfig, parts: Sequence[Origin]) -> bool:
+    """Return whether placeholders are used. Known word links are of texts without them."""
+    return config.placeholders and not any(origin.linked for origin in parts)
+
+
+def _masked(chunk: StoredChunk, *, hidden: bool) -> tuple[list[str], list[str]]:
+    """Return both sides of a chunk with placeholders. Which comes first varies from pair to pair: all are learned."""
+    if not hidden:
+        return chunk.sources, chunk.targets
+    pairs = zip(chunk.sources, chunk.targets, strict=True)
+    masked = [mask_pair(source, target, crc32(source.encode())) for source, target in pairs]
+    return [source for source, _, _ in masked], [target for _, target, _ in masked]
 
 
 def encode(
@@ -352,6 +375,7 @@ def encode(
     cleaned: Cleaned,
     assigned: Names,
     tokenizers: Tokenizers,
+    config: DataConfig,
     parts: Sequence[Origin],
     log: DropLog,
     progress: Progress,
@@ -360,7 +384,8 @@ def encode(
     kept = Kept([], [], [])
     linked = np.zeros((len(parts), 2), dtype=np.int64)  # training pairs that have links, and how many between words
     with write_corpus(folder / "train", *(tokenizer.vocab_size for tokenizer in tokenizers)) as writer:
-        for start, sources, targets, known in cleaned.store.chunks():
+        for chunk in cleaned.store.chunks():
+            start, sources, targets, known = chunk
             rows = slice(start, start + len(sources))
             names, part = assigned[rows], cleaned.part[rows]
             columns = (part, cleaned.line[rows], sources, targets)
@@ -368,7 +393,8 @@ def encode(
                 for number, line, source, target in _pairs(names == name, *columns):
                     log.drop(parts[number].name, reason, line, source, target)
             chosen = names == TRAIN
-            encoded = (t.encode_lines(side) for t, side in zip(tokenizers, (sources, targets), strict=True))
+            masked = _masked(chunk, hidden=uses_placeholders(config, parts))
+            encoded = (t.encode_lines(side) for t, side in zip(tokenizers, masked, strict=True))
             writer.add(*((ids[np.repeat(chosen, lengths)], lengths[chosen]) for ids, lengths in encoded))
             if known is not None:
                 found: list[list[tuple[int, int]]] = []

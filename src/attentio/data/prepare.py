@@ -21,7 +21,16 @@ from attentio.corpora import CORPORA
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import HeldOut, write_links, write_pairs
 from attentio.data.links import TokenLinks
-from attentio.data.pipeline import HeldPair, Progress, SideRules, clean, detect_languages, encode, split_and_learn
+from attentio.data.pipeline import (
+    HeldPair,
+    Progress,
+    SideRules,
+    clean,
+    detect_languages,
+    encode,
+    split_and_learn,
+    uses_placeholders,
+)
 from attentio.data.readers.archives import ARCHIVES
 from attentio.data.readers.built_in import known_links
 from attentio.data.readers.lines import PACKED, Origin, on_disk
@@ -33,6 +42,7 @@ from attentio.data.store import CleanStore
 from attentio.errors import DataError, ModelError, ResourceError
 from attentio.runtime.files import new_folder, read_json, sha256, sha256_of, sha256_of_json, write_json
 from attentio.text.clean import Cleaner
+from attentio.text.placeholders import mask
 from attentio.text.tokenizer import Tokenizer, fingerprint, load_tokenizer
 
 MANIFEST = "prepared.json"
@@ -56,6 +66,7 @@ class PreparedData:
     target_cleaner: Cleaner
     source_language: str | None
     target_language: str | None
+    placeholders: bool
     train: EncodedCorpus
     train_links: TokenLinks | None  # word links of training pairs, where some are known
     dev: HeldOut | None
@@ -98,6 +109,7 @@ class PreparedData:
             target_cleaner=Cleaner.from_dict(held["target"]["cleaner"]),
             source_language=held["source"]["language"],
             target_language=held["target"]["language"],
+            placeholders=bool(held.get("placeholders", False)),  # older preparations have none
             train=train,
             train_links=TokenLinks.load(folder / TRAIN_LINKS) if (folder / TRAIN_LINKS).exists() else None,
             dev=HeldOut.load(folder / "dev.tsv", "dev") if held["dev"] else None,
@@ -170,7 +182,7 @@ def _prepare_into(
         sides = found if known is None else known
         cleaned = clean(store, config, parts, sides, log, progress)
         split, tokenizers = split_and_learn(cleaned, config, parts, sides, seed, log, progress)
-        kept = encode(folder, cleaned, split.assigned, tokenizers, parts, log, progress)
+        kept = encode(folder, cleaned, split.assigned, tokenizers, config, parts, log, progress)
     for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
     if any(origin.linked for origin in parts):
@@ -189,6 +201,8 @@ def _prepare_into(
 
     def side_report(side: int) -> SideReport:
         tokenizer, lengths = tokenizers[side], (corpus.source, corpus.target)[side].lengths
+        texts = ((source, target)[side] for *_, source, target in kept.dev + kept.test)
+        texts = (mask(text).text for text in texts) if hidden else texts
         return SideReport(
             language=sides[side].language,
             tokenizer=tokenizer.kind,
@@ -196,9 +210,10 @@ def _prepare_into(
             script_mix=cleaned.mixes[side],
             mean_length=round(int(lengths.sum()) / len(corpus), 2),
             longest=int(lengths.max()),
-            unseen_in_test=len({unit for *_, s, t in kept.dev + kept.test for unit in tokenizer.unseen((s, t)[side])}),
+            unseen_in_test=len({unit for text in texts for unit in tokenizer.unseen(text)}),
         )
 
+    hidden = uses_placeholders(config, parts)
     report = DataReport(
         parts=[part_report(number, origin.name) for number, origin in enumerate(parts)],
         source=side_report(0),
@@ -220,6 +235,7 @@ def _prepare_into(
         "fingerprint": key,
         "config": config.model_dump(mode="json"),
         "seed": seed,
+        "placeholders": hidden,
         "dev": bool(kept.dev),
         "tests": {name: path.as_posix() for name, path in tests.items()},
         "links": {
@@ -278,6 +294,8 @@ def _fingerprints(
     settings = config.model_dump(mode="json", exclude={"split_seed"})  # it is the seed already
     if config.columns is None:
         del settings["columns"]  # older preparations did not know it
+    if not uses_placeholders(config, parts):
+        del settings["placeholders"]  # nor that
     held: dict[str, Any] = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed}
     if sides is not None:
         held["sides"] = [(s.language, s.cleaner.as_dict(), s.tokenizer and fingerprint(s.tokenizer)) for s in sides]

@@ -53,6 +53,13 @@ class DataConfig(BaseModel):
     lowercase_source: Annotated[
         bool, Field(description="SentencePiece ignores the case of the source: good where words are rare")
     ] = False
+    placeholders: Annotated[
+        bool,
+        Field(
+            description="hide numbers, URLs, e-mail addresses, tags, emoji and variables that stand on both sides of a "
+            "pair behind placeholders. Translations then keep them exactly. Off where word links are known"
+        ),
+    ] = True
     min_count: Annotated[
         int, Field(ge=1, description="words and characters seen less often in training are unknown")
     ] = 1

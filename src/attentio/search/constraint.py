@@ -165,6 +165,45 @@ class Phrases(Constraint):
             )
 
 
+class ExactlyOnce(Constraint):
+    """Each of the tokens `wanted` is written exactly once, and none of `never`. At least one is wanted."""
+
+    requires = True
+
+    def __init__(self, wanted: Sequence[int], never: Sequence[int], vocab_size: int) -> None:
+        self._wanted = torch.tensor(list(wanted))
+        self._never = torch.zeros(vocab_size, dtype=torch.bool)
+        self._never[list(never)] = True
+
+    def start(self, rows: int, device: torch.device) -> Tensor:
+        """Return (R, K): all K tokens are still wanted."""
+        return torch.ones(rows, len(self._wanted), dtype=torch.bool, device=device)
+
+    def advance(self, state: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Return what is still wanted after `tokens`."""
+        return state[rows] & (tokens[:, None] != self._wanted.to(tokens.device))
+
+    def banned(self, state: Tensor, left: Tensor) -> Tensor:
+        """Return (R, V), True for wanted tokens that are written, and where too few tokens are left for the others."""
+        banned = self._never.to(state.device).expand(len(state), -1).clone()
+        banned[:, self._wanted.to(state.device)] = ~state
+        missing = self.missing(state)
+        banned |= missing > left[:, None]
+        banned[:, SPECIAL.eos] |= missing[:, SPECIAL.eos] > 0
+        return banned
+
+    def missing(self, state: Tensor) -> Tensor:
+        """Return (R, V), how many wanted tokens are missing after each token."""
+        missing = state.sum(dim=1, keepdim=True).expand(-1, len(self._never)).clone()
+        missing[:, self._wanted.to(state.device)] -= state.long()
+        return missing
+
+    def check(self, prefix: Sequence[int], max_length: int) -> None:
+        """Raise UsageError where there is no room for the wanted tokens."""
+        if len(set(self._wanted.tolist()) - set(prefix)) > max_length - len(prefix):
+            raise UsageError("the wanted tokens do not fit into the maximal length.", code="E_CONSTRAINT")
+
+
 class AllOf(Constraint):
     """All of several constraints at once."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import sentencepiece
 
 from attentio.errors import UsageError
+from attentio.text.placeholders import PLACEHOLDERS
 from attentio.text.script import is_unsegmented
 from attentio.text.special import SPECIAL, SPECIAL_TOKENS
 from attentio.text.tokenizer import (
@@ -27,13 +28,20 @@ SAMPLE_LINES = 400_000  # SentencePiece learns its merges from at most this many
 
 
 def train_tokenizer(
-    kind: str, lines: Iterable[str], vocab_size: int | None = None, *, min_count: int = 1, lowercase: bool = False
+    kind: str,
+    lines: Iterable[str],
+    vocab_size: int | None = None,
+    *,
+    min_count: int = 1,
+    lowercase: bool = False,
+    placeholders: bool = False,
 ) -> Tokenizer:
     """Learn a tokenizer from cleaned lines, read once, in bounded memory.
 
     kind: "auto" takes characters for scripts written without spaces, SentencePiece otherwise.
     vocab_size: counts the four special tokens. None lets the data decide.
     min_count: (words and characters) rarer ones stay unknown.
+    placeholders: each placeholder becomes a token, whether the lines hold it or not.
     lowercase: (SentencePiece) one token stands for a word in all its cases. Words are always lower-cased.
     Raises UsageError for an unknown kind and for a vocabulary that is too small.
     """
@@ -44,11 +52,14 @@ def train_tokenizer(
     if kind == "auto":
         kind = "char" if is_unsegmented(first) else "sentencepiece"
     rest = chain(first, lines)
+    always = PLACEHOLDERS if placeholders else ""
     if kind == "word":
-        return WordTokenizer(_most_frequent(_count_words(rest), vocab_size, min_count))
+        return WordTokenizer(_most_frequent(_count_words(rest), vocab_size, min_count, always))
     if kind == "char":
-        return CharTokenizer(_most_frequent(_count_chars(rest), vocab_size, min_count))
-    return _train_sentencepiece(rest, vocab_size, dummy_prefix=not is_unsegmented(first), lowercase=lowercase)
+        return CharTokenizer(_most_frequent(_count_chars(rest), vocab_size, min_count, always))
+    return _train_sentencepiece(
+        rest, vocab_size, dummy_prefix=not is_unsegmented(first), lowercase=lowercase, always=always
+    )
 
 
 def default_vocab_size(num_lines: int) -> int:
@@ -57,13 +68,13 @@ def default_vocab_size(num_lines: int) -> int:
 
 
 def _train_sentencepiece(
-    lines: Iterable[str], vocab_size: int | None, *, dummy_prefix: bool, lowercase: bool
+    lines: Iterable[str], vocab_size: int | None, *, dummy_prefix: bool, lowercase: bool, always: str
 ) -> SentencePieceTokenizer:
     sample = EvenSample(SAMPLE_LINES)
     counts = _count_chars(sample.watch(map(lowered, lines) if lowercase else lines))
-    characters = [char for char in counts if char != " "]
+    characters = [char for char in counts if char != " " and char not in always]
     # Every character, the 256 bytes, the special tokens and SentencePiece's own space must fit, and some merges too.
-    least = len(characters) + 256 + len(SPECIAL_TOKENS) + 1
+    least = len(characters) + 256 + len(SPECIAL_TOKENS) + len(always) + 1
     if vocab_size is not None and vocab_size < least:
         raise UsageError(
             f"a SentencePiece vocabulary of {vocab_size:,} is too small for {len(characters):,} characters.",
@@ -80,6 +91,7 @@ def _train_sentencepiece(
         hard_vocab_limit=False,
         character_coverage=1.0,
         required_chars="".join(characters),
+        user_defined_symbols=list(always),
         byte_fallback=True,
         normalization_rule_name="identity",  # rules of our own would leave the path of their file in the model
         add_dummy_prefix=dummy_prefix,
@@ -132,9 +144,10 @@ def _count_chars(lines: Iterable[str]) -> Counter[str]:
     return Counter({chr(point): int(totals[point]) for point in np.flatnonzero(totals)})
 
 
-def _most_frequent(counts: Counter[str], vocab_size: int | None, min_count: int) -> list[str]:
-    room = None if vocab_size is None else vocab_size - len(SPECIAL_TOKENS)
+def _most_frequent(counts: Counter[str], vocab_size: int | None, min_count: int, always: str) -> list[str]:
+    taken = len(SPECIAL_TOKENS) + len(always)
+    room = None if vocab_size is None else vocab_size - taken
     if room is not None and room < 1:
-        raise UsageError(f"a vocabulary of {vocab_size} has no room beside the {len(SPECIAL_TOKENS)} special tokens.")
-    ordered = sorted(((-count, token) for token, count in counts.items() if count >= min_count))
-    return [*SPECIAL_TOKENS, *(token for _, token in ordered[:room])]
+        raise UsageError(f"a vocabulary of {vocab_size} has no room beside the {taken} special tokens.")
+    ordered = sorted(((-count, token) for token, count in counts.items() if count >= min_count and token not in always))
+    return [*SPECIAL_TOKENS, *always, *(token for _, token in ordered[:room])]

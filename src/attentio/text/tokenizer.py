@@ -19,6 +19,7 @@ import sentencepiece
 
 from attentio.errors import ModelError, UsageError
 from attentio.runtime.files import sha256_of
+from attentio.text.placeholders import PLACEHOLDERS
 from attentio.text.script import PUNCTUATION
 from attentio.text.special import SPECIAL, SPECIAL_TOKENS, SpecialIds
 from attentio.text.words import Span
@@ -146,7 +147,8 @@ class _ListTokenizer(ABC):
 
 # Punctuation stands alone. Apostrophes and hyphens inside a word, and points and commas inside a number, do not.
 # Everything that is neither space nor punctuation is part of a word, so that combining vowel signs stay with theirs.
-_WORD = re.compile(rf"[^\s{PUNCTUATION}]+(?:(?:['’\-]|(?<=\d)[.,:](?=\d))[^\s{PUNCTUATION}]+)*|[{PUNCTUATION}]")
+_ALONE = PUNCTUATION + PLACEHOLDERS
+_WORD = re.compile(rf"[^\s{_ALONE}]+(?:(?:['’\-]|(?<=\d)[.,:](?=\d))[^\s{_ALONE}]+)*|[{_ALONE}]")
 _NO_SPACE_BEFORE = frozenset(".,!?;:)]}%…。，！？；：、）】》」』”")
 _NO_SPACE_AFTER = frozenset("([{（【《「『“¿¡")
 

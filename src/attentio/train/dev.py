@@ -11,6 +11,7 @@ from attentio.data.heldout import HeldOut
 from attentio.metrics.quality import corpus_chrf, same_output
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
+from attentio.text.placeholders import Masked, mask, mask_pair, restore
 from attentio.text.tokenizer import Tokenizer
 from attentio.train.objective import cross_entropy
 
@@ -33,13 +34,18 @@ class DevScores(NamedTuple):
 class DevSet:
     """Held-out sources and references, encoded once. A call with a model in evaluation mode gives its scores."""
 
-    def __init__(self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int) -> None:
+    def __init__(
+        self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int, placeholders: bool = False
+    ) -> None:
         every = -(-len(held_out.sources) // limit)  # evenly over the set: its parts may differ
-        self.sources: Sequence[Sequence[int]] = [source.encode(text) for text in held_out.sources[::every]]
+        self.masked = [mask(text) if placeholders else Masked(text, {}) for text in held_out.sources[::every]]
+        self.sources: Sequence[Sequence[int]] = [source.encode(each.text) for each in self.masked]
         self.references = held_out.references[::every]
         self.target = target
+        pairs = [(text, texts[0]) for text, texts in zip(held_out.sources[::every], self.references, strict=True)]
+        pairs = [mask_pair(*pair)[:2] for pair in pairs] if placeholders else pairs  # as in training
         self.pairs = EncodedCorpus.from_lists(
-            [list(ids) for ids in self.sources], [list(target.encode(texts[0])) for texts in self.references]
+            [source.encode(text) for text, _ in pairs], [target.encode(text) for _, text in pairs]
         )
         lengths = self.pairs.source.lengths, self.pairs.target.lengths
         self.batches = [collate(self.pairs, rows) for rows in BatchSampler(*lengths, max_tokens=BATCH_TOKENS)]
@@ -52,7 +58,10 @@ class DevSet:
     def outputs(self, model: Seq2Seq) -> list[str]:
         """Return greedy translations of the sources."""
         best = [hypotheses[0] for hypotheses in search(model, self.sources, SearchConfig())]
-        return [self.target.decode(hypothesis.tokens) for hypothesis in best]
+        return [
+            restore(self.target.decode(hypothesis.tokens), masked.kept).text
+            for hypothesis, masked in zip(best, self.masked, strict=True)
+        ]
 
     @torch.inference_mode()
     def loss(self, model: Seq2Seq) -> float:

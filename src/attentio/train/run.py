@@ -126,6 +126,7 @@ def bundle_of(config: RunConfig, data: PreparedData, model: Seq2Seq, progress: P
         config.data.max_length,
         {"parameters": model.num_parameters(), "progress": asdict(progress)},
         longest_source=data.longest_source,
+        placeholders=data.placeholders,
     )
 
 
@@ -186,7 +187,13 @@ def _train(
     check_resources(config, *sizes, run.folder)
     dev = None
     if data.dev is not None:
-        dev = DevSet(data.dev, data.source_tokenizer, data.target_tokenizer, limit=config.train.evaluate_pairs)
+        dev = DevSet(
+            data.dev,
+            data.source_tokenizer,
+            data.target_tokenizer,
+            limit=config.train.evaluate_pairs,
+            placeholders=data.placeholders,
+        )
     splits = None, None
     if config.train.subword_regularization > 0:
         splits = TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)

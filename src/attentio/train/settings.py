@@ -202,7 +202,7 @@ def _with_model(preset: Settings, folder: str) -> Settings:
     from attentio.bundle import Bundle  # only here: to read settings, nothing else needs torch
 
     bundle = Bundle.load(folder)
-    length = _merge(preset, {"data": {"max_length": bundle.max_length}})
+    length = _merge(preset, {"data": {"max_length": bundle.max_length, "placeholders": bundle.placeholders}})
     return length | bundle.architecture.model_dump()
 
 
@@ -227,7 +227,8 @@ def dump_config(config: RunConfig) -> str:
 
 def load_config(path: Path) -> RunConfig:
     """Read a configuration written by `dump_config`."""
-    return parse_config(_read_toml(path), where=str(path))
+    before: Settings = {"data": {"placeholders": False}}  # of runs that did not know them
+    return parse_config(_merge(before, _read_toml(path)), where=str(path))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
