@@ -35,17 +35,10 @@ class _Reader(nn.Module):
         self.output = nn.Linear(_SIZE, _VOCABULARY)
 
     def forward(self, words: Tensor) -> tuple[Attended, Tensor]:
-        """Return what the target attends to, and the values, for source words (B, S)."""
-        position = self.position.weight
-        values = self.source(words)
-        query = self.target(words[:, list(ORDER)]) + position
+        """Return what the target attends to for source words (B, S), and the mean loss under the kind's objective."""
+        gold, position, values = words[:, list(ORDER)], self.position.weight, self.source(words)
         memory = self.attention.prepare(values + position, values)
-        return self.attention(query, memory, need_weights=True), values
-
-    def loss(self, words: Tensor) -> Tensor:
-        """Return the mean loss under the objective of the kind."""
-        attended, values = self(words)
-        gold = words[:, list(ORDER)]
+        attended = self.attention(self.target(gold) + position, memory, need_weights=True)
         objective = self.attention.normalize.objective
         if objective == "marginal" and attended.log_weights is not None:
 
@@ -53,14 +46,14 @@ class _Reader(nn.Module):
                 every = self.output(contexts).log_softmax(-1)
                 return every.gather(-1, gold[:, :, None, None].expand(*every.shape[:3], 1)).squeeze(-1)
 
-            return marginal_nll(attended.log_weights, values.unsqueeze(1), log_prob).mean()
+            return attended, marginal_nll(attended.log_weights, values.unsqueeze(1), log_prob).mean()
         logits = self.output(merge_heads(attended.context))
         costs = F.cross_entropy(logits.transpose(1, 2), gold, reduction="none")  # (B, T)
         if objective == "reinforce" and attended.weights is not None and attended.log_weights is not None:
             log_probs = choice_log_probs(attended.weights, attended.log_weights)
             everywhere = torch.ones_like(costs, dtype=torch.bool)
-            return reinforce(costs, log_probs, everywhere, baseline=costs.detach().mean()) / costs.numel()
-        return costs.mean()
+            return attended, reinforce(costs, log_probs, everywhere, baseline=costs.detach().mean()) / costs.numel()
+        return attended, costs.mean()
 
 
 def learn(attention: Attention, *, steps: int = 200, seed: int = 0) -> Tensor:
@@ -70,7 +63,7 @@ def learn(attention: Attention, *, steps: int = 200, seed: int = 0) -> Tensor:
     optimizer = torch.optim.Adam(reader.parameters(), lr=1e-2)
     for _ in range(steps):
         optimizer.zero_grad()
-        reader.loss(torch.randint(_VOCABULARY, (_BATCH, len(SOURCE)))).backward()
+        reader(torch.randint(_VOCABULARY, (_BATCH, len(SOURCE))))[1].backward()
         nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
         optimizer.step()
     with torch.no_grad():
@@ -84,7 +77,6 @@ def example_attention(setting: str, *, seed: int = 0) -> Attention:
     if "radius" in choice.kind.options() and "radius" not in choice.options:
         choice = replace(choice, options={**choice.options, "radius": _RADIUS})
     torch.manual_seed(seed)
+    score = "normed_additive" if getattr(choice.kind, "is_monotonic", False) else "scaled_dot"
     chosen = choice() if axis.name == "normalize" else choice
-    monotonic = getattr(choice.kind, "is_monotonic", False)
-    score = "normed_additive" if monotonic else "scaled_dot"
     return Attention(_SIZE, _SIZE, **{"score": score, axis.name: chosen})  # type: ignore[arg-type]
