@@ -86,14 +86,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "what is added to a forbidden score has no say, as long as it is finite",
     (
         "multihead.py",
-        "return (key.masked_fill(padding, 0.0), value.masked_fill(padding, 0.0))",
+        "key, value = (operand.masked_fill(~real.unsqueeze(-1), 0.0) for operand in (key, value))",
         "0.0 -> 1.0",
     ): "what stands in the padding has no say, as long as it is finite",
-    (
-        "multihead.py",
-        "return (key.masked_fill(padding, 0.0), value.masked_fill(padding, 0.0))",
-        "0.0 -> 1.0 (2)",
-    ): "the same, times a weight of 0",
     (
         "multihead.py",
         "if self.bias_k is not None and self.bias_v is not None:",
