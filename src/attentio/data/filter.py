@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from attentio.text.clean import converter
+from attentio.text.clean import convert
 from attentio.text.script import HAN, PUNCTUATION
 
 _HAN_LETTER = re.compile(f"[{HAN}]")
@@ -29,7 +29,7 @@ def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
     lines = [line for line in lines if _HAN_LETTER.search(line)]
     if not lines:
         return None
-    both = (converter(name).convert("\n".join(lines)).split("\n") for name in ("t2s", "s2t"))
+    both = (convert(name, "\n".join(lines)).split("\n") for name in ("t2s", "s2t"))
     counts = Counter(_SCRIPTS[line != simple, line != full] for line, simple, full in zip(lines, *both, strict=True))
     return {name: counts[name] / len(lines) for name in _SCRIPTS.values()}
 
@@ -40,7 +40,7 @@ def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
         return []
     text = "\n".join(lines)
     if han:
-        text = converter("t2s").convert(text)
+        text = convert("t2s", text)
     codes = np.frombuffer(text.casefold().encode("utf-32-le"), dtype=np.uint32)
     keys = codes[_in_key()[codes]].tobytes().decode("utf-32-le").split("\n")
     return [key or line for key, line in zip(keys, lines, strict=True)]

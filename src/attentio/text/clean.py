@@ -8,7 +8,7 @@ ASCII. Which pairs are left out of training is decided in `data`.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal, Self, cast
@@ -28,6 +28,13 @@ _SPACES = re.compile("  +")
 _EDGES = re.compile("^ +| +$", re.MULTILINE)
 _LATIN = "A-Za-z\u00c0-\u024f"
 _APOSTROPHE = re.compile(f"(?<=[{_LATIN}])\u2019(?=[{_LATIN}])")
+# What each kind of mending takes away or puts there, and whether text that is all ASCII may need it.
+_MENDED = {
+    "control": (_CONTROL, "", True),
+    "invisible": (_INVISIBLE, "", False),
+    "space": (_SPACE, " ", True),
+    "apostrophe": (_APOSTROPHE, "'", False),
+}
 _HAN_LIKE = HAN + KANA
 _PERIOD = re.compile(rf"(?<=[{_HAN_LIKE}]) *\.(?![\w.])")
 _MARKS = re.compile(f"(?<=[{_HAN_LIKE}{FULL_WIDTH}])(?: *[,?!])+|[,?!](?: *[,?!])* *(?=[{_HAN_LIKE}])")
@@ -58,18 +65,17 @@ class Cleaner:
             text = "\n".join(line.replace("\n", " ") for line in lines)
         text = self._mend(text, mended if mended is not None else Counter())
         if self.han and self.script != "keep":
-            text = converter(_CONVERSIONS[self.script]).convert(text)
+            text = convert(_CONVERSIONS[self.script], text)
         return text.split("\n")
 
     def _mend(self, text: str, mended: Counter[str]) -> str:
-        text = _counted(_CONTROL, "", text, mended, "control")
-        if not text.isascii():
-            text = _counted(_INVISIBLE, "", text, mended, "invisible")
-        text = _counted(_SPACE, " ", text, mended, "space")
-        if not text.isascii():
-            if not unicodedata.is_normalized("NFC", text):
-                text = unicodedata.normalize("NFC", text)
-            text = _counted(_APOSTROPHE, "'", text, mended, "apostrophe")
+        for kind, (pattern, new, ascii_too) in _MENDED.items():
+            if ascii_too or not text.isascii():
+                if kind == "apostrophe" and not unicodedata.is_normalized("NFC", text):
+                    text = unicodedata.normalize("NFC", text)
+                text, count = pattern.subn(new, text)
+                if count:
+                    mended[kind] += count
         if self.han:
             text = _mend_han(text)
         if "  " in text:
@@ -99,24 +105,11 @@ def _mend_han(text: str) -> str:
     return "\n".join(lines)
 
 
-def _counted(pattern: re.Pattern[str], new: str, text: str, mended: Counter[str], kind: str) -> str:
-    text, count = pattern.subn(new, text)
-    if count:
-        mended[kind] += count
-    return text
-
-
-class _Converter:
-    """OpenCC, started when first used."""
-
-    def __init__(self, name: str) -> None:
-        self._convert = cast(Any, opencc).OpenCC(name)
-
-    def convert(self, text: str) -> str:
-        return text if text.isascii() else self._convert.convert(text)
-
-
 @cache
-def converter(name: str) -> _Converter:
+def _opencc(name: str) -> Callable[[str], str]:
+    return cast(Any, opencc).OpenCC(name).convert
+
+
+def convert(name: str, text: str) -> str:
     """Return OpenCC's conversion of that name: "t2s" to simplified, "s2t" to traditional characters."""
-    return _Converter(name)
+    return text if text.isascii() else _opencc(name)(text)

@@ -49,17 +49,14 @@ def train_tokenizer(
         raise UsageError(f"unknown tokenizer {kind!r}.", hint=f"One of: {', '.join(KINDS)}.")
     lines = iter(lines)
     first = list(islice(lines, 2000))
-    if kind == "auto":
-        kind = "char" if is_unsegmented(first) else "sentencepiece"
-    rest = chain(first, lines)
+    rest, unsegmented = chain(first, lines), is_unsegmented(first)
     always = PLACEHOLDERS if placeholders else ""
     if kind == "word":
-        return WordTokenizer(_most_frequent(_count_words(rest), vocab_size, min_count, always))
-    if kind == "char":
+        counts = Counter(chain.from_iterable(map(split_words, rest)))
+        return WordTokenizer(_most_frequent(counts, vocab_size, min_count, always))
+    if kind == "char" or (kind == "auto" and unsegmented):
         return CharTokenizer(_most_frequent(_count_chars(rest), vocab_size, min_count, always))
-    return _train_sentencepiece(
-        rest, vocab_size, dummy_prefix=not is_unsegmented(first), lowercase=lowercase, always=always
-    )
+    return _train_sentencepiece(rest, vocab_size, dummy_prefix=not unsegmented, lowercase=lowercase, always=always)
 
 
 def default_vocab_size(num_lines: int) -> int:
@@ -126,13 +123,6 @@ class EvenSample:
                     self.lines.append(line)
             self.seen += 1
             yield line
-
-
-def _count_words(lines: Iterable[str]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for line in lines:
-        counts.update(split_words(line))
-    return counts
 
 
 def _count_chars(lines: Iterable[str]) -> Counter[str]:

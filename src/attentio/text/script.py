@@ -70,12 +70,8 @@ _SAMPLE = 2000
 def script_counts(lines: Iterable[str]) -> Counter[str]:
     """Return how many letters of each script the lines hold."""
     text = "\n".join(lines)
-    found: Counter[str] = Counter()
-    for name, pattern in _SCRIPTS.items():
-        if name != "latin" and text.isascii():
-            continue
-        found[name] = len(pattern.findall(text))
-    return +found
+    names = ("latin",) if text.isascii() else _SCRIPTS
+    return +Counter({name: len(_SCRIPTS[name].findall(text)) for name in names})
 
 
 def is_unsegmented(lines: Iterable[str]) -> bool:
@@ -103,14 +99,10 @@ def guess_language(lines: Iterable[str]) -> str | None:
     """Return a two-letter guess from scripts and, for Latin text, function words. None where neither is clear."""
     sample = list(islice(lines, _SAMPLE))
     counts = script_counts(sample)
-    if not counts:
-        return None
-    if (
-        counts["kana"] * 10 > counts["kana"] + counts["han"] > 0
-        and (counts["kana"] + counts["han"]) * 2 > counts.total()
-    ):
+    japanese = counts["kana"] + counts["han"]
+    if counts["kana"] * 10 > japanese and japanese * 2 > counts.total():
         return "ja"
-    script, count = counts.most_common(1)[0]
+    script, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
     if count * 2 <= counts.total():
         return None
     return _LANGUAGE_OF_SCRIPT.get(script) or _guess_latin(sample)

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeAlias, cast, final
+from typing import Any, ClassVar, Self, TypeAlias, cast, final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from attentio.errors import ModelError, UsageError
 from attentio.runtime.files import sha256_of
 from attentio.text.placeholders import PLACEHOLDERS
 from attentio.text.script import PUNCTUATION
-from attentio.text.special import SPECIAL, SPECIAL_TOKENS, SpecialIds
+from attentio.text.special import SPECIAL, SPECIAL_TOKENS
 from attentio.text.words import Span
 
 UNKNOWN = "\ufffd"  # what an unknown token decodes to
@@ -33,116 +33,72 @@ Ids: TypeAlias = npt.NDArray[np.int32]
 Lengths: TypeAlias = npt.NDArray[np.int64]
 
 
-class Tokenizer(Protocol):
-    """What every tokenizer offers."""
+class Tokenizer(ABC):
+    """What every tokenizer offers. Its tokens are a list, each for one unit of a text, stored as JSON."""
 
-    @property
-    def kind(self) -> str:
-        """ "word", "char" or "sentencepiece"."""
-        ...
-
-    @property
-    def special(self) -> SpecialIds:
-        """The ids of its special tokens."""
-        ...
-
-    @property
-    def tokens(self) -> Sequence[str]:
-        """The token of each id."""
-        ...
-
-    @property
-    def vocab_size(self) -> int: ...
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of the tokens of `text`, without begin and end."""
-        ...
-
-    def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, Lengths]:
-        """Return the ids of all lines end to end (N,), and the length of each line (B,)."""
-        ...
-
-    def spans(self, text: str) -> list[Span]:
-        """Return, for each id of `encode(text)`, the characters of `text` it covers, as (start, end)."""
-        ...
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of the ids. Padding, begin and end are left out."""
-        ...
-
-    def unseen(self, text: str) -> list[str]:
-        """Return the words or characters of `text` that training never saw, each once, in order."""
-        ...
-
-    def symbols(self) -> list[list[int]]:
-        """Return what each token writes, as symbols. However a text is cut into tokens, its symbols are the same."""
-        ...
-
-    def symbols_of(self, text: str) -> list[int]:
-        """Return the symbols of `text`. Raises UsageError where no tokens write it."""
-        ...
-
-    def to_bytes(self) -> bytes:
-        """Return the content of the one file that holds this tokenizer."""
-        ...
-
-
-def fingerprint(tokenizer: Tokenizer) -> str:
-    """Return the SHA-256 of the tokenizer's file: the same only for the same tokenizer."""
-    return sha256_of(tokenizer.to_bytes())
-
-
-class _ListTokenizer(ABC):
-    """A tokenizer whose vocabulary is a list, stored as JSON."""
-
-    kind: ClassVar[str]
+    kind: ClassVar[str]  # "word", "char" or "sentencepiece"
     special = SPECIAL
+    tokens: Sequence[str]  # the token of each id
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        self.tokens: Sequence[str] = tuple(tokens)
+        self.tokens = tuple(tokens)
         if self.tokens[:4] != SPECIAL_TOKENS or len(set(self.tokens)) != len(self.tokens):
             raise ModelError("the tokenizer's tokens are damaged.", code="E_MODEL_TOKENIZER")
         self._ids = {token: i for i, token in enumerate(self.tokens)}
+
+    def _units(self, text: str) -> Sequence[str]:
+        """Return what one token stands for, in order."""
+        return text
+
+    def _join(self, units: list[str]) -> str:
+        """Return the text that the units make."""
+        return "".join(units)
+
+    @abstractmethod
+    def spans(self, text: str) -> list[Span]:
+        """Return, for each id of `encode(text)`, the characters of `text` it covers, as (start, end)."""
 
     @property
     def vocab_size(self) -> int:
         return len(self.tokens)
 
     def encode(self, text: str) -> list[int]:
+        """Return the ids of the tokens of `text`, without begin and end."""
         return [self._ids.get(unit, self.special.unk) for unit in self._units(text)]
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, Lengths]:
+        """Return the ids of all lines end to end (N,), and the length of each line (B,)."""
         return _flatten([self.encode(line) for line in lines])
 
     def decode(self, ids: Iterable[int]) -> str:
-        unknown, left_out = self.special.unk, {self.special.pad, self.special.bos, self.special.eos}
+        """Return the text of the ids. Padding, begin and end are left out."""
+        unknown, left_out = self.special.unk, self.special[:3]
         return self._join([UNKNOWN if i == unknown else self.tokens[i] for i in ids if i not in left_out])
 
     def unseen(self, text: str) -> list[str]:
+        """Return the words or characters of `text` that training never saw, each once, in order."""
         return list(dict.fromkeys(unit for unit in self._units(text) if unit not in self._ids))
 
     def symbols(self) -> list[list[int]]:
-        """Return each token as a symbol of its own. Padding, begin and end write none."""
-        silent = {self.special.pad, self.special.bos, self.special.eos}
-        return [[] if i in silent else [i] for i in range(self.vocab_size)]
+        """Return what each token writes, as symbols. However a text is cut into tokens, its symbols are the same."""
+        return [[] if i in self.special[:3] else [i] for i in range(self.vocab_size)]
 
     def symbols_of(self, text: str) -> list[int]:
+        """Return the symbols of `text`. Raises UsageError where no tokens write it."""
         if unseen := self.unseen(text):
             what = ", ".join(map(repr, unseen))
             raise UsageError(f"the model cannot write {text!r}: its vocabulary has no {what}.")
         return self.encode(text)
 
     def to_bytes(self) -> bytes:
+        """Return the content of the one file that holds this tokenizer."""
         held = {"kind": self.kind, "pieces": self.tokens}  # as the files of every version say
         return json.dumps(held, ensure_ascii=True, indent=0).encode()
 
-    @abstractmethod
-    def _units(self, text: str) -> Sequence[str]:
-        """Return what one token stands for, in order."""
 
-    @abstractmethod
-    def _join(self, units: list[str]) -> str:
-        """Return the text that the units make."""
+def fingerprint(tokenizer: Tokenizer) -> str:
+    """Return the SHA-256 of the tokenizer's file: the same only for the same tokenizer."""
+    return sha256_of(tokenizer.to_bytes())
 
 
 # Punctuation stands alone. Apostrophes and hyphens inside a word, and points and commas inside a number, do not.
@@ -154,7 +110,7 @@ _NO_SPACE_AFTER = frozenset("([{（【《「『“¿¡")
 
 
 @final
-class WordTokenizer(_ListTokenizer):
+class WordTokenizer(Tokenizer):
     """The seed's words: lower-cased, split at spaces, punctuation split off. Unknown words become one token."""
 
     kind = "word"
@@ -185,7 +141,7 @@ def split_words(text: str) -> list[str]:
 
 
 @final
-class CharTokenizer(_ListTokenizer):
+class CharTokenizer(Tokenizer):
     """One token per character, spaces included. Unknown characters become one token."""
 
     kind = "char"
@@ -207,22 +163,15 @@ class CharTokenizer(_ListTokenizer):
     def spans(self, text: str) -> list[Span]:
         return [(i, i + 1) for i in range(len(text))]
 
-    def _units(self, text: str) -> Sequence[str]:
-        return text
-
-    def _join(self, units: list[str]) -> str:
-        return "".join(units)
-
 
 @final
-class SentencePieceTokenizer:
+class SentencePieceTokenizer(Tokenizer):
     """SentencePiece without its normalization. A character that training never saw falls back to its UTF-8 bytes.
 
     lowercase: whatever is read is lower-cased first, and the file says so before SentencePiece's own content.
     """
 
     kind = "sentencepiece"
-    special = SPECIAL
 
     def __init__(self, model: bytes, *, lowercase: bool = False, cached_words: int = CACHED_WORDS) -> None:
         self._model = model
@@ -231,7 +180,7 @@ class SentencePieceTokenizer:
         try:
             self._processor.LoadFromSerializedProto(model)
             size = self._processor.get_piece_size()
-            self.tokens: Sequence[str] = tuple(self._processor.id_to_piece(i) for i in range(size))
+            self.tokens = tuple(self._processor.id_to_piece(i) for i in range(size))
         except (RuntimeError, UnicodeDecodeError) as error:
             raise ModelError("not a SentencePiece model.", code="E_MODEL_TOKENIZER") from error
         if self.tokens[:4] != SPECIAL_TOKENS:
@@ -246,11 +195,7 @@ class SentencePieceTokenizer:
         self._cache: dict[str, list[int]] = {}
         self._bytes = frozenset(i for i in range(size) if self._processor.is_byte(i))
         known = (token for i, token in enumerate(self.tokens[4:], start=4) if i not in self._bytes)
-        self._characters = frozenset("".join(known)) | {" "}
-
-    @property
-    def vocab_size(self) -> int:
-        return len(self.tokens)
+        self._ids = dict.fromkeys("".join(known) + " ", 0)  # the characters it has seen
 
     def encode(self, text: str) -> list[int]:
         return self._processor.encode(self._read(text))
@@ -285,9 +230,7 @@ class SentencePieceTokenizer:
         end_of_character = 0
         # SentencePiece gives a fallback character to its last byte alone. Here each of its bytes covers all of it.
         for token, (start, end) in zip(reversed(found["ids"]), reversed(found["offsets"]), strict=True):
-            if token in self._bytes and start == end:
-                end = end_of_character
-            end_of_character = end
+            end = end_of_character = end_of_character if token in self._bytes and start == end else end
             bare = start + len(text[start:end]) - len(text[start:end].lstrip())
             spans.append((bare if bare < end else start, end))
         return spans[::-1]
@@ -304,22 +247,18 @@ class SentencePieceTokenizer:
         return found
 
     def decode(self, ids: Iterable[int]) -> str:
-        left_out = {self.special.pad, self.special.bos, self.special.eos}
-        return self._processor.decode([int(i) for i in ids if i not in left_out])
+        return self._processor.decode([int(i) for i in ids if i not in self.special[:3]])
 
     def unseen(self, text: str) -> list[str]:
         read = zip(text, self._read(text), strict=True)
-        return list(dict.fromkeys(char for char, known in read if known not in self._characters))
+        return list(dict.fromkeys(char for char, known in read if known not in self._ids))
 
     def symbols(self) -> list[list[int]]:
         """Return the bytes of each token's text, with a space for SentencePiece's mark of one."""
         spelled = [list(token.replace(_WORD_MARK, " ").encode()) for token in self.tokens]
         for i in self._bytes:
             spelled[i] = [int(self.tokens[i][3:-1], 16)]  # <0xE4>
-        for i in self.special:
-            spelled[i] = []
-        spelled[self.special.unk] = [-1]
-        return spelled
+        return [[], [], [], [-1], *spelled[4:]]
 
     def symbols_of(self, text: str) -> list[int]:
         return list(self._read(text).encode())

@@ -1,7 +1,7 @@
 """Cutting text into words, and finding words again in a text that was cleaned."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, chain, islice, pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,30 +21,25 @@ def word_spans(text: str) -> list[Span]:
     - Letters, digits and marks run together, also across an apostrophe or hyphen between two of them (don't).
     - Any other character is a word, and repeated ones (...) are one word.
     """
-    return list(_scan(text))
-
-
-def _scan(text: str) -> Iterator[Span]:
-    start = 0
-    while start < len(text):
-        end = start + 1
-        if text[start].isspace():
-            start = end
+    spans: list[Span] = []
+    end = 0
+    while end < len(text):
+        start, end = end, end + 1
+        char = text[start]
+        if char.isspace():
             continue
-        if _is_word(text[start]):
-            while end < len(text) and (
-                _is_word(text[end]) or (text[end] in "'’-" and _is_word(text[end + 1 : end + 2]))
-            ):
-                end += 1
-        elif stands_alone(text[start]):
-            # A variation selector or a combining mark belongs to the character before it.
-            while end < len(text) and unicodedata.category(text[end])[0] == "M":
-                end += 1
-        else:
-            while end < len(text) and text[end] == text[start]:
-                end += 1
-        yield start, end
-        start = end
+        while end < len(text) and _goes_on(char, text, end):
+            end += 1
+        spans.append((start, end))
+    return spans
+
+
+def _goes_on(first: str, text: str, end: int) -> bool:
+    """Return whether a word that begins with `first` goes on at `end`."""
+    if _is_word(first):
+        return _is_word(text[end]) or (text[end] in "'’-" and _is_word(text[end + 1 : end + 2]))
+    # A variation selector or a combining mark belongs to the character before it.
+    return unicodedata.category(text[end])[0] == "M" if stands_alone(first) else text[end] == first
 
 
 def _is_word(char: str) -> bool:
