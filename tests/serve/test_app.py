@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -276,3 +278,13 @@ def test_every_state_is_accessible(opened: Callable[..., Any], violations: Viola
         page.evaluate("() => { location.hash = 'text=I love you.&masked=99'; }")
         page.wait_for_selector("#fault:not([hidden])")
         check(3)  # refused
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+def test_the_pictures_of_the_documentation_are_taken(tiny_run: Path, tmp_path: Path) -> None:
+    script = Path(__file__).resolve().parents[2] / "docs" / "screenshots.py"
+    subprocess.run([sys.executable, script, tiny_run, tiny_run / "model", "--out", tmp_path], check=True)
+    shown = sorted(path.name for path in (script.parent / "images").glob("*.png") if "-light" in path.name)
+    assert sorted(path.name for path in tmp_path.glob("*-light.png")) == shown
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())

@@ -66,7 +66,7 @@ test("ranks count the larger ones", () => {
   assert.deepEqual(ranks(matrix([[0, 0, 0], [0.2, 0.7, 0.2]]), 1), [2, 1, 2]);
 });
 
-test("the darkest shade is 1, the largest of the row, the largest of the map", () => {
+test("full color is 1, the largest of the row, the largest of the map", () => {
   const weights = matrix([[0.1, 0.2], [0.4, 0.0]]);
   close([...darkness(weights, "fixed", 0)], [0.1, 0.2, 0.4, 0]);
   close([...darkness(weights, "row", 0)], [0.5, 1, 1, 0]);

@@ -52,7 +52,7 @@
  * @property {string} layer Name of a layer. "" is the mean of all.
  * @property {number} head -1 is the mean of all.
  * @property {"words" | "tokens"} unit
- * @property {"fixed" | "row" | "map"} scale What the darkest shade stands for: 1, the row's largest, the map's largest.
+ * @property {"fixed" | "row" | "map"} scale What full color stands for: 1, the row's largest, the map's largest.
  * @property {number} threshold Smaller weights are left out of the picture.
  * @property {boolean} numbers
  */
@@ -84,8 +84,8 @@ const TEXTS = {
     unit: "Of",
     words: "words",
     tokens: "tokens",
-    scale: "Darkest",
-    fixed: "is 1",
+    scale: "Full color is",
+    fixed: "1",
     row: "largest of the row",
     map: "largest of the map",
     threshold: "Leave out below",
@@ -95,7 +95,7 @@ const TEXTS = {
     head_number: (/** @type {number} */ head) => `head ${head}`,
     nothing: "There is nothing to attend to.",
     part: (/** @type {number[]} */ [a, b, of, c, d, wide]) => `The map is large. Shown: rows ${a} to ${b} of ${of}, columns ${c} to ${d} of ${wide}. The arrow keys move on.`,
-    description: "Rows are the words that look, columns the words looked at. The darker a cell, the more attention.",
+    description: "Rows are the words that look, columns the words looked at. The stronger the color of a cell, the more attention.",
     bad: (/** @type {string} */ reason) => `This is not an attention trace: ${reason}.`,
     controls: "What is shown",
   },
@@ -118,10 +118,10 @@ const TEXTS = {
     unit: "单位",
     words: "词",
     tokens: "词元",
-    scale: "最深色",
-    fixed: "为 1",
-    row: "为行内最大",
-    map: "为全图最大",
+    scale: "满色为",
+    fixed: "1",
+    row: "行内最大",
+    map: "全图最大",
     threshold: "略去小于",
     numbers: "数值",
     save: "保存为",
@@ -129,7 +129,7 @@ const TEXTS = {
     head_number: (/** @type {number} */ head) => `头 ${head}`,
     nothing: "没有可看的词。",
     part: (/** @type {number[]} */ [a, b, of, c, d, wide]) => `图太大，现示第 ${a} 至 ${b} 行（共 ${of} 行）、第 ${c} 至 ${d} 列（共 ${wide} 列）。用方向键继续。`,
-    description: "行是在看的词，列是被看的词。格子越深，注意力越多。",
+    description: "行是在看的词，列是被看的词。格子颜色越强，注意力越多。",
     bad: (/** @type {string} */ reason) => `这不是注意力记录：${reason}。`,
     controls: "显示内容",
   },
@@ -342,7 +342,7 @@ export function ranks({ columns, data }, row) {
 }
 
 /**
- * Return how dark each cell is, 0 to 1, by what the darkest shade stands for.
+ * Return how dark each cell is, 0 to 1, by what full color stands for.
  * @param {Matrix} matrix
  * @param {State["scale"]} scale
  * @param {number} threshold
