@@ -141,7 +141,7 @@ def test_the_scores_are_those_of_evaluate(attentio: Command, grid: Path) -> None
     """The same run, evaluated by the other verb."""
     for cell in compared(grid)["cells"]:
         for place, run in enumerate(cell["runs"]):
-            shown = json.loads(attentio("evaluate", run["run"], "--json", "--resamples", 0).out)
+            shown = json.loads(attentio("evaluate", run["run"], "--json", "--resamples", 0, "--beam", 1).out)
             (mine,), (theirs,) = cell["tests"].values(), shown["tests"].values()
             assert mine["scores"]["BLEU"]["by_seed"][place] == pytest.approx(theirs["bleu"]["value"])
             assert mine["scores"]["chrF2"]["by_seed"][place] == pytest.approx(theirs["chrf"]["value"])
@@ -150,11 +150,9 @@ def test_the_scores_are_those_of_evaluate(attentio: Command, grid: Path) -> None
 @pytest.mark.slow
 def test_the_alignment_error_is_that_of_evaluate(attentio: Command, grid: Path) -> None:
     cell = compared(grid)["cells"][1]
-    rates = [
-        json.loads(attentio("evaluate", run["run"], "--json", "--resamples", 0).out)["tests"]["test"]["alignment"]
-        for run in cell["runs"]
-    ]
-    assert cell["tests"]["test"]["error_rate"]["mean"] == pytest.approx(sum(r["error_rate"] for r in rates) / 2)
+    shown = [json.loads(attentio("evaluate", run["run"], "--json", "--resamples", 0).out) for run in cell["runs"]]
+    rates = [found["tests"]["test"]["alignment"]["error_rate"] for found in shown]
+    assert cell["tests"]["test"]["error_rate"]["mean"] == pytest.approx(sum(rates) / 2)
 
 
 @pytest.mark.slow
@@ -639,6 +637,7 @@ def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_pa
     )
     shown = json.loads(attentio("compare", *runs, "--on", file, "--out", tmp_path / "b", "-q", "--json").out)
     assert shown["sentences"] == {"mine": 1}
+    assert shown["left_out"] == {"mine": {"seen in training by a run": 1}}
     assert shown["facts"]["Left out"].startswith("1 test sentences")
     assert shown["facts"]["Tested on"] == "mine.tsv"
     assert "1 test sentences are left out: a run had seen them in training" in shown["notes"]
@@ -669,7 +668,9 @@ def test_a_test_file_has_an_encoding_of_its_own(attentio: Command, runs: list[Pa
     reading = ["--encoding", "gb18030", "--delimiter", ";"]
     outcome = attentio("compare", *runs[1:3], "--on", file, *reading, "--out", tmp_path / "b", "-q", "--json")
     assert outcome.status == 0, outcome.err
-    assert json.loads(outcome.out)["sentences"] == {"mine": 1}
+    shown = json.loads(outcome.out)
+    assert shown["sentences"] == {"mine": 1}
+    assert sum(shown["left_out"]["mine"].values()) == 1
     assert "1 of 2 pairs are not scored: " in outcome.err
 
 

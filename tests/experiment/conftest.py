@@ -60,4 +60,4 @@ def _cell(number: int, name: str, p: float | None, seeds: int, tests: Sequence[s
         for seed in range(1, seeds + 1)
     )
     costs = [Spread(value, value * 0.9, value * 1.1) for value in (1e6 + 2e5 * number, 200, 60, 5000, 400, 6e8)]
-    return Cell(name, {"attention.score": name}, (), runs, *costs, {test: result() for test in tests})
+    return Cell(name, {"attention.score": name}, runs, (), *costs, {test: result() for test in tests})

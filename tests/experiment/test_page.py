@@ -262,6 +262,14 @@ def test_several_test_sets(make_comparison: MakeComparison) -> None:
     assert "Quality on hsk" in text
 
 
+@pytest.mark.usefixtures("text_alone")
+def test_sentences_that_were_left_out_are_counted(make_comparison: MakeComparison) -> None:
+    made = replace(make_comparison(["a", "b"], [0.3]), left_out={"test": {"seen in training by a run": 12}})
+    assert (
+        "none of them has seen: 150, 12 left out (12 seen in training by a run)." in Page(page(made, [], {}, [])).text
+    )
+
+
 # Maps
 
 

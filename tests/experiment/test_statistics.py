@@ -14,8 +14,8 @@ from attentio.corpora.small_world.grammar import sample
 from attentio.errors import UsageError
 from attentio.experiment.statistics import (
     ALPHA,
+    Cell,
     CellDifference,
-    CellRuns,
     Comparison,
     Measured,
     Point,
@@ -40,7 +40,7 @@ def translations(wrong: float, seed: int) -> list[str]:
     return ["".join("错" if draw.random() < wrong else char for char in lines[0]) for lines in REFERENCES]
 
 
-def cell(name: str, wrong: Sequence[float], **measured: object) -> CellRuns:
+def cell(name: str, wrong: Sequence[float], **measured: object) -> Cell:
     """A cell with a seed for each share of wrong characters; every translation differs from every other."""
     runs = [
         Measured(
@@ -48,14 +48,14 @@ def cell(name: str, wrong: Sequence[float], **measured: object) -> CellRuns:
         )
         for seed, share in enumerate(wrong, 1)
     ]
-    return CellRuns(name, {"attention.score": name}, runs)
+    return Cell(name, {"attention.score": name}, runs)
 
 
 def hash_of(name: str, seed: int) -> int:
     return 1000 * seed + sum(map(ord, name))
 
 
-def compared(*cells: CellRuns, baseline: str = "a", resamples: int = 200) -> Comparison:
+def compared(*cells: Cell, baseline: str = "a", resamples: int = 200) -> Comparison:
     return compare_cells(
         cells, [ReferenceSet("test", REFERENCES, "zh")], baseline=baseline, resamples=resamples, trials=500
     )
@@ -146,7 +146,7 @@ def test_what_never_varies() -> None:
 
 def test_the_same_translations_do_not_differ() -> None:
     runs = cell("a", [0.2, 0.3]).runs
-    found = compared(CellRuns("a", {}, runs), CellRuns("b", {}, runs)).cells[1].tests["test"].differences["chrF2"]
+    found = compared(Cell("a", {}, runs), Cell("b", {}, runs)).cells[1].tests["test"].differences["chrF2"]
     assert (found.difference, found.shown) == (0, False)
     assert found.p_value == pytest.approx(1)
 
@@ -229,7 +229,7 @@ def test_one_seed_against_several_is_not_tested() -> None:
 
 def test_a_single_sentence_is_not_tested() -> None:
     runs = [
-        CellRuns(name, {}, [Measured(seed, "", translations={"t": [text]}) for seed, text in enumerate(texts)])
+        Cell(name, {}, [Measured(seed, "", translations={"t": [text]}) for seed, text in enumerate(texts)])
         for name, texts in (("a", ["好。", "好人。"]), ("b", ["你好。", "你们好。"]))
     ]
     result = compare_cells(runs, [ReferenceSet("t", [["你好。"]], "zh")], baseline="a", resamples=100)
@@ -260,7 +260,7 @@ def test_all_comparisons_are_corrected_together() -> None:
 def test_failures_are_left_out_and_kept() -> None:
     broken = cell("b", [0.1, 0.1])
     runs = [replace(broken.runs[0], failure="out of memory", translations={}), broken.runs[1]]
-    result = compared(cell("a", [0.2, 0.2]), CellRuns("b", {}, runs), CellRuns("c", {}, [replace(runs[0], seed=7)]))
+    result = compared(cell("a", [0.2, 0.2]), Cell("b", {}, runs), Cell("c", {}, [replace(runs[0], seed=7)]))
     assert [len(cells.measured) for cells in result.cells] == [2, 1, 0]
     assert len(result.cells[1].tests["test"].scores["BLEU"].by_seed) == 1
     assert result.cells[2].tests == {}
@@ -268,7 +268,7 @@ def test_failures_are_left_out_and_kept() -> None:
 
 
 def test_without_a_baseline_nothing_is_tested() -> None:
-    lost = CellRuns("a", {}, [Measured(1, "", failure="x")])
+    lost = Cell("a", {}, [Measured(1, "", failure="x")])
     result = compared(lost, cell("b", [0.2, 0.2]))
     assert result.comparisons == 0
     assert result.cells[1].tests["test"].differences == {}
@@ -282,7 +282,7 @@ def test_measurements_are_summed_up_over_seeds() -> None:
     costs["focus"] = {"test": Focus(3, 1.5, None, 0.5)}
     runs = cell("a", [0.1, 0.2], **costs).runs
     runs = [runs[0], replace(runs[1], tokens_per_second=9.0, focus={"test": Focus(3, 2.5, None, None)})]
-    found = compared(CellRuns("a", {}, runs), cell("b", [0.1])).cells
+    found = compared(Cell("a", {}, runs), cell("b", [0.1])).cells
     assert found[0].parameters == Spread(100, 100, 100)
     assert found[0].tokens_per_second == Spread(8, 7, 9)
     assert found[0].memory_bytes is None

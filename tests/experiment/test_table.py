@@ -82,6 +82,14 @@ def test_several_test_sets(make_comparison: MakeComparison) -> None:
     assert text.count("chrF2 ") >= 4
 
 
+def test_sentences_that_were_left_out_are_counted(make_comparison: MakeComparison) -> None:
+    made = make_comparison(["additive", "dot"], [0.3], tests=("mine", "hsk"))
+    text = printed(replace(made, left_out={"mine": {"seen in training by a run": 1200, "too long": 3}, "hsk": {}}))
+    reasons = "1,203 left out (1,200 seen in training by a run, 3 too long)"
+    assert f"mine: 150 sentences, 170 references, {reasons}\n" in text
+    assert "hsk: 150 sentences, 170 references\n" in text
+
+
 def test_names_steer_no_terminal(make_comparison: MakeComparison) -> None:
     text = printed(make_comparison(["additive", "dot\x1b[31m[bold]"], [0.3]))
     assert "\x1b" not in text

@@ -15,7 +15,6 @@ from attentio.metrics.alignment import (
     alignment_error_rate,
     argmax_links,
     flipped,
-    linker,
     mutual_links,
     threshold_links,
 )
@@ -100,17 +99,6 @@ class TestDrawing:
         nothing = np.zeros(shape)
         assert argmax_links(nothing) == mutual_links(nothing) == threshold_links(nothing, 0.1) == frozenset()
 
-    def test_by_name(self) -> None:
-        assert linker("argmax")(self.WEIGHTS) == argmax_links(self.WEIGHTS)
-        assert linker("threshold", 0.3)(self.WEIGHTS) == threshold_links(self.WEIGHTS, 0.3)
-        assert linker("intersection")(self.WEIGHTS) == mutual_links(self.WEIGHTS)
-        with pytest.raises(UsageError, match="argmax, threshold, intersection"):
-            linker("viterbi")
-        with pytest.raises(UsageError, match="every word"):
-            linker("threshold", 0.0)
-        with pytest.raises(ValueError, match="every other"):
-            threshold_links(self.WEIGHTS, 0.0)
-
 
 class TestRule:
     """Which weights of a trace become links; two layers of two heads, words of one and two pieces."""
@@ -153,6 +141,11 @@ class TestRule:
         assert LinkRule("threshold", 0.5, layer="first")(trace, *self.WORDS) == {(1, 0), (0, 1)}
         assert LinkRule("threshold").name == "threshold 0.2"
         assert LinkRule("threshold", 0.35).name == "threshold 0.35"
+
+    def test_links_that_both_words_choose(self, trace: AttentionTrace) -> None:
+        # In this head x and y both choose c, which chooses the first of them.
+        assert LinkRule(head=1)(trace, *self.WORDS) == {(1, 0), (1, 1)}
+        assert LinkRule("intersection", head=1)(trace, *self.WORDS) == {(1, 0)}
 
     def test_rules_are_checked_when_they_are_made(self) -> None:
         with pytest.raises(UsageError, match="argmax, threshold, intersection"):

@@ -9,7 +9,6 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from attentio.metrics import significance
 from attentio.metrics.significance import bootstrap, corpus_score, interval, p_value, sentence_statistics, swapped
 
 
@@ -50,15 +49,6 @@ def test_statistics_and_draws_are_those_of_sacrebleu(metric: Metric, monkeypatch
     assert (high - low) / 2 == pytest.approx(oracle._ci, rel=1e-4)
 
 
-def test_blocks_change_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
-    statistics = table(np.random.default_rng(2).normal(size=13))
-    whole = bootstrap(Mean(), [statistics], 50), swapped(Mean(), statistics, -statistics + 1, 50)
-    monkeypatch.setattr(significance, "BLOCK", 7 * 13)
-    blocks = bootstrap(Mean(), [statistics], 50), swapped(Mean(), statistics, -statistics + 1, 50)
-    np.testing.assert_allclose(whole[0], blocks[0], rtol=1e-12)
-    np.testing.assert_allclose(whole[1], blocks[1], rtol=1e-12)
-
-
 def test_systems_are_drawn_alike() -> None:
     statistics = table([1.0, 5.0, 2.0, 8.0])
     scores = bootstrap(Mean(), [statistics, table([2.0, 6.0, 3.0, 9.0])], 100)
@@ -88,15 +78,14 @@ def test_p_values_are_fair_where_nothing_differs() -> None:
     # Two systems whose sentences are alike but for chance: about 1 in 20 of such pairs may look different at 0.05.
     generator = np.random.default_rng(8)
     found = {"swapped": 0, "bootstrap": 0}
-    pairs = 200
-    for _ in range(pairs):
+    for _ in range(100):
         tables = [table(generator.normal(size=40)) for _ in range(2)]
         observed = tables[1][:, 0].mean() - tables[0][:, 0].mean()
-        first, second = swapped(Mean(), *tables, 200)
+        first, second = swapped(Mean(), *tables, 100)
         found["swapped"] += p_value(second - first, observed) < 0.05
-        scores = bootstrap(Mean(), tables, 200)
+        scores = bootstrap(Mean(), tables, 100)
         differences = scores[1] - scores[0]
         found["bootstrap"] += p_value(differences - differences.mean(), observed) < 0.05
-    # A binomial of 200 and 0.05 has mean 10 and standard deviation 3.
-    assert 2 <= found["swapped"] <= 19
-    assert 2 <= found["bootstrap"] <= 22
+    # A binomial of 100 and 0.05 has mean 5 and standard deviation 2.2.
+    assert 1 <= found["swapped"] <= 11
+    assert 1 <= found["bootstrap"] <= 12

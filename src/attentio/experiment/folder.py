@@ -9,8 +9,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +22,18 @@ from attentio.runtime.files import disk_errors, read_json, write_json
 from attentio.train.settings import differences, parse_config
 
 SCHEMA = 1
-_ELSEWHERE = "Choose another --out."
 
 
-@dataclass(frozen=True)
 class Bench:
     """The places in a folder of comparison."""
 
-    folder: Path
-
-    @property
-    def plan(self) -> Path:
-        return self.folder / "bench.json"
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results"
-
-    @property
-    def tests(self) -> Path:
-        return self.results / "tests.json"
-
-    def data(self, key: str) -> Path:
-        return self.folder / "data" / key
-
-    def run(self, cell: str, seed: int) -> Path:
-        return self.folder / "runs" / cell / f"seed-{seed}"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan = folder / "bench.json"
+        self.data = folder / "data"
+        self.runs = folder / "runs"
+        self.results = folder / "results"
+        self.tests = self.results / "tests.json"
 
     @contextlib.contextmanager
     def claimed(self) -> Generator[None]:
@@ -57,24 +42,22 @@ class Bench:
         Raises UsageError while another process is at work here, or when the folder holds something else. Raises
         ResourceError when it cannot be written.
         """
-        if self.folder.exists() and not (self.folder.is_dir() and (self.plan.exists() or not self._others())):
-            raise UsageError(f"{self.folder} is not empty and holds no comparison.", hint=_ELSEWHERE)
+        there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set[str]()
+        if (self.folder.exists() and not self.folder.is_dir()) or (
+            there - {".lock", "results"} and not self.plan.exists()
+        ):
+            raise self._taken(f"{self.folder} is not empty and holds no comparison.")
         lock = FileLock(self.folder / ".lock", blocking=False)
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire()
             except Timeout:
-                raise UsageError(
-                    f"another comparison is at work in {self.folder}.", hint="Let it end, or choose another --out."
-                ) from None
+                raise self._taken(f"another comparison is at work in {self.folder}.", "Let it end") from None
         try:
             yield
         finally:
             lock.release()
-
-    def _others(self) -> bool:
-        return any(path.name not in (".lock", "results") for path in self.folder.iterdir())
 
     def claim_plan(self, cells: list[GridCell], seeds: list[int]) -> None:
         """Write down what is compared. Cells and seeds may be added to what stands there, anything else is refused.
@@ -83,31 +66,33 @@ class Bench:
         """
         plan = {cell.name: cell.config for cell in cells}
         before: dict[str, Any] = read_json(self.plan) or {}
-        if "runs" not in before and not (self.folder / "runs").exists():
-            shutil.rmtree(self.folder / "data", ignore_errors=True)
-            before = {"cells": {}, "seeds": []}
         if "runs" in before:
-            raise UsageError(f"{self.folder} holds a comparison of run folders.", hint=_ELSEWHERE)
+            raise self._taken(f"{self.folder} holds a comparison of run folders.")
+        if not self.runs.exists():
+            shutil.rmtree(self.data, ignore_errors=True)
+            before = {"cells": {}, "seeds": []}
+        other = f"{self.folder} holds another grid"
         for name, settings in before["cells"].items():
             if name not in plan:
-                raise UsageError(
-                    f"{self.folder} holds another grid, with the cell {name}.",
-                    hint="Vary that, too, or choose another --out.",
-                )
+                raise self._taken(f"{other}, with the cell {name}.", "Vary that, too")
             held = parse_config(settings, where=str(self.plan))
             if changed := differences(held.model_dump(), plan[name].model_dump()):
-                raise UsageError(f"{self.folder} holds another grid ({'; '.join(changed)}).", hint=_ELSEWHERE)
+                raise self._taken(f"{other} ({'; '.join(changed)}).")
         if more := sorted(set(before["seeds"]) - set(seeds)):
-            raise UsageError(
-                f"{self.folder} holds another grid, with seed {', '.join(map(str, more))}.",
-                hint=f"Give --seeds {len(set(before['seeds']) | set(seeds))}, or choose another --out.",
-            )
-        written = {name: config.model_dump(mode="json") for name, config in plan.items()}
-        write_json(self.plan, {"schema": SCHEMA, "version": __version__, "seeds": seeds, "cells": written})
+            needed = len({*before["seeds"], *seeds})
+            raise self._taken(f"{other}, with seed {', '.join(map(str, more))}.", f"Give --seeds {needed}")
+        self._write({"seeds": seeds, "cells": {name: config.model_dump(mode="json") for name, config in plan.items()}})
 
     def claim_runs(self, folders: list[Path]) -> None:
         """Write down which runs are compared, in place of others. A grid is left alone."""
         if "cells" in (read_json(self.plan) or {}):
-            raise UsageError(f"{self.folder} holds a grid.", hint=_ELSEWHERE)
-        names = [str(folder) for folder in folders]
-        write_json(self.plan, {"schema": SCHEMA, "version": __version__, "runs": names})
+            raise self._taken(f"{self.folder} holds a grid.")
+        self._write({"runs": [str(folder) for folder in folders]})
+
+    def _write(self, plan: Mapping[str, object]) -> None:
+        write_json(self.plan, {"schema": SCHEMA, "version": __version__, **plan})
+
+    @staticmethod
+    def _taken(message: str, instead: str | None = None) -> UsageError:
+        """Return the refusal to use this folder, with what could be done `instead` of choosing another one."""
+        return UsageError(message, hint=f"{instead}, or choose another --out." if instead else "Choose another --out.")

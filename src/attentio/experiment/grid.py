@@ -17,10 +17,8 @@ _OPTION = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?|true|false|\w+=.*", re.IGNORECASE
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,-]")
 _NOT_AXES = {
     "train.seed": "seeds are given with --seeds",
-    "data.split_seed": "all cells are tested on the same sentences",
-    "data.train": "all cells learn from the same pairs",
-    "data.target": "all cells learn from the same pairs",
-    "data.test": "all cells are tested on the same sentences",
+    **dict.fromkeys(("data.split_seed", "data.test"), "all cells are tested on the same sentences"),
+    **dict.fromkeys(("data.train", "data.target"), "all cells learn from the same pairs"),
 }
 # Settings that say how a machine is used, not what is trained.
 _INCIDENTAL = ("train.seed", "train.device", "train.save_every_seconds", "data.split_seed")
@@ -47,12 +45,15 @@ def read_axes(vary: Sequence[str]) -> dict[str, list[str]]:
     axes: dict[str, list[str]] = {}
     for text in vary:
         key, separator, listed = (part.strip() for part in text.partition("="))
-        values = _kinds(listed) if _KINDS.fullmatch(key) else [value.strip() for value in listed.split(",")]
+        values: list[str] = []
+        for value in map(str.strip, listed.split(",")):
+            if values and _KINDS.fullmatch(key) and _OPTION.fullmatch(value):
+                values[-1] += f",{value}"
+            else:
+                values.append(value)
         if not separator or not all(values) or (key != PRESET and not re.fullmatch(r"\w+\.\w+", key)):
-            raise UsageError(
-                f"cannot read the axis {text!r}.",
-                hint="Write it as section.key=a,b, as in attention.score=additive,dot.",
-            )
+            hint = "Write it as section.key=a,b, as in attention.score=additive,dot."
+            raise UsageError(f"cannot read the axis {text!r}.", hint=hint)
         if key in _NOT_AXES:
             raise UsageError(f"{key} cannot be varied: {_NOT_AXES[key]}.")
         if key in axes:
@@ -61,16 +62,6 @@ def read_axes(vary: Sequence[str]) -> dict[str, list[str]]:
             raise UsageError(f"{key} has the value {again} twice.")
         axes[key] = values
     return axes
-
-
-def _kinds(listed: str) -> list[str]:
-    values: list[str] = []
-    for part in map(str.strip, listed.split(",")):
-        if values and _OPTION.fullmatch(part):
-            values[-1] += f",{part}"
-        else:
-            values.append(part)
-    return values
 
 
 def make_cells(
@@ -91,7 +82,13 @@ def make_cells(
         hint = "Say what to vary, as in --vary attention.score=additive,dot,bilinear."
         raise UsageError("nothing to compare.", hint=hint)
     axes = read_axes(vary)
-    check_axes(axes, overrides, budget=budget is not None, preset=preset is not None)
+    given = {text.partition("=")[0].strip() for text in overrides}
+    if both := sorted(given & axes.keys()):
+        raise UsageError(f"{both[0]} is set with -o and varied.", hint="Take one of the two.")
+    if preset and PRESET in axes:
+        raise UsageError("the preset is given and varied.", hint="Take one of --preset and --vary preset=.")
+    if budget and (ends := [key for key in _BUDGET if key in axes or key in given]):
+        raise UsageError(f"--budget and {ends[0]} both say when a training ends.", hint="Take one of the two.")
     layer = {**settings, "train": {**settings.get("train", {}), **budget_settings(budget)}}
     cells: list[GridCell] = []
     for chosen in itertools.product(*axes.values()):
@@ -106,13 +103,11 @@ def make_cells(
             data = config.data.model_copy(update={"split_seed": config.train.seed})
             config = config.model_copy(update={"data": data})
         folder = ",".join(f"{key}={value}" for key, value in values.items()).replace(":", "-")
-        folder = _UNSAFE.sub("_", folder)
-        cells.append(GridCell(", ".join(chosen), folder, values, config))
-    for field, what in (("folder", "folders"), ("name", "names")):
-        names = [getattr(cell, field) for cell in cells]
-        if len(set(names)) < len(names):
-            raise UsageError(f"two cells would have the same {what}: the values of --vary are too alike.")
+        cells.append(GridCell(", ".join(chosen), _UNSAFE.sub("_", folder), values, config))
     for one, other in itertools.combinations(cells, 2):
+        if one.folder == other.folder or one.name == other.name:
+            what = "folders" if one.folder == other.folder else "names"
+            raise UsageError(f"two cells would have the same {what}: the values of --vary are too alike.")
         if one.config == other.config:
             raise UsageError(f"{one.name} and {other.name} are the same configuration.", hint="Leave one of them out.")
     if len(cells) < 2:
@@ -140,35 +135,21 @@ def budget_settings(text: str | None) -> dict[str, object]:
     return {**end, "epochs": 1_000_000, "patience": 0}
 
 
-def check_axes(axes: Mapping[str, Sequence[str]], overrides: Sequence[str], *, budget: bool, preset: bool) -> None:
-    """Raise UsageError if a setting is varied and also given elsewhere."""
-    given = {text.partition("=")[0].strip() for text in overrides}
-    if both := sorted(given & axes.keys()):
-        raise UsageError(f"{both[0]} is set with -o and varied.", hint="Take one of the two.")
-    if preset and PRESET in axes:
-        raise UsageError("the preset is given and varied.", hint="Take one of --preset and --vary preset=.")
-    if budget and (ends := [key for key in _BUDGET if key in axes or key in given]):
-        raise UsageError(f"--budget and {ends[0]} both say when a training ends.", hint="Take one of the two.")
-
-
 # Trained runs
 
 
 def flat_settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings of a run by `section.key`."""
-    return {
-        f"{section}.{key}": value
-        for section, values in config.model_dump(mode="json").items()
-        for key, value in values.items()
-    }
+    sections = config.model_dump(mode="json").items()
+    return {f"{section}.{key}": value for section, values in sections for key, value in values.items()}
 
 
 def group_runs(configs: Sequence[RunConfig]) -> list[list[int]]:
     """Return the indices of runs whose settings are the same apart from the seed, group by group."""
     groups: dict[str, list[int]] = {}
     for index, config in enumerate(configs):
-        kept = {key: value for key, value in flat_settings(config).items() if key not in _INCIDENTAL}
-        groups.setdefault(repr(sorted(kept.items())), []).append(index)
+        kept = sorted((key, value) for key, value in flat_settings(config).items() if key not in _INCIDENTAL)
+        groups.setdefault(repr(kept), []).append(index)
     return list(groups.values())
 
 
@@ -177,19 +158,16 @@ def find_axes(settings: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> li
 
     Raises UsageError for an unknown one, or one that does not differ.
     """
-    keys = list(dict.fromkeys(key for row in settings for key in row))
+    keys = list(dict.fromkeys(itertools.chain(*settings)))
     differing = [key for key in keys if key not in _INCIDENTAL and len({repr(row.get(key)) for row in settings}) > 1]
     for key in asked:
         if key not in keys:
             close = difflib.get_close_matches(key, keys, n=1)
             raise UsageError(f"unknown setting {key}.", hint=f"Did you mean {close[0]}?" if close else None)
         if key not in differing:
-            hint = f"They differ in {', '.join(differing)}." if differing else None
-            raise UsageError(f"the runs do not differ in {key}.", hint=hint)
-    if asked or not differing:
-        return list(asked)
+            raise UsageError(f"the runs do not differ in {key}.", hint=f"They differ in {', '.join(differing)}.")
     order = ("attention", "self_attention", "model", "train", "data")
-    return [min(differing, key=lambda key: order.index(key.partition(".")[0]))]
+    return list(asked) or [min(differing, key=lambda key: order.index(key.partition(".")[0]))]
 
 
 def other_differences(row: Mapping[str, Any], baseline: Mapping[str, Any], axes: Sequence[str]) -> list[str]:

@@ -6,19 +6,19 @@ repeat what a table says, and maps of attention are tables themselves. The page 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from attentio.errors import MissingExtra
 from attentio.experiment.statistics import (
     ALPHA,
-    METRICS,
-    Cell,
     CellDifference,
     CellTest,
     Comparison,
     Spread,
+    left_out,
     seed_counts,
     written_p,
 )
@@ -28,6 +28,8 @@ from attentio.view.label import label, stacks
 COLORS = 8
 SHAPES = "●■▲◆▼✚"  # as the marks of the plots
 NAMES = {"chrF2": "chrF", "BLEU": "BLEU"}
+Row: TypeAlias = tuple[int, Sequence[tuple[str, str]]]
+"""The number of a cell and its values, each with a remark beside it or none."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,11 @@ class SentenceMaps:
 
 
 class Table(NamedTuple):
-    """A table of figures. A row is the number of a cell and its values, each with a remark beside it or none."""
+    """A table of figures."""
 
     caption: str
     heads: Sequence[str]
-    rows: Sequence[tuple[int, Sequence[tuple[str, str]]]]
+    rows: Sequence[Row]
 
 
 def page(comparison: Comparison, axes: Sequence[str], facts: Mapping[str, str], maps: Sequence[SentenceMaps]) -> str:
@@ -69,8 +71,8 @@ def page(comparison: Comparison, axes: Sequence[str], facts: Mapping[str, str], 
     )
     filters = {"signed": _signed, "p": _p, "direction": _direction, "shade": _shade}
     environment.filters.update(cast("Any", filters))
-    several = len(comparison.sentences) > 1
     results = [result for cell in comparison.cells for result in cell.tests.values()]
+    methods = {found.method for result in results for found in result.differences.values()}
     return environment.get_template("page.html.j2").render(
         alpha=ALPHA,
         axes=axes,
@@ -82,16 +84,18 @@ def page(comparison: Comparison, axes: Sequence[str], facts: Mapping[str, str], 
         every=_every_run(comparison),
         facts=facts,
         failures=lambda cell: [run.failure for run in cell.runs if run.failure],
+        left_out=partial(left_out, comparison),
         maps=[sentence for sentence in maps if sentence.traces],
-        metrics=list(reversed(METRICS)),
+        metrics=list(NAMES),
         # Without the degrees of freedom, which differ from cell to cell.
-        methods=sorted({found.method.partition(",")[0] for result in results for found in result.differences.values()}),
+        methods=sorted({method.partition(",")[0] for method in methods}),
         names=NAMES,
         no_plots=no_plots,
+        one_seed=any(len(cell.measured) == 1 for cell in comparison.cells),
         plots=plots,
         quality={test: [_quality(comparison, test), _attention(comparison, test)] for test in comparison.sentences},
         seeds=seed_counts(comparison),
-        several=several,
+        several=len(comparison.sentences) > 1,
         shapes=SHAPES,
         signatures={score.metric: score.signature for result in results for score in result.scores.values()},
     )
@@ -99,7 +103,7 @@ def page(comparison: Comparison, axes: Sequence[str], facts: Mapping[str, str], 
 
 def _badge(result: CellTest) -> tuple[str, str]:
     """Return in a word or two what may be said of a cell, and the class of that: `higher`, `lower` or none."""
-    found = [result.differences[metric] for metric in reversed(METRICS) if metric in result.differences]
+    found = [result.differences[metric] for metric in NAMES if metric in result.differences]
     shown = [difference for difference in found if difference.shown]
     directions = {difference.difference > 0 for difference in shown}
     if len(directions) == 2:
@@ -117,40 +121,33 @@ def _badge(result: CellTest) -> tuple[str, str]:
 
 
 def _quality(comparison: Comparison, test: str) -> Table:
-    def values(cell: Cell) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
-        for metric in reversed(METRICS):
-            score, difference = cell.tests[test].scores[metric], cell.tests[test].differences.get(metric)
-            found.append((f"{score.value:.1f}", f"[{score.low:.1f}, {score.high:.1f}]"))
+    rows: list[Row] = []
+    for number, cell, result in comparison.on(test):
+        values: list[tuple[str, str]] = []
+        for metric in NAMES:
+            score, difference = result.scores[metric], result.differences.get(metric)
+            values.append((f"{score.value:.1f}", f"[{score.low:.1f}, {score.high:.1f}]"))
             if difference is None:
-                found += [("", "baseline" if cell.name == comparison.baseline else "not tested"), ("", "")]
+                values += [("", "baseline" if cell.name == comparison.baseline else "not tested"), ("", "")]
             else:
-                found += [
-                    (_signed(difference.difference), ""),
-                    (_p(difference).removeprefix("p ").removeprefix("= "), ""),
-                ]
-        return found
-
-    heads = ["setting", "chrF", "difference", "p", "BLEU", "difference", "p"]
-    rows = [(i, values(cell)) for i, cell in enumerate(comparison.cells) if test in cell.tests]
-    return Table(f"Quality on {test}", heads, rows)
+                p = _p(difference).removeprefix("p ").removeprefix("= ")
+                values += [(_signed(difference.difference), ""), (p, "")]
+        rows.append((number, values))
+    return Table(f"Quality on {test}", ["setting", "chrF", "difference", "p", "BLEU", "difference", "p"], rows)
 
 
 def _attention(comparison: Comparison, test: str) -> Table:
-    results = [(i, cell.tests[test]) for i, cell in enumerate(comparison.cells) if test in cell.tests]
-    has_links = any(result.error_rate for _, result in results)
+    results = [(number, result) for number, _, result in comparison.on(test)]
+    columns = {"entropy, bits": "entropy", "coverage": "coverage", "monotonicity": "monotonicity"}
+    if any(result.error_rate for _, result in results):
+        columns = {"alignment error, %": "error_rate", **columns}
+    forms = {"error_rate": (".1f", 100)}
     rows = [
-        (
-            i,
-            [
-                *([_spread(result.error_rate, ".1f", 100)] if has_links else []),
-                *[_spread(value, ".2f") for value in (result.entropy, result.coverage, result.monotonicity)],
-            ],
-        )
-        for i, result in results
+        (number, [_spread(getattr(result, key), *forms.get(key, (".2f", 1))) for key in columns.values()])
+        for number, result in results
     ]
-    heads = ["setting", *(["alignment error, %"] if has_links else []), "entropy, bits", "coverage", "monotonicity"]
-    return Table(f"Attention on {test}: the mean over seeds, and the lowest and highest", heads, rows)
+    caption = f"Attention on {test}: the mean over seeds, and the lowest and highest"
+    return Table(caption, ["setting", *columns], rows)
 
 
 def _costs(comparison: Comparison) -> Table:
@@ -163,8 +160,8 @@ def _costs(comparison: Comparison) -> Table:
         "peak memory, MB": ("memory_bytes", 1e-6),
     }
     rows = [
-        (i, [_spread(getattr(cell, field), ",.0f", times) for field, times in columns.values()])
-        for i, cell in enumerate(comparison.cells)
+        (number, [_spread(getattr(cell, key), ",.0f", times) for key, times in columns.values()])
+        for number, cell in enumerate(comparison.cells)
         if cell.tests
     ]
     caption = "Cost: the mean over seeds, and the lowest and highest where they differ"
@@ -172,21 +169,18 @@ def _costs(comparison: Comparison) -> Table:
 
 
 def _every_run(comparison: Comparison) -> Table:
-    measured = [(test, metric) for test in comparison.sentences for metric in reversed(METRICS)]
+    measured = [(test, metric) for test in comparison.sentences for metric in NAMES]
     several = len(comparison.sentences) > 1
-    rows: list[tuple[int, list[tuple[str, str]]]] = []
-    for i, cell in enumerate(comparison.cells):
-        places = {id(run): place for place, run in enumerate(cell.measured)}
+    rows: list[Row] = []
+    for number, cell in enumerate(comparison.cells):
+        by_seed = zip(
+            *(cell.tests[test].scores[metric].by_seed for test, metric in measured if cell.tests), strict=True
+        )
         for run in cell.runs:
-            place = places.get(id(run))
-            values = [
-                "" if place is None else f"{cell.tests[test].scores[metric].by_seed[place]:.1f}"
-                for test, metric in measured
-            ]
-            steps = "" if run.steps is None else f"{run.steps:,}"
-            seconds = "" if run.training_seconds is None else f"{run.training_seconds:,.0f}"
-            texts = [str(run.seed), *values, steps, seconds, run.failure or ""]
-            rows.append((i, [(text, "") for text in texts]))
+            scores = None if run.failure else next(by_seed, None)
+            values = [f"{score:.1f}" for score in scores] if scores else [""] * len(measured)
+            costs = ["" if value is None else f"{value:,.0f}" for value in (run.steps, run.training_seconds)]
+            rows.append((number, [(text, "") for text in (str(run.seed), *values, *costs, run.failure or "")]))
     heads = [f"{NAMES[metric]}, {test}" if several else NAMES[metric] for test, metric in measured]
     return Table("Every run", ["setting", "seed", *heads, "updates", "seconds", "note"], rows)
 

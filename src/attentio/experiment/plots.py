@@ -19,7 +19,8 @@ NAME_WIDTH = 21  # columns for names beside a plot, at most
 MARKERS = "os^DvP"
 _INK, _SOFT, _GRID, _CARD = "#1c2024", "#5d656d", "#eceef0", "#ffffff"
 _CELLS = ("#1b62b5", "#c2480d", "#14804f", "#9a2f86", "#7a6200", "#0b7c8c", "#b3243f", "#5b5f6b")
-_VARIABLES = {_INK: "ink", _SOFT: "soft", _GRID: "grid", _CARD: "card", **{c: f"c{i}" for i, c in enumerate(_CELLS)}}
+_VARIABLES = {_INK: "var(--ink)", _SOFT: "var(--soft)", _GRID: "var(--grid)", _CARD: "var(--card)"}
+_VARIABLES |= {color: f"var(--c{number})" for number, color in enumerate(_CELLS)}
 
 
 class PlotFigure(NamedTuple):
@@ -60,8 +61,7 @@ class _Plot:
         self.axes.margins(0.06)
         self.axes.locator_params(axis="x", nbins=6)
         self.axes.xaxis.set_major_formatter("{x:,.6g}")
-        for spine in self.axes.spines.values():
-            spine.set_visible(False)
+        self.axes.spines[:].set_visible(False)
         self.axes.set_xlabel(label(across), color=_SOFT, fontsize=12)
         self.axes.set_ylabel(label(upright), color=_SOFT, fontsize=12)
         self._tips: list[tuple[int, str]] = []
@@ -95,13 +95,9 @@ class _Plot:
         text = re.sub(r'<g id="([^"]*)"([^>]*)>', identity, text)
         text = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
         text = re.sub(r'(href="|url\()#', rf"\1#{name}-", text)
-        text = re.sub(r"#[0-9a-f]{6}\b", lambda found: _variable(found[0]), text)
+        text = re.sub(r"#[0-9a-f]{6}\b", lambda found: _VARIABLES.get(found[0], found[0]), text)
         text = re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"', r'\1class="plot"', text, count=1)
         return re.sub(r"\n\s*", "\n", text)
-
-
-def _variable(color: str) -> str:
-    return f"var(--{_VARIABLES[color]})" if color in _VARIABLES else color
 
 
 @settings()
@@ -152,23 +148,20 @@ def scatter(marks: Sequence[Mark], name: str, title: str, across: str, upright: 
 
 def plots_of_quality(comparison: Comparison, test: str, number: int) -> list[PlotFigure]:
     """Plot the scores of all cells with their intervals, and the differences from the baseline where there are any."""
-    if not any(test in cell.tests for cell in comparison.cells):
-        return []
     scores: list[Mark] = []
     differences: list[Mark] = []
-    for i, cell in enumerate(comparison.cells):
-        if test not in cell.tests:
-            continue
-        score = cell.tests[test].scores["chrF2"]
+    for i, cell, result in comparison.on(test):
+        score, found = result.scores["chrF2"], result.differences.get("chrF2")
         tip = f"{cell.name}: chrF {score.value:.1f} [{score.low:.1f}, {score.high:.1f}]"
         seeds = tuple((value, 0.0) for value in score.by_seed)
         scores.append(Mark(i, cell.name, tip, score.value, across=(score.low, score.high), points=seeds))
-        found = cell.tests[test].differences.get("chrF2")
         if found is not None and found.low is not None and found.high is not None:
             tip = f"{cell.name}: {verdict(found)}"
             differences.append(Mark(i, cell.name, tip, found.difference, across=(found.low, found.high)))
         elif cell.name == comparison.baseline:
             differences.append(Mark(i, cell.name, f"{cell.name}: the baseline"))
+    if not scores:
+        return []
     heading, other = "chrF on the test sentences", f"Difference from {comparison.baseline}"
     svg = intervals(scores, f"score-{number}", heading, "chrF, more is better")
     made = [PlotFigure(heading, "bar: 95 % over seeds and sentences; dots: single seeds", svg)]
@@ -182,17 +175,12 @@ def plots_of_quality(comparison: Comparison, test: str, number: int) -> list[Plo
 def plots_of_costs(comparison: Comparison) -> list[PlotFigure]:
     """Plot quality against training time, size and speed."""
     made: list[PlotFigure] = []
-    lines = [
-        Mark(
-            cell=i,
-            name=cell.name,
-            tip=f"{cell.name}, seed {run.seed}: ends at {run.curve[-1].chrf:.1f}",
-            points=tuple((point.seconds, point.chrf) for point in run.curve),
-        )
-        for i, cell in enumerate(comparison.cells)
-        for run in cell.measured
-        if run.curve
-    ]
+    lines: list[Mark] = []
+    for i, cell in enumerate(comparison.cells):
+        for run in cell.measured:
+            if run.curve:
+                tip = f"{cell.name}, seed {run.seed}: ends at {run.curve[-1].chrf:.1f}"
+                lines.append(Mark(i, cell.name, tip, points=tuple((point.seconds, point.chrf) for point in run.curve)))
     if lines:
         heading = "Quality against training time"
         svg = curves(lines, "curves", f"{heading}, a line for each seed", "seconds of training", "chrF on dev")
@@ -205,10 +193,10 @@ def plots_of_costs(comparison: Comparison) -> list[PlotFigure]:
         ("tokens_per_second", "target tokens a second", 1.0, "Quality against training speed"),
     ):
         marks: list[Mark] = []
-        for i, cell in enumerate(comparison.cells):
+        for i, cell, result in comparison.on(test):
             cost: Spread | None = getattr(cell, field)
-            if cost is not None and test in cell.tests:
-                score = cell.tests[test].scores["chrF2"]
+            if cost is not None:
+                score = result.scores["chrF2"]
                 tip = f"{cell.name}: chrF {score.value:.1f}, {times * cost.mean:,.2f} {axis}"
                 across, upright = (times * cost.lowest, times * cost.highest), (score.low, score.high)
                 marks.append(Mark(i, cell.name, tip, times * cost.mean, score.value, across, upright))
@@ -221,6 +209,5 @@ def plots_of_costs(comparison: Comparison) -> list[PlotFigure]:
 def _in_lines(name: str) -> str:
     """Return a long name of two parts in two lines. What is still too long is cut."""
     shown = label(name)
-    first, comma, rest = shown.partition(", ")
-    lines = [f"{first},", rest] if comma and len(shown) > NAME_WIDTH else [shown]
-    return "\n".join(shortened(line, NAME_WIDTH) for line in lines)
+    lines = shown.replace(", ", ",\n", 1) if len(shown) > NAME_WIDTH else shown
+    return "\n".join(shortened(line, NAME_WIDTH) for line in lines.split("\n"))

@@ -15,10 +15,10 @@ from attentio.train.settings import TrainConfig
 class TrainingLog(NamedTuple):
     """What the log of a run says of its training."""
 
-    steps: int | None
-    seconds: float | None
-    tokens_per_second: float | None
-    curve: tuple[Point, ...]
+    steps: int | None = None
+    seconds: float | None = None
+    tokens_per_second: float | None = None
+    curve: tuple[Point, ...] = ()
 
     def __str__(self) -> str:
         best = f"best dev chrF {max(point.chrf for point in self.curve):.1f}, " if self.curve else ""
@@ -31,23 +31,19 @@ def read_log(path: Path) -> TrainingLog:
     tokens_per_second: the median of the running speed of the updates, without evaluations. Where there is none, it is
     target tokens by all seconds.
     """
-    events = list(_events(path.read_text(encoding="utf-8") if path.exists() else ""))
-    steps = {event["step"]: event for event in events if event["event"] == "step"}
-    points = {
-        event["step"]: Point(round(event["seconds"], 3), event["step"], event["dev_chrf"])
-        for event in events
-        if event["event"] == "evaluation"
-    }
-    last = next((event for event in reversed(events) if "step" in event), None)
-    if last is None:
-        return TrainingLog(None, None, None, ())
-    speeds = [event["tokens_per_second"] for event in steps.values()]
-    speed = float(median(speeds)) if speeds else last["target_tokens"] / last["seconds"]
-    return TrainingLog(last["step"], round(last["seconds"], 3), speed, tuple(points[step] for step in sorted(points)))
+    events = [event for event in _events(path.read_bytes() if path.exists() else b"") if "step" in event]
+    if not events:
+        return TrainingLog()
+    speeds = {event["step"]: event["tokens_per_second"] for event in events if event["event"] == "step"}
+    points = {event["step"]: event for event in events if event["event"] == "evaluation"}
+    curve = tuple(Point(round(points[n]["seconds"], 3), n, points[n]["dev_chrf"]) for n in sorted(points))
+    last = events[-1]
+    speed = float(median(speeds.values())) if speeds else last["target_tokens"] / last["seconds"]
+    return TrainingLog(last["step"], round(last["seconds"], 3), speed, curve)
 
 
-def _events(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.split("\n"):
+def _events(text: bytes) -> Iterator[dict[str, Any]]:
+    for line in text.split(b"\n"):
         try:
             event = json.loads(line)
         except ValueError:
@@ -61,8 +57,7 @@ class Clock:
 
     def __init__(self, total: int, seconds_each: float | None, *, at_once: int = 1) -> None:
         self.total = total
-        self._each = seconds_each
-        self._at_once = at_once
+        self._each, self._at_once = seconds_each, at_once
         self._took: list[float] = []
         self._began: dict[int, float] = {}
         self._share: dict[int, float] = {}
@@ -91,9 +86,9 @@ class Clock:
         done = sum(list(self._share.values()))
         if each is None:
             return "?", done / self.total
-        left = int(each * max(0.0, self.total - done) / min(self._at_once, self.total))
-        hours, minutes, seconds = left // 3600, left // 60 % 60, left % 60
-        return (f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"), done / self.total
+        minutes, seconds = divmod(int(each * max(0.0, self.total - done) / min(self._at_once, self.total)), 60)
+        hours = f"{minutes // 60}:" if minutes >= 60 else ""
+        return f"{hours}{minutes % 60:02d}:{seconds:02d}", done / self.total
 
 
 class Watch:
@@ -113,15 +108,17 @@ class Watch:
                 new = file.read()
             whole = new[: new.rfind(b"\n") + 1]
             self._offset += len(whole)
-            for event in _events(whole.decode("utf-8", "replace")):
+            for event in _events(whole):
                 self._last |= {key: value for key, value in event.items() if value is not None}
-        left, done = self._clock.place(self._number, self._share())
+        ends = {"seconds": self._settings.max_seconds, "step": self._settings.max_steps, "epoch": self._settings.epochs}
+        key, end = next((key, end) for key, end in ends.items() if end is not None)
+        left, done = self._clock.place(self._number, min(1.0, self._last.get(key, 0) / end))
         running = self._clock.running()
         if self._number != running[0]:
             return  # one line of facts: those of the training that began first
-        also = f" and {len(running) - 1} more" if len(running) > 1 else ""
         facts = {
-            "training": f"{self._number + 1}/{self._clock.total}{also}",
+            "training": f"{self._number + 1}/{self._clock.total}"
+            + f" and {len(running) - 1} more" * (len(running) > 1),
             "cell": self._name,
             "seed": str(self._settings.seed),
             "step": f"{self._last.get('step', 0):,}",
@@ -129,9 +126,3 @@ class Watch:
             "left in all": left,
         }
         self._shown.show(facts, min(1.0, done))
-
-    def _share(self) -> float:
-        for key, end in (("seconds", self._settings.max_seconds), ("step", self._settings.max_steps)):
-            if end is not None:
-                return min(1.0, self._last.get(key, 0) / end)
-        return min(1.0, self._last.get("epoch", 0.0) / self._settings.epochs)

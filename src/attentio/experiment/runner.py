@@ -5,6 +5,7 @@ Here is the order of things. The work itself is done by processes of their own (
 
 import csv
 import io
+import itertools
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -19,18 +20,10 @@ from attentio import __version__
 from attentio.errors import AttentioError, DataError, UsageError
 from attentio.experiment import stages
 from attentio.experiment.folder import Bench
-from attentio.experiment.grid import (
-    GridCell,
-    find_axes,
-    flat_settings,
-    group_runs,
-    make_cells,
-    other_differences,
-    show_value,
-)
+from attentio.experiment.grid import find_axes, flat_settings, group_runs, make_cells, other_differences, show_value
 from attentio.experiment.page import SentenceMaps, page
 from attentio.experiment.progress import Clock, Watch, read_log
-from attentio.experiment.statistics import COSTS, Cell, CellRuns, Comparison, Measured, ReferenceSet, compare_cells
+from attentio.experiment.statistics import COSTS, FOCUS, Cell, Comparison, Measured, ReferenceSet, compare_cells
 from attentio.metrics.focus import Focus
 from attentio.runtime.files import read_json, sha256_of_json, write_json, write_text
 from attentio.runtime.processes import JobError, Stopped, Workers, num_processors
@@ -39,7 +32,7 @@ from attentio.text.script import base_language
 from attentio.trace import AttentionTrace
 from attentio.train.folder import Run
 from attentio.train.reporter import Display, Silent
-from attentio.train.settings import RunConfig, TrainConfig, load_config, nested
+from attentio.train.settings import RunConfig, load_config, nested
 
 DEFAULT_SEEDS = 3
 # Ours, so that a report shows no sentence of the user's unless asked to. Short, and understood at a glance.
@@ -104,17 +97,14 @@ def _record(cell: Cell, test: str, axes: Sequence[str]) -> dict[str, object]:
     row: dict[str, object] = {"cell": cell.name, **{key: cell.settings[key] for key in axes}}
     row |= {"test": test, "seeds": len(cell.measured), "failed": len(cell.runs) - len(cell.measured)}
     for metric in ("chrF2", "BLEU"):
-        score = result.scores[metric] if result else None
-        found = result.differences.get(metric) if result else None
-        names = {"value": metric, "low": f"{metric}_low", "high": f"{metric}_high"}
-        row |= {name: getattr(score, key, None) for key, name in names.items()}
+        score, found = (result.scores[metric], result.differences.get(metric)) if result else (None, None)
+        for key, ending in (("value", ""), ("low", "_low"), ("high", "_high")):
+            row[metric + ending] = getattr(score, key, None)
         row[f"{metric}_difference"] = getattr(found, "difference", None)
         for key in ("low", "high", "p_value", "corrected"):
             row[f"{metric}_difference_{key}"] = getattr(found, key, None)
-    for key in ("error_rate", "entropy", "coverage", "monotonicity"):
-        row[key] = getattr(getattr(result, key, None), "mean", None)
-    for key in COSTS:
-        row[key] = getattr(getattr(cell, key), "mean", None)
+    row |= {key: getattr(getattr(result, key, None), "mean", None) for key in FOCUS}
+    row |= {key: getattr(getattr(cell, key), "mean", None) for key in COSTS}
     return {**row, "also_differs": "; ".join(cell.also_differs)}
 
 
@@ -140,28 +130,43 @@ def run_comparison(
     Nothing is written but what is needed to go on: `Outcome.write` makes the report.
     Raises UsageError for what makes no sense, and Stopped on Ctrl-C or SIGTERM.
     """
-    options = options or ReportOptions()
     cells = make_cells(vary, settings, preset=preset, config_file=config_file, overrides=overrides, budget=budget)
-    names = {cell.name: [cell.folder, cell.name.replace(" ", "")] for cell in cells}
-    axes = list(cells[0].values)
-    baseline = _baseline(options.baseline, names)
+    options = _with_baseline(options, {cell.name: [cell.folder, cell.name.replace(" ", "")] for cell in cells})
+    configs = {cell.name: cell.config.model_dump(mode="json") for cell in cells}
     first = cells[0].config.train.seed
     numbers = list(range(first, first + seeds))
+    bench = Bench(out)
     with StopRequest() as stop, closing(display()) as shown:
         workers = Workers(stop)
         with TemporaryDirectory(prefix="attentio-") as folder:
-            configs = [cell.config.model_dump(mode="json") for cell in cells]
-            workers.call(stages.check, {"configs": configs}, Path(folder) / "check.json")
-        bench = Bench(out)
+            workers.call(stages.check, {"configs": list(configs.values())}, Path(folder) / "check.json")
         with bench.claimed():
             bench.claim_plan(cells, numbers)
             shown.show({"preparing": "the data"}, 0.0)
-            data, failures = _prepare(bench, workers, cells)
-            # All cells with the first seed, then with the next.
-            models = [_Model.of(cell, seed, bench, failures.get(cell.name)) for seed in numbers for cell in cells]
-            usable = {str(data[cell.name]): cell.name for cell in reversed(cells) if cell.name not in failures}
+            # Each distinct data once.
+            keys = {name: _digest(config["data"]) for name, config in configs.items()}
+            data = {name: str(bench.data / key) for name, key in keys.items()}
+            arguments = {
+                "configs": {keys[name]: config for name, config in configs.items()},
+                "folders": {keys[name]: folder for name, folder in data.items()},
+            }
+            errors = workers.call(stages.prepare_data, arguments, bench.results / "prepared.json")
+            failures = {name: JobError(errors[key]) for name, key in keys.items() if key in errors}
+            models = [  # all cells with the first seed, then with the next
+                _Model(
+                    cell=cell.name,
+                    config=_with_training(cell.config, seed=seed),
+                    run=bench.runs / cell.folder / f"seed-{seed}",
+                    results=bench.results / cell.folder / f"seed-{seed}",
+                    failure=failures.get(cell.name),
+                )
+                for seed in numbers
+                for cell in cells
+            ]
+            usable = {folder: name for name, folder in reversed(data.items()) if name not in failures}
             folders = {name: folder for folder, name in reversed(usable.items())}
-            measuring = _Measuring.of(bench, workers, options, folders)
+            tests = {"folders": folders, "trained": False, "on": None, "reading": {}}
+            measuring = _Measuring.of(bench, workers, options, tests)
             _train(models, data, workers, shown, at_once)
             _evaluate(models, measuring, shown)
     facts = {
@@ -170,7 +175,7 @@ def run_comparison(
         **({"Trained": f"{at_once} at once, each with its share of the processors"} if at_once > 1 else {}),
     }
     rows = {cell.name: flat_settings(cell.config) | dict(cell.values) for cell in cells}
-    return measuring.outcome(rows, axes, baseline, models, facts)
+    return measuring.outcome(rows, list(cells[0].values), models, facts)
 
 
 def compare(
@@ -213,78 +218,79 @@ def compare_runs(
     all of the runs hold out. reading: settings of `data` for that file, such as its encoding.
     Raises UsageError or DataError for runs that cannot be compared, and Stopped on Ctrl-C or SIGTERM.
     """
-    options, folders = options or ReportOptions(), list(folders)
+    folders = list(folders)
     if valued := [text for text in vary if "=" in text]:
         hint = "Name the setting alone, as in --vary attention.score."
         raise UsageError(f"cannot vary {valued[0]}: these runs are trained.", hint=hint)
     if len({folder.resolve() for folder in folders}) < 2:
         raise UsageError("one run alone is no comparison.", hint="Give two run folders or more.")
-    configs = [_config_of(folder) for folder in folders]
+    if lacking := [folder for folder in folders if not (folder / "config.toml").exists()]:
+        hint = "Give the whole run folder, as `attentio train` made it."
+        raise DataError(f"{lacking[0]} has no config.toml.", hint=hint, file=lacking[0])
+    configs = [load_config(folder / "config.toml") for folder in folders]
     groups = group_runs(configs)
     if len(groups) < 2:
         raise UsageError("these runs differ in nothing but their seed.", hint="Give runs with different settings.")
-    _check_seeds(folders, configs, groups)
+    for group in groups:  # the same training twice would pass for two seeds that agree, and make luck look small
+        for i, j in itertools.combinations(group, 2):
+            if configs[i].train.seed == configs[j].train.seed:
+                same = f"{folders[i]} and {folders[j]} have the same settings and the same seed."
+                raise UsageError(same, hint="Give each training once.")
     settings = [flat_settings(configs[group[0]]) for group in groups]
     axes = find_axes(settings, vary)
     values = [", ".join(show_value(row.get(key)) for key in axes) for row in settings]
-    names = {
-        value if values.count(value) == 1 else f"{value} ({folders[group[0]]})": [str(folders[i]) for i in group]
+    names = [
+        value if values.count(value) == 1 else f"{value} ({folders[group[0]]})"
         for value, group in zip(values, groups, strict=True)
-    }
-    baseline = _baseline(options.baseline, names)
+    ]
+    members = dict(zip(names, groups, strict=True))
+    options = _with_baseline(options, {name: [str(folders[i]) for i in group] for name, group in members.items()})
     bench = Bench(out)
     models = [
         _Model(
             cell=name,
-            train=configs[i].train.model_copy(update={"device": options.device}),
+            config=_with_training(configs[i], device=options.device),
             run=folders[i],
             results=bench.results / f"run-{_digest(str(folders[i].resolve()))}" / f"seed-{configs[i].train.seed}",
-            config=configs[i],
         )
-        for name, group in zip(names, groups, strict=True)
+        for name, group in members.items()
         for i in group
     ]
     with StopRequest() as stop, closing(display()) as shown, bench.claimed():
         bench.claim_runs(folders)
-        data = {str(folder): str(Run(folder).data) for folder in folders}
-        measuring = _Measuring.of(bench, Workers(stop), options, data, trained=True, on=on, reading=reading)
+        tests = {
+            "folders": {str(folder): str(Run(folder).data) for folder in folders},
+            "trained": True,
+            "on": None if on is None else str(on),
+            "reading": dict(reading or {}),
+        }
+        measuring = _Measuring.of(bench, Workers(stop), options, tests)
         _evaluate(models, measuring, shown)
     facts = {"Runs": f"{len(folders)}, trained before", **({"Tested on": on.name} if on is not None else {})}
-    return measuring.outcome(dict(zip(names, settings, strict=True)), axes, baseline, models, facts)
+    return measuring.outcome(dict(zip(names, settings, strict=True)), axes, models, facts)
 
 
-def _check_seeds(folders: list[Path], configs: list[RunConfig], groups: list[list[int]]) -> None:
-    """Refuse the same training twice: it would pass for two seeds that agree, and make luck look small."""
-    for group in groups:
-        by_seed: dict[int, Path] = {}
-        for i in group:
-            other = by_seed.setdefault(configs[i].train.seed, folders[i])
-            if other is not folders[i]:
-                raise UsageError(
-                    f"{other} and {folders[i]} have the same settings and the same seed.",
-                    hint="Give each training once.",
-                )
-
-
-def _config_of(folder: Path) -> RunConfig:
-    if not (folder / "config.toml").exists():
-        hint = "Give the whole run folder, as `attentio train` made it."
-        raise DataError(f"{folder} has no config.toml.", hint=hint, file=folder)
-    return load_config(folder / "config.toml")
-
-
-def _baseline(asked: str | None, names: Mapping[str, Sequence[str]]) -> str:
-    """Return the name of the baseline cell: asked for by any of its names, else the first."""
-    if asked is None:
-        return next(iter(names))
+def _with_baseline(options: ReportOptions | None, names: Mapping[str, Sequence[str]]) -> ReportOptions:
+    """Return the options with the baseline by the name of its cell: asked for by any of its names, else the first."""
+    options = options or ReportOptions()
+    asked = options.baseline
     for name, others in names.items():
-        if asked == name or asked.rstrip("/") in others:
-            return name
+        if asked is None or asked == name or asked.rstrip("/") in others:
+            return options._replace(baseline=name)
     raise UsageError(f"no cell {asked!r} for a baseline.", hint=f"There are: {'; '.join(names)}.")
+
+
+def _with_training(config: RunConfig, **changes: object) -> RunConfig:
+    return config.model_copy(update={"train": config.train.model_copy(update=changes)})
 
 
 def _digest(value: object) -> str:
     return sha256_of_json(value)[:12]
+
+
+def _answered(file: Path) -> Any:
+    """Return the answer that a worker left in a file, None where there is none."""
+    return (read_json(file) or {}).get("answer")
 
 
 @dataclass
@@ -292,34 +298,25 @@ class _Model:
     """One cell with one seed: where it is, and what became of it. results: the stem of the files with its figures."""
 
     cell: str
-    train: TrainConfig
+    config: RunConfig
     run: Path
     results: Path
-    config: RunConfig
     failure: AttentioError | None = None
     memory_bytes: int | None = None
     found: dict[str, Any] | None = None
-
-    @classmethod
-    def of(cls, cell: GridCell, seed: int, bench: Bench, failure: JobError | None) -> "_Model":
-        train = cell.config.train.model_copy(update={"seed": seed})
-        config = cell.config.model_copy(update={"train": train})
-        place = bench.results / cell.folder / f"seed-{seed}"
-        return cls(cell.name, train, bench.run(cell.folder, seed), place, config, failure)
 
     def file(self, kind: str) -> Path:
         return self.results.with_name(f"{self.results.name}.{kind}")
 
     def __str__(self) -> str:
-        return f"{self.cell}, seed {self.train.seed}"
+        return f"{self.cell}, seed {self.config.train.seed}"
 
     def measured(self) -> Measured:
         if self.found is None:
-            return Measured(self.train.seed, str(self.run), failure=str(self.failure))
+            return Measured(self.config.train.seed, str(self.run), failure=str(self.failure))
         log, tests = read_log(self.run / "log.jsonl"), self.found["tests"]
-        rates = {name: result["error_rate"] for name, result in tests.items()}
         return Measured(
-            seed=self.train.seed,
+            seed=self.config.train.seed,
             run=str(self.run),
             parameters=self.found["parameters"],
             steps=log.steps,
@@ -328,37 +325,34 @@ class _Model:
             sentences_per_second=self.found["sentences_per_second"],
             memory_bytes=self.memory_bytes,
             curve=log.curve,
-            focus={name: Focus(**result["focus"]) for name, result in tests.items()},
-            error_rate={name: rate for name, rate in rates.items() if rate is not None},
-            translations={name: result["translations"] for name, result in tests.items()},
+            focus={name: Focus(**test["focus"]) for name, test in tests.items()},
+            error_rate={name: test["error_rate"] for name, test in tests.items() if test["error_rate"] is not None},
+            translations={name: test["translations"] for name, test in tests.items()},
         )
 
 
-def _prepare(bench: Bench, workers: Workers, cells: list[GridCell]) -> tuple[dict[str, Path], dict[str, JobError]]:
-    """Prepare each distinct data once. Return its folder by cell, and by cell why it cannot be had."""
-    keys = {cell.name: _digest(cell.config.data.model_dump(mode="json")) for cell in cells}
-    configs = {keys[cell.name]: cell.config.model_dump(mode="json") for cell in cells}
-    folders = {key: str(bench.data(key)) for key in configs}
-    answer = bench.results / "prepared.json"
-    errors = workers.call(stages.prepare_data, {"configs": configs, "folders": folders}, answer)
-    failures = {name: JobError(errors[key]) for name, key in keys.items() if key in errors}
-    return {name: bench.data(key) for name, key in keys.items()}, failures
-
-
-def _train(models: Sequence[_Model], data: Mapping[str, Path], workers: Workers, shown: Display, at_once: int) -> None:
+def _train(models: Sequence[_Model], data: Mapping[str, str], workers: Workers, shown: Display, at_once: int) -> None:
     """Train all, `at_once` at a time, each with its share of the processors. A failure ends one training alone."""
-    clock = Clock(len(models), models[0].train.max_seconds, at_once=at_once)
+    clock = Clock(len(models), models[0].config.train.max_seconds, at_once=at_once)
     threads = None if at_once == 1 else max(1, num_processors() // at_once)
 
     def train(number: int) -> None:
         model = models[number]
         log = model.run / "log.jsonl"
-        watch = Watch(log, model.train, shown, clock, number, model.cell)
+        watch = Watch(log, model.config.train, shown, clock, number, model.cell)
         clock.begin(number)
         try:
             if model.failure is not None:
                 raise model.failure
-            model.memory_bytes = _train_one(model, data[model.cell], workers, watch, threads)
+            answer = model.file("training.json")
+            done = _answered(answer)
+            if not (done and done["ended"] and (model.run / "model").exists()):
+                config = model.config.model_dump(mode="json")
+                arguments = {"config": config, "run": str(model.run), "data": data[model.cell], "answer": str(answer)}
+                done = workers.call(stages.train_run, arguments, answer, watch=watch, threads=threads)
+            if not done["ended"]:
+                raise JobError.of("the training was interrupted.", "E_STOPPED")
+            model.memory_bytes = int(done["memory_bytes"])
             shown.line(f"{number + 1}/{len(models)}  {model}: {read_log(log)}")
         except JobError as error:
             model.failure = error
@@ -383,24 +377,13 @@ def _train(models: Sequence[_Model], data: Mapping[str, Path], workers: Workers,
             raise
 
 
-def _train_one(model: _Model, data: Path, workers: Workers, watch: Callable[[], None], threads: int | None) -> int:
-    """Train one run to its end, if it is not there yet. Return the largest memory of its process, in bytes."""
-    answer = model.file("training.json")
-    done = (read_json(answer) or {}).get("answer")
-    if not (done and done["ended"] and (model.run / "model").exists()):
-        config = model.config.model_dump(mode="json")
-        arguments = {"config": config, "run": str(model.run), "data": str(data), "answer": str(answer)}
-        done = workers.call(stages.train_run, arguments, answer, watch=watch, threads=threads)
-    if not done["ended"]:
-        raise JobError.of("the training was interrupted.", "E_STOPPED")
-    return int(done["memory_bytes"])
-
-
 def _evaluate(models: Sequence[_Model], measuring: "_Measuring", shown: Display) -> None:
     """Measure what was trained, one after the other: speeds are those of a machine that does nothing else."""
     for number, model in enumerate(models):
-        facts = {"evaluating": f"{number + 1}/{len(models)}", "cell": model.cell, "seed": str(model.train.seed)}
-        shown.show(facts, number / len(models))
+        seed = str(model.config.train.seed)
+        shown.show(
+            {"evaluating": f"{number + 1}/{len(models)}", "cell": model.cell, "seed": seed}, number / len(models)
+        )
         if model.failure is None:
             try:
                 model.found = measuring.measure(model)
@@ -424,32 +407,15 @@ class _Measuring:
     own: bool
 
     @classmethod
-    def of(
-        cls,
-        bench: Bench,
-        workers: Workers,
-        options: ReportOptions,
-        folders: Mapping[str, str],
-        *,
-        trained: bool = False,
-        on: Path | None = None,
-        reading: Mapping[str, object] | None = None,
-    ) -> "_Measuring":
-        """Make the test sets that all share, and choose the sentences whose maps are shown."""
-        arguments = {
-            "folders": dict(folders),
-            "trained": trained,
-            "on": None if on is None else str(on),
-            "reading": dict(reading or {}),
-            "tests": str(bench.tests),
-        }
-        about = workers.call(stages.gather_tests, arguments, bench.results / "gathered.json")
+    def of(cls, bench: Bench, workers: Workers, options: ReportOptions, tests: Mapping[str, Any]) -> "_Measuring":
+        """Make the test sets that all share (`stages.gather_tests`), and choose the sentences whose maps are shown."""
+        about = workers.call(stages.gather_tests, {**tests, "tests": str(bench.tests)}, bench.results / "gathered.json")
         ours = SENTENCES.get(base_language(about["source_language"]) or "", ())
         wanted = list(options.sentences or (() if options.test_sentences else ours))
         sources = [source for held in read_json(bench.tests)["tests"] for source in held["sources"]]
         every = max(1, len(sources) // max(1, options.test_sentences))
         sentences = list(dict.fromkeys([*wanted, *sources[::every][: options.test_sentences]]))
-        return cls(bench, workers, options, about, sentences, on is None)
+        return cls(bench, workers, options, about, sentences, tests["on"] is None)
 
     def measure(self, model: _Model) -> dict[str, Any]:
         """Return what is measured of a model, from the file of its answer if it answers the same question."""
@@ -460,80 +426,67 @@ class _Measuring:
             "length_penalty": self.options.length_penalty,
             "sentences": self.sentences,
             "maps": str(model.file("maps")),
-            "device": model.train.device,
+            "device": model.config.train.device,
             "own": self.own,
         }
         manifest = read_json(model.run / "model" / "manifest.json")
         key = _digest([arguments, __version__, manifest, read_json(self.bench.tests)])
         answer = model.file("evaluation.json")
-        found = (read_json(answer) or {}).get("answer")
+        found = _answered(answer)
         if found and found["key"] == key:
             return found
         return self.workers.call(stages.evaluate_run, {**arguments, "key": key}, answer)
 
     def outcome(
-        self,
-        rows: Mapping[str, Mapping[str, Any]],
-        axes: list[str],
-        baseline: str,
-        models: Sequence[_Model],
-        facts: Mapping[str, str],
+        self, rows: Mapping[str, Mapping[str, Any]], axes: list[str], models: Sequence[_Model], facts: Mapping[str, str]
     ) -> Outcome:
         """Return the comparison of what was measured. Raises the first failure when there is nothing else.
 
         rows: the settings of each cell by its name.
         """
-        errors = [model.failure for model in models if model.failure is not None]
-        if all(model.found is None for model in models):
-            raise errors[0]
+        about, options, baseline = self.about, self.options, str(self.options.baseline)
+        failed = [(model, model.failure) for model in models if model.failure is not None]
+        if len(failed) == len(models):
+            raise failed[0][1]
         tests = read_json(self.bench.tests)
-        runs = [
-            CellRuns(
-                name=name,
-                settings={key: row.get(key) for key in axes},
-                runs=[model.measured() for model in models if model.cell == name],
-                also_differs=other_differences(row, rows[baseline], axes),
+        cells = [
+            Cell(
+                name,
+                {key: row.get(key) for key in axes},
+                tuple(model.measured() for model in models if model.cell == name),
+                tuple(other_differences(row, rows[baseline], axes)),
             )
             for name, row in rows.items()
         ]
-        comparison = compare_cells(
-            runs,
-            [ReferenceSet(held["name"], held["references"], tests["target_language"]) for held in tests["tests"]],
-            baseline=baseline,
-            resamples=self.options.resamples,
-        )
-        notes = [*self.about["notes"]]
-        if left_out := self.about["left_out"]:
-            notes.append(f"{left_out:,} test sentences are left out: a run had seen them in training")
+        sets = [
+            ReferenceSet(held["name"], held["references"], tests["target_language"], held["left_out"])
+            for held in tests["tests"]
+        ]
+        comparison = compare_cells(cells, sets, baseline=baseline, resamples=options.resamples)
+        notes = [*about["notes"]]
+        seen = about["left_out"]
+        if seen:
+            notes.append(f"{seen:,} test sentences are left out: a run had seen them in training")
         if not self.sentences:
             language = tests["source_language"] or "this language"
             notes.append(f"the report has no maps: give sentences in {language} with --sentence")
-        notes += [f"{model} failed: {model.failure}" for model in models if model.failure is not None]
-        if not next(cell for cell in comparison.cells if cell.name == baseline).measured:
+        notes += [f"{model} failed: {failure}" for model, failure in failed]
+        if not any(cell.measured for cell in cells if cell.name == baseline):
             notes.append(f"the baseline {baseline} has no result, so nothing is tested: name another with --baseline")
-        status = errors[0].exit_status if errors else 0
-        return Outcome(comparison, axes, {**self._facts(), **facts}, self._maps(models), notes, status)
-
-    def _facts(self) -> dict[str, str]:
-        about, options = self.about, self.options
         names = ", ".join(Path(name).name for name in about["data"])
         languages = " to ".join(name or "?" for name in (about["source_language"], about["target_language"]))
-        left_out = about["left_out"]
-        return {
+        beam = f"beam {options.beam}, length penalty {options.length_penalty:g}"
+        told = {
             "Data": f"{names}: {about['train_pairs']:,} training pairs, {languages}",
-            **({"Left out": f"{left_out:,} test sentences that a run had seen in training"} if left_out else {}),
-            "Search": "greedy"
-            if options.beam == 1
-            else f"beam {options.beam}, length penalty {options.length_penalty:g}",
+            **({"Left out": f"{seen:,} test sentences that a run had seen in training"} if seen else {}),
+            "Search": "greedy" if options.beam == 1 else beam,
             "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical processors",
+            **facts,
         }
-
-    def _maps(self, models: Sequence[_Model]) -> list[SentenceMaps]:
-        """Return the maps of each sentence, by the first seed of each cell that was measured."""
-        first = {model.cell: model for model in reversed(models) if model.found is not None}
+        first = {model.cell: model for model in reversed(models) if model.found is not None}  # the first seed of each
         maps: list[SentenceMaps] = []
         for number, sentence in enumerate(self.sentences):
             paths = {name: model.file("maps") / f"{number}.json" for name, model in first.items()}
             traces = {name: AttentionTrace.load(path) for name, path in paths.items() if path.exists()}
             maps.append(SentenceMaps(sentence, traces))
-        return maps
+        return Outcome(comparison, axes, told, maps, notes, failed[0][1].exit_status if failed else 0)

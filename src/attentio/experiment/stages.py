@@ -8,7 +8,6 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,8 +40,7 @@ def prepare_data(configs: dict[str, dict[str, Any]], folders: dict[str, str]) ->
 
     failures: dict[str, AttentioError] = {}
     for key, settings in configs.items():
-        config = parse_config(settings, where=key)
-        folder = Path(folders[key])
+        config, folder = parse_config(settings, where=key), Path(folders[key])
         if folder.exists() and not is_prepared(config.data, folder, seed=config.train.seed):
             raise DataError(
                 f"the data of {folder.parent.parent} changed since the comparison began.",
@@ -74,7 +72,9 @@ def gather_tests(
 
     names = list(folders)
     prepared = [PreparedData.load(Path(folder)) for folder in folders.values()]
+    languages = [(data.source_language, data.target_language) for data in prepared]
     notes: list[str] = []
+    left_out: dict[str, dict[str, int]] = {}
     if on is None:
         found = [data.tests for data in prepared]
     else:
@@ -82,48 +82,40 @@ def gather_tests(
         for name in names:
             translator = Translator.load(name, device="cpu")
             read = read_test_file(Path(on), translator, reading_settings(Path(name), Path(on), **reading))
-            notes = read.notes
+            notes, left_out = read.notes, {read.held_out.name: dict(read.left_out)}
             found.append({read.held_out.name: read.held_out})
     what = "clean the test file differently" if on is not None else "hold out different test sentences"
-    for name, data, tests_of in zip(names, prepared, found, strict=True):
-        languages = [(one.source_language, one.target_language) for one in (prepared[0], data)]
-        if languages[0] != languages[1]:
-            first, other = (" to ".join(map(str, pair)) for pair in languages)
+    hint = "Give the same sentences to all: --on FILE." if trained else "Vary nothing that changes what is held out."
+    for name, tests_of, pair in zip(names, found, languages, strict=True):
+        if pair != languages[0]:
+            first, other = (" to ".join(map(str, two)) for two in (languages[0], pair))
             raise DataError(f"{names[0]} translates {first}, {name} {other}: they cannot be compared.")
         if tests_of != found[0]:
-            raise DataError(
-                f"{names[0]} and {name} {what}.",
-                hint="Give the same sentences to all: --on FILE."
-                if trained
-                else "Vary nothing that changes what is held out.",
-            )
+            raise DataError(f"{names[0]} and {name} {what}.", hint=hint)
     if not found[0]:
-        raise DataError(
-            "nothing is held out for testing.",
-            hint="Give a test file: --on FILE." if trained else "Hold some out: --test 500, or --test FILE.",
-        )
+        hint = "Give a test file: --on FILE." if trained else "Hold some out: --test 500, or --test FILE."
+        raise DataError("nothing is held out for testing.", hint=hint)
     seen = SeenSentences()
     if on is not None or len({data_fingerprint(data) for data in prepared}) > 1:
         for data in prepared:
             seen.add(data)
-    kept = {name: seen.unseen(held) for name, held in found[0].items()}
-    if not any(held.sources for held in kept.values()):
+    sets: list[dict[str, Any]] = []
+    num_seen = 0
+    for name, held in found[0].items():
+        kept = seen.unseen(held)
+        reasons = left_out.get(name, {})
+        if lost := len(held.sources) - len(kept.sources):
+            num_seen += lost
+            reasons["seen in training by a run"] = lost
+        if kept.sources:
+            sets.append({"name": name, "sources": kept.sources, "references": kept.references, "left_out": reasons})
+    if not sets:
         raise DataError("every test sentence was seen in training by one of the runs.", hint="Give another --on FILE.")
-    sets = [
-        {"name": name, "sources": held.sources, "references": held.references}
-        for name, held in kept.items()
-        if held.sources
-    ]
-    data = prepared[0]
-    languages = {"source_language": data.source_language, "target_language": data.target_language}
-    write_json(Path(tests), {"tests": sets, **languages})
-    return {
-        "left_out": sum(len(held.sources) - len(kept[name].sources) for name, held in found[0].items()),
-        "notes": notes,
-        **languages,
-        "train_pairs": data.report.train,
-        "data": [part.name for part in data.report.parts],
-    }
+    spoken = dict(zip(("source_language", "target_language"), languages[0], strict=True))
+    write_json(Path(tests), {"tests": sets, **spoken})
+    report = prepared[0].report
+    facts = {"train_pairs": report.train, "data": [part.name for part in report.parts]}
+    return {"left_out": num_seen, "notes": notes, **spoken, **facts}
 
 
 def train_run(config: dict[str, Any], run: str, data: str, answer: str) -> dict[str, Any]:
@@ -140,26 +132,21 @@ def train_run(config: dict[str, Any], run: str, data: str, answer: str) -> dict[
     if not (place.checkpoints.exists() or place.model.exists()):
         place.folder.mkdir(parents=True, exist_ok=True)
         place.config.write_text(dump_config(settings), encoding="utf-8")
-        _share(Path(data), place.data)
+        if not place.data.exists():
+            with new_folder(place.data) as partial:
+                shutil.copytree(data, partial, copy_function=_link, dirs_exist_ok=True)
     summary = run_training(settings, place.folder)
     before = (read_json(Path(answer)) or {}).get("answer", {}).get("memory_bytes", 0)
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {**summary, "memory_bytes": max(before, largest)}
 
 
-def _share(data: Path, place: Path) -> None:
-    """Put prepared data into a run folder without a second copy, where the disk allows."""
-    if place.exists():
-        return
-
-    def link(source: str, target: str) -> None:
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy2(source, target)
-
-    with new_folder(place) as partial:
-        shutil.copytree(data, partial, copy_function=link, dirs_exist_ok=True)
+def _link(source: str, target: str) -> None:
+    """Give a file a second name, so that it is not there twice. Copy it where the disk allows no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def evaluate_run(
@@ -189,8 +176,16 @@ def evaluate_run(
     config = SearchConfig(beam, length_penalty)
     sets = read_json(Path(tests))["tests"]
     sources: list[str] = [source for held in sets for source in held["sources"]]
-    greedy, per_second = _timed(translator, sources)
-    found = greedy if beam == 1 else translator.translate(sources, config, split=False)
+    translator.translate(sources[:32], split=False)  # libraries prepare themselves
+    seconds: list[float] = []
+    while True:  # three times, or until it took long enough to be measured
+        started = time.perf_counter()
+        found = translator.translate(sources, split=False)
+        seconds.append(time.perf_counter() - started)
+        if len(seconds) == 3 or sum(seconds) > 5:
+            break
+    if beam > 1:
+        found = translator.translate(sources, config, split=False)
     texts = iter([translation.text for translation in found])
     links = PreparedData.load(Run(Path(run)).data).links if own else {}
     results: dict[str, Any] = {}
@@ -214,18 +209,6 @@ def evaluate_run(
     return {
         "key": key,
         "parameters": translator.bundle.num_parameters,
-        "sentences_per_second": per_second,
+        "sentences_per_second": len(sources) / median(seconds),
         "tests": results,
     }
-
-
-def _timed(translator: Any, sources: Sequence[str]) -> tuple[list[Any], float]:
-    """Greedy translations, and how many a second: the median of three passes, or of one that takes long enough."""
-    translator.translate(sources[:32], split=False)  # libraries prepare themselves
-    seconds: list[float] = []
-    while True:
-        started = time.perf_counter()
-        found = translator.translate(sources, split=False)
-        seconds.append(time.perf_counter() - started)
-        if len(seconds) == 3 or sum(seconds) > 5:
-            return found, len(sources) / median(seconds)

@@ -5,32 +5,26 @@ other scores, so every interval here covers both. Texts and measurements come in
 trained or translated here.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attentio.errors import UsageError
 from attentio.metrics.focus import Focus
-from attentio.metrics.quality import (
-    RESAMPLES,
-    TRIALS,
-    compare_systems,
-    metrics,
-    reference_streams,
-    signature,
-    written_in,
-)
+from attentio.metrics.quality import RESAMPLES, TRIALS, metrics, reference_streams, signature, written_in
 from attentio.metrics.significance import (
     SEED,
+    Table,
     bootstrap,
     corpus_score,
     critical_t,
     interval,
+    p_value,
     sentence_statistics,
+    swapped,
     two_sided_p,
 )
 
@@ -41,16 +35,21 @@ LEAST_BLEU = 5.0
 """Of two cells that both stay below this, neither translates: no difference between them is shown."""
 
 METRICS = ("BLEU", "chrF2")
+FOCUS = ("error_rate", "entropy", "coverage", "monotonicity")
 COSTS = ("parameters", "steps", "training_seconds", "tokens_per_second", "sentences_per_second", "memory_bytes")
 
 
 @dataclass(frozen=True)
 class ReferenceSet:
-    """The sentences all cells are compared on: `references[i]` are all known translations of sentence i."""
+    """The sentences all cells are compared on: `references[i]` are all known translations of sentence i.
+
+    left_out: why others of the set are not, with their number.
+    """
 
     name: str
     references: Sequence[Sequence[str]]
     language: str | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True)
@@ -84,16 +83,6 @@ class Measured:
     focus: Mapping[str, Focus] = field(default_factory=dict[str, Focus])
     error_rate: Mapping[str, float] = field(default_factory=dict[str, float])
     translations: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-
-
-@dataclass(frozen=True)
-class CellRuns:
-    """One way to train and what came of it: `settings` are the varied ones, `also_differs` says what else differs."""
-
-    name: str
-    settings: Mapping[str, object]
-    runs: Sequence[Measured]
-    also_differs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -132,8 +121,8 @@ class CellDifference:
     """One metric of a cell minus that of the baseline.
 
     low, high: the 95 % interval of this difference alone, not corrected for the number of comparisons.
-    p_value: of this comparison alone. corrected: after Holm's correction over all comparisons made. Both are None where
-    no test is possible. method: how p was found, in words.
+    p_value: of this comparison alone. corrected: after Holm's correction over all comparisons made. All four are None
+    where no test is possible. method: how p was found, in words.
     one_seed: whether this is about two models, one of each cell. Another seed may reverse it.
     too_weak: whether both cells stay below LEAST_BLEU.
     """
@@ -168,34 +157,35 @@ class CellTest:
 
 @dataclass(frozen=True)
 class Cell:
-    """One way to train, measured: over the seeds that have a result. `tests` is empty when none has."""
+    """One way to train and what came of it. `settings` are the varied ones, `also_differs` says what else differs.
+
+    The rest is filled in by `compare_cells`, over the seeds that have a result. `tests` is empty when none has.
+    """
 
     name: str
     settings: Mapping[str, object]
-    also_differs: tuple[str, ...]
-    runs: tuple[Measured, ...]
-    parameters: Spread | None
-    steps: Spread | None
-    training_seconds: Spread | None
-    tokens_per_second: Spread | None
-    sentences_per_second: Spread | None
-    memory_bytes: Spread | None
-    tests: Mapping[str, CellTest]
+    runs: Sequence[Measured]
+    also_differs: Sequence[str] = ()
+    parameters: Spread | None = None
+    steps: Spread | None = None
+    training_seconds: Spread | None = None
+    tokens_per_second: Spread | None = None
+    sentences_per_second: Spread | None = None
+    memory_bytes: Spread | None = None
+    tests: Mapping[str, CellTest] = field(default_factory=dict[str, CellTest])
 
     @property
     def measured(self) -> tuple[Measured, ...]:
         """The runs that have a result."""
         return tuple(run for run in self.runs if run.failure is None)
 
-    @property
-    def has_one_seed(self) -> bool:
-        """Whether a single run has a result."""
-        return len(self.measured) == 1
-
 
 @dataclass(frozen=True)
 class Comparison:
-    """All cells against one baseline, with the way it was made."""
+    """All cells against one baseline, with the way it was made.
+
+    sentences, references: how many each test set has. left_out: why others are not scored, with their number.
+    """
 
     baseline: str
     cells: tuple[Cell, ...]
@@ -203,6 +193,11 @@ class Comparison:
     references: Mapping[str, int]
     comparisons: int
     resamples: int
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+
+    def on(self, test: str) -> list[tuple[int, Cell, CellTest]]:
+        """Return the cells that have a result on a test set, each with its number."""
+        return [(i, cell, cell.tests[test]) for i, cell in enumerate(self.cells) if test in cell.tests]
 
     def as_dict(self) -> dict[str, object]:
         """Return the comparison as the stable object that `--json` prints: figures only, no test sentence."""
@@ -214,7 +209,7 @@ class Comparison:
 
 
 def compare_cells(
-    cells: Sequence[CellRuns],
+    cells: Sequence[Cell],
     tests: Sequence[ReferenceSet],
     *,
     baseline: str,
@@ -235,61 +230,108 @@ def compare_cells(
     of freedom are those of Welch and Satterthwaite.
 
     With one seed each, p is that of paired approximate randomization (`significance`). It speaks of these two models
-    only. All p together are corrected by Holm's (1979) steps.
-
-    Raises UsageError when no cell has the name of the baseline.
+    only. All p together are corrected by Holm's (1979) steps. Raises UsageError when no cell is named `baseline`.
     """
-    if baseline not in {cell.name for cell in cells}:
-        raise UsageError(
-            f"no cell {baseline!r} to compare with.", hint=f"There are {', '.join(c.name for c in cells)}."
+    names = [cell.name for cell in cells]
+    if baseline not in names:
+        raise UsageError(f"no cell {baseline!r} to compare with.", hint=f"There are {', '.join(names)}.")
+    results = {test.name: _results(test, cells, baseline, resamples, trials) for test in tests}
+    found = [d for test in results.values() for cell in test.values() for d in cell.differences.values()]
+    raw = [difference.p_value for difference in found if difference.p_value is not None]
+    corrected = iter(holm(raw))
+    for test in results.values():
+        for name, result in test.items():
+            differences = {
+                metric: difference if difference.p_value is None else replace(difference, corrected=next(corrected))
+                for metric, difference in result.differences.items()
+            }
+            test[name] = replace(result, differences=differences)
+    filled = tuple(
+        replace(
+            cell,
+            **{cost: Spread.of(getattr(run, cost) for run in cell.measured) for cost in COSTS},
+            tests={test: by_cell[cell.name] for test, by_cell in results.items() if cell.name in by_cell},
         )
-    scored = {test.name: _scores(test, cells, baseline, resamples, trials) for test in tests}
-    raw = {
-        (test, cell, metric): difference.p_value
-        for test, (_, differences) in scored.items()
-        for cell, by_metric in differences.items()
-        for metric, difference in by_metric.items()
-        if difference.p_value is not None
-    }
-    corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
-
-    def cell_test(cell: CellRuns, test: str) -> CellTest:
-        scores, differences = scored[test]
-        runs = _measured(cell)
-        focus = [run.focus[test] for run in runs if test in run.focus]
-        best = max((scores[name]["BLEU"].value for name in (cell.name, baseline) if name in scores), default=0.0)
-        return CellTest(
-            scores=scores[cell.name],
-            differences={
-                metric: dataclasses.replace(
-                    difference, corrected=corrected.get((test, cell.name, metric)), too_weak=best < LEAST_BLEU
-                )
-                for metric, difference in differences.get(cell.name, {}).items()
-            },
-            error_rate=Spread.of(run.error_rate.get(test) for run in runs),
-            entropy=Spread.of(row.entropy for row in focus),
-            coverage=Spread.of(row.coverage for row in focus),
-            monotonicity=Spread.of(row.monotonicity for row in focus),
-        )
-
-    return Comparison(
-        baseline=baseline,
-        cells=tuple(
-            Cell(
-                name=cell.name,
-                settings=dict(cell.settings),
-                also_differs=tuple(cell.also_differs),
-                runs=tuple(cell.runs),
-                **{name: Spread.of(getattr(run, name) for run in _measured(cell)) for name in COSTS},
-                tests={test.name: cell_test(cell, test.name) for test in tests} if _measured(cell) else {},
-            )
-            for cell in cells
-        ),
-        sentences={test.name: len(test.references) for test in tests},
-        references={test.name: sum(map(len, test.references)) for test in tests},
-        comparisons=len(raw),
-        resamples=resamples,
+        for cell in cells
     )
+    return Comparison(
+        baseline,
+        filled,
+        {test.name: len(test.references) for test in tests},
+        {test.name: sum(map(len, test.references)) for test in tests},
+        len(raw),
+        resamples,
+        {test.name: dict(test.left_out) for test in tests},
+    )
+
+
+def _results(
+    test: ReferenceSet, cells: Sequence[Cell], baseline: str, resamples: int, trials: int
+) -> dict[str, CellTest]:
+    """Return scores, differences that are not corrected yet, and attention of each measured cell on one test set."""
+    runs = {cell.name: cell.measured for cell in cells if cell.measured}
+    scores: dict[str, dict[str, CellScore]] = {name: {} for name in runs}
+    differences: dict[str, dict[str, CellDifference]] = {name: {} for name in runs}
+    language = test.language or written_in(test.references)
+    for metric_name in METRICS if runs else ():
+        metric = metrics(language)[metric_name]
+        tables: dict[str, list[Table]] = {}
+        for name, seeds in runs.items():
+            lines = [run.translations[test.name] for run in seeds]
+            tables[name] = [sentence_statistics(metric, one, reference_streams(one, test.references)) for one in lines]
+        drawn = iter(bootstrap(metric, [table for seeds in tables.values() for table in seeds], resamples))
+        resampled = {name: np.array([next(drawn) for _ in seeds]) for name, seeds in tables.items()}
+        made = signature(metric, bs=resamples)
+        for name, seeds in tables.items():
+            values = tuple(corpus_score(metric, table.sum(axis=0)) for table in seeds)
+            reach = interval(over_seeds(resampled[name]))
+            scores[name][metric_name] = CellScore(metric_name, float(np.mean(values)), *reach, values, made)
+        for name in runs if baseline in runs else ():
+            if name == baseline:
+                continue
+            gaps = resampled[name].mean(axis=0) - resampled[baseline].mean(axis=0)
+            too_weak = max(scores[name]["BLEU"].value, scores[baseline]["BLEU"].value) < LEAST_BLEU
+            found = _difference(scores[name][metric_name], scores[baseline][metric_name], gaps, len(test.references))
+            if found.one_seed:
+                first, second = swapped(metric, tables[baseline][0], tables[name][0], trials)
+                how = f"paired approximate randomization over sentences, {trials:,} trials"
+                found = replace(found, p_value=p_value(second - first, found.difference), method=how)
+            differences[name][metric_name] = replace(found, too_weak=too_weak)
+    return {
+        name: CellTest(
+            scores[name],
+            differences[name],
+            Spread.of(run.error_rate.get(test.name) for run in seeds),
+            *(Spread.of(getattr(run.focus.get(test.name), key, None) for run in seeds) for key in FOCUS[1:]),
+        )
+        for name, seeds in runs.items()
+    }
+
+
+def _difference(cell: CellScore, baseline: CellScore, gaps: NDArray[np.float64], sentences: int) -> CellDifference:
+    """Return the difference of two cells. gaps: (resamples,) that of their means over seeds, for drawn sentences."""
+    difference = cell.value - baseline.value
+    seeds = sorted((len(cell.by_seed), len(baseline.by_seed)))
+    if seeds == [1, 1]:
+        return CellDifference(cell.metric, difference, *interval(gaps), None, None, "", one_seed=True)
+    if seeds[0] < 2 or sentences < 2:
+        why = "one of the two has a single seed" if seeds[0] < 2 else "a single sentence"
+        return CellDifference(cell.metric, difference, None, None, None, None, f"not tested: {why}")
+    error, df, p = welch(cell.by_seed, baseline.by_seed, float(gaps.var(ddof=1)), sentences)
+    reach = critical_t(df) * error
+    method = f"Welch's t over seeds and sentences, {df:.1f} degrees of freedom"
+    return CellDifference(cell.metric, difference, difference - reach, difference + reach, p, None, method)
+
+
+def over_seeds(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (resamples,) means over drawn seeds, of (seeds, resamples) scores: a column has the same sentences.
+
+    n - 1 of n seeds are drawn with replacement, so that the mean over seeds varies as much as it should. A single seed
+    is always drawn.
+    """
+    seeds, resamples = resampled.shape
+    drawn = np.random.default_rng(SEED).integers(0, seeds, size=(max(1, seeds - 1), resamples))
+    return np.take_along_axis(resampled, drawn, axis=0).mean(axis=0)
 
 
 def verdict(difference: CellDifference) -> str:
@@ -311,6 +353,13 @@ def seed_counts(comparison: Comparison) -> str:
     counts = sorted({len(cell.measured) for cell in comparison.cells if cell.measured})
     numbers = " to ".join(map(str, sorted({counts[0], counts[-1]}))) if counts else "0"
     return f"{numbers} seed{'' if numbers == '1' else 's'}"
+
+
+def left_out(comparison: Comparison, test: str) -> str:
+    """Return how many sentences of a test set are not scored, and why. Nothing where all are."""
+    reasons = comparison.left_out.get(test, {})
+    told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    return f"{sum(reasons.values()):,} left out ({told})" if reasons else ""
 
 
 def written_p(p: float) -> str:
@@ -348,81 +397,3 @@ def welch(
     error = math.sqrt(variance)
     df = variance**2 / sum(part**2 / freedom for part, freedom in parts)
     return error, df, two_sided_p(difference / error, df)
-
-
-def _measured(cell: CellRuns) -> list[Measured]:
-    return [run for run in cell.runs if run.failure is None]
-
-
-def _scores(
-    test: ReferenceSet, cells: Sequence[CellRuns], baseline: str, resamples: int, trials: int
-) -> tuple[dict[str, dict[str, CellScore]], dict[str, dict[str, CellDifference]]]:
-    """Return scores, and differences with their own p, of one test set: by cell, then by metric."""
-    outputs = {cell.name: [run.translations[test.name] for run in _measured(cell)] for cell in cells if _measured(cell)}
-    scores: dict[str, dict[str, CellScore]] = {name: {} for name in outputs}
-    differences: dict[str, dict[str, CellDifference]] = {name: {} for name in outputs if name != baseline}
-    language = test.language or written_in(test.references)
-    for metric_name in METRICS if outputs else ():
-        metric = metrics(language)[metric_name]
-        tables = {
-            name: [sentence_statistics(metric, lines, reference_streams(lines, test.references)) for lines in seeds]
-            for name, seeds in outputs.items()
-        }
-        resampled = bootstrap(metric, [table for seeds in tables.values() for table in seeds], resamples)
-        by_cell: dict[str, NDArray[np.float64]] = {}  # (seeds, resamples)
-        for name, seeds in tables.items():
-            by_cell[name], resampled = resampled[: len(seeds)], resampled[len(seeds) :]
-            values = tuple(corpus_score(metric, table.sum(axis=0)) for table in seeds)
-            low, high = interval(over_seeds(by_cell[name]))
-            made = signature(metric, bs=resamples)
-            scores[name][metric_name] = CellScore(metric_name, float(np.mean(values)), low, high, values, made)
-        for name in differences if baseline in outputs else ():
-            seeds = len(outputs[name]), len(outputs[baseline])
-            pair = scores[name][metric_name], scores[baseline][metric_name]
-            if seeds == (1, 1):
-                differences[name][metric_name] = _of_two_models(
-                    metric_name, outputs[baseline][0], outputs[name][0], test, language, resamples, trials
-                )
-            else:
-                drawn = by_cell[name].mean(axis=0) - by_cell[baseline].mean(axis=0)
-                differences[name][metric_name] = _of_two_cells(*pair, float(drawn.var(ddof=1)), len(test.references))
-    return scores, differences if baseline in outputs else {}
-
-
-def over_seeds(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (resamples,) means over drawn seeds, of (seeds, resamples) scores: a column has the same sentences.
-
-    n - 1 of n seeds are drawn with replacement, so that the mean over seeds varies as much as it should. A single seed
-    is always drawn.
-    """
-    seeds, resamples = resampled.shape
-    drawn = np.random.default_rng(SEED).integers(0, seeds, size=(max(1, seeds - 1), resamples))
-    return np.take_along_axis(resampled, drawn, axis=0).mean(axis=0)
-
-
-def _of_two_cells(cell: CellScore, baseline: CellScore, sentence_variance: float, sentences: int) -> CellDifference:
-    difference = cell.value - baseline.value
-    fewest = min(len(cell.by_seed), len(baseline.by_seed))
-    if fewest < 2 or sentences < 2:
-        why = "not tested: one of the two has a single seed" if fewest < 2 else "not tested: a single sentence"
-        return CellDifference(cell.metric, difference, None, None, None, None, why)
-    error, df, p = welch(cell.by_seed, baseline.by_seed, sentence_variance, sentences)
-    reach = critical_t(df) * error
-    method = f"Welch's t over seeds and sentences, {df:.1f} degrees of freedom"
-    return CellDifference(cell.metric, difference, difference - reach, difference + reach, p, None, method)
-
-
-def _of_two_models(
-    metric: str,
-    baseline: Sequence[str],
-    system: Sequence[str],
-    test: ReferenceSet,
-    language: str,
-    resamples: int,
-    trials: int,
-) -> CellDifference:
-    (found,) = compare_systems(
-        baseline, system, test.references, language=language, only=(metric,), resamples=resamples, trials=trials
-    )
-    method = f"paired approximate randomization over sentences, {trials:,} trials"
-    return CellDifference(metric, found.difference, found.low, found.high, found.p_value, None, method, one_seed=True)

@@ -8,7 +8,17 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from attentio.experiment.statistics import ALPHA, Cell, CellTest, Comparison, Spread, seed_counts, verdict, written_p
+from attentio.experiment.statistics import (
+    ALPHA,
+    Cell,
+    CellTest,
+    Comparison,
+    Spread,
+    left_out,
+    seed_counts,
+    verdict,
+    written_p,
+)
 from attentio.view.label import label
 
 Columns = dict[str, Callable[[Cell, CellTest], str]]
@@ -30,7 +40,8 @@ def print_comparison(comparison: Comparison, *, wide: bool = False, console: Con
                 columns.popitem()
             else:
                 break
-        heading = f"{test}: {sentences:,} sentences, {comparison.references[test]:,} references"
+        counts = f"{test}: {sentences:,} sentences, {comparison.references[test]:,} references"
+        heading = ", ".join(filter(None, (counts, left_out(comparison, test))))
         console.print(Text(heading, style="bold"), soft_wrap=True)
         console.print(table)
         for line in verdicts(comparison, test):
@@ -58,7 +69,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
             f"p: corrected for {comparison.comparisons} comparisons (Holm). A difference is shown when it is below "
             f"{ALPHA:g}."
         )
-    if any(cell.has_one_seed for cell in comparison.cells):
+    if any(len(cell.measured) == 1 for cell in comparison.cells):
         yield "One seed says which of two models is better, not which attention: another seed may turn it round."
     for cell in comparison.cells:
         if cell.also_differs:
@@ -67,7 +78,6 @@ def remarks(comparison: Comparison) -> Iterator[str]:
 
 def _columns(comparison: Comparison, test: str) -> Columns:
     """Return all columns that have something in them, the most wanted first."""
-    cells = [cell for cell in comparison.cells if test in cell.tests]
     columns: Columns = {
         "cell": lambda cell, _: label(cell.name),
         "chrF2": lambda _, result: _score(result, "chrF2"),
@@ -88,8 +98,9 @@ def _columns(comparison: Comparison, test: str) -> Columns:
         "steps": lambda cell, _: _mean(cell.steps, "{:,.0f}"),
         "seconds": lambda cell, _: _mean(cell.training_seconds, "{:,.0f}"),
     }
-    empty = [] if comparison.comparisons else ["Δ chrF2", "p", "Δ BLEU", "p BLEU"]
-    empty += [name for name in ("AER", "memory") if all(columns[name](cell, cell.tests[test]) == "-" for cell in cells)]
+    empty = set() if comparison.comparisons else {"Δ chrF2", "p", "Δ BLEU", "p BLEU"}
+    cells = comparison.on(test)
+    empty |= {name for name in ("AER", "memory") if all(columns[name](*found) == "-" for _, *found in cells)}
     return {name: shown for name, shown in columns.items() if name not in empty}
 
 

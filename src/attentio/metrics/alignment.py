@@ -7,7 +7,6 @@ Weight matrices are (T, S) as in a trace. To compare one with links, make it a m
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -70,15 +69,10 @@ def alignment_error_rate(links: Sequence[Links], gold: Sequence[GoldLinks]) -> A
     possible = sum(len(row.possible | row.sure) for row in gold)
     in_sure = sum(len(row & right.sure) for row, right in zip(links, gold, strict=True))
     in_possible = sum(len(row & (right.possible | right.sure)) for row, right in zip(links, gold, strict=True))
-    return AlignmentScore(
-        sentences=len(gold),
-        links=found,
-        sure=sure,
-        possible=possible,
-        precision=in_possible / found if found else None,
-        recall=in_sure / sure if sure else None,
-        error_rate=1 - (in_sure + in_possible) / (found + sure) if found + sure else None,
-    )
+    precision = in_possible / found if found else None
+    recall = in_sure / sure if sure else None
+    error_rate = 1 - (in_sure + in_possible) / (found + sure) if found + sure else None
+    return AlignmentScore(len(gold), found, sure, possible, precision, recall, error_rate)
 
 
 def argmax_links(weights: Weights) -> Links:
@@ -93,9 +87,7 @@ def argmax_links(weights: Weights) -> Links:
 
 
 def threshold_links(weights: Weights, threshold: float) -> Links:
-    """Return every pair of words whose weight reaches `threshold`. Raises ValueError unless 0 < threshold."""
-    if not threshold > 0:
-        raise ValueError(f"a threshold of {threshold} would link every word to every other")
+    """Return every pair of words whose weight reaches `threshold`."""
     return frozenset((int(i), int(j)) for j, i in np.argwhere(weights >= threshold))
 
 
@@ -109,28 +101,19 @@ def flipped(links: Links) -> Links:
     return frozenset((j, i) for i, j in links)
 
 
-def linker(name: str, threshold: float = DEFAULT_THRESHOLD) -> Callable[[Weights], Links]:
-    """Return the way to draw links from (T, S) weights that has this name: argmax, threshold or intersection.
-
-    Raises UsageError for another name or a threshold that is not above 0.
-    """
-    if not threshold > 0:
-        raise UsageError(f"a threshold of {threshold} would link every word to every other.", hint="Take one above 0.")
-    linkers: dict[str, Callable[[Weights], Links]] = {
-        "argmax": argmax_links,
-        "threshold": partial(threshold_links, threshold=threshold),
-        "intersection": mutual_links,
-    }
-    if name not in linkers:
-        raise UsageError(f"no way {name!r} to draw links from attention.", hint=f"Choose {', '.join(linkers)}.")
-    return linkers[name]
+LINKERS: dict[str, Callable[[Weights, float], Links]] = {
+    "argmax": lambda weights, _: argmax_links(weights),
+    "threshold": threshold_links,
+    "intersection": lambda weights, _: mutual_links(weights),
+}
+"""The ways to draw links from (T, S) weights, given a threshold, by name."""
 
 
 @dataclass(frozen=True)
 class LinkRule:
     """How word links are drawn from a trace: whose weights are read, and which of them become links.
 
-    links: argmax, threshold or intersection, as `linker` knows them. threshold: of that rule alone, 0.2 by default.
+    links: argmax, threshold or intersection. threshold: of that rule alone, 0.2 by default.
     layer: None for the last one that looks at the source. head: counted from 0. None for the mean over heads.
     Raises UsageError for another name, or a threshold that does nothing.
     """
@@ -141,9 +124,13 @@ class LinkRule:
     head: int | None = None
 
     def __post_init__(self) -> None:
-        self._linker()
+        if self.links not in LINKERS:
+            raise UsageError(f"no way {self.links!r} to draw links.", hint=f"Choose {', '.join(LINKERS)}.")
         if self.threshold is not None and self.links != "threshold":
             raise UsageError(f"a threshold does nothing to {self.links} links.", hint="Choose threshold links.")
+        if self.threshold is not None and not self.threshold > 0:
+            none = f"a threshold of {self.threshold} would link every word to every other."
+            raise UsageError(none, hint="Take one above 0.")
 
     def __call__(self, trace: AttentionTrace, source_words: Sequence[Span], target_words: Sequence[Span]) -> Links:
         """Return the links between words, which are given as (start, end) characters in the trace's texts.
@@ -151,12 +138,10 @@ class LinkRule:
         Raises UsageError when the trace has no such layer or head.
         """
         layer = self.layer if self.layer is not None else trace.layers[-1]
-        return self._linker()(trace.merged(source_words, target_words).matrix(layer, self.head))
+        weights = trace.merged(source_words, target_words).matrix(layer, self.head)
+        return LINKERS[self.links](weights, self.threshold or DEFAULT_THRESHOLD)
 
     @property
     def name(self) -> str:
         """The rule with its threshold, where it has one."""
         return self.links if self.links != "threshold" else f"threshold {self.threshold or DEFAULT_THRESHOLD:g}"
-
-    def _linker(self) -> Callable[[Weights], Links]:
-        return linker(self.links, DEFAULT_THRESHOLD if self.threshold is None else self.threshold)

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -22,6 +24,7 @@ from sacrebleu.metrics.ter import TER
 from attentio.errors import DataError, UsageError
 from attentio.metrics.significance import (
     SEED,
+    Table,
     bootstrap,
     corpus_score,
     interval,
@@ -29,7 +32,7 @@ from attentio.metrics.significance import (
     sentence_statistics,
     swapped,
 )
-from attentio.text.script import script_counts
+from attentio.text.script import base_language, script_counts
 
 References: TypeAlias = Sequence[str | Sequence[str]]
 """One reference, or a list of them, for each sentence."""
@@ -44,15 +47,7 @@ _TWO_LETTERS = {"cmn": "zh", "zho": "zh", "chi": "zh", "yue": "zh", "wuu": "zh",
 # sacreBLEU's choice for ja and ko is MeCab, a native dictionary that is not installed here. Characters need nothing,
 # and the signature says so. The others, too, are written without spaces between words.
 _BY_CHARACTER = frozenset({"ja", "ko", "th", "lo", "km", "my", "bo", "dz"})
-_UNSPACED = {
-    "han": "zh",
-    "hangul": "ko",
-    "thai": "th",
-    "lao": "lo",
-    "khmer": "km",
-    "burmese": "my",
-    "tibetan": "bo",
-}
+_UNSPACED = {"han": "zh", "hangul": "ko", "thai": "th", "lao": "lo", "khmer": "km", "burmese": "my", "tibetan": "bo"}
 
 
 @dataclass(frozen=True)
@@ -69,10 +64,6 @@ class Score:
     low: float | None
     high: float | None
     signature: str
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the score as the stable object that `--json` prints."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -101,11 +92,9 @@ def evaluate(
     Raises DataError when there is nothing to score, numbers of lines differ, or a sentence has no reference.
     """
     streams = reference_streams(hypotheses, references)
-    scores = {
-        name: _score(name, metric, hypotheses, streams, resamples)
-        for name, metric in metrics(language or written_in(references)).items()
-    }
-    return Quality(len(hypotheses), scores["BLEU"], scores["chrF2"], scores["chrF2++"], scores["TER"])
+    found = metrics(language or written_in(references))
+    scores = [_scored(name, metric, [hypotheses], streams, resamples)[0][0] for name, metric in found.items()]
+    return Quality(len(hypotheses), *scores)
 
 
 def corpus_chrf(hypotheses: Sequence[str], references: References, *, strict: bool = False) -> float:
@@ -138,20 +127,14 @@ def metrics(language: str) -> Mapping[str, Metric]:
     """Return the four metrics for a target language. An empty code stands for one with spaces between words."""
     # TER counts words. Without this a Chinese sentence is a single one. The signature says so (norm, asian).
     ter = TER(normalized=True, asian_support=True) if _primary(language) in ("zh", "ja") else TER()
-    return {
-        "BLEU": BLEU(tokenize=tokenization(language), force=True),
-        "chrF2": CHRF(),
-        "chrF2++": CHRF(word_order=2),
-        "TER": ter,
-    }
+    bleu = BLEU(tokenize=tokenization(language), force=True)
+    return {"BLEU": bleu, "chrF2": CHRF(), "chrF2++": CHRF(word_order=2), "TER": ter}
 
 
 def tokenization(language: str) -> str:
     """Return the name of sacreBLEU's tokenization for BLEU in a target language: zh, char or 13a."""
     code = _primary(language)
-    if code == "zh":
-        return "zh"
-    return "char" if code in _BY_CHARACTER else "13a"
+    return "zh" if code == "zh" else "char" if code in _BY_CHARACTER else "13a"
 
 
 def written_in(references: References) -> str:
@@ -185,7 +168,7 @@ def reference_streams(hypotheses: Sequence[str], references: References) -> list
 
 
 def _primary(language: str) -> str:
-    code = language.replace("_", "-").split("-")[0].lower()
+    code = base_language(language) or ""
     return _TWO_LETTERS.get(code, code)
 
 
@@ -193,23 +176,24 @@ def _row(row: str | Sequence[str]) -> Sequence[str]:
     return [row] if isinstance(row, str) else row
 
 
-def _score(name: str, metric: Metric, hypotheses: Sequence[str], streams: list[list[str]], resamples: int) -> Score:
-    table = sentence_statistics(metric, hypotheses, streams)
-    value = corpus_score(metric, table.sum(axis=0))
-    if not resamples:
-        return Score(name, value, None, None, signature(metric))
-    low, high = interval(bootstrap(metric, [table], resamples)[0])
-    return Score(name, value, low, high, signature(metric, bs=resamples))
-
-
 def signature(metric: Metric, **draws: int) -> str:
     """Return sacreBLEU's signature of a metric that has scored, with resamples (bs), trials (ar) and seed if any."""
     made = metric.get_signature()
-    for key, number in draws.items():
+    for key, number in {**draws, **({"seed": SEED} if draws else {})}.items():
         made.update(key, number)
-    if draws:
-        made.update("seed", SEED)
     return made.format()
+
+
+def _scored(
+    name: str, metric: Metric, systems: Sequence[Sequence[str]], streams: list[list[str]], resamples: int
+) -> tuple[list[Score], list[Table], NDArray[np.float64]]:
+    """Return the scores of systems in one metric, their statistics, and their (systems, resamples) drawn scores."""
+    tables = [sentence_statistics(metric, lines, streams) for lines in systems]
+    drawn = bootstrap(metric, tables, resamples)
+    made = signature(metric, **({"bs": resamples} if resamples else {}))
+    reaches = [interval(row) if resamples else (None, None) for row in drawn]
+    values = [corpus_score(metric, table.sum(axis=0)) for table in tables]
+    return [Score(name, value, *reach, made) for value, reach in zip(values, reaches, strict=True)], tables, drawn
 
 
 # Two systems on the same sentences. The luck of training is not in these tests: another seed may turn them round.
@@ -233,10 +217,6 @@ class Difference:
     high: float
     p_value: float
     signature: str
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the comparison as the stable object that `--json` prints."""
-        return asdict(self)
 
 
 def compare_systems(
@@ -268,26 +248,18 @@ def compare_systems(
     differences: list[Difference] = []
     for name in only:
         metric = available[name]
-        tables = (
-            sentence_statistics(metric, baseline, streams),
-            sentence_statistics(metric, system, streams),
-        )
-        scores = bootstrap(metric, tables, resamples)  # (2, resamples)
-        resampled = scores[1] - scores[0]
+        (before, after), tables, drawn = _scored(name, metric, [baseline, system], streams, resamples)
+        resampled = drawn[1] - drawn[0]
         draws = {"bs": resamples}
         if method == "randomization":
             draws["ar"] = trials
-            first, second = swapped(metric, *tables, trials)
+            first, second = swapped(metric, tables[0], tables[1], trials)
             chance = second - first
         else:
             # sacreBLEU centers the absolute difference instead, which in effect tests one side.
             chance = resampled - resampled.mean()
-        before, after = (
-            Score(name, corpus_score(metric, table.sum(axis=0)), *interval(row), signature(metric, bs=resamples))
-            for table, row in zip(tables, scores, strict=True)
-        )
         difference = after.value - before.value
-        low, high = interval(resampled)
         p = p_value(chance, difference)
-        differences.append(Difference(name, before, after, difference, low, high, p, signature(metric, **draws)))
+        reach = interval(resampled)
+        differences.append(Difference(name, before, after, difference, *reach, p, signature(metric, **draws)))
     return differences

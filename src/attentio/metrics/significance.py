@@ -1,23 +1,18 @@
 """The luck of sentences and seeds in numbers: corpora drawn again, systems exchanged, Student's t distribution.
 
 Every metric here is a function of sums of per-sentence statistics. Resampling adds up rows of a table, and no sentence
-is looked at twice. Draws come in blocks, so that the memory needed does not grow with the number of resamples.
+is looked at twice.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from sacrebleu.metrics.base import Metric
 
-_SMALLEST = 1e-300
-_PRECISION = 1e-14
-
 SEED = 12345
 """The seed of every draw. It is sacreBLEU's own, and its signatures name it."""
-
-BLOCK = 4_000_000  # drawn sentences at a time: 32 MB
 
 Table = NDArray[np.float64]
 
@@ -44,23 +39,19 @@ def bootstrap(metric: Metric, tables: Sequence[Table], resamples: int) -> NDArra
     sentences = len(tables[0])
     random = np.random.default_rng(SEED)
     scores: list[list[float]] = []
-    for size in _blocks(resamples, sentences):
-        draws = random.choice(sentences, size=(size, sentences), replace=True)
-        for draw in draws:
-            times = np.bincount(draw, minlength=sentences)
-            scores.append([corpus_score(metric, times @ table) for table in tables])
-    return np.array(scores).T
+    for _ in range(resamples):
+        times = np.bincount(random.choice(sentences, size=sentences, replace=True), minlength=sentences)
+        scores.append([corpus_score(metric, times @ table) for table in tables])
+    return np.array(scores).reshape(resamples, len(tables)).T
 
 
 def swapped(metric: Metric, first: Table, second: Table, trials: int) -> NDArray[np.float64]:
     """Return the scores of two systems whose sentences are exchanged at random, each with chance 1/2: (2, trials)."""
-    sentences = len(first)
     random = np.random.default_rng(SEED)
-    together = first + second
-    scores: list[list[float]] = []
-    for size in _blocks(trials, sentences):
-        mixed = (random.random((size, sentences)) < 0.5) @ (first - second) + second.sum(axis=0)
-        scores.extend([corpus_score(metric, row), corpus_score(metric, together.sum(axis=0) - row)] for row in mixed)
+    total, scores = (first + second).sum(axis=0), list[list[float]]()
+    for _ in range(trials):
+        mixed = (random.random(len(first)) < 0.5) @ (first - second) + second.sum(axis=0)
+        scores.append([corpus_score(metric, mixed), corpus_score(metric, total - mixed)])
     return np.array(scores).T
 
 
@@ -79,13 +70,6 @@ def p_value(chance: NDArray[np.float64], observed: float) -> float:
     """
     at_least = np.abs(chance) >= abs(observed) - 1e-9
     return (int(at_least.sum()) + 1) / (len(chance) + 1)
-
-
-def _blocks(draws: int, sentences: int) -> Iterator[int]:
-    size = max(1, BLOCK // sentences)
-    while draws > 0:
-        yield min(size, draws)
-        draws -= size
 
 
 # Student's t
@@ -111,37 +95,22 @@ def critical_t(df: float, alpha: float = 0.05) -> float:
     low, high = 0.0, 1.0
     while two_sided_p(high, df) > alpha:
         low, high = high, high * 2
-    for _ in range(200):
+    for _ in range(60):
         middle = (low + high) / 2
-        if middle in (low, high):
-            break
         low, high = (middle, high) if two_sided_p(middle, df) > alpha else (low, middle)
     return high
 
 
 def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """I_x(a, b), from the side where the continued fraction converges fast."""
+    """I_x(a, b) by the continued fraction of 26.5.8, from the side where it converges fast."""
     if x <= 0.0 or x >= 1.0:
         return float(x >= 1.0)
     if x > (a + 1) / (a + b + 2):
         return 1.0 - _incomplete_beta(b, a, 1.0 - x)
+    fraction = 1.0
+    for term in range(60 + int(4 * math.sqrt(max(a, b))), 0, -1):  # as many as it needs, from the last one on
+        half, odd = divmod(term, 2)
+        part = -(a + half) * (a + b + half) if odd else half * (b - half)
+        fraction = 1.0 + part * x / ((a + term - 1) * (a + term)) / fraction
     front = a * math.log(x) + b * math.log1p(-x) + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    return math.exp(front) * _fraction(a, b, x) / a
-
-
-def _fraction(a: float, b: float, x: float) -> float:
-    """Return the continued fraction 1 / (1 + d_1 / (1 + d_2 / ...)) of 26.5.8, forwards by Lentz's method."""
-    value = above = _SMALLEST
-    below = 0.0
-    for term in range(10_000):
-        half = term // 2
-        if term % 2:
-            part = -(a + half) * (a + b + half) * x / ((a + term - 1) * (a + term))
-        else:
-            part = half * (b - half) * x / ((a + term - 1) * (a + term)) if term else 1.0
-        below = 1.0 / ((1.0 + part * below) or _SMALLEST)
-        above = (1.0 + part / above) or _SMALLEST
-        value *= above * below
-        if abs(above * below - 1.0) < _PRECISION:
-            break
-    return value
+    return math.exp(front) / (a * fraction)
