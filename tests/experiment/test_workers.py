@@ -57,19 +57,20 @@ def steps(folder: Path, score: str) -> int:
     return (read_log(log).steps or 0) if log.exists() else 0
 
 
+def arguments_of(process: int | str) -> str:
+    """The command line of a process, empty where it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def workers_of(folder: Path) -> list[int]:
     """The processes that work in a folder."""
-    found: list[int] = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if any("runtime.processes import work" in word for word in words) and any(
-            str(folder) in word for word in words
-        ):
-            found.append(int(path.parent.name))
-    return found
+    found = {int(path.name): arguments_of(path.name) for path in Path("/proc").glob("[0-9]*")}
+    return [
+        number for number, words in found.items() if "runtime.processes import work" in words and str(folder) in words
+    ]
 
 
 def quality(folder: Path) -> list[Any]:
@@ -105,78 +106,81 @@ def test_a_training_interrupted_in_its_process_goes_on_in_the_next(
     assert weights[0] == weights[1]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
-def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path) -> None:
-    """SIGKILL in the first training, Ctrl-C in the second: the same command goes on, to the same figures."""
-    with started(tmp_path / "whole") as process:
+IN_PROC = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The comparison that nobody disturbed, one training after the other."""
+    folder = tmp_path_factory.mktemp("whole") / "bench"
+    with started(folder) as process:
         _, text = process.communicate()
     assert process.returncode == 0, text
-    broken = tmp_path / "broken"
-    with started(broken) as process:
-        wait_for(lambda: steps(broken, "dot") >= 20, process)
-        process.kill()
-        process.communicate()
-    wait_for(lambda: not workers_of(broken))  # the orphan saves and ends by itself
-    assert 0 < steps(broken, "dot") < 90
-    assert not (broken / "compare.json").exists()
-    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        with started(broken) as process:
-            wanted = 10 if number == signal.SIGINT else 40
-            wait_for(lambda wanted=wanted: steps(broken, "additive") >= wanted, process)
-            process.send_signal(number)
-            out, text = process.communicate()
-        assert process.returncode == status, text
-        assert "stopped; the same command again goes on exactly here" in text
-        assert "Traceback" not in text
-        assert out == ""
-        assert workers_of(broken) == []
-    assert steps(broken, "additive") < 90
-    with started(broken) as process:
+    return folder
+
+
+def interrupted(process: subprocess.Popen[str], folder: Path, number: signal.Signals) -> None:
+    """Interrupt a comparison, which saves and says so."""
+    process.send_signal(number)
+    out, text = process.communicate()
+    assert process.returncode == 128 + number, text
+    assert "stopped; the same command again goes on exactly here" in text
+    assert "Traceback" not in text
+    assert out == ""
+    assert workers_of(folder) == []
+
+
+def finished(folder: Path, whole: Path, *more: str) -> None:
+    """Let the same command end, with the same figures and models as the one that nobody disturbed."""
+    with started(folder, *more) as process:
         out, text = process.communicate()
     assert process.returncode == 0, text
     assert "additive against dot" in out
-    assert quality(broken) == quality(tmp_path / "whole")
+    assert quality(folder) == quality(whole)
     for score in ("dot", "additive"):
         name = f"runs/attention.score={score}/seed-1/model/model.safetensors"
-        assert (broken / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
-def test_two_at_once_are_interrupted_and_go_on(tmp_path: Path) -> None:
-    """Ctrl-C while both train: both save, and the same command ends as if nothing had been."""
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    with started(whole, "--at-once", "2") as process:
-        _, text = process.communicate()
-    assert process.returncode == 0, text
-    with started(broken, "--at-once", "2") as process:
-        wait_for(lambda: min(steps(broken, "dot"), steps(broken, "additive")) >= 10, process)
-        assert len(workers_of(broken)) == 2
-        process.send_signal(signal.SIGINT)
-        _, text = process.communicate()
-    assert process.returncode == 130, text
-    assert "Traceback" not in text
-    assert workers_of(broken) == []
-    assert max(steps(broken, "dot"), steps(broken, "additive")) < 90
-    with started(broken, "--at-once", "2") as process:
-        _, text = process.communicate()
-    assert process.returncode == 0, text
-    assert quality(broken) == quality(whole)
+@IN_PROC
+def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path, whole: Path) -> None:
+    """SIGKILL in the first training, SIGTERM in the second: the same command goes on, to the same figures."""
+    with started(tmp_path) as process:
+        wait_for(lambda: steps(tmp_path, "dot") >= 20, process)
+        process.kill()
+        process.communicate()
+    wait_for(lambda: not workers_of(tmp_path))  # the orphan saves and ends by itself
+    assert 0 < steps(tmp_path, "dot") < 90
+    assert not (tmp_path / "compare.json").exists()
+    with started(tmp_path) as process:
+        wait_for(lambda: steps(tmp_path, "additive") >= 10, process)
+        interrupted(process, tmp_path, signal.SIGTERM)
+    assert steps(tmp_path, "additive") < 90
+    finished(tmp_path, whole)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
-def test_a_training_that_is_killed_fails_alone(tmp_path: Path) -> None:
-    """As the system does when memory runs out."""
-    folder = tmp_path / "b"
-    with started(folder, "--json") as process:
-        wait_for(lambda: steps(folder, "dot") >= 10, process)
-        (worker,) = workers_of(folder)
-        os.kill(worker, signal.SIGKILL)
+@IN_PROC
+def test_two_at_once_are_interrupted_and_killed_and_go_on(tmp_path: Path, whole: Path) -> None:
+    """Ctrl-C while both train: both save. A worker that is killed, as when memory runs out, fails alone."""
+    both = ("--at-once", "2")
+    with started(tmp_path, *both) as process:
+        wait_for(lambda: min(steps(tmp_path, "dot"), steps(tmp_path, "additive")) >= 10, process)
+        assert len(workers_of(tmp_path)) == 2
+        interrupted(process, tmp_path, signal.SIGINT)
+    assert max(steps(tmp_path, "dot"), steps(tmp_path, "additive")) < 90
+
+    def at_dot() -> list[int]:
+        return [number for number in workers_of(tmp_path) if "score=dot" in arguments_of(number)]
+
+    with started(tmp_path, *both, "--json") as process:
+        wait_for(lambda: bool(at_dot()), process)
+        os.kill(at_dot()[0], signal.SIGKILL)  # it is alive: it has not even loaded torch
         out, text = process.communicate()
     assert process.returncode == 1, text
     assert "dot, seed 1 failed: the process was ended by SIGKILL, as when memory runs out." in text
     dot, additive = json.loads(out)["cells"]
     assert dot["tests"] == {}
     assert additive["tests"]["test"]["scores"]
+    finished(tmp_path, whole, *both)

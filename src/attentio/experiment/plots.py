@@ -19,8 +19,10 @@ NAME_WIDTH = 21  # columns for names beside a plot, at most
 MARKERS = "os^DvP"
 _INK, _SOFT, _GRID, _CARD = "#1c2024", "#5d656d", "#eceef0", "#ffffff"
 _CELLS = ("#1b62b5", "#c2480d", "#14804f", "#9a2f86", "#7a6200", "#0b7c8c", "#b3243f", "#5b5f6b")
-_VARIABLES = {_INK: "var(--ink)", _SOFT: "var(--soft)", _GRID: "var(--grid)", _CARD: "var(--card)"}
-_VARIABLES |= {color: f"var(--c{number})" for number, color in enumerate(_CELLS)}
+_VARIABLES = {
+    **{_INK: "var(--ink)", _SOFT: "var(--soft)", _GRID: "var(--grid)", _CARD: "var(--card)"},
+    **{color: f"var(--c{number})" for number, color in enumerate(_CELLS)},
+}
 
 
 class PlotFigure(NamedTuple):

@@ -100,7 +100,7 @@ def _columns(comparison: Comparison, test: str) -> Columns:
     }
     empty = set() if comparison.comparisons else {"Δ chrF2", "p", "Δ BLEU", "p BLEU"}
     cells = comparison.on(test)
-    empty |= {name for name in ("AER", "memory") if all(columns[name](*found) == "-" for _, *found in cells)}
+    empty |= {name for name in ("AER", "memory") if all(columns[name](cell, held) == "-" for _, cell, held in cells)}
     return {name: shown for name, shown in columns.items() if name not in empty}
 
 
