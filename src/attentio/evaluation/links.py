@@ -51,14 +51,10 @@ class LinkScorer:
             back = _drawn(self.reverse, self.rule, [sentence.swapped() for sentence in sentences])
             found = [there & flipped(other) for there, other in zip(found, back, strict=True)]
         score = alignment_error_rate(found, [sentence.links for sentence in sentences])
-        return {**score.as_dict(), "method": self.method()}
-
-    def method(self) -> str:
-        """Return which weights became links, and how."""
         layer = self.rule.layer or list(self.translator.model.decoder.cross_attention())[-1]
         head = "mean of heads" if self.rule.head is None else f"head {self.rule.head}"
         both = "" if self.reverse is None else ", intersected with the other direction"
-        return f"{self.rule.name}, {layer}, {head}{both}"
+        return {**score.as_dict(), "method": f"{self.rule.name}, {layer}, {head}{both}"}
 
 
 def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) -> list[GoldSentence]:
@@ -80,28 +76,21 @@ def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) ->
     for line, (left, right) in pairs.items():
         lengths[line - 1] = (len(left), len(right))
     links = read_gold(gold, index=index, lengths=lengths)
-    found = [
-        GoldSentence(
-            " ".join(left), " ".join(right), tuple(left), tuple(right), links[line - 1], f"{test} line {line:,}"
-        )
-        for line, (left, right) in pairs.items()
-    ]
+    found: list[GoldSentence] = []
+    for line, (left, right) in pairs.items():
+        texts, words = (" ".join(left), " ".join(right)), (tuple(left), tuple(right))
+        found.append(GoldSentence(*texts, *words, links[line - 1], f"{test} line {line:,}"))
     return [sentence.swapped() for sentence in found] if config.swap else found
 
 
 def held_out_sentences(stem: Path) -> list[GoldSentence]:
     """Return the pairs with known links that a preparation wrote."""
     pairs = read_tsv(stem.with_name(f"{stem.name}.tsv"))
-    return [
-        GoldSentence(
-            *texts,
-            linked.source_words,
-            linked.target_words,
-            GoldLinks(linked.links, linked.links),
-            f"{stem}.tsv line {line}",
-        )
-        for line, (texts, linked) in enumerate(zip(pairs, read_links(stem), strict=True), 1)
-    ]
+    found: list[GoldSentence] = []
+    for line, (texts, linked) in enumerate(zip(pairs, read_links(stem), strict=True), 1):
+        links = GoldLinks(linked.links, linked.links)
+        found.append(GoldSentence(*texts, linked.source_words, linked.target_words, links, f"{stem}.tsv line {line}"))
+    return found
 
 
 def _drawn(translator: Translator, rule: LinkRule, sentences: Sequence[GoldSentence]) -> list[Links]:
@@ -110,16 +99,10 @@ def _drawn(translator: Translator, rule: LinkRule, sentences: Sequence[GoldSente
     places = [i for i, sentence in enumerate(sentences) if sentence.source_words and sentence.target_words]
     filled = [sentences[i] for i in places]
     traces = translator.align([sentence.source for sentence in filled], [sentence.target for sentence in filled])
-    sources = place_words(
-        [sentence.source_words for sentence in filled],
-        [trace.source for trace in traces],
-        translator.bundle.source.cleaner,
-    )
-    targets = place_words(
-        [sentence.target_words for sentence in filled],
-        [trace.target for trace in traces],
-        translator.bundle.target.cleaner,
-    )
+    cleaners = translator.bundle.source.cleaner, translator.bundle.target.cleaner
+    texts = [trace.source for trace in traces], [trace.target for trace in traces]
+    sources = place_words([sentence.source_words for sentence in filled], texts[0], cleaners[0])
+    targets = place_words([sentence.target_words for sentence in filled], texts[1], cleaners[1])
     for place, sentence, trace, source, target in zip(places, filled, traces, sources, targets, strict=True):
         if source is None or target is None:
             raise DataError(f"{sentence.where}: its words cannot be found again after cleaning.")

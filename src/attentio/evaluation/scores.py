@@ -75,10 +75,8 @@ def score_run(
         seen = _num_seen(run, read.held_out)
         facts = {"pairs": read.pairs, "left_out": dict(read.left_out), "seen_in_training": seen, "notes": read.notes}
         if seen:
-            told = (
-                f"{seen:,} of {len(read.held_out.sources):,} sentences were seen in training: their scores say little"
-            )
-            facts["notes"] = [*read.notes, told]
+            told = f"{seen:,} of {len(read.held_out.sources):,} sentences were seen in training"
+            facts["notes"] = [*read.notes, f"{told}: their scores say little"]
     if scorer is not None and not known and (scorer.rule != LinkRule() or scorer.reverse is not None):
         raise no_gold("what the run held out has no known word links")
     results: dict[str, dict[str, Any]] = {}

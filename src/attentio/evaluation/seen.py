@@ -1,7 +1,6 @@
 """Which held-out sentences a training has seen, up to case, punctuation and script."""
 
 import json
-from collections.abc import Sequence
 
 from attentio.data.filter import split_keys
 from attentio.data.heldout import HeldOut
@@ -35,15 +34,14 @@ class SeenSentences:
         """Return the sentences of which neither the source nor a reference was seen."""
         if not self._known:
             return held
-        kept = [i for i, seen in enumerate(self._seen(held)) if not seen]
-        return HeldOut(held.name, [held.sources[i] for i in kept], [held.references[i] for i in kept])
-
-    def _seen(self, held: HeldOut) -> Sequence[bool]:
         sources = split_keys(held.sources, han=self._han[0])
-        return [
-            source in self._keys[0] or not self._keys[1].isdisjoint(split_keys(lines, han=self._han[1]))
-            for source, lines in zip(sources, held.references, strict=True)
+        targets = (split_keys(lines, han=self._han[1]) for lines in held.references)
+        kept = [
+            i
+            for i, (source, lines) in enumerate(zip(sources, targets, strict=True))
+            if source not in self._keys[0] and self._keys[1].isdisjoint(lines)
         ]
+        return HeldOut(held.name, [held.sources[i] for i in kept], [held.references[i] for i in kept])
 
 
 def data_fingerprint(data: PreparedData) -> str:
