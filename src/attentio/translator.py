@@ -287,15 +287,24 @@ class Translator:
         masked, so its column is 0. Negative where the token becomes more probable (Li et al., 2016).
         masked: tokens that were masked already. Their columns are 0.
         """
-        source = self._masked(_ids_of(self.bundle.source.tokenizer, trace.source_tokens[:-1]), masked)
+        length = len(trace.source_tokens) - 1
+        log_probs = self.log_probs(trace, [masked, *([*masked, place] for place in range(length))])
+        return np.pad((log_probs[0] - log_probs[1:]).T, ((0, 0), (0, 1)))
+
+    def log_probs(self, trace: AttentionTrace, masks: Sequence[Collection[int]]) -> NDArray[np.float32]:
+        """Return (masks, T), the log-probability of each target token where the model reads other source tokens.
+
+        masks: the source tokens, counted from 0, that are read as unknown. Nothing is masked for an empty one.
+        """
+        source = _ids_of(self.bundle.source.tokenizer, trace.source_tokens[:-1])
         target = _ids_of(self.bundle.target.tokenizer, trace.target_tokens)
         given = target[:-1] if target[-1] == self.bundle.target.tokenizer.special.eos else target
-        variants = [source, *(self._masked(source, [place]) for place in range(len(source)))]
-        log_probs = np.zeros((len(variants), len(target)), dtype=np.float32)
+        variants = [self._masked(source, mask) for mask in masks]
+        found = np.zeros((len(variants), len(target)), dtype=np.float32)
         for indices, hypotheses in forced_batches(self.model, variants, [given] * len(variants)):
             for index, hypothesis in zip(indices, hypotheses, strict=True):
-                log_probs[index] = hypothesis.log_probs[: len(target)]
-        return np.pad((log_probs[0] - log_probs[1:]).T, ((0, 0), (0, 1)))
+                found[index] = hypothesis.log_probs[: len(target)]
+        return found
 
     def _masked(self, source: Sequence[int], places: Collection[int]) -> list[int]:
         if any(not 0 <= place < len(source) for place in places):

@@ -28,6 +28,20 @@ def test_what_the_run_held_out(attentio: Command, tiny_run: Path) -> None:
     assert "AER" in plain.out
 
 
+def test_faithfulness(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
+    test = tmp_path / "mine.tsv"
+    test.write_text("I love you.\t我爱你。\nWhere is my book?\t我的书在哪里？\n", encoding="utf-8")
+    arguments = ("evaluate", tiny_run, test, "--faithfulness", "--resamples", 20, "--beam", 1)
+    found = json.loads(attentio(*arguments, "--json").out)["tests"]["mine"]["faithfulness"]
+    assert (found["sentences"], list(found["maps"])) == (2, ["layer 1", "layer 2", "random"])
+    for measures in found["maps"].values():
+        assert list(measures) == ["rank_correlation", "comprehensiveness", "sufficiency"]
+        assert -1 <= measures["rank_correlation"]["value"] <= 1
+    assert "attention against masking, 2 sentences" in attentio(*arguments).out
+    assert "faithfulness" not in json.loads(attentio(*arguments[:3], "--json").out)["tests"]["mine"]
+    refused(attentio(*arguments, "--gold", test, "--gold-index", 0), 2)
+
+
 def test_a_test_file_with_several_references(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
     """Against sacreBLEU itself, with all references of a source and one translation of it."""
     test = tmp_path / "mine.tsv"

@@ -38,6 +38,7 @@ SURFACE = {
             *READING,
             "--beam -b",
             "--device",
+            "--faithfulness",
             "--gold",
             "--gold-index",
             "--head",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,9 @@ def evaluate(
         Path | None,
         typer.Option("--reverse", metavar="RUN2", help="Model of the other direction: links that both draw count."),
     ] = None,
+    faithfulness: Annotated[
+        bool, typer.Option("--faithfulness", help="Also measure whether attention shows what masking a token costs.")
+    ] = False,
     layer: options.LinkLayer = None,
     head: options.Head = None,
     device: options.Device = "auto",
@@ -62,7 +66,14 @@ def evaluate(
         gold = gold or alignments
     device = device or "auto"
     rule = LinkRule(link_rule, threshold, layer_name(layer), head)
-    _check_options(test, gold, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
+    _check_options(
+        test,
+        gold,
+        gold_index,
+        min_chrf,
+        needs_gold=rule != LinkRule() or reverse is not None,
+        faithfulness=faithfulness,
+    )
 
     from attentio.evaluation.links import LinkScorer
     from attentio.evaluation.scores import score_attention, score_run
@@ -84,6 +95,7 @@ def evaluate(
             length_penalty=length_penalty,
             resamples=resamples,
             scorer=scorer,
+            faithfulness=faithfulness,
             **how,
         )
         shown["beam"] = beam
@@ -107,7 +119,13 @@ def evaluate(
 
 
 def _check_options(
-    test: Path | None, gold: Path | None, gold_index: int | None, min_chrf: float | None, *, needs_gold: bool
+    test: Path | None,
+    gold: Path | None,
+    gold_index: int | None,
+    min_chrf: float | None,
+    *,
+    needs_gold: bool,
+    faithfulness: bool,
 ) -> None:
     """Refuse options that would do nothing, or whose meaning is not said."""
     if gold is None:
@@ -118,6 +136,8 @@ def _check_options(
 
             raise no_gold(f"{test} has no known word links")
         return
+    if faithfulness:
+        raise UsageError("--faithfulness is about translations, and --gold makes none.", hint="Leave one out.")
     if test is None:
         raise UsageError("--gold needs the sentences it links.", hint="attentio evaluate RUN TEST --gold GOLD")
     if gold_index is None:
@@ -152,6 +172,8 @@ def describe(results: dict[str, dict[str, Any]]) -> list[str]:
                 score = result[key]
                 interval = "" if score["low"] is None else f"  [{score['low']:.2f}, {score['high']:.2f}]"
                 lines.append(f"  {score['metric']:<8}{score['value']:7.2f}{interval}  {score['signature']}")
+        if "faithfulness" in result:
+            lines += _faithfulness(result["faithfulness"])
         if "alignment" in result:
             found = result["alignment"]
             lines.append(
@@ -160,3 +182,16 @@ def describe(results: dict[str, dict[str, Any]]) -> list[str]:
                 f"recall {percent(found['recall'])} ({found['method']})"
             )
     return lines
+
+
+def _faithfulness(found: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"  attention against masking, {found['sentences']:,} sentences: rank correlation with erasure, nats lost by "
+        f"masking the {100 * found['share']:g} % with most attention, nats lost by masking all others"
+    )
+    for name, measures in found["maps"].items():
+        shown: list[str] = []
+        for each in measures.values():
+            interval = "" if each["low"] is None else f" [{each['low']:.2f}, {each['high']:.2f}]"
+            shown.append("-" if each["value"] is None else f"{each['value']:.2f}{interval}")
+        yield f"  {name:<16}" + "".join(f"{text:>22}" for text in shown)

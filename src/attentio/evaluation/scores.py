@@ -55,12 +55,15 @@ def score_run(
     length_penalty: float = 1.0,
     resamples: int = 1000,
     scorer: LinkScorer | None = None,
+    faithfulness: bool = False,
     **reading: object,
 ) -> dict[str, dict[str, Any]]:
     """Return the scores of each test set by name, as `--json` prints them, with alignment error where links are known.
 
     test: a file to score instead of what the run held out. Its entry says in `notes` what is not scored and what the
-    training had seen. scorer: how alignment error is measured, by default argmax links of the last layer.
+        training had seen.
+    scorer: how alignment error is measured, by default argmax links of the last layer.
+    faithfulness: whether attention is held against masking source tokens, too.
     reading: settings of `data` for the test file, as for `reading_settings`.
     """
     known: Mapping[str, Path] = {}
@@ -94,6 +97,11 @@ def score_run(
         results[name] = {**quality.as_dict(), "references": held_out.pairs, "same_output": round(share, 3), **facts}
         if warning := learning_warning(share, corpus_chrf(outputs, held_out.references, strict=True)):
             results[name]["notes"] = [*facts.get("notes", ()), warning]
+        if faithfulness:
+            from attentio.evaluation.faithfulness import score_faithfulness
+
+            found = score_faithfulness(translator, held_out.sources, beam=beam, resamples=resamples)
+            results[name]["faithfulness"] = found
         if name in known:
             results[name]["alignment"] = (scorer or LinkScorer(translator)).score(held_out_sentences(known[name]))
     return results

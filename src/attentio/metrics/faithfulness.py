@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from attentio.metrics.significance import SEED
+
 
 def rank_correlation(weights: NDArray[np.floating], importance: NDArray[np.floating]) -> float | None:
     """Return Spearman's rho between the rows of two (T, S) matrices, averaged over the rows, -1 to 1.
@@ -15,6 +17,21 @@ def rank_correlation(weights: NDArray[np.floating], importance: NDArray[np.float
         if len(left) > 1 and np.ptp(left) > 0 and np.ptp(right) > 0:
             found.append(float(np.corrcoef(_ranks(left), _ranks(right))[0, 1]))
     return float(np.mean(found)) if found else None
+
+
+def interval(values: NDArray[np.floating], resamples: int) -> tuple[float | None, float | None, float | None]:
+    """Return the mean of (sentences,) values and its 95 % bootstrap interval over sentences. NaN is a value not known.
+
+    The interval is None without resamples, and all is None where no value is known.
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None, None, None
+    if not resamples:
+        return float(known.mean()), None, None
+    draws = np.random.default_rng(SEED).integers(len(known), size=(resamples, len(known)))
+    low, high = np.percentile(known[draws].mean(axis=1), (2.5, 97.5))
+    return float(known.mean()), float(low), float(high)
 
 
 def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
