@@ -56,7 +56,12 @@ def train(
         },
     )
     config = effective_config(
-        preset=preset, file=config_file, settings=settings, overrides=override or (), note=speaker(quiet=False)
+        preset=preset,
+        file=config_file,
+        settings=settings,
+        overrides=override or (),
+        resumed=None if overwrite else out,
+        note=speaker(quiet=False),
     )
     if not config.data.train:
         raise UsageError(

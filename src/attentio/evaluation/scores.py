@@ -19,8 +19,7 @@ from attentio.metrics.alignment import LinkRule
 from attentio.metrics.quality import corpus_chrf, evaluate, learning_warning, same_output
 from attentio.search.batched import SearchConfig
 from attentio.text.script import base_language, guess_language
-from attentio.train.folder import Run
-from attentio.train.settings import load_config
+from attentio.train.folder import Run, data_settings
 from attentio.translator import Translator
 
 
@@ -164,8 +163,7 @@ def reading_settings(run: Path, test: Path, **given: object) -> DataConfig:
 
     given: settings of `data` such as swap, encoding and delimiter, None where nothing was said.
     """
-    written = Run(run.parent if run.name == "model" else run).config
-    trained = load_config(written).data if written.exists() else DataConfig()
+    trained = data_settings(Run(run.parent if run.name == "model" else run))
     return settings_for(test, trained, {key: value for key, value in given.items() if value is not None})
 
 

@@ -16,9 +16,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from attentio.errors import ResourceError
+from attentio.errors import ResourceError, UsageError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+LOCK = ".lock"  # in a folder that a process holds
 _FREE_SPACE = "Free some space and run the same command again."
 
 
@@ -66,9 +67,9 @@ def new_file(path: Path) -> Generator[Path]:
         partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}.partial")
         try:
             yield partial
-            flush(partial)
+            _flush(partial)
             partial.replace(path)
-            flush(path.parent)
+            _flush(path.parent)
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
@@ -83,20 +84,68 @@ def new_folder(folder: Path) -> Generator[Path]:
     """
     partial, old = folder.with_name(f".{folder.name}.partial"), _old(folder)
     with disk_errors(folder, hint=f"What was saved before is kept. {_FREE_SPACE}"):
-        shutil.rmtree(partial, ignore_errors=True)
         try:
-            partial.mkdir(parents=True)
+            remove(partial)
+            make_folder(folder.parent)
+            partial.mkdir()
             yield partial
             for path in [*partial.rglob("*"), partial]:
-                flush(path)
+                _flush(path)
             if folder.exists():
-                shutil.rmtree(old, ignore_errors=True)
+                remove(old)
                 folder.rename(old)
             partial.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-            flush(folder.parent)
+            _flush(folder.parent)  # before what stood there is removed
+            remove(old)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, so that a crash does not lose it."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush(folder.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or a file. It may be missing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def hold(folder: Path, work: str) -> Generator[None]:
+    """Hold a folder for this process during the block. The hold ends with the process, however that ends.
+
+    work: what another process is doing there, for the message. Raises UsageError while one holds the folder, and
+    ResourceError as `write_bytes`.
+    """
+    from filelock import FileLock, Timeout  # only here: whoever translates does not need it
+
+    path = folder / LOCK
+    lock = FileLock(path, blocking=False, fallback_to_soft=False)
+    with disk_errors(folder):
+        try:
+            lock.acquire()
+            path.write_text(f"{os.getpid()}\n", encoding="ascii")
+        except Timeout:
+            number = path.read_text(encoding="ascii", errors="replace").strip()
+            who = f"process {number}" if number else "another process"
+            hint = "Let it end, or choose another --out."
+            raise UsageError(f"{folder} is in use: {who} is {work} there.", hint=hint) from None
+        except OSError as error:
+            if error.errno != errno.ENOSYS and not lock.is_locked:  # a file system without locks, or one that is full
+                raise
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        lock.release()
 
 
 def check_place(path: Path | None) -> None:
@@ -162,7 +211,7 @@ def sha256_of_json(value: object) -> str:
     return sha256_of(json.dumps(value, sort_keys=True, ensure_ascii=False))
 
 
-def flush(path: Path) -> None:
+def _flush(path: Path) -> None:
     """Wait until a file, or the list of names of a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -63,38 +63,42 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
+        manifest = cast(dict[str, Any], held if isinstance(held, dict) else {})
+        digest = manifest.pop("sha256", None)
+        found = None if digest is None else sha256_of_json(manifest)
     except FileNotFoundError:
         raise ModelError(
             f"{path}: no such file.", hint="Is the run still training, or the folder wrong?", file=path
         ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not valid JSON ({error}).", code="E_MODEL_CORRUPT", file=path) from None
-    manifest = cast(dict[str, Any], held if isinstance(held, dict) else {})
-    digest = manifest.pop("sha256", None)
-    if digest is not None and digest != sha256_of_json(manifest):
+    if found != digest:
         raise _altered(path)
     return manifest
 
 
 def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Compare every file with its manifest. Raises ModelError for one that is missing, cut short or altered."""
-    files = manifest.get("files")
-    if not isinstance(files, dict) or any(Path(name).name != name for name in cast(dict[str, Any], files)):
+    try:
+        files = {str(name): (int(held["bytes"]), held["sha256"]) for name, held in manifest["files"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        files = {"/": (0, "")}
+    if any(Path(name).name != name for name in files):
         path = folder / MANIFEST
         raise ModelError(f"{path}: no table of files in it.", code="E_MODEL_CORRUPT", file=path)
-    for name, expected in cast(dict[str, dict[str, Any]], files).items():
+    for name, (expected, digest) in files.items():
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{path}: missing.", hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
         size = path.stat().st_size
-        if size < expected["bytes"]:
-            message = f"{path} is truncated (the manifest says {expected['bytes']:,} bytes, the file has {size:,})."
+        if size < expected:
+            message = f"{path} is truncated (the manifest says {expected:,} bytes, the file has {size:,})."
             raise ModelError(message, hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
-        if size != expected["bytes"] or sha256(path) != expected["sha256"]:
+        if size != expected or sha256(path) != digest:
             raise _altered(path)
 
 
-_RESTORE = "Train again, or restore the file from a copy."
+_RESTORE = "Repeat the `attentio train` that made it, or restore the file from a copy."
 
 
 def _altered(path: Path) -> ModelError:

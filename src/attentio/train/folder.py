@@ -5,14 +5,20 @@
 - `checkpoints/`: what resuming needs
 - `model/`: the best model so far, with all that translating needs. Copy or share this folder.
 - `log.jsonl`: one line for every event of training
+- `.lock`: only while a training is at work there
 """
 
-import shutil
+import contextlib
 import tomllib
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from attentio.errors import ResourceError, UsageError
+from attentio.data.prepare import MANIFEST
+from attentio.data.settings import DataConfig
+from attentio.errors import ModelError, ResourceError, UsageError
+from attentio.runtime.files import LOCK, disk_errors, hold, make_folder, read_json, remove, write_text
 from attentio.train.settings import RunConfig, differences, dump_config, load_config
 
 
@@ -42,40 +48,71 @@ class Run:
     def log(self) -> Path:
         return self.folder / "log.jsonl"
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether something was trained here."""
+        return self.config.exists() and (self.checkpoints.exists() or self.model.exists())
 
-def claim(run: Run, config: RunConfig) -> None:
-    """Make the folder this run's, or find that it is already. Refuse a folder with another run."""
-    if run.config.exists() and (run.checkpoints.exists() or run.model.exists()):
-        if changed := differences(load_config(run.config).model_dump(), config.model_dump()):
-            raise UsageError(
-                f"{run.folder} holds a run with other settings ({'; '.join(changed)}).",
-                hint="Choose another --out, or --overwrite it.",
-            )
+
+def data_settings(run: Run) -> DataConfig:
+    """Return how the run read its files, the defaults where only its model is there.
+
+    Raises ModelError where `config.toml` is another than what its data was prepared by.
+    """
+    if not run.config.exists():
+        return DataConfig()
+    settings = load_config(run.config).data
+    prepared = read_json(run.data / MANIFEST)
+    if isinstance(prepared, dict):
+        before = cast(dict[str, dict[str, object]], prepared).get("config", {})
+        if differences({"data": before}, {"data": settings.model_dump(mode="json")}):
+            raise ModelError(f"{run.config} was altered.", hint="Restore it.", code="E_MODEL_CORRUPT", file=run.config)
+    return settings
+
+
+@contextlib.contextmanager
+def claimed(run: Run, config: RunConfig, *, overwrite: bool = False) -> Generator[None]:
+    """Make the folder this run's, or find that it is already, and hold it during the block.
+
+    overwrite: remove the run that is there first. Raises UsageError for a folder with another run or with anything
+    else, and while another process trains there. A run that cannot be written to is not held: if it is finished,
+    nothing is written.
+    """
+    with contextlib.ExitStack() as stack:
+        with disk_errors(run.folder):
+            _check_kind(run, overwrite=overwrite)
+            try:
+                make_folder(run.folder)
+                stack.enter_context(hold(run.folder, "training"))
+            except ResourceError as error:
+                if error.code != "E_DISK" or overwrite or not run.has_begun:
+                    raise
+            if overwrite:
+                for path in (run.checkpoints, run.model, run.data, run.log, run.config):
+                    remove(path)
+            if not run.has_begun:
+                write_text(run.config, dump_config(config))
+            elif changed := differences(load_config(run.config).model_dump(), config.model_dump()):
+                raise UsageError(
+                    f"{run.folder} holds a run with other settings ({'; '.join(changed)}).",
+                    hint="Choose another --out, or --overwrite it.",
+                )
+        yield
+
+
+def _check_kind(run: Run, *, overwrite: bool) -> None:
+    """Refuse a folder that is no run: another folder may hold a `data` or `model` of another kind."""
+    if not run.folder.exists():
         return
-    if run.folder.exists() and not run.config.exists() and (run.folder.is_file() or any(run.folder.iterdir())):
-        raise _no_run_folder(run)
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        run.config.write_text(dump_config(config), encoding="utf-8")
-    except OSError as error:
-        raise ResourceError(f"{run.folder}: cannot be written ({error.strerror}).", file=run.folder) from None
-
-
-def clear(run: Run) -> None:
-    """Remove a run, and nothing else: another folder may hold a `data` or `model` of another kind."""
-    if not run.folder.exists() or (run.folder.is_dir() and not any(run.folder.iterdir())):
+    if run.folder.is_dir() and all(path.name == LOCK for path in run.folder.iterdir()):
         return
-    try:
-        sections = tomllib.loads(run.config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        sections = {}
-    if not sections.keys() >= {"data", "model", "attention", "train"}:  # of any version, so its values are not read
-        raise _no_run_folder(run)
-    for path in (run.checkpoints, run.model, run.data):
-        shutil.rmtree(path, ignore_errors=True)
-    for path in (run.log, run.config):
-        path.unlink(missing_ok=True)
-
-
-def _no_run_folder(run: Run) -> UsageError:
-    return UsageError(f"{run.folder} is not empty and is no run folder.", hint="Choose another --out.")
+    if overwrite:
+        try:
+            sections = tomllib.loads(run.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            sections = {}
+        if sections.keys() >= {"data", "model", "attention", "train"}:  # of any version, so its values are not read
+            return
+    elif run.config.exists():
+        return
+    raise UsageError(f"{run.folder} is not empty and is no run folder.", hint="Choose another --out.")

@@ -87,7 +87,8 @@ def describe_model(config: RunConfig) -> str:
 def check_resources(config: RunConfig, source_vocab: int, target_vocab: int, folder: Path) -> None:
     """Raise ResourceError when memory or disk is plainly too small, before anything is trained."""
     parameters, memory = footprint(config, source_vocab, target_vocab)
-    needed = 4 * COPIES * parameters * CHECKPOINTS_AT_ONCE
+    there = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))  # it will give way
+    needed = 4 * COPIES * parameters * CHECKPOINTS_AT_ONCE - there
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ResourceError(

@@ -65,7 +65,7 @@ def train(
     *,
     links: TokenLinks | None = None,
     splits: tuple[TokenSplits | None, TokenSplits | None] = (None, None),
-    first_weights: Mapping[str, Tensor] | None = None,
+    first_weights: Callable[[], Mapping[str, Tensor]] | None = None,
     evaluate: Callable[[Seq2Seq], DevScores] | None,
     publish: Callable[[Seq2Seq, Progress], None],
     reporter: Reporter,
@@ -75,7 +75,7 @@ def train(
     """Train until done or until `stop()`, going on from the newest of `checkpoints` if there is one.
 
     links: known word links of the corpus. splits: how tokens of either side are split by subword regularization.
-    first_weights: where to start instead of at random, as of `Seq2Seq.unique_state_dict`.
+    first_weights: where to start instead of at random, as of `Seq2Seq.unique_state_dict`. Asked for at the start only.
     evaluate: how good a model is on dev. Each model better than those before it is handed to `publish`. Without
     `evaluate`, the last one is. When `stop()` asks for an early halt, the state is saved and `ended` is None.
     ranks: the processes that train together. Rank 0 decides, evaluates, publishes, reports and saves.
@@ -85,10 +85,11 @@ def train(
     device = resolve_device(settings.device)
     computing = partial(arithmetic, resolve_precision(settings.precision, device), device)
     torch.manual_seed(settings.seed)
-    model = _first_model(config, vocab_sizes, first_weights).to(device)
+    model = _first_model(config, vocab_sizes).to(device)
     state = TrainingState.first(model, corpus, settings, ranks)
     reporter = reporter if ranks.rank == 0 else Unheard()
-    state.resume(checkpoints, reporter.note)
+    if not state.resume(checkpoints, reporter.note) and first_weights is not None:
+        state.start_with(first_weights())
     ranks.part_ways(settings.seed, state.progress.step)
     step = ranks.wrap(TrainingStep(model, settings))
     zero_grad = partial(state.optimizer.zero_grad, set_to_none=True)
@@ -148,10 +149,7 @@ def train(
     return state.progress
 
 
-def _first_model(config: RunConfig, vocab_sizes: tuple[int, int], weights: Mapping[str, Tensor] | None) -> Seq2Seq:
+def _first_model(config: RunConfig, vocab_sizes: tuple[int, int]) -> Seq2Seq:
     backend = WITH_WEIGHTS if needs_weights(config) else "auto"
     sections = config.model, config.attention, *vocab_sizes
-    model = build_model(*sections, self_attention=config.self_attention, backend=backend)
-    if weights is not None:
-        model.load_unique_state_dict(weights)
-    return model
+    return build_model(*sections, self_attention=config.self_attention, backend=backend)

@@ -1,11 +1,14 @@
 """How a training tells how it goes: to a display, and in the log of its run."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from attentio.runtime.files import disk_errors
 
 if TYPE_CHECKING:  # importing the loop at run time would import torch before it is needed
     from attentio.train.state import Progress
@@ -14,9 +17,14 @@ LOG_EVERY = 10  # updates between lines of the log
 
 
 def evaluations(log: Path) -> list[dict[str, Any]]:
-    """Return the evaluations on dev that a run's log holds, in order."""
-    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return [event for event in events if event.pop("event") == "evaluation"]
+    """Return the evaluations on dev that a run's log holds, in order. A line that was cut off is passed over."""
+    found: list[dict[str, Any]] = []
+    for line in log.read_bytes().splitlines() if log.is_file() else ():
+        with contextlib.suppress(ValueError, AttributeError, KeyError):
+            event = json.loads(line)
+            if event.pop("event") == "evaluation":
+                found.append(event)
+    return found
 
 
 class Display(Protocol):
@@ -39,7 +47,10 @@ class TrainingReporter:
     """Tells a display and the run's log."""
 
     def __init__(self, log: Path, display: Callable[[], Display], *, epochs: int) -> None:
-        self._log = log.open("a", encoding="utf-8")
+        with disk_errors(log):
+            torn = log.exists() and log.read_bytes()[-1:] not in (b"", b"\n")
+            self._path, self._log = log, log.open("ab", buffering=0)  # nothing waits to be written on a full disk
+            self._log.write(b"\n" * torn)
         self._display = display()
         self._epochs = epochs
         self._speed = 0.0
@@ -88,5 +99,5 @@ class TrainingReporter:
         self._write({"event": name, **asdict(progress), **facts})
 
     def _write(self, event: Mapping[str, object]) -> None:
-        self._log.write(json.dumps(event, ensure_ascii=False) + "\n")
-        self._log.flush()
+        with disk_errors(self._path):
+            self._log.write((json.dumps(event, ensure_ascii=False) + "\n").encode())

@@ -1,5 +1,6 @@
 """Training as `attentio train` does it: into a run folder, which the same call again goes on with."""
 
+import contextlib
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,24 +8,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from torch import Tensor
+
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.data.heldout import HeldOut
 from attentio.data.pipeline import SideRules
 from attentio.data.prepare import PreparedData, is_prepared, prepare
 from attentio.data.source import origins
 from attentio.data.subword_regularization import TokenSplits
-from attentio.errors import DataError, UsageError
+from attentio.errors import DataError, ModelError, UsageError
 from attentio.metrics.quality import learning_warning
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
 from attentio.runtime.stop import StopRequest
+from attentio.train.checkpoint import whole_checkpoints
 from attentio.train.dev import DevSet
-from attentio.train.folder import Run, claim, clear
+from attentio.train.folder import Run, claimed
 from attentio.train.footprint import check_resources, describe, footprint
 from attentio.train.loop import train
 from attentio.train.reporter import Display, Silent, TrainingReporter, evaluations
 from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config, nested
-from attentio.train.state import Progress
+from attentio.train.state import Progress, progress_of
 
 Say = Callable[[str], None]
 SAMPLE = 50  # training sentences that a finished model translates where nothing was held out
@@ -72,7 +76,8 @@ def train_files(
     given: dict[str, dict[str, object]] = {"data": {"train": [str(file) for file in files]}}
     if start_from is not None:
         given["train"] = {"start_from": str(start_from)}
-    config = effective_config(preset=preset, settings=nested(given, settings or {}))
+    resumed = None if overwrite else Path(out)
+    config = effective_config(preset=preset, settings=nested(given, settings or {}), resumed=resumed)
     summary = run_training(config, Path(out), overwrite=overwrite, say=say)
     if summary["interrupted_by"] is not None:
         raise KeyboardInterrupt(signal.Signals(summary["interrupted_by"]).name)
@@ -89,24 +94,54 @@ def run_training(
     say: Say = _silent,
     display: Callable[[], Display] = Silent,
 ) -> dict[str, Any]:
-    """Train to the end, or until Ctrl-C or SIGTERM, and return what `--json` prints.
+    """Train to the end, or until Ctrl-C or SIGTERM, and return what `--json` prints. Where it is over, write nothing.
 
     say: told before and after. display: opened for the time between.
     """
-    start = _check(config)
+    _check(config)
     run = Run(out)
-    if overwrite:
-        clear(run)
-    claim(run, config)
-    data = _prepare(run, config, start, say)
-    return _train(run, config, start, data, say, display)
+    sides = _sides(config, None if overwrite else run)
+    with claimed(run, config, overwrite=overwrite):
+        data = _prepare(run, config, sides, say)
+        notes: list[str] = []
+        newest = next(whole_checkpoints(run.checkpoints, notes.append), None)
+        progress, stopped_by = Progress() if newest is None else progress_of(newest, run.checkpoints), None
+        if progress.ended is None:
+            progress, stopped_by = _train(run, config, data, say, display)
+        else:
+            for note in notes:
+                say(note)
+        _mend_model(run, config, data, progress, say)
+        warning = None if progress.ended is None else learning_warning(*_learned(progress, run, data))
+    best = (
+        "" if progress.best_chrf is None else f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
+    )
+    if progress.ended is None:
+        say(f"stopped at step {progress.step:,}; the same command again resumes exactly here")
+    else:
+        word = "done " if warning is None else "ended"
+        say(f"{word}  {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{best}")
+        if warning is not None:
+            say(f"warning: {warning}. More pairs, more epochs or a longer --max-time may help.")
+    return {
+        "run": str(run.folder),
+        "ended": progress.ended,
+        "interrupted_by": stopped_by,
+        "steps": progress.step,
+        "seconds": round(progress.seconds, 1),
+        "target_tokens": progress.target_tokens,
+        "best_dev_chrf": progress.best_chrf,
+        "best_step": progress.best_step,
+        "best_dev_loss": progress.least_loss,
+        "warnings": [] if warning is None else [warning],
+    }
 
 
 def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
     """Report on data, model and memory of a run that would stand in `out`. Train nothing, and write nothing there."""
-    start = _check(config)
+    _check(config)
     with TemporaryDirectory(prefix="attentio-") as folder:
-        data = prepare(config.data, Path(folder) / "data", seed=config.train.seed, sides=_sides(start))
+        data = prepare(config.data, Path(folder) / "data", seed=config.train.seed, sides=_sides(config))
         for line in [*data.report.warnings(), *data.report.lines()]:
             say(line)
         sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
@@ -116,15 +151,15 @@ def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
         return {"dry_run": True, "parameters": parameters, "memory_bytes": memory, "train_pairs": data.report.train}
 
 
-def bundle_of(config: RunConfig, data: PreparedData, model: Seq2Seq, progress: Progress) -> Bundle:
-    """Return `model` with all that translating needs of its run, and nothing else of it."""
+def _bundle(config: RunConfig, data: PreparedData, weights: Mapping[str, Tensor], **metadata: object) -> Bundle:
+    """Return weights with all that translating needs of their run, and nothing else of it."""
     return Bundle(
         _architecture(config),
-        model.unique_state_dict(),
+        weights,
         Side(data.source_tokenizer, data.source_cleaner, data.source_language),
         Side(data.target_tokenizer, data.target_cleaner, data.target_language),
         config.data.max_length,
-        {"parameters": model.num_parameters(), "progress": asdict(progress)},
+        metadata,
         longest_source=data.longest_source,
         placeholders=data.placeholders,
     )
@@ -134,14 +169,16 @@ def _architecture(config: RunConfig) -> Architecture:
     return Architecture(model=config.model, attention=config.attention, self_attention=config.self_attention)
 
 
-def _check(config: RunConfig) -> Bundle | None:
-    """Find mistakes in the settings before anything is read, written or removed. Return the model to start from."""
+def _check(config: RunConfig) -> None:
+    """Find mistakes in the settings before anything is read, written or removed."""
     origins(config.data)
     resolve_device(config.train.device)
     footprint(config, 5, 5)
-    if config.train.start_from is None:
-        return None
-    start = Bundle.load(config.train.start_from)
+
+
+def _start(config: RunConfig) -> Bundle:
+    """Return the model to start from. Raises UsageError where it has another architecture."""
+    start = Bundle.load(str(config.train.start_from))
     wanted, held = _architecture(config).model_dump(), start.architecture.model_dump()
     for section, settings in held.items():
         for key, value in settings.items():
@@ -154,14 +191,23 @@ def _check(config: RunConfig) -> Bundle | None:
     return start
 
 
-def _sides(start: Bundle | None) -> list[SideRules] | None:
-    if start is None:
+def _sides(config: RunConfig, run: Run | None = None) -> list[SideRules] | None:
+    """Return what is taken over from the model to start from. A run that has begun no longer needs that model."""
+    if config.train.start_from is None:
         return None
+    if run is not None and run.has_begun:
+        with contextlib.suppress(DataError, ModelError):
+            data = PreparedData.load(run.data)
+            return [
+                SideRules(data.source_language, data.source_cleaner, data.source_tokenizer),
+                SideRules(data.target_language, data.target_cleaner, data.target_tokenizer),
+            ]
+    start = _start(config)
     return [SideRules(side.language, side.cleaner, side.tokenizer) for side in (start.source, start.target)]
 
 
-def _prepare(run: Run, config: RunConfig, start: Bundle | None, say: Say) -> PreparedData:
-    sides, seed = _sides(start), config.train.seed
+def _prepare(run: Run, config: RunConfig, sides: list[SideRules] | None, say: Say) -> PreparedData:
+    seed = config.train.seed
     if run.checkpoints.exists() and not is_prepared(config.data, run.data, seed=seed, sides=sides):
         raise DataError(
             f"the data of {run.folder} changed since its training began.",
@@ -175,13 +221,9 @@ def _prepare(run: Run, config: RunConfig, start: Bundle | None, say: Say) -> Pre
 
 
 def _train(
-    run: Run,
-    config: RunConfig,
-    start: Bundle | None,
-    data: PreparedData,
-    say: Say,
-    display: Callable[[], Display],
-) -> dict[str, Any]:
+    run: Run, config: RunConfig, data: PreparedData, say: Say, display: Callable[[], Display]
+) -> tuple[Progress, int | None]:
+    """Train to the end or to a signal. Return how far it is, and the signal."""
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
     say(describe(config, *sizes))
     check_resources(config, *sizes, run.folder)
@@ -197,6 +239,11 @@ def _train(
     splits = None, None
     if config.train.subword_regularization > 0:
         splits = TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)
+
+    def publish(model: Seq2Seq, progress: Progress) -> None:
+        facts = {"parameters": model.num_parameters(), "progress": asdict(progress)}
+        _bundle(config, data, model.unique_state_dict(), **facts).save(run.model)
+
     stop = StopRequest()
     with TrainingReporter(run.log, display, epochs=config.train.epochs) as reporter, stop:
         progress = train(
@@ -206,36 +253,32 @@ def _train(
             run.checkpoints,
             links=data.train_links,
             splits=splits,
-            first_weights=None if start is None else start.weights,
+            first_weights=None if config.train.start_from is None else lambda: _start(config).weights,
             evaluate=dev,
-            publish=lambda model, progress: bundle_of(config, data, model, progress).save(run.model),
+            publish=publish,
             reporter=reporter,
             stop=stop.requested,
         )
-    best = (
-        "" if progress.best_chrf is None else f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
-    )
-    warning = None
-    if progress.ended is None:
-        say(f"stopped at step {progress.step:,}; the same command again resumes exactly here")
-    else:
-        warning = learning_warning(*_learned(progress, run, data))
-        word = "done " if warning is None else "ended"
-        say(f"{word}  {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{best}")
-        if warning is not None:
-            say(f"warning: {warning}. More pairs, more epochs or a longer --max-time may help.")
-    return {
-        "run": str(run.folder),
-        "ended": progress.ended,
-        "interrupted_by": stop.signal,
-        "steps": progress.step,
-        "seconds": round(progress.seconds, 1),
-        "target_tokens": progress.target_tokens,
-        "best_dev_chrf": progress.best_chrf,
-        "best_step": progress.best_step,
-        "best_dev_loss": progress.least_loss,
-        "warnings": [] if warning is None else [warning],
-    }
+    return progress, stop.signal
+
+
+def _mend_model(run: Run, config: RunConfig, data: PreparedData, progress: Progress, say: Say) -> None:
+    """Publish the model again where it is missing or damaged: the best one where its checkpoint is still there."""
+    if progress.ended is None and progress.best_chrf is None:
+        return  # nothing was published yet
+    try:
+        Bundle.load(run.folder)
+        return
+    except ModelError as error:
+        fault = error.message
+    held = [(progress_of(one, run.checkpoints), one.tensors) for one in whole_checkpoints(run.checkpoints, _silent)]
+    if not held:
+        raise ModelError(f"{fault} No checkpoint is whole.", hint="Start again with --overwrite.", file=run.model)
+    place, tensors = next((one for one in held if one[0].step == progress.best_step), held[0])
+    _bundle(config, data, tensors.get("average", tensors["weights"]), progress=asdict(place)).save(run.model)
+    say(f"published again, as of step {place.step:,}: {fault}")
+    if place.step != progress.best_step and progress.best_chrf is not None:
+        say(f"the model of step {progress.best_step:,}, which was better on dev, is lost. --overwrite trains it again.")
 
 
 def _learned(progress: Progress, run: Run, data: PreparedData) -> tuple[float, float]:

@@ -176,12 +176,14 @@ def effective_config(
     file: Path | None = None,
     overrides: Sequence[str] = (),
     settings: Settings | None = None,
+    resumed: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> RunConfig:
     """Lay preset, TOML file, command-line settings and `section.key=value` overrides over the defaults, in that order.
 
     A size alone (tiny, small, base) is that of the family which the other layers name, else of the default family.
-    `note` is told of former names. Raises UsageError naming every unknown or ill-typed key, with a suggestion.
+    `resumed` is the run folder to go on with, if there is one. `note` is told of former names.
+    Raises UsageError naming every unknown or ill-typed key, with a suggestion.
     """
     if preset not in presets():
         raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, list(presets())))
@@ -192,16 +194,23 @@ def effective_config(
     family = _family(over)
     under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
     if start is not None:
-        under = _with_model(under, str(start))
+        under = _with_model(under, str(start), resumed)
     merged = _merge(under, over)
     return parse_config(merged, where="settings" if file is None else str(file), kinds_by_user=True)
 
 
-def _with_model(preset: Settings, folder: str) -> Settings:
-    """Return the preset with architecture and maximal length of the model that training starts from."""
+def _with_model(preset: Settings, start: str, resumed: Path | None) -> Settings:
+    """Return the preset with architecture and maximal length of the model to start from, or of the run begun so."""
+    if resumed is not None and (resumed / "checkpoints").exists():
+        held = load_config(resumed / "config.toml")
+        if held.train.start_from == start:
+            kept = {"max_length": held.data.max_length, "placeholders": held.data.placeholders}
+            return _merge(preset, {"data": kept}) | {
+                name: getattr(held, name).model_dump() for name in ("model", "attention", "self_attention")
+            }
     from attentio.bundle import Bundle  # only here: to read settings, nothing else needs torch
 
-    bundle = Bundle.load(folder)
+    bundle = Bundle.load(start)
     length = _merge(preset, {"data": {"max_length": bundle.max_length, "placeholders": bundle.placeholders}})
     return length | bundle.architecture.model_dump()
 
@@ -261,7 +270,7 @@ def _read_toml(path: Path) -> Settings:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.", file=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not valid TOML: {error}.", file=path) from None
 
 

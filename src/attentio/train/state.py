@@ -19,7 +19,7 @@ from attentio.data.batch import BatchSampler
 from attentio.data.corpus import EncodedCorpus
 from attentio.errors import ModelError
 from attentio.model.seq2seq import Seq2Seq, current_name
-from attentio.train.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
+from attentio.train.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, whole_checkpoints
 from attentio.train.dev import DevScores
 from attentio.train.distributed import Ranks
 from attentio.train.plan import StepPlan
@@ -72,6 +72,22 @@ class Progress:
         )
         best = {"best_chrf": dev.chrf, "best_strict": dev.strict, "best_same": dev.same, "best_step": self.step}
         return replace(judged, **best) if better else judged
+
+
+def progress_of(checkpoint: Checkpoint, checkpoints: Path) -> Progress:
+    """Return how far a run was. Raises ModelError where the checkpoint, one of `checkpoints`, does not say it."""
+    try:
+        return Progress(**checkpoint.state["progress"])
+    except (KeyError, TypeError) as error:
+        raise _strange(checkpoints, error) from None
+
+
+def _strange(checkpoints: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"{checkpoints}: the newest one cannot be resumed from ({type(error).__name__}: {error}).",
+        hint="Was it written by another version? Start again with --overwrite.",
+        file=checkpoints,
+    )
 
 
 class RunningAverage:
@@ -138,29 +154,30 @@ class TrainingState:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.model, self.progress.step + 1)
 
-    def resume(self, checkpoints: Path, note: Callable[[str], None]) -> None:
-        """Take up the newest whole checkpoint, if there is one. Damaged ones are noted and passed over."""
-        newest = latest_checkpoint(checkpoints, note)
+    def resume(self, checkpoints: Path, note: Callable[[str], None]) -> bool:
+        """Take up the newest whole checkpoint, and return whether there is one. Damaged ones are noted."""
+        newest = next(whole_checkpoints(checkpoints, note), None)
         if newest is None:
-            return
-        tensors, state, _ = load_checkpoint(newest)
+            return False
+        tensors, state = newest
         try:
-            self.model.load_unique_state_dict(tensors["weights"])
-            if self.average.model is not self.model:
-                self.average.model.load_unique_state_dict(tensors["average"])
+            self.start_with(tensors["weights"], tensors.get("average"))
             _load_optimizer(self.optimizer, self.model, tensors["optimizer"])
             _set_random_state(tensors["random"], _device_of(self.model))
             self.sampler.load_state_dict(state["sampler"])
             self.plan = StepPlan(**state["plan"])
-            self.progress = Progress(**state["progress"])
-            self.parts = state["parts"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"{newest} cannot be resumed from ({type(error).__name__}: {error}).",
-                hint="Was it written by another version? Start again with --overwrite.",
-                file=newest,
-            ) from None
+            self.parts = int(state["parts"])
+        except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise _strange(checkpoints, error) from None
+        self.progress = progress_of(newest, checkpoints)
         self.saved_at = self.progress.seconds
+        return True
+
+    def start_with(self, weights: Mapping[str, Tensor], average: Mapping[str, Tensor] | None = None) -> None:
+        """Take weights over, as of `Seq2Seq.unique_state_dict`, and their running average where it is another."""
+        self.model.load_unique_state_dict(weights)
+        if self.average.model is not self.model:
+            self.average.model.load_unique_state_dict(weights if average is None else average)
 
     def save(self, checkpoints: Path) -> None:
         """Write a checkpoint, and remove all but the newest two."""
