@@ -88,9 +88,9 @@ def real(grown):
 
 @pytest.fixture
 def _what_is_not_set_is_nan():
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # the other way to say it imports a compiler
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 @pytest.mark.usefixtures("_what_is_not_set_is_nan")

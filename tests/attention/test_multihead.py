@@ -159,10 +159,21 @@ def called(module, masked):
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor is True", "ignore:The PyTorch API of nested tensors")
-@pytest.mark.parametrize("name", ["encoder layer", "decoder layer", "encoder", "decoder", "transformer"])
-@pytest.mark.parametrize("heads", [2, 3])  # torch has kernels of its own for an even number
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize(
+    ("name", "heads", "masked", "norm_first"),  # every pair of these
+    [
+        ("encoder layer", 2, True, False),
+        ("encoder layer", 3, False, True),
+        ("decoder layer", 2, False, True),
+        ("decoder layer", 3, True, False),
+        ("encoder", 2, True, False),  # torch has kernels of its own for an even number of heads and nested tensors
+        ("encoder", 3, False, True),
+        ("decoder", 2, True, True),
+        ("decoder", 3, False, False),
+        ("transformer", 2, False, False),
+        ("transformer", 3, True, True),
+    ],
+)
 def test_it_takes_the_place_of_torchs_in_every_container(name, heads, masked, norm_first):
     torchs = container(name, heads, norm_first=norm_first)
     ours = replaced(torchs, heads)

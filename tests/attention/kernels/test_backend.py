@@ -142,8 +142,16 @@ def run(backend, score, window="full", dtype=torch.float64, **options):
     return attended, [query.grad, keys.grad, *(p.grad for p in attention.parameters())]
 
 
-@pytest.mark.parametrize("window", ["full", "causal", "relative", "local-p:renormalize=true"])
-@pytest.mark.parametrize("score", ["dot", "scaled_dot", "bilinear", "cosine"])
+@pytest.mark.parametrize(
+    ("score", "window"),
+    [
+        ("dot", "full"),
+        ("dot", "relative"),
+        ("scaled_dot", "local-p:renormalize=true"),
+        ("bilinear", "causal"),
+        ("cosine", "local-p:renormalize=true"),
+    ],
+)
 def test_sdpa_equals_eager(score, window):
     fast, fast_gradients = run("sdpa", score, window)
     plain, gradients = run("eager", score, window)
@@ -195,8 +203,16 @@ def test_sdpa_has_the_dropout_of_the_module():
     torch.testing.assert_close(contexts.mean(), torch.tensor(1.0), atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize("normalize", ["softmax", "sparsemax", "monotonic"])
-@pytest.mark.parametrize("score", ["additive", "normed_additive", "coverage", "location_aware"])
+@pytest.mark.parametrize(
+    ("score", "normalize"),
+    [
+        ("additive", "softmax"),
+        ("additive", "monotonic"),
+        ("normed_additive", "sparsemax"),
+        ("coverage", "monotonic"),
+        ("location_aware", "sparsemax"),
+    ],
+)
 def test_chunked_equals_eager_whatever_the_normalizer(score, normalize):
     torch.manual_seed(5)
     fast, fast_gradients = run("chunked", score, normalize=normalize)
