@@ -11,7 +11,7 @@ SIDE_BY_SIDE := -n 2 --dist worksteal
 BENCH_DATA = $(or $(DATA),$(VENV)/bench.tsv)
 STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 
-.PHONY: help venv demo test test-fast test-slow lint format docs bench clean
+.PHONY: help venv demo test test-fast test-slow lint format docs model bench clean
 
 help:
 	@echo "make demo       train on the built-in corpora, evaluate, translate, draw attention (minutes)"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint       style and types"
 	@echo "make format     mend the style"
 	@echo "make docs       fill the generated tables of the documentation"
+	@echo "make model      train the model again that comes with the package (minutes)"
 	@echo "make bench      the speed benchmarks on next to nothing (minutes), and how to run the others"
 	@echo "make clean      remove the environment, the demo and caches"
 
@@ -62,6 +63,11 @@ format: venv
 
 docs: venv
 	$(BIN)/python docs/generate.py
+
+model: venv
+	$(BIN)/attentio train small-world --preset tiny -o train.epochs=8 --seed 1 --overwrite --out $(VENV)/small-world
+	$(BIN)/python -c "from attentio.bundle import Bundle; \
+		Bundle.load('$(VENV)/small-world').save('src/attentio/models/small-world', int8=True)"
 
 bench: venv
 	@test -n "$(DATA)" || $(BIN)/attentio data sample small-world --count 6000 --seed 1 > $(VENV)/bench.tsv

@@ -154,6 +154,28 @@ def test_a_stored_model_is_the_same_after_saving(path: Path, tmp_path: Path) -> 
     assert json.loads((tmp_path / "model" / "manifest.json").read_text(encoding="utf-8"))["format"] == FORMAT
 
 
+@pytest.mark.parametrize("path", STORED_MODELS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_rows_rounded_to_8_bits(path: Path, tmp_path: Path) -> None:
+    """Each number is off by at most half a step of its row, and the file is much smaller."""
+    plain = Bundle.load(path)
+    plain.save(tmp_path / "plain")
+    plain.save(tmp_path / "rounded", int8=True)
+    rounded = Bundle.load(tmp_path / "rounded")
+    assert rounded.weights.keys() == plain.weights.keys()
+    for name, tensor in plain.weights.items():
+        if tensor.dim() < 2:
+            assert torch.equal(rounded.weights[name], tensor)
+            continue
+        rows, found = tensor.flatten(1), rounded.weights[name].flatten(1)
+        step = rows.abs().amax(dim=1, keepdim=True) / 127
+        assert ((rows - found).abs() <= step / 2 + 1e-7).all()
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("plain", "rounded")]
+    assert sizes[1] < 0.6 * sizes[0]  # names and shapes take the same room
+    rounded.save(tmp_path / "again", int8=True)
+    again = Bundle.load(tmp_path / "again")
+    assert all(torch.allclose(again.weights[name], rounded.weights[name], atol=1e-6) for name in rounded.weights)
+
+
 def test_every_format_is_stored_and_has_its_migration() -> None:
     numbers = {int(path.parent.name.removeprefix("format-")) for path in STORED_MODELS}
     assert numbers == set(range(1, FORMAT + 1))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -40,6 +41,33 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise ModelError(f"{path}: cannot be read ({error}).", code="E_MODEL_CORRUPT", file=path) from None
+
+
+ROW_SCALE = ".row_scale"  # after the name of a tensor whose rows are rounded to 8 bits
+
+
+def round_rows(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with every matrix rounded to 8 bits, and the scale of each of its rows beside it."""
+    rounded: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if tensor.dim() < 2:
+            rounded[name] = tensor
+            continue
+        rows = tensor.detach().float().flatten(1)
+        scale = rows.abs().amax(dim=1).clamp(min=1e-12) / 127
+        rounded[name] = (rows / scale[:, None]).round().to(torch.int8).view(tensor.shape)
+        rounded[name + ROW_SCALE] = scale
+    return rounded
+
+
+def unround_rows(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that `round_rows` rounded, as 32-bit numbers. Others stay as they are."""
+    scales = {name.removesuffix(ROW_SCALE): scale for name, scale in tensors.items() if name.endswith(ROW_SCALE)}
+    return {
+        name: (tensor.float().flatten(1) * scales[name][:, None]).view(tensor.shape) if name in scales else tensor
+        for name, tensor in tensors.items()
+        if not name.endswith(ROW_SCALE)
+    }
 
 
 def seal(folder: Path, values: Mapping[str, Any]) -> None:
