@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.data.alignments import read_gold, read_lengths, read_links
@@ -54,6 +54,7 @@ class TestErrorRate:
         with pytest.raises(DataError, match="no sentence"):
             alignment_error_rate([], [])
 
+    @settings(max_examples=40)
     @given(links_of_a_sentence, links_of_a_sentence)
     def test_without_possible_links_it_is_one_minus_f1(self, found: frozenset, sure: frozenset) -> None:
         score = alignment_error_rate([found], [GoldLinks(sure, sure)])

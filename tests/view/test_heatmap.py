@@ -1,8 +1,8 @@
 """Pictures: what they hold, not how pretty they are. Every warning of matplotlib is an error here."""
 
 import re
-import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from attentio.errors import UsageError
+from attentio.errors import MissingExtra, UsageError
 from attentio.view import font
 from attentio.view.heatmap import draw
 
@@ -133,18 +133,14 @@ def test_an_svg_holds_text_a_title_and_a_description(make_trace, tmp_path: Path)
     assert root.get("role") == "img"
 
 
-def test_the_same_picture_is_the_same_file(make_trace, tmp_path: Path) -> None:
+def test_the_same_picture_is_the_same_file_and_text_opens_no_formula(make_trace, tmp_path: Path) -> None:
+    for number in range(2):
+        heatmap = draw(make_trace("cost $x^$ or $5 and $6_{", "\\frac{1}{2}"), numbers=True)
+        assert "$" in names(panels(heatmap)[0], "x")
+        for kind in ("png", "svg"):
+            heatmap.save(tmp_path / f"{number}.{kind}")
     for kind in ("png", "svg"):
-        files = [tmp_path / f"{number}.{kind}" for number in range(2)]
-        for path in files:
-            draw(make_trace("I like cats", "b c"), numbers=True).save(path)
-        assert files[0].read_bytes() == files[1].read_bytes()
-
-
-def test_text_opens_no_formula(make_trace, tmp_path: Path) -> None:
-    heatmap = draw(make_trace("cost $x^$ or $5 and $6_{", "\\frac{1}{2}"), numbers=True)
-    heatmap.save(tmp_path / "map.png")
-    assert "$" in names(panels(heatmap)[0], "x")
+        assert (tmp_path / f"0.{kind}").read_bytes() == (tmp_path / f"1.{kind}").read_bytes()
 
 
 def test_settings_of_matplotlib_stay_as_they_were(make_trace, tmp_path: Path) -> None:
@@ -178,19 +174,14 @@ def test_what_cannot_be_drawn_is_the_users_mistake(make_trace, tmp_path: Path) -
         draw(trace).save(tmp_path / "map.gif")
 
 
-@pytest.mark.parametrize(
-    "hide", ["sys.modules['matplotlib'] = None", "import matplotlib; matplotlib.__version_info__ = (3, 10, 0)"]
-)
-def test_without_matplotlib_the_extra_is_named(hide: str) -> None:
-    code = f"""
-import sys
-{hide}
-from attentio.errors import MissingExtra
-try:
-    import attentio.view.heatmap
-except MissingExtra as error:
-    assert "attentio[plot]" in str(error) and error.exit_status == 6
-else:
-    raise SystemExit("no error")
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+@pytest.mark.parametrize("version", [None, (3, 10, 0)], ids=["absent", "too old"])
+def test_without_matplotlib_the_extra_is_named(monkeypatch, version: tuple[int, ...] | None) -> None:
+    if version is None:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+    else:
+        monkeypatch.setattr(matplotlib, "__version_info__", version)
+    for name in ("figure", "heatmap"):
+        monkeypatch.delitem(sys.modules, f"attentio.view.{name}")
+    with pytest.raises(MissingExtra, match=r"attentio\[plot\]") as caught:
+        import_module("attentio.view.heatmap")
+    assert caught.value.exit_status == 6
