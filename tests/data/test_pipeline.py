@@ -59,9 +59,13 @@ def plain() -> dict[str, Any]:
     return prepared(PAIRS)
 
 
-@pytest.mark.parametrize("kind", JUNK)
+@pytest.mark.parametrize("kind", ["long Latin", "long Han", "a little too long"])
 def test_one_line_that_is_dropped_decides_nothing(plain: dict[str, Any], kind: str) -> None:
     assert prepared([JUNK[kind], *PAIRS]) == plain
+
+
+def test_lines_of_every_kind_that_is_dropped_decide_nothing(plain: dict[str, Any]) -> None:
+    assert prepared([*JUNK.values(), *PAIRS, *JUNK.values()]) == plain
 
 
 def test_pairs_that_share_a_side_with_held_out_text_have_no_say_about_languages(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.corpora import CORPORA
@@ -88,6 +88,7 @@ def test_only_lf_and_crlf_end_a_line(tmp_path: Path, char: str) -> None:
     ]
 
 
+@settings(max_examples=30)
 @given(lines=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r\0\ufeff"), min_size=1)))
 def test_lines_are_what_lies_between_line_feeds(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = put(tmp_path_factory.mktemp("lines"), "a", "".join(line + "\n" for line in lines))
@@ -409,6 +410,7 @@ def real(request: pytest.FixtureRequest, shared_data: Path) -> Path:
     return shared_data / request.param
 
 
+@pytest.mark.slow
 def test_real_files(real: Path) -> None:
     log = DropLog()
     pairs = list(read_pairs(real, log=log))

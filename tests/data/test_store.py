@@ -30,7 +30,6 @@ def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
         ]
         links = [None if chunk.links is None else [pair.tolist() for pair in chunk.links] for chunk in chunks]
         assert links == [[[[0, 3, 1, 2]], []], [[[0, 3, 1, 2], [4, 70_000, 1, 2]]], [[]], None]
-        assert list(store.side(1)) == [(0, ["甲", ""]), (2, ["乙"]), (3, ["丙"]), (4, ["丁", "戊"])]
     store.close()
     assert list(tmp_path.iterdir()) == []
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import opencc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attentio.data.filter import script_mix, split_keys, unfit
+from attentio.data.pipeline import script_mix, unfit
 from attentio.data.source import Pair, read_pairs
+from attentio.data.split import split_keys
 from attentio.text.clean import Cleaner
 
 LATIN = Cleaner()
@@ -83,6 +84,7 @@ def test_scripts() -> None:
 
 
 @pytest.mark.parametrize("cleaner", [LATIN, CHINESE])
+@settings(max_examples=30)
 @given(text=ANY | CHINESE_LIKE)
 def test_clean_text_is_clean(cleaner: Cleaner, text: str) -> None:
     once = cleaner(text)
@@ -93,6 +95,7 @@ def test_clean_text_is_clean(cleaner: Cleaner, text: str) -> None:
 
 
 @pytest.mark.parametrize("cleaner", [LATIN, CHINESE, SIMPLIFIED])
+@settings(max_examples=30)
 @given(lines=st.lists(ANY | CHINESE_LIKE, max_size=6))
 def test_many_lines_at_once_are_each_line_alone(cleaner: Cleaner, lines: list[str]) -> None:
     assert cleaner.lines(lines) == [cleaner(line) for line in lines]
@@ -159,6 +162,7 @@ def seed_pairs(shared_data: Path) -> list[Pair]:
     return list(read_pairs(shared_data / "cmn-2018.txt"))
 
 
+@pytest.mark.slow
 def test_the_script_mix_of_the_seeds_file(seed_pairs: list[Pair]) -> None:
     mix = script_mix([pair.target for pair in seed_pairs])
     assert mix is not None
@@ -170,6 +174,7 @@ def test_the_script_mix_of_the_seeds_file(seed_pairs: list[Pair]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_duplicates_appear_with_conversion(seed_pairs: list[Pair]) -> None:
     assert len({pair[:2] for pair in seed_pairs}) == 21_007
     convert = opencc.OpenCC("t2s").convert
@@ -180,6 +185,7 @@ def test_duplicates_appear_with_conversion(seed_pairs: list[Pair]) -> None:
     assert len(set(zip(sources, targets, strict=True))) == 21_007 - 41
 
 
+@pytest.mark.slow
 def test_characters_after_conversion(seed_pairs: list[Pair]) -> None:
     def han(lines: list[str]) -> int:
         return sum("\u4e00" <= char <= "\u9fff" for char in set("".join(lines)))

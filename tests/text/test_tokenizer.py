@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sentencepiece
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.data.source import read_pairs
@@ -73,6 +73,7 @@ def test_decoding_leaves_out_padding_begin_and_end(trained: Tokenizer) -> None:
     assert trained.decode([1, *ids, 2, 0, 0]) == trained.decode(ids)
 
 
+@settings(max_examples=30)
 @given(text=TEXT)
 def test_encoding_gives_ids_of_the_vocabulary_and_never_a_control_token(trained: Tokenizer, text: str) -> None:
     ids = trained.encode(text)
@@ -84,6 +85,7 @@ def test_writing_a_control_token_does_not_make_one(trained: Tokenizer, text: str
     assert all(i >= SPECIAL.unk for i in trained.encode(text + "</s><pad><s>"))
 
 
+@settings(max_examples=30)
 @given(text=TEXT)
 def test_spans_cover_the_text_in_order(trained: Tokenizer, text: str) -> None:
     spans = trained.spans(text)
@@ -94,6 +96,7 @@ def test_spans_cover_the_text_in_order(trained: Tokenizer, text: str) -> None:
     assert all(char.isspace() or i in covered for i, char in enumerate(text))
 
 
+@settings(max_examples=30)
 @given(lines=st.lists(WRITTEN | TEXT, max_size=6))
 def test_many_lines_at_once_are_each_line_alone(trained: Tokenizer, lines: list[str]) -> None:
     ids, lengths = trained.encode_lines(lines)
@@ -102,6 +105,7 @@ def test_many_lines_at_once_are_each_line_alone(trained: Tokenizer, lines: list[
     assert ids.tolist() == [i for line in lines for i in trained.encode(line)]
 
 
+@settings(max_examples=30)
 @given(lines=st.lists(st.text(alphabet="ab. \u2581\u3000", max_size=9), max_size=5))
 def test_many_lines_are_each_line_alone_whatever_their_spaces(trained: Tokenizer, lines: list[str]) -> None:
     assert trained.encode_lines(lines)[0].tolist() == [i for line in lines for i in trained.encode(line)]
@@ -151,6 +155,7 @@ def test_words_by_hand(text: str, expected: list[str]) -> None:
     assert [text[a:b].lower() for a, b in words.spans(text)] == expected
 
 
+@settings(max_examples=30)
 @given(text=WRITTEN)
 def test_words_put_together_and_taken_apart_again_are_the_same(text: str) -> None:
     words = train_tokenizer("word", [text, "x"])

@@ -5,6 +5,8 @@ Only hashes, lengths and line numbers of all pairs stay in memory. Their text li
 passes and says what came out.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,19 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from attentio.data.corpus import write_corpus
-from attentio.data.filter import byte_lengths, script_mix, split_keys, unfit
 from attentio.data.links import TokenLinks, follow, linked_reader, token_links
 from attentio.data.readers.lines import Languages, Origin
 from attentio.data.report import DropLog, Leak
 from attentio.data.settings import DataConfig
 from attentio.data.source import open_rows, read_chunks
-from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, repeated, split
+from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, repeated, split, split_keys
 from attentio.data.store import NO_LINKS, CleanStore, SpanLinks, StoredChunk
 from attentio.errors import DataError
-from attentio.text.clean import Cleaner
+from attentio.text.clean import Cleaner, convert
 from attentio.text.learn import train_tokenizer
 from attentio.text.placeholders import mask_pair
-from attentio.text.script import base_language, guess_language
+from attentio.text.script import HAN, base_language, guess_language
 from attentio.text.tokenizer import Tokenizer
 
 _DUPLICATE, _IN_HELD_OUT, _TOO_LONG = 8, 9, 10  # beside TRAIN, DEV and TEST: pairs that are left out
@@ -43,6 +44,13 @@ _WORTHLESS = {
     "length ratio": "have sides of very different lengths",
     "language missing": "lack one of the languages",
 }
+_HAN_LETTER = re.compile(f"[{HAN}]")
+_SCRIPTS = {
+    (True, False): "traditional",
+    (False, True): "simplified",
+    (False, False): "neutral",
+    (True, True): "mixed",
+}
 _LEAST_PAIRS = 200  # smaller parts hold nothing out unless asked to
 _MIX_LINES = 100_000  # of each side, for the script mix: enough for a tenth of a per cent
 _SAMPLE_PAIRS = 20_000  # usable pairs of a part from which its languages are guessed
@@ -52,6 +60,16 @@ HeldPair = tuple[int, int, str, str]  # part, line, source, target
 Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.uint8]
 Tokenizers = tuple[Tokenizer, Tokenizer]
+
+
+class Job(NamedTuple):
+    """One preparation: what is asked for, and whom to tell what happens."""
+
+    config: DataConfig
+    parts: Sequence[Origin]
+    seed: int
+    log: DropLog
+    progress: Progress
 
 
 class SideRules(NamedTuple):
@@ -97,34 +115,30 @@ class Kept(NamedTuple):
     links: list[TokenLinks]  # known links of training pairs, chunk by chunk. Empty where no part has any
 
 
-def detect_languages(config: DataConfig, parts: Sequence[Origin], log: DropLog) -> list[SideRules]:
+def detect_languages(job: Job) -> list[SideRules]:
     """Return the language of each side and the cleaning rules that follow from it.
 
     Languages come from the settings, else from what a file says of itself, else from its first usable pairs.
     """
-    quiet = DropLog()
+    quiet, config = DropLog(), job.config
     held: set[int] = set()  # keys of the sides of held-out files
     named: dict[Origin, Languages] = {}
     guessed: dict[Origin, Languages] = {}
-    for origin in sorted(parts, key=lambda origin: origin.role == TRAIN):  # held-out files first
+    for origin in sorted(job.parts, key=lambda origin: origin.role == TRAIN):  # held-out files first
         named[origin] = guessed[origin] = open_rows(origin, config, quiet).languages
         if origin.corpus is None:
             pairs = _sample(origin, config, held, quiet)
             guessed[origin] = (guess_language(s for s, _ in pairs), guess_language(t for _, t in pairs))
-    given, first = (config.source_language, config.target_language), parts[0]
+    given, first = (config.source_language, config.target_language), job.parts[0]
     wanted = [given[side] or named[first][side] or guessed[first][side] for side in (0, 1)]
-    for origin in parts:
+    for origin in job.parts:
         guess = guessed[origin]
         if None not in guess and guess[0] != guess[1] and [*guess[::-1]] == [*map(base_language, wanted)]:
-            raise DataError(
-                f"{origin.path or origin.name} holds {guess[0]} on the source and {guess[1]} on the target side, "
-                f"but {wanted[0]} to {wanted[1]} is wanted.",
-                hint="Swapped columns? --swap",
-                code="E_DATA_SWAPPED",
-                file=None if origin.path is None else str(origin.path),
-            )
+            what = f"{origin.where} holds {guess[0]} on the source and {guess[1]} on the target side, "
+            what += f"but {wanted[0]} to {wanted[1]} is wanted."
+            raise DataError(what, hint="Swapped columns? --swap", code="E_DATA_SWAPPED", file=origin.where)
     for note in quiet.notes:
-        log.note(note)
+        job.log.note(note)
     rules: list[SideRules] = []
     for language in wanted:
         han = base_language(language) in ("zh", "cmn", "yue")
@@ -163,15 +177,9 @@ def _sample(origin: Origin, config: DataConfig, held: set[int], log: DropLog) ->
     return [*short][:_SAMPLE_PAIRS] or shortest
 
 
-def clean(
-    store: CleanStore,
-    config: DataConfig,
-    parts: Sequence[Origin],
-    sides: Sequence[SideRules],
-    log: DropLog,
-    progress: Progress,
-) -> Cleaned:
+def clean(job: Job, store: CleanStore, sides: Sequence[SideRules]) -> Cleaned:
     """First pass: read, mend and filter every pair. Survivors go to the store, with their known links."""
+    config, parts, log = job.config, job.parts, job.log
     columns: list[list[npt.NDArray[Any]]] = []
     read: list[int] = []
     mixes: list[list[str]] = [[], []]
@@ -211,17 +219,44 @@ def clean(
                     np.maximum(byte_lengths(sources), byte_lengths(targets)).astype(np.int32),
                 ]
             )
-            progress("clean", sum(read) + passed)
+            job.progress("clean", sum(read) + passed)
         if lost:
-            log.note(
-                f"{origin.links or origin.name}: links of {len(lost):,} pairs are left out, their words cannot be "
-                f"found after cleaning (first: line {lost[0]:,})"
-            )
+            what = f"links of {len(lost):,} pairs are left out, their words cannot be found after cleaning"
+            log.note(f"{origin.links or origin.name}: {what} (first: line {lost[0]:,})")
         read.append(passed + sum(log.counts[origin.name][reason] for reason in _NO_PAIR))
         _check_worth(origin, read[-1], config, log)
     if not len(store):
         raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
     return Cleaned(store, read, [*map(script_mix, mixes)], *map(np.concatenate, zip(*columns, strict=True)))
+
+
+def unfit(sources: Sequence[str], targets: Sequence[str], max_ratio: float) -> dict[int, str]:
+    """Return index and reason of every cleaned pair to drop: empty, identical, or of very different lengths."""
+    left, right = byte_lengths(sources), byte_lengths(targets)
+    # Seven bytes are added so that short sentences may differ more: "Hi." and its polite translation pass.
+    longer, shorter = np.maximum(left, right) + 7, np.minimum(left, right) + 7
+    found = dict.fromkeys(np.flatnonzero(longer > max_ratio * shorter).tolist(), "length ratio")
+    found |= {i: "identical" for i, (s, t) in enumerate(zip(sources, targets, strict=True)) if s == t}
+    return found | dict.fromkeys(np.flatnonzero(np.minimum(left, right) == 0).tolist(), "empty")
+
+
+def byte_lengths(lines: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the length of each line in UTF-8 bytes."""
+    return np.fromiter((len(line.encode()) for line in lines), dtype=np.int64, count=len(lines))
+
+
+def script_mix(lines: Sequence[str]) -> dict[str, float] | None:
+    """Return the shares of Chinese lines by script, or None where no line holds a Han character.
+
+    Each line is converted both ways. It is traditional if only the conversion to simplified changes it, and simplified
+    if only the other does. It is mixed if both do, and neutral if neither does.
+    """
+    lines = [line for line in lines if _HAN_LETTER.search(line)]
+    if not lines:
+        return None
+    both = (convert(name, "\n".join(lines)).split("\n") for name in ("t2s", "s2t"))
+    counts = Counter(_SCRIPTS[line != simple, line != full] for line, simple, full in zip(lines, *both, strict=True))
+    return {name: counts[name] / len(lines) for name in _SCRIPTS.values()}
 
 
 def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) -> None:
@@ -232,64 +267,53 @@ def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) ->
         return
     reason = max(_WORTHLESS, key=lambda r: dropped[r])
     first = log.first[origin.name, reason]
-    raise DataError(
-        f"{origin.path or origin.name}: {dropped[reason]:,} of {pairs:,} pairs {_WORTHLESS[reason]} "
-        f"(first: lines {', '.join(map(str, first))}). Nothing was trained.",
-        hint="If that is meant: --keep-going.",
-        code=f"E_DATA_{reason.upper().replace(' ', '_')}",
-        file=None if origin.path is None else str(origin.path),
-        line=first[0],
-    )
+    what = f"{origin.where}: {dropped[reason]:,} of {pairs:,} pairs {_WORTHLESS[reason]} "
+    what += f"(first: lines {', '.join(map(str, first))}). Nothing was trained."
+    code = f"E_DATA_{reason.upper().replace(' ', '_')}"
+    raise DataError(what, hint="If that is meant: --keep-going.", code=code, file=origin.where, line=first[0])
 
 
-def split_and_learn(
-    cleaned: Cleaned,
-    config: DataConfig,
-    parts: Sequence[Origin],
-    sides: Sequence[SideRules],
-    seed: int,
-    log: DropLog,
-    progress: Progress,
-) -> tuple[Split, Tokenizers]:
+def split_and_learn(job: Job, cleaned: Cleaned, sides: Sequence[SideRules]) -> tuple[Split, Tokenizers]:
     """Second pass: split the pairs and learn the tokenizers, both without the pairs that are too long.
 
     How long a pair is, only a tokenizer can say. Where some pairs may be too long, a first tokenizer learns from the
     others and judges them. Both steps are repeated until no pair that took part turns out too long.
     """
     too_long = np.zeros(len(cleaned.part), dtype=np.bool_)
-    short = cleaned.characters <= config.max_length
+    most = job.config.max_length
+    short = cleaned.characters <= most
     if not short.all():
         usable = cleaned.training & ~repeated(cleaned.pair)
         some = usable & short if (usable & short).any() else usable
-        too_long = _find_too_long(cleaned, _tokenizers(cleaned, some, config, parts, sides, progress), config)
+        too_long = _find_too_long(cleaned, _tokenizers(job, cleaned, some, sides), most)
     while True:
-        found = _assign(cleaned, too_long, config, parts, seed)
-        tokenizers = _tokenizers(cleaned, found.assigned == TRAIN, config, parts, sides, progress)
-        new = _find_too_long(cleaned, tokenizers, config) & ~too_long
+        found = _assign(job, cleaned, too_long)
+        tokenizers = _tokenizers(job, cleaned, found.assigned == TRAIN, sides)
+        new = _find_too_long(cleaned, tokenizers, most) & ~too_long
         if not new.any():
             break
         too_long |= new
     if inside := int((found.assigned == _IN_HELD_OUT).sum()):
-        log.note(f"{inside:,} training pairs share a side with the dev or test file and were left out")
+        job.log.note(f"{inside:,} training pairs share a side with the dev or test file and were left out")
     return found, tokenizers
 
 
-def _find_too_long(cleaned: Cleaned, tokenizers: Tokenizers, config: DataConfig) -> Bools:
-    """Return whether each pair has more tokens on a side than `max_length`. Only those that could are encoded."""
-    found = cleaned.size + 1 > config.max_length
+def _find_too_long(cleaned: Cleaned, tokenizers: Tokenizers, most: int) -> Bools:
+    """Return whether each pair has more than `most` tokens on a side. Only those that could are encoded."""
+    found = cleaned.size + 1 > most
     for start, *texts, _ in cleaned.store.chunks() if found.any() else ():
         rows = np.flatnonzero(found[start : start + len(texts[0])])
         if len(rows):
             sides = ([side[i] for i in rows.tolist()] for side in texts)
             lengths = [t.encode_lines(side)[1] for t, side in zip(tokenizers, sides, strict=True)]
-            found[start + rows] = np.maximum(*lengths) > config.max_length
+            found[start + rows] = np.maximum(*lengths) > most
     return found
 
 
-def _assign(cleaned: Cleaned, too_long: Bools, config: DataConfig, parts: Sequence[Origin], seed: int) -> Split:
+def _assign(job: Job, cleaned: Cleaned, too_long: Bools) -> Split:
     """Split the cleaned pairs by connected component and mark those that are left out."""
-    training, source, target = cleaned.training, cleaned.source, cleaned.target
-    roles = np.array([origin.role for origin in parts], dtype=np.uint8)
+    config, training, source, target = job.config, cleaned.training, cleaned.source, cleaned.target
+    roles = np.array([origin.role for origin in job.parts], dtype=np.uint8)
     assigned = roles[cleaned.part]
     # A pair that repeats within a held-out file is a duplicate there. Elsewhere it is one of the training part.
     for role in (TRAIN, DEV, TEST):
@@ -304,7 +328,7 @@ def _assign(cleaned: Cleaned, too_long: Bools, config: DataConfig, parts: Sequen
     pairs = np.bincount(cleaned.part[rows], minlength=int((roles == TRAIN).sum())).tolist()
     dev = [_wanted(config.dev, count, 1000) for count in pairs]
     test = [_wanted(config.test, count, 2000) for count in pairs]
-    assigned[rows] = split(labels, cleaned.part[rows], dev, test, seed)
+    assigned[rows] = split(labels, cleaned.part[rows], dev, test, job.seed)
     if not (assigned == TRAIN).any():
         what, hint = "no pair is left for training.", "Hold out less: --dev, --test."
         if (assigned[training] == _TOO_LONG).any() and not len(rows):
@@ -315,7 +339,7 @@ def _assign(cleaned: Cleaned, too_long: Bools, config: DataConfig, parts: Sequen
     before = np.where(assigned == _IN_HELD_OUT, TRAIN, assigned).astype(np.uint8)
     drawn = np.flatnonzero((before <= TEST) & training)
     if (before[drawn] != TRAIN).any():
-        before[drawn] = np.random.default_rng(seed).permutation(before[drawn])
+        before[drawn] = np.random.default_rng(job.seed).permutation(before[drawn])
     leaks = [leak(source[used <= TEST], target[used <= TEST], used[used <= TEST]) for used in (before, assigned)]
     sizes = np.bincount(labels)
     return Split(assigned, int((sizes > 0).sum()), int(sizes.max(initial=0)), *leaks)
@@ -330,14 +354,7 @@ def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
     return round(setting * pairs) if isinstance(setting, float) else setting
 
 
-def _tokenizers(
-    cleaned: Cleaned,
-    chosen: Bools,
-    config: DataConfig,
-    parts: Sequence[Origin],
-    sides: Sequence[SideRules],
-    progress: Progress,
-) -> Tokenizers:
+def _tokenizers(job: Job, cleaned: Cleaned, chosen: Bools, sides: Sequence[SideRules]) -> Tokenizers:
     """Return the tokenizers of both sides: those that are known, or else learned from the chosen pairs only."""
     known = sides[0].tokenizer, sides[1].tokenizer
     if known[0] is not None and known[1] is not None:
@@ -347,12 +364,11 @@ def _tokenizers(
         for chunk in cleaned.store.chunks():
             lines = _masked(chunk, hidden=hidden)[side]
             yield from compress(lines, chosen[chunk.start : chunk.start + len(lines)].tolist())
-            progress("tokenizer", chunk.start + len(lines))
+            job.progress("tokenizer", chunk.start + len(lines))
 
-    hidden = uses_placeholders(config, parts)
+    config, hidden = job.config, uses_placeholders(job.config, job.parts)
     learn = partial(train_tokenizer, min_count=config.min_count, placeholders=hidden)
-    lower = config.lowercase_source
-    source = learn(config.source_tokenizer, texts(0), config.source_vocab_size, lowercase=lower)
+    source = learn(config.source_tokenizer, texts(0), config.source_vocab_size, lowercase=config.lowercase_source)
     return source, learn(config.target_tokenizer, texts(1), config.target_vocab_size)
 
 
@@ -370,18 +386,10 @@ def _masked(chunk: StoredChunk, *, hidden: bool) -> tuple[list[str], list[str]]:
     return [source for source, _, _ in masked], [target for _, target, _ in masked]
 
 
-def encode(
-    folder: Path,
-    cleaned: Cleaned,
-    assigned: Names,
-    tokenizers: Tokenizers,
-    config: DataConfig,
-    parts: Sequence[Origin],
-    log: DropLog,
-    progress: Progress,
-) -> Kept:
+def encode(job: Job, folder: Path, cleaned: Cleaned, assigned: Names, tokenizers: Tokenizers) -> Kept:
     """Third pass: write training pairs to the corpora, and return the held-out pairs. Log what is left out."""
-    kept = Kept([], [], [])
+    kept, parts, log = Kept([], [], []), job.parts, job.log
+    hidden = uses_placeholders(job.config, parts)
     linked = np.zeros((len(parts), 2), dtype=np.int64)  # training pairs that have links, and how many between words
     with write_corpus(folder / "train", *(tokenizer.vocab_size for tokenizer in tokenizers)) as writer:
         for chunk in cleaned.store.chunks():
@@ -393,7 +401,7 @@ def encode(
                 for number, line, source, target in _pairs(names == name, *columns):
                     log.drop(parts[number].name, reason, line, source, target)
             chosen = names == TRAIN
-            masked = _masked(chunk, hidden=uses_placeholders(config, parts))
+            masked = _masked(chunk, hidden=hidden)
             encoded = (t.encode_lines(side) for t, side in zip(tokenizers, masked, strict=True))
             writer.add(*((ids[np.repeat(chosen, lengths)], lengths[chosen]) for ids, lengths in encoded))
             if known is not None:
@@ -405,7 +413,7 @@ def encode(
                 kept.links.append(TokenLinks.of_pairs(found))
             kept.dev.extend(_pairs(names == DEV, *columns))
             kept.test.extend(_pairs(names == TEST, *columns))
-            progress("encode", rows.stop)
+            job.progress("encode", rows.stop)
     train = np.bincount(cleaned.part[assigned == TRAIN], minlength=len(parts))
     for origin, count, (pairs, links) in zip(parts, train, linked, strict=True):
         if origin.links is not None:

@@ -23,6 +23,7 @@ from attentio.data.heldout import HeldOut, write_links, write_pairs
 from attentio.data.links import TokenLinks
 from attentio.data.pipeline import (
     HeldPair,
+    Job,
     Progress,
     SideRules,
     clean,
@@ -151,7 +152,9 @@ def prepare(
         raise DataError(what, hint="Choose another folder.", file=folder)
     with new_folder(folder) as partial:
         _check_space(partial, parts)
-        files = _prepare_into(partial, config, parts, keys[0], seed, sides, progress or (lambda *_: None), notes)
+        with closing(DropLog(partial / "dropped.tsv")) as log:
+            job = Job(config, parts, seed, log, progress or (lambda *_: None))
+            files = _prepare_into(partial, job, keys[0], sides, notes)
         if before and files != before:
             what = f"{notes[0]} Preparing it again does not give the same data."
             raise DataError(what, hint="Start again in another folder.", code="E_DATA_ALTERED", file=folder)
@@ -166,23 +169,17 @@ def is_prepared(config: DataConfig, folder: Path, *, seed: int, sides: Sequence[
 
 
 def _prepare_into(
-    folder: Path,
-    config: DataConfig,
-    parts: Sequence[Origin],
-    key: str,
-    seed: int,
-    known: Sequence[SideRules] | None,
-    progress: Progress,
-    notes: list[str],
+    folder: Path, job: Job, key: str, known: Sequence[SideRules] | None, notes: list[str]
 ) -> dict[str, str]:
     """Prepare everything in `folder` and return the SHA-256 of each of its files."""
     started = time.monotonic()
-    with closing(DropLog(folder / "dropped.tsv")) as log, closing(CleanStore(folder / "clean.text")) as store:
-        found = detect_languages(config, parts, log)  # also where they are known: swapped columns are noticed
+    config, parts, seed, log, _ = job
+    with closing(CleanStore(folder / "clean.text")) as store:
+        found = detect_languages(job)  # also where they are known: swapped columns are noticed
         sides = found if known is None else known
-        cleaned = clean(store, config, parts, sides, log, progress)
-        split, tokenizers = split_and_learn(cleaned, config, parts, sides, seed, log, progress)
-        kept = encode(folder, cleaned, split.assigned, tokenizers, config, parts, log, progress)
+        cleaned = clean(job, store, sides)
+        split, tokenizers = split_and_learn(job, cleaned, sides)
+        kept = encode(job, folder, cleaned, split.assigned, tokenizers)
     for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
     if any(origin.linked for origin in parts):

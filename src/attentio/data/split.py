@@ -1,19 +1,45 @@
 """Train, dev and test such that no sentence stands on both sides of a split.
 
-Two pairs belong together if they share a source or a target, up to case, punctuation and script (`filter.split_keys`).
+Two pairs belong together if they share a source or a target, up to case, punctuation and script (`split_keys`).
 A whole connected component goes to one part. Keys are 64-bit hashes, so millions of pairs cost a few arrays.
 """
 
+import re
 from collections.abc import Hashable, Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from attentio.data.report import Leak
+from attentio.text.clean import convert
+from attentio.text.script import PUNCTUATION
 
 TRAIN, DEV, TEST = 0, 1, 2
 
 Hashes = npt.NDArray[np.int64]
+
+
+def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
+    """Return a key for each cleaned line: equal where sentences differ in case, punctuation, spaces or script only."""
+    if not lines:
+        return []
+    text = "\n".join(lines)
+    if han:
+        text = convert("t2s", text)
+    codes = np.frombuffer(text.casefold().encode("utf-32-le"), dtype=np.uint32)
+    keys = codes[_in_key()[codes]].tobytes().decode("utf-32-le").split("\n")
+    return [key or line for key, line in zip(keys, lines, strict=True)]
+
+
+@cache
+def _in_key() -> npt.NDArray[np.bool_]:
+    """For every code point, whether it is kept in a key: all but punctuation and the space."""
+    counts = np.ones(0x110000, dtype=np.bool_)
+    plane = "".join(map(chr, range(0xD800))) + " " * 0x800 + "".join(map(chr, range(0xE000, 0x10000)))
+    counts[[found.start() for found in re.finditer(f"[{PUNCTUATION}]", plane)]] = False
+    counts[ord(" ")] = False
+    return counts
 
 
 def hashes(keys: Iterable[Hashable], count: int) -> Hashes:

@@ -53,12 +53,6 @@ class CleanStore:
         except OSError as error:
             raise ResourceError(f"cannot write {self._path}: {error.strerror or error}.") from None
 
-    def side(self, number: int) -> Iterator[tuple[int, list[str]]]:
-        """Yield the texts of one side (0 source, 1 target), each chunk with the number of its first pair."""
-        for start, offset, sizes in self._blocks:
-            self._file.seek(offset + sum(sizes[:number]))
-            yield start, self._file.read(sizes[number]).decode().split("\n")
-
     def chunks(self) -> Iterator[StoredChunk]:
         """Yield all chunks."""
         for start, offset, sizes in self._blocks:

@@ -2,9 +2,9 @@
 
 import json
 
-from attentio.data.filter import split_keys
 from attentio.data.heldout import HeldOut
 from attentio.data.prepare import MANIFEST, PreparedData
+from attentio.data.split import split_keys
 
 
 class SeenSentences:

@@ -14,8 +14,8 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain, islice
@@ -66,6 +66,11 @@ class Origin:
     def file(self) -> File:
         assert self.path is not None
         return self.path
+
+    @property
+    def where(self) -> str:
+        """Its file, or the name of its corpus."""
+        return str(self.path or self.name)
 
     @property
     def knows_links(self) -> bool:
@@ -131,7 +136,8 @@ def find_codec(name: str) -> codecs.CodecInfo:
 
 def read_blocks(file: File) -> Iterator[bytes]:
     """Yield the unpacked bytes of a file. Raise DataError where they are damaged."""
-    with _opened(file) as opened:
+    with ExitStack() as stack:
+        opened = _open(file, stack)
         try:
             while block := opened.read(BLOCK_BYTES):
                 yield block
@@ -191,41 +197,26 @@ _UNPACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], Any]], ...] = (
 )
 
 
-@contextmanager
-def _opened(file: File) -> Generator[IO[bytes]]:
+def _open(file: File, stack: ExitStack) -> IO[bytes]:
     path = on_disk(file)
     try:
-        outer = path.open("rb")
+        outer = stack.enter_context(path.open("rb"))
     except FileNotFoundError:
         existing(str(path))
         raise
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}.", file=path) from None
-    with outer:
-        if isinstance(file, Member):
-            with _opened_member(file, outer) as inner:
-                yield inner
-            return
+    if not isinstance(file, Member):
         head = outer.read(8)
         outer.seek(0)
         unpack = next((unpack for magic, unpack in _UNPACKERS if head.startswith(magic)), None)
-        if unpack is None:
-            yield outer
-            return
-        with unpack(outer) as inner:
-            yield inner
-
-
-@contextmanager
-def _opened_member(file: Member, outer: IO[bytes]) -> Generator[IO[bytes]]:
+        return stack.enter_context(unpack(outer)) if unpack else outer
     try:
         if zipfile.is_zipfile(outer):
-            with zipfile.ZipFile(outer) as archive, archive.open(file.inside) as inner:
-                yield inner
-            return
+            return stack.enter_context(stack.enter_context(zipfile.ZipFile(outer)).open(file.inside))
         outer.seek(0)
-        with tarfile.open(fileobj=outer) as archive, cast(IO[bytes], archive.extractfile(file.inside)) as inner:
-            yield inner
+        archive = stack.enter_context(tarfile.open(fileobj=outer))  # noqa: SIM115
+        return stack.enter_context(cast(IO[bytes], archive.extractfile(file.inside)))
     except (*_DAMAGED, RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a rare way
         raise DataError(f"{file} cannot be unpacked ({error}).", hint="Unpack it yourself.", file=str(file)) from None
 
