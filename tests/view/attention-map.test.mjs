@@ -80,6 +80,8 @@ test("numbers are readable on every shade, light and dark", () => {
     for (let step = 0; step <= 100; step++) assert.ok(colorOf(step / 100, dark).contrast >= 4.5);
   }
   assert.deepEqual(colorOf(0, false).rgb, [255, 255, 255]);
+  assert.deepEqual([colorOf(0, false).ink, colorOf(1, false).ink], ["#000", "#fff"]);
+  assert.deepEqual([colorOf(0, true).ink, colorOf(1, true).ink], ["#fff", "#000"]);
 });
 
 test("the keys of a grid", () => {

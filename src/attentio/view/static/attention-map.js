@@ -544,7 +544,7 @@ th[data-differs]::before { content: "≠"; }
 th[data-masked] span { text-decoration: line-through; }
 .status { min-height: 1.5em; margin: .4rem 0 0; font-size: .9rem; overflow-wrap: anywhere; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.lines { display: block; max-width: 34rem; width: 100%; height: auto; }
+.lines { display: block; max-width: 100%; height: auto; }
 .lines text { fill: var(--ink); font-size: 15px; }
 .lines text[data-lit] { font-weight: 700; }
 .lines path { fill: none; stroke: var(--accent); }
@@ -1048,11 +1048,20 @@ export class AttentionMap extends Base {
   #lines() {
     const { rows, columns, matrix } = this.#axes();
     const { threshold } = this.#state;
-    const [step, width, edge] = [24, 480, 170];
+    const fitting = (/** @type {string} */ text) => {
+      const chars = Array.from(label(text));
+      while (widthOf(chars.join("")) > 10) chars.pop();
+      return chars.length < Array.from(label(text)).length ? `${chars.join("")}…` : chars.join("");
+    };
+    // As wide as its words need, so that they stay readable on a narrow page.
+    const widest = (/** @type {Side} */ side) => 15 * Math.max(1, ...side.labels.map((text) => widthOf(fitting(text)))) + 6;
+    const [step, gap, left] = [24, 110, widest(columns)];
+    const width = left + gap + widest(rows);
     const height = step * Math.max(matrix.rows, matrix.columns) + 8;
     const namespace = "http://www.w3.org/2000/svg";
     const picture = document.createElementNS(namespace, "svg");
     picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    picture.setAttribute("width", String(width));
     picture.setAttribute("class", "lines");
     picture.setAttribute("aria-hidden", "true");
     /** @type {(name: string, attributes: Record<string, string | number>, text?: string) => void} */
@@ -1062,17 +1071,12 @@ export class AttentionMap extends Base {
       part.textContent = text;
       picture.append(part);
     };
-    const fitting = (/** @type {string} */ text) => {
-      const chars = Array.from(label(text));
-      while (widthOf(chars.join("")) > 10) chars.pop();
-      return chars.length < Array.from(label(text)).length ? `${chars.join("")}…` : chars.join("");
-    };
     const y = (/** @type {number} */ place) => step * place + step / 2 + 4;
     for (let row = 0; row < matrix.rows; row++) {
       for (let column = 0; column < matrix.columns; column++) {
         const weight = matrix.data[row * matrix.columns + column];
         if (weight < Math.max(threshold, LINE_FLOOR)) continue;
-        const [from, to] = [edge + 6, width - edge - 6];
+        const [from, to] = [left + 6, left + gap - 6];
         const middle = (from + to) / 2;
         add("path", {
           d: `M${from} ${y(column)}C${middle} ${y(column)} ${middle} ${y(row)} ${to} ${y(row)}`,
@@ -1083,8 +1087,8 @@ export class AttentionMap extends Base {
         });
       }
     }
-    columns.labels.forEach((text, i) => add("text", { x: edge, y: y(i) + 5, "text-anchor": "end", "data-column": i }, fitting(text)));
-    rows.labels.forEach((text, i) => add("text", { x: width - edge, y: y(i) + 5, "data-row": i }, fitting(text)));
+    columns.labels.forEach((text, i) => add("text", { x: left, y: y(i) + 5, "text-anchor": "end", "data-column": i }, fitting(text)));
+    rows.labels.forEach((text, i) => add("text", { x: left + gap, y: y(i) + 5, "data-row": i }, fitting(text)));
     picture.addEventListener("mouseover", (event) => {
       const row = /** @type {Element} */ (event.target).getAttribute("data-row");
       this.#light(row === null ? -1 : Number(row), -1);
