@@ -25,7 +25,7 @@ def test_a_log_is_read_once_for_each_step(tmp_path: Path) -> None:
         "\n".join([lines[0], lines[1], lines[2], lines[2][:20] + lines[3], *lines[3:]]) + "\n", encoding="utf-8"
     )
     found = read_log(log)
-    assert (found.steps, found.seconds, found.tokens_per_second) == (20, 3.0, 200.0)
+    assert (found.steps, found.training_seconds, found.tokens_per_second) == (20, 3.0, 200.0)
     assert [(point.step, point.seconds, point.chrf) for point in found.curve] == [(10, 1.5, 5.0), (20, 3.0, 8.0)]
     assert read_log(tmp_path / "none").steps is None
 

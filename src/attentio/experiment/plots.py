@@ -125,22 +125,16 @@ def intervals(marks: Sequence[Mark], name: str, title: str, axis: str, *, zero: 
 
 
 @settings()
-def curves(marks: Sequence[Mark], name: str, title: str, across: str, upright: str) -> str:
-    """Draw the points of each mark as a line that ends in its shape."""
+def chart(marks: Sequence[Mark], name: str, title: str, across: str, upright: str) -> str:
+    """Draw every mark as a line through its points that ends in its shape, or as a shape with its ranges."""
     plot = _Plot(HEIGHT, across, upright)
     for mark in marks:
-        xs, ys = zip(*mark.points, strict=True)
-        plot.draw(mark, xs, ys, linewidth=1.7, alpha=0.85)
-        plot.dot(mark, xs[-1], ys[-1], 6.5)
-    plot.axes.set_xlim(left=0)
-    return plot.element(name, title)
-
-
-@settings()
-def scatter(marks: Sequence[Mark], name: str, title: str, across: str, upright: str) -> str:
-    """Draw every mark with its ranges."""
-    plot = _Plot(HEIGHT, across, upright)
-    for mark in marks:
+        if mark.points:
+            xs, ys = zip(*mark.points, strict=True)
+            plot.draw(mark, xs, ys, linewidth=1.7, alpha=0.85)
+            plot.dot(mark, xs[-1], ys[-1], 6.5)
+            plot.axes.set_xlim(left=0)
+            continue
         for xs, ys in ((mark.across, (mark.y, mark.y)), ((mark.x, mark.x), mark.upright)):
             if xs is not None and ys is not None:
                 plot.draw(mark, xs, ys, linewidth=1.6, alpha=0.75)
@@ -185,7 +179,7 @@ def plots_of_costs(comparison: Comparison) -> list[PlotFigure]:
                 lines.append(Mark(i, cell.name, tip, points=tuple((point.seconds, point.chrf) for point in run.curve)))
     if lines:
         heading = "Quality against training time"
-        svg = curves(lines, "curves", f"{heading}, a line for each seed", "seconds of training", "chrF on dev")
+        svg = chart(lines, "curves", f"{heading}, a line for each seed", "seconds of training", "chrF on dev")
         made.append(PlotFigure(heading, "each evaluation on dev, each seed", svg))
     test = next(iter(comparison.sentences))
     remark = f"chrF{f' on {test}' if len(comparison.sentences) > 1 else ''} with its interval"
@@ -203,7 +197,7 @@ def plots_of_costs(comparison: Comparison) -> list[PlotFigure]:
                 across, upright = (times * cost.lowest, times * cost.highest), (score.low, score.high)
                 marks.append(Mark(i, cell.name, tip, times * cost.mean, score.value, across, upright))
         if marks:
-            svg = scatter(marks, field.replace("_", "-"), heading, axis, "chrF")
+            svg = chart(marks, field.replace("_", "-"), heading, axis, "chrF")
             made.append(PlotFigure(heading, f"{remark}; across, the range over seeds", svg))
     return made
 

@@ -16,13 +16,13 @@ class TrainingLog(NamedTuple):
     """What the log of a run says of its training."""
 
     steps: int | None = None
-    seconds: float | None = None
+    training_seconds: float | None = None
     tokens_per_second: float | None = None
     curve: tuple[Point, ...] = ()
 
     def __str__(self) -> str:
         best = f"best dev chrF {max(point.chrf for point in self.curve):.1f}, " if self.curve else ""
-        return f"{best}{self.steps or 0:,} steps, {self.seconds or 0:.0f} s"
+        return f"{best}{self.steps or 0:,} steps, {self.training_seconds or 0:.0f} s"
 
 
 def read_log(path: Path) -> TrainingLog:

@@ -314,17 +314,14 @@ class _Model:
     def measured(self) -> Measured:
         if self.found is None:
             return Measured(self.config.train.seed, str(self.run), failure=str(self.failure))
-        log, tests = read_log(self.run / "log.jsonl"), self.found["tests"]
+        tests = self.found["tests"]
         return Measured(
             seed=self.config.train.seed,
             run=str(self.run),
+            **read_log(self.run / "log.jsonl")._asdict(),
             parameters=self.found["parameters"],
-            steps=log.steps,
-            training_seconds=log.seconds,
-            tokens_per_second=log.tokens_per_second,
             sentences_per_second=self.found["sentences_per_second"],
             memory_bytes=self.memory_bytes,
-            curve=log.curve,
             focus={name: Focus(**test["focus"]) for name, test in tests.items()},
             error_rate={name: test["error_rate"] for name, test in tests.items() if test["error_rate"] is not None},
             translations={name: test["translations"] for name, test in tests.items()},
