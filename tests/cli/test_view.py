@@ -104,6 +104,7 @@ def test_places_are_tried_before_the_model_is_opened(
     ("arguments", "words"),
     [
         (["a", "b", "--save", "x.npz"], "one sentence"),
+        (["I love you. Where is my book?", "--save", "x.npz"], "one sentence"),
         ([], "what should be translated"),
         (["Yes.", "--all-heads", "--head", "0"], "--all-heads goes with"),
         (["Yes.", "--layer", "encoder"], "no layer 'encoder'"),

@@ -125,7 +125,9 @@ def test_where_it_serves_is_said(translator: Translator, monkeypatch: pytest.Mon
     monkeypatch.setattr(uvicorn.Server, "run", lambda _, sockets: [socket.close() for socket in sockets])
     said: list[str] = []
     serve({"one": translator}, say=said.append)
-    assert re.fullmatch(r"page http://127\.0\.0\.1:\d+/ \(Ctrl-C stops it\)\n", "".join(said))
+    assert re.fullmatch(r"page http://127\.0\.0\.1:\d+/ \(Ctrl-C stops it\)\n", said[0])
+    serve({"one": translator}, text="I love you.", beam=4, say=said.append)
+    assert re.search(r"/#text=I\+love\+you\.&beam=4 \(", said[1])
 
 
 @pytest.fixture(scope="module")
@@ -207,8 +209,11 @@ def test_translate_by_keyboard_force_a_token_and_let_it_go(opened: Callable[...,
 
 @pytest.mark.slow
 def test_mask_a_token_and_edit_the_text(opened: Callable[..., Any], translator: Translator) -> None:
-    page = opened(f"text={TEXT}&beam=1")
+    page = opened(f"text={TEXT}&beam=4")
     page.wait_for_selector("#tokens button")
+    assert page.locator("#nbest input").count() == 4
+    page.locator("#beam").select_option("1")
+    page.wait_for_selector("#nbest label:only-of-type")
     page.locator("#tokens button").nth(1).press("Enter")
     page.wait_for_selector("#tokens [aria-pressed='true']")
     settled(page)

@@ -76,6 +76,8 @@ def view(
     found = [_looked_at(translator, sentences, SearchConfig(beam)) for translator in translators]
     if len({len(each) for each in found}) > 1:
         raise UsageError("a text is cut into other sentences by another model: give one sentence at a time.")
+    if save is not None and len(found[0]) > 1:
+        raise UsageError("--save takes the trace of one sentence.")
     together = [list(row) for row in zip(*found, strict=True)]  # of each sentence, what each model made of it
     whole = [[trace for _, trace in row] for row in together]
     shown = whole if tokens or pieces else [[trace.words() for trace in row] for row in whole]

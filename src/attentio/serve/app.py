@@ -147,9 +147,9 @@ def serve(
         socket = config.bind_socket()
     except SystemExit:
         raise UsageError(f"port {port} is taken.", hint="Choose another, or 0 for any free one.") from None
-    fragment = urlencode({"text": text, "beam": beam})
-    address = f"http://{HOST}:{socket.getsockname()[1]}/"
+    fragment = f"#{urlencode({'text': text, 'beam': beam})}" if text else ""
+    address = f"http://{HOST}:{socket.getsockname()[1]}/{fragment}"
     say(f"page {address} (Ctrl-C stops it)\n")
     if open_browser:
-        webbrowser.open(f"{address}#{fragment}")
+        webbrowser.open(address)
     uvicorn.Server(config).run([socket])

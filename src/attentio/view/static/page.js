@@ -110,7 +110,7 @@ function readAddress() {
   take("text", (value) => (asked.text = value));
   take("model", (value) => (asked.model = value));
   take("beside", (value) => (asked.beside = value));
-  take("beam", (value) => (asked.beam = BEAMS.includes(Number(value)) ? Number(value) : 5));
+  take("beam", (value) => (asked.beam = Number(value) >= 1 && Number(value) <= 20 ? Math.round(Number(value)) : 5));
   take("language", (value) => (asked.language = value === "zh" ? "zh" : "en"));
   take("theme", (value) => (asked.theme = ["light", "dark"].includes(value) ? value : ""));
   take("chosen", (value) => (asked.chosen = Number(value) || 0));
@@ -393,7 +393,7 @@ function dress() {
     });
   at("model").replaceChildren(...options(models.map(({ name }) => [name, name]), asked.model));
   at("beside").replaceChildren(...options([["", t.none], ...models.map(({ name }) => /** @type {[string, string]} */ ([name, name]))], asked.beside));
-  at("beam").replaceChildren(...options(BEAMS.map((n) => [String(n), n === 1 ? t.greedy : t.beam(n)]), String(asked.beam)));
+  at("beam").replaceChildren(...options([...new Set([...BEAMS, asked.beam])].sort((a, b) => a - b).map((n) => [String(n), n === 1 ? t.greedy : t.beam(n)]), String(asked.beam)));
   /** @type {HTMLElement} */ (at("beside").parentElement).hidden = models.length < 2;
 }
 
