@@ -45,12 +45,7 @@ _WORTHLESS = {
     "language missing": "lack one of the languages",
 }
 _HAN_LETTER = re.compile(f"[{HAN}]")
-_SCRIPTS = {
-    (True, False): "traditional",
-    (False, True): "simplified",
-    (False, False): "neutral",
-    (True, True): "mixed",
-}
+_SCRIPTS = {(True, False): "traditional", (False, True): "simplified", (False, False): "neutral", (True, True): "mixed"}
 _LEAST_PAIRS = 200  # smaller parts hold nothing out unless asked to
 _MIX_LINES = 100_000  # of each side, for the script mix: enough for a tenth of a per cent
 _SAMPLE_PAIRS = 20_000  # usable pairs of a part from which its languages are guessed
@@ -136,14 +131,17 @@ def detect_languages(job: Job) -> list[SideRules]:
         if None not in guess and guess[0] != guess[1] and [*guess[::-1]] == [*map(base_language, wanted)]:
             what = f"{origin.where} holds {guess[0]} on the source and {guess[1]} on the target side, "
             what += f"but {wanted[0]} to {wanted[1]} is wanted."
-            raise DataError(what, hint="Swapped columns? --swap", code="E_DATA_SWAPPED", file=origin.where)
+            raise DataError(
+                what, hint="Swapped columns? --swap", code="E_DATA_SWAPPED", file=origin.path and origin.where
+            )
     for note in quiet.notes:
         job.log.note(note)
-    rules: list[SideRules] = []
-    for language in wanted:
-        han = base_language(language) in ("zh", "cmn", "yue")
-        rules.append(SideRules(language, Cleaner(han=han, script=config.script if han else "keep")))
-    return rules
+    han = [base_language(language) in ("zh", "cmn", "yue") for language in wanted]
+    return [SideRules(language, _cleaner(config, han=side)) for language, side in zip(wanted, han, strict=True)]
+
+
+def _cleaner(config: DataConfig, *, han: bool) -> Cleaner:
+    return Cleaner(han=han, script=config.script if han else "keep")
 
 
 def _sample(origin: Origin, config: DataConfig, held: set[int], log: DropLog) -> list[tuple[str, str]]:
@@ -154,7 +152,7 @@ def _sample(origin: Origin, config: DataConfig, held: set[int], log: DropLog) ->
     """
     short: dict[tuple[str, str], None] = {}
     long: dict[tuple[str, str], None] = {}
-    cleaners = {han: Cleaner(han=han, script=config.script if han else "keep") for han in (False, True)}
+    cleaners = {han: _cleaner(config, han=han) for han in (False, True)}
     for chunk in read_chunks(origin, config, log):
         sides = [cleaners[False].lines(side) for side in (chunk.sources, chunk.targets)]
         out = set(unfit(sides[0], sides[1], config.max_ratio))
@@ -270,7 +268,9 @@ def _check_worth(origin: Origin, read: int, config: DataConfig, log: DropLog) ->
     what = f"{origin.where}: {dropped[reason]:,} of {pairs:,} pairs {_WORTHLESS[reason]} "
     what += f"(first: lines {', '.join(map(str, first))}). Nothing was trained."
     code = f"E_DATA_{reason.upper().replace(' ', '_')}"
-    raise DataError(what, hint="If that is meant: --keep-going.", code=code, file=origin.where, line=first[0])
+    raise DataError(
+        what, hint="If that is meant: --keep-going.", code=code, file=origin.path and origin.where, line=first[0]
+    )
 
 
 def split_and_learn(job: Job, cleaned: Cleaned, sides: Sequence[SideRules]) -> tuple[Split, Tokenizers]:
