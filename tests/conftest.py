@@ -1,11 +1,18 @@
 """Fixtures shared by all tests."""
 
+import io
 import os
+import re
+import shlex
 import shutil
+import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -21,6 +28,73 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, and for eve
 # On a busy machine any example of a property can take any time.
 settings.register_profile("attentio", deadline=None)
 settings.load_profile("attentio")
+
+
+Shell: TypeAlias = Callable[[str, Path], tuple[int, str]]
+
+
+@pytest.fixture(scope="session")
+def shell() -> Shell:
+    """Runs a line of shell in a folder: its status and all it printed.
+
+    Commands between `&&` and `;` run one by one. A plain `attentio` command runs in this process, which saves imports.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    settings = {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
+
+    def run(line: str, folder: Path) -> tuple[int, str]:
+        status, printed = 0, ""
+        for joint, command in re.findall(r"(^|&&|;)((?:'[^']*'|\"[^\"]*\"|[^;&'\"]|&(?!&))*)", line.strip()):
+            if command.strip() and not (joint == "&&" and status):
+                status, more = one(command.strip().replace("$?", str(status)), folder)
+                printed += more
+        return status, printed
+
+    def one(command: str, folder: Path) -> tuple[int, str]:
+        quoted = re.sub(r"'[^']*'|\"[^$`\"]*\"", "", command)
+        if command.startswith(("attentio ", "python ")) and not re.search(r"[|&<>$`]", quoted):
+            with patch.dict(os.environ, settings):
+                return run_here(shlex.split(command), folder)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=folder,
+            env={**os.environ, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode("utf-8")
+
+    return run
+
+
+def run_here(words: list[str], folder: Path) -> tuple[int, str]:
+    """Run `attentio …`, `python FILE` or `python -c PROGRAM` in this process, with nothing to read."""
+    from attentio.cli import main
+
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    status: Any = 0
+    with (
+        chdir(folder),
+        redirect_stdout(printed),
+        redirect_stderr(printed),
+        patch.object(sys, "argv", words),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO())),
+    ):
+        try:
+            if words[0] == "attentio":
+                main()
+            else:
+                program = words[2] if words[1] == "-c" else Path(words[1]).read_text(encoding="utf-8")
+                exec(program, {"__name__": "__main__"})
+        except SystemExit as end:
+            status = end.code or 0
+        except Exception:  # of a program: `main` lets none out
+            status = 1
+            traceback.print_exc()
+    printed.seek(0)
+    return status, printed.read()
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,10 @@ The commands of all other blocks run too, one by one: a training with `--dry-run
 """
 
 import importlib.util
-import io
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from unittest.mock import patch
@@ -22,7 +17,7 @@ from unittest.mock import patch
 import pytest
 import typer
 
-from attentio.cli import app, main
+from attentio.cli import app
 from attentio.experiment.grid import make_cells
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +25,7 @@ PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)(?: (run|same))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)|<img src=\"([^\"]+)\"")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+Shell = Callable[[str, Path], tuple[int, str]]
 FAST = ("docs/models.md", "docs/verbs/evaluate.md", "docs/verbs/view.md")  # pages whose blocks run in about a second
 
 
@@ -157,14 +153,14 @@ def test_generated_tables_are_current(page: Path) -> None:
         if any(block.mark for block in blocks(page))
     ],
 )
-def test_marked_blocks_run(page: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_marked_blocks_run(page: Path, tiny_run: Path, shell: Shell, tmp_path: Path) -> None:
     prepare_folder(tmp_path, tiny_run)
     for block in blocks(page):
         if block.mark and block.language == "python":
-            run(f"{shlex.quote(sys.executable)} -c {shlex.quote(block.text)}", tmp_path)
+            assert shell(f"python -c {shlex.quote(block.text)}", tmp_path)[0] == 0
         elif block.mark:
             for command, shown in steps(block):
-                status, output = run(command, tmp_path)
+                status, output = shell(command, tmp_path)
                 if block.mark == "same":
                     assert output == shown, command
                 else:
@@ -232,7 +228,7 @@ VERBS = tuple(getattr(typer.main.get_command(app), "commands"))  # noqa: B009  (
 
 
 @pytest.mark.parametrize(("command", "verb"), list(other_commands()))
-def test_commands_of_other_blocks_run(command: str, verb: str, tiny_run: Path, tmp_path: Path) -> None:
+def test_commands_of_other_blocks_run(command: str, verb: str, tiny_run: Path, shell: Shell, tmp_path: Path) -> None:
     prepare_folder(tmp_path, tiny_run)
     for name in re.findall(r"(?<!--out )runs/([\w-]+)", command):
         if not (copy := tmp_path / "runs" / name).exists():  # what its name says of it stands in its settings
@@ -248,46 +244,11 @@ def test_commands_of_other_blocks_run(command: str, verb: str, tiny_run: Path, t
         checked.append(len(make_cells(vary, settings, **{name: more[name] for name in names})))
         raise SystemExit(0)
 
-    words = [*shlex.split(command), *SHORTER.get(verb, [])]
-    nothing = io.TextIOWrapper(io.BytesIO())
     with (
-        patch.dict(os.environ, {"NO_COLOR": "1", "COLUMNS": "100"}),
-        patch.object(sys, "stdin", nothing),
         patch("attentio.experiment.runner.run_comparison", only_check),
         patch("uvicorn.Server.run", lambda _, sockets: [socket.close() for socket in sockets]),  # it would serve on
     ):
-        status, output = run_here(words, tmp_path)
-    assert status == (7 if "--min-chrf" in words else 0), output
-    assert bool(checked) == (verb == "compare" and "--vary" in words and "--on" not in words)
+        status, output = shell(" ".join([command, *SHORTER.get(verb, [])]), tmp_path)
+    assert status == (7 if "--min-chrf" in command else 0), output
+    assert bool(checked) == (verb == "compare" and "--vary" in command and "--on" not in command)
     assert all(cells > 1 for cells in checked)
-
-
-def run(command: str, folder: Path) -> tuple[int, str]:
-    """Exit status and everything printed; a plain `attentio` command runs in this process, which saves its imports."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    settings = {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUTF8": "1"}
-    if command.startswith("attentio ") and not re.search(r"[|;&<>$`]", command):
-        with patch.dict(os.environ, settings):
-            return run_here(shlex.split(command), folder)
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    return done.returncode, done.stdout.decode("utf-8")
-
-
-def run_here(words: list[str], folder: Path) -> tuple[int, str]:
-    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-    status: Any = 0
-    with chdir(folder), redirect_stdout(printed), redirect_stderr(printed), patch.object(sys, "argv", words):
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code or 0
-    printed.seek(0)
-    return status, printed.read()

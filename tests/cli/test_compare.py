@@ -633,7 +633,7 @@ def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_pa
     assert shown["left_out"] == {"mine": {"seen in training by a run": 1}}
     assert shown["facts"]["Left out"].startswith("1 test sentences")
     assert shown["facts"]["Tested on"] == "mine.tsv"
-    assert "1 test sentences are left out: a run had seen them in training" in shown["notes"]
+    assert "1 of 2 test sentences are left out: a run had seen them in training" in shown["notes"]
     assert shown["cells"][0]["tests"]["mine"]["error_rate"] is None
     file.write_text(f"{seen}\t新的句子。\n", encoding="utf-8")
     outcome = attentio("compare", *runs, "--on", file, "--out", tmp_path / "c", "-q")

@@ -28,6 +28,7 @@ class TestFile:
     """A test file as a model reads and cleans it.
 
     pairs: how many pairs or lines the file has. left_out: why pairs are not scored, with their number.
+    notes: what a reader of the scores must know, how the file was read included.
     """
 
     __test__ = False  # no test case, in spite of its name
@@ -35,14 +36,7 @@ class TestFile:
     held_out: HeldOut
     pairs: int
     left_out: Mapping[str, int]
-
-    @property
-    def notes(self) -> list[str]:
-        """What a reader of the scores must know."""
-        if not self.left_out:
-            return []
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
-        return [f"{sum(self.left_out.values()):,} of {self.pairs:,} pairs are not scored: {reasons}"]
+    notes: list[str]
 
 
 def score_run(
@@ -132,6 +126,7 @@ def read_test_file(test: Path, translator: Translator, config: DataConfig) -> Te
     log = DropLog()
     pairs = list(read_pairs(test, config, log))
     left_out = {reason: count for reasons in log.counts.values() for reason, count in reasons.items()}
+    first = {reason: f" (first: line {lines[0]})" for (_, reason), lines in log.first.items()}
     if not pairs:
         raise DataError(f"{test} has no sentence pairs.", file=test)
     _check_direction(test, translator, [(pair.source, pair.target) for pair in pairs])
@@ -144,7 +139,11 @@ def read_test_file(test: Path, translator: Translator, config: DataConfig) -> Te
     rows = len(pairs) + sum(left_out.values())
     if len(kept) < len(pairs):
         left_out["without text after cleaning"] = len(pairs) - len(kept)
-    return TestFile(HeldOut.from_pairs(test.stem, kept), rows, left_out)
+    notes = [*log.notes]
+    if left_out:
+        reasons = ", ".join(f"{count:,} {reason}{first.get(reason, '')}" for reason, count in left_out.items())
+        notes.append(f"{sum(left_out.values()):,} of {rows:,} pairs are not scored: {reasons}")
+    return TestFile(HeldOut.from_pairs(test.stem, kept), rows, left_out, notes)
 
 
 def _num_seen(run: Path, held_out: HeldOut) -> int | None:

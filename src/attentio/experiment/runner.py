@@ -461,9 +461,9 @@ class _Measuring:
         ]
         comparison = compare_cells(cells, sets, baseline=baseline, resamples=options.resamples)
         notes = [*about["notes"]]
-        seen = about["left_out"]
-        if seen:
-            notes.append(f"{seen:,} test sentences are left out: a run had seen them in training")
+        if seen := about["left_out"]:
+            total = seen + sum(len(held["sources"]) for held in tests["tests"])
+            notes.append(f"{seen:,} of {total:,} test sentences are left out: a run had seen them in training")
         if not self.sentences:
             language = tests["source_language"] or "this language"
             notes.append(f"the report has no maps: give sentences in {language} with --sentence")
