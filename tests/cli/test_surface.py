@@ -1,14 +1,18 @@
 """What people and scripts rely on: verbs and options are frozen, and help comes at once."""
 
+import ast
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+import attentio
 from attentio.cli import app
 from attentio.train.settings import DEFAULT_PRESET
 
@@ -90,6 +94,44 @@ def test_verbs_and_options_are_these() -> None:
     }
     hidden = {name: shown(command, hidden=True) for name, command in found.items()}
     assert {name: names for name, names in hidden.items() if names} == FORMER
+
+
+OPTION = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z0-9-]+")  # and no variable of CSS
+
+
+def told_options(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of every option that a text of a module names, but not the module's own documentation."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for found in OPTION.finditer(node.value):
+                yield node.lineno, found[0]
+
+
+def test_messages_name_only_options_that_exist() -> None:
+    """A hint in the module of a verb names only what that verb takes."""
+    command = typer.main.get_command(app)
+    options = {name: {o for p in verb.params for o in (*p.opts, *p.secondary_opts)} for name, verb in verbs(command)}
+    every = set().union(*options.values(), {o for p in command.params for o in p.opts}, {"--help"})
+    source = Path(attentio.__file__).parent
+    wrong = [
+        f"{path.relative_to(source)}:{line} {option}"
+        for path in sorted(source.rglob("*.py"))
+        for line, option in told_options(path)
+        if option not in every
+    ]
+    for name in options:
+        path = source / "cli" / f"{name.split()[0]}.py"
+        own = set().union(*(options[other] for other in options if other.split()[0] == name.split()[0]))
+        wrong += [f"{path.name}:{line} {option}" for line, option in hints(path) if option not in own]
+    assert wrong == []
+
+
+def hints(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "hint":
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield from ((part.lineno, option) for option in OPTION.findall(part.value))
 
 
 def test_every_verb_and_option_says_what_it_is() -> None:
