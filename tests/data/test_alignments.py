@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.data.alignments import (
@@ -26,6 +26,7 @@ def test_gold_counted_from_one() -> None:
     assert gold.possible == {(0, 0), (2, 1), (1, 2)}
 
 
+@settings(max_examples=40)
 @given(links_of_a_sentence, st.sampled_from([0, 1]))
 def test_what_is_written_is_read(links: frozenset, index: int) -> None:
     assert parse_links(format_links(links, index=index), index=index) == links

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.data.batch import Batch, BatchSampler, collate, cut_batches, sort_key
@@ -54,6 +54,7 @@ def test_moving_keeps_everything() -> None:
     assert batch.num_target_tokens == 2
 
 
+@settings(max_examples=40)
 @given(pairs=LENGTHS, max_tokens=st.integers(4, 200), multiple=st.sampled_from([1, 3, 8]))
 def test_every_pair_once_and_never_over_budget(pairs: list[tuple[int, int]], max_tokens: int, multiple: int) -> None:
     source, target = lengths_of(pairs)
@@ -74,6 +75,7 @@ def test_a_batch_may_fill_its_budget_exactly() -> None:
     assert [len(batch) for batch in sampler] == [4, 4, 4]
 
 
+@settings(max_examples=40)
 @given(pairs=LENGTHS, size=st.integers(1, 9))
 def test_a_number_of_sentences_can_be_the_budget(pairs: list[tuple[int, int]], size: int) -> None:
     batches = list(BatchSampler(*lengths_of(pairs), max_sentences=size, size_multiple=1))
@@ -189,6 +191,7 @@ def cut_one_by_one(source, target, max_tokens, max_sentences, size_multiple):
     return cuts
 
 
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 40)), min_size=1, max_size=8),
     max_tokens=st.none() | st.integers(1, 150),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.corpora.small_world.sampling import sampled
@@ -44,6 +44,7 @@ def cut(draw: st.DrawFn, most: int = 12) -> list[tuple[int, int]]:
     return sorted(spans + spans[: draw(st.integers(0, 1))])
 
 
+@settings(max_examples=40)
 @given(cut(), cut(), cut(), cut())
 def test_pieces_are_those_that_share_a_character(
     source_words: list[tuple[int, int]],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.data.source import Pair, read_pairs
@@ -47,6 +47,7 @@ def sides(edges: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return held[:, 0], held[:, 1]
 
 
+@settings(max_examples=40)
 @given(edges=EDGES)
 def test_components_are_those_of_union_find(edges: list[tuple[int, int]]) -> None:
     source, target = sides(edges)
@@ -64,6 +65,7 @@ def test_a_long_chain_is_one_component(order: str) -> None:
     assert not components(*sides(edges)).any()
 
 
+@settings(max_examples=40)
 @given(edges=EDGES, dev=st.integers(0, 12), test=st.integers(0, 12), seed=st.integers(0, 9))
 def test_no_sentence_stands_on_both_sides(edges: list[tuple[int, int]], dev: int, test: int, seed: int) -> None:
     source, target = sides(edges)
@@ -110,6 +112,7 @@ def test_leak_by_hand() -> None:
     assert leak(source, target, np.zeros(5, dtype=np.uint8)) is None
 
 
+@settings(max_examples=40)
 @given(these=st.lists(st.integers(-5, 5)), those=st.lists(st.integers(-5, 5)))
 def test_contained_is_in(these: list[int], those: list[int]) -> None:
     held = (np.array(side, dtype=np.int64) for side in (these, those))

@@ -101,6 +101,7 @@ def test_many_lines_at_once_are_each_line_alone(cleaner: Cleaner, lines: list[st
     assert cleaner.lines(lines) == [cleaner(line) for line in lines]
 
 
+@settings(max_examples=40)
 @given(text=st.text(alphabet=st.characters(categories=["L", "N", "P"]), max_size=30))
 def test_no_compatibility_character_is_folded(text: str) -> None:
     import unicodedata
@@ -142,6 +143,7 @@ def test_keys_forget_case_punctuation_spaces_and_script() -> None:
     assert split_keys(["हिन्दी"], han=False) == ["हिन्दी"]
 
 
+@settings(max_examples=40)
 @given(lines=st.lists(ANY, max_size=5))
 def test_keys_of_many_lines_are_the_keys_of_each(lines: list[str]) -> None:
     lines = LATIN.lines(lines)

@@ -80,6 +80,7 @@ def test_encoding_gives_ids_of_the_vocabulary_and_never_a_control_token(trained:
     assert all(SPECIAL.unk <= i < trained.vocab_size for i in ids)
 
 
+@settings(max_examples=40)
 @given(text=st.text(alphabet="<s>/unkpad \u2581", max_size=20))
 def test_writing_a_control_token_does_not_make_one(trained: Tokenizer, text: str) -> None:
     assert all(i >= SPECIAL.unk for i in trained.encode(text + "</s><pad><s>"))
@@ -192,6 +193,7 @@ def test_rare_characters_and_words_can_be_left_unknown() -> None:
     )
 
 
+@settings(max_examples=40)
 @given(text=TEXT | st.text(alphabet="aAéÉßẞİıſΣςσДдDŽdžＡａ ", max_size=20))
 def test_lower_cased_tokens_take_no_notice_of_case(lower_cased: Tokenizer, text: str) -> None:
     lower = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
@@ -232,6 +234,7 @@ def test_the_notebooks_vocabulary(shared_data: Path) -> None:
 # SentencePiece
 
 
+@settings(max_examples=40)
 @given(text=WRITTEN | TEXT)
 def test_nothing_is_lost_but_repeated_spaces(subwords: SentencePieceTokenizer, text: str) -> None:
     assert subwords.decode(subwords.encode(text)) == re.sub(" +", " ", text).strip(" ")

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.text.clean import Cleaner
@@ -32,6 +32,7 @@ class TestWordSpans:
     def test_words_by_script(self, text: str, words: list[str]) -> None:
         assert [text[start:end] for start, end in word_spans(text)] == words
 
+    @settings(max_examples=40)
     @given(st.text())
     def test_every_character_but_space_is_in_exactly_one_word(self, text: str) -> None:
         covered = [position for start, end in word_spans(text) for position in range(start, end)]
@@ -59,6 +60,7 @@ class TestPlacing:
         assert spans is not None
         assert [text[start:end] for start, end in spans] == shown
 
+    @settings(max_examples=40)
     @given(
         st.lists(
             st.lists(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attentio.data.readers.languages import is_tag, known_language
@@ -135,6 +135,7 @@ def test_further_columns_are_reported_and_ignored(tmp_path: Path) -> None:
     assert any("6 lines have more than 2 columns" in note for note in notes)
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(["zh-CN", "ZH_tw", "cmn", "Chinese", "中文", " mandarin "]))
 def test_one_language_by_many_names(name: str) -> None:
     assert known_language(name) == "zh"
