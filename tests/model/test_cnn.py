@@ -147,7 +147,7 @@ def test_reordered_hypotheses_of_a_sentence_go_on_as_recomputed(variant: dict[st
         _, state, _ = model.decoder.step(tokens, state)
     rows = torch.tensor([1, 1, 0])
     reordered = state.reorder(rows)
-    assert all(new.memory is old.memory for new, old in zip(reordered.layers, state.layers, strict=True))
+    assert reordered.memories is state.memories
     found, _, _ = model.decoder.step(TARGET_IN[:, 3], reordered)
     written = torch.cat([TARGET_IN[rows, :3], TARGET_IN[:, 3:4]], dim=1)
     torch.testing.assert_close(found, model.decoder(written, encoded)[:, 3], rtol=1e-5, atol=1e-5)
@@ -251,13 +251,15 @@ def seen_by_attention(model: Seq2Seq) -> tuple[list[Tensor], list[Attended]]:
 def test_contexts_grow_with_the_true_length() -> None:
     """A mean of m vectors times m sqrt(1/m): seen in the values attention sums up, padding not counted."""
     model = build()
+    encoder: Any = model.encoder
     encoded = model.encode(SOURCE, LENGTHS)
+    places = encoder.positions(0, SOURCE.shape[1])
+    embedded = encoder.embedding.table[SOURCE] * encoder.embedding.table.shape[1] ** 0.25 + places
     state = model.decoder.start(encoded)
-    for layer in state.layers:
+    for memory in state.memories:
         for row, length in enumerate(LENGTHS.tolist()):
-            assert encoded.values is not None
-            values = encoded.values[row, :length] * math.sqrt(length)
-            torch.testing.assert_close(layer.memory.values[row, 0, :length], values)
+            values = (encoded.states[row, :length] + embedded[row, :length]) * math.sqrt(length / 2)
+            torch.testing.assert_close(memory.values[row, 0, :length], values)
 
 
 @pytest.mark.parametrize("decoder_layers", [1, 3])

@@ -92,8 +92,8 @@ def test_reordering_keeps_the_memory(build: Build) -> None:
     _, state, _ = model.decoder.step(TARGET_IN[:, 1], state)
     rows = torch.tensor([1, 0, 2])
     reordered = state.reorder(rows)
-    assert reordered.memory is state.memory
-    assert torch.equal(reordered.cells[0].hidden, state.cells[0].hidden[rows])
+    assert reordered.memories is state.memories
+    assert torch.equal(reordered.layers[0].cells[0].hidden, state.layers[0].cells[0].hidden[rows])
 
 
 @EVERY_VARIANT
@@ -205,8 +205,8 @@ def test_the_top_layer_asks(build: Build) -> None:
         state = decoder.start(model.encode(SOURCE, LENGTHS))
         _, after, _ = decoder.step(TARGET_IN[:, 1], state)
         asked = state if query == "previous" else after
-        assert torch.equal(queries[0][:, 0], asked.cells[-1].hidden)
-        assert not torch.allclose(asked.cells[0].hidden, asked.cells[-1].hidden)
+        assert torch.equal(queries[0][:, 0], asked.layers[0].cells[-1].hidden)
+        assert not torch.allclose(asked.layers[0].cells[0].hidden, asked.layers[0].cells[-1].hidden)
 
 
 @pytest.mark.parametrize("residual", [False, True])
@@ -242,7 +242,7 @@ def test_an_encoder_and_a_decoder_of_three_layers_from_the_formulas(build: Build
     )
     torch.testing.assert_close(encoded.states, states.transpose(0, 1))
 
-    first = decoder.start(encoded).cells
+    first = decoder.start(encoded).layers[0].cells
     layers = [
         lambda x, layer=cell.layer, s=state: layer(x, (s.hidden[None], s.cell[None]))[0]
         for cell, state in zip(decoder.cells, first, strict=True)

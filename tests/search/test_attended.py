@@ -160,6 +160,8 @@ def test_a_trace_is_softmax_of_bilinear_scores_by_hand(tmp_path: Path) -> None:
         encoded = model.encode(*padded([ids], CPU))
         keys = encoded.states[0] @ model.decoder.attention.score.key.weight[0].T  # (S, D)
         state = model.decoder.start(encoded)
-        queries, _ = model.decoder.run_cells(model.decoder.embedding(torch.tensor(target))[:, None], state.cells)
+        queries, _ = model.decoder.run_cells(
+            model.decoder.embedding(torch.tensor(target))[:, None], state.layers[0].cells
+        )
         weights = (queries[:, 0] @ keys.T).softmax(-1)  # (T, S)
     np.testing.assert_allclose(trace.matrix(), weights.numpy(), atol=1e-5)

@@ -7,7 +7,7 @@ step is a target of length one whose convolutions remember the k - 1 inputs befo
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias, cast, final
+from typing import NamedTuple, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from attentio.attention import Attended, Attention, AttentionState, Memory, merge_heads
-from attentio.attention.memory import repeated
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded, Features, LayeredState, Surroundings, build_attention
+from attentio.model.decoder import Encoded, LayeredDecoder, Surroundings
 from attentio.model.fast.linear import Linear
 from attentio.model.layers import Dropout, Learned, TokenEmbedding
 from attentio.model.settings import CNNConfig
@@ -25,28 +24,15 @@ from attentio.model.settings import CNNConfig
 HALF = math.sqrt(0.5)  # keeps the variance of a sum of two (section 3.4)
 
 
-class LayerState(NamedTuple):
-    """What one decoder layer carries: the source, where it attends, and its last k - 1 inputs (B, k - 1, H)."""
+class Carried(NamedTuple):
+    """What one decoder layer carries: where it attends, and its last k - 1 inputs (B, k - 1, H)."""
 
-    memory: Memory
     attention: AttentionState
     inputs: Tensor
 
-    def select(self, indices: Tensor) -> "LayerState":
+    def select(self, indices: Tensor) -> "Carried":
         """Return the rows `indices`."""
-        return self._replace(memory=self.memory.select(indices)).reorder(indices)
-
-    def repeat(self, times: int) -> "LayerState":
-        """Return each row so many times, side by side."""
-        rows = repeated(self.memory.num_rows, times, self.memory.values.device)
-        return self._replace(memory=self.memory.repeat(times)).reorder(rows)
-
-    def reorder(self, indices: Tensor) -> "LayerState":
-        """Return the rows `indices` where every row keeps its sentence."""
-        return self._replace(attention=self.attention.select(indices), inputs=self.inputs.index_select(0, indices))
-
-
-CNNState: TypeAlias = LayeredState[LayerState]
+        return Carried(self.attention.select(indices), self.inputs.index_select(0, indices))
 
 
 class GatedConvolution(nn.Module):
@@ -84,28 +70,22 @@ class EncoderLayer(nn.Module):
 class CNNEncoder(nn.Module):
     """Words and their places through a stack of convolutions. Attention compares z and sums up z + e (section 3.3).
 
+    A mean of m vectors has 1/m of their variance. So contexts grow by sqrt(m) for a source of length m (section 3.4).
+    Here the values do, once per sentence.
     The gradient that reaches z is divided by twice the number of attention layers, 2 for its two uses, keys and values.
     The embeddings in the values have theirs whole (section 3.4).
     """
 
-    def __init__(
-        self,
-        embedding: TokenEmbedding,
-        positions: Learned,
-        layers: Sequence[EncoderLayer],
-        *,
-        hidden_size: int,
-        num_attentions: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, model: CNNConfig, embedding: TokenEmbedding) -> None:
         super().__init__()
+        width, hidden = model.embedding_size, model.hidden_size
         self.embedding = embedding
-        self.positions = positions
-        width = embedding.table.shape[1]
-        self.to_hidden = _linear(width, hidden_size, retained=1 - dropout)
+        self.positions = Learned(width, model.max_positions)
+        layers = [EncoderLayer(_convolution(model)) for _ in range(model.encoder_layers)]
+        self.to_hidden = _linear(width, hidden, retained=1 - model.dropout)
         self.layers = nn.ModuleList(layers)
-        self.to_width = _linear(hidden_size, width)
-        self.gradient_scale = 1 / (2 * num_attentions)
+        self.to_width = _linear(hidden, width)
+        self.gradient_scale = 1 / (2 * model.decoder_layers)
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
         """Return the encoded source (B, S), with lengths (B,). Padding changes nothing at real positions."""
@@ -118,7 +98,8 @@ class CNNEncoder(nn.Module):
         keys = self.to_width(states)
         if keys.requires_grad:
             keys.register_hook(self._scaled)
-        return Encoded(keys, mask, values=(keys + embedded) * HALF)
+        values = (keys + embedded) * HALF
+        return Encoded(keys, mask, values=values * mask.sum(-1).to(values.dtype).sqrt()[:, None, None])
 
     def _scaled(self, gradient: Tensor | None) -> Tensor | None:
         return None if gradient is None else gradient * self.gradient_scale  # None: hard keys may have none
@@ -134,125 +115,80 @@ class DecoderLayer(nn.Module):
         self.query = _linear(hidden_size, width)
         self.context = _linear(width, hidden_size)
 
-    def start(self, encoded: Encoded) -> LayerState:
-        """Return the state before the first token. Before it stand zeros."""
-        memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
-        inputs = encoded.states.new_zeros(
-            encoded.states.shape[0], self.convolution.kernel_size - 1, self.query.in_features
-        )
-        return LayerState(memory, self.attention.start(memory), inputs)
+    @property
+    def source_attention(self) -> Attention:
+        return self.attention
 
-    def forward(self, states: Tensor, embedded: Tensor, state: LayerState) -> tuple[Tensor, Attended, LayerState]:
-        """Return (B, T, H) for states (B, T, H) and embedded (B, T, E) of T tokens, and the state after them."""
-        inputs = torch.cat([state.inputs, states], dim=1)
+    def start(self, encoded: Encoded) -> tuple[Memory, Carried]:
+        """Return the memory of the source, and what is carried before the first token: zeros."""
+        memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
+        size = len(encoded.states), self.convolution.kernel_size - 1, self.query.in_features
+        return memory, Carried(self.attention.start(memory), encoded.states.new_zeros(size))
+
+    def forward(
+        self, states: Tensor, embedded: Tensor, memory: Memory, carried: Carried
+    ) -> tuple[Tensor, Attended, None, Carried]:
+        """Return (B, T, H) for states (B, T, H) and embedded (B, T, E) of T tokens, what they saw, what is carried."""
+        inputs = torch.cat([carried.inputs, states], dim=1)
         hidden = self.convolution(inputs)
         query = (self.query(hidden) + embedded) * HALF  # eq. 1
-        attended = self.attention(query, state.memory, state=state.attention)
+        attended = self.attention(query, memory, state=carried.attention)
         context = merge_heads(attended.context).to(hidden.dtype)
         hidden = (hidden + self.context(context)) * HALF
-        after = LayerState(state.memory, attended.state, inputs[:, states.shape[1] :])
-        return (states + hidden) * HALF, attended, after
+        after = Carried(attended.state, inputs[:, states.shape[1] :])
+        return (states + hidden) * HALF, attended, None, after
 
 
 @final
-class CNNDecoder(Decoder[CNNState]):
+class CNNDecoder(LayeredDecoder[Carried]):
     """Words and their places through a stack of convolutions that each look at the source."""
 
     def __init__(
-        self,
-        embedding: TokenEmbedding,
-        positions: Learned,
-        layers: Sequence[DecoderLayer],
-        *,
-        hidden_size: int,
-        dropout: float,
-        tie_embeddings: bool,
+        self, model: CNNConfig, embedding: TokenEmbedding, positions: Learned, layers: Sequence[DecoderLayer]
     ) -> None:
-        super().__init__(embedding, tie_embeddings=tie_embeddings)
+        super().__init__(embedding, tie_embeddings=model.tie_embeddings)
         self.positions = positions
-        width = embedding.table.shape[1]
-        self.to_hidden = _linear(width, hidden_size, retained=1 - dropout)
+        self.to_hidden = _linear(model.embedding_size, model.hidden_size, retained=1 - model.dropout)
         self.layers = nn.ModuleList(layers)
-        self.to_width = _linear(hidden_size, width)
-        self.dropout = Dropout(dropout)
+        self.to_width = _linear(model.hidden_size, model.embedding_size)
+        self.dropout = Dropout(model.dropout)
         # The context of a layer reaches later tokens by the convolution of the layer above it.
         self.context_feeds_back = len(layers) > 1
 
-    def cross_attention(self) -> dict[str, Attention]:
-        """Return the attention of each layer, lowest first."""
-        layers = cast("list[DecoderLayer]", self.layers)
-        return {f"layer {n}": layer.attention for n, layer in enumerate(layers, 1)}
+    def embed(self, tokens: Tensor, position: int) -> tuple[Tensor, Tensor]:
+        """Return states (B, T, H) and embeddings (B, T, E) of tokens (B, T), the first at `position`."""
+        embedded = _embed(self.embedding, self.positions, tokens, position)
+        return self.to_hidden(embedded), embedded
 
-    def start(self, encoded: Encoded) -> CNNState:
-        """Return the state before the first token. The keys are prepared here, once per sentence and layer.
-
-        A mean of m vectors has 1/m of their variance. So contexts grow by sqrt(m) for a source of length m (section
-        3.4). Here the values do, once per sentence.
-        """
-        assert encoded.values is not None
-        growth = encoded.mask.sum(-1).to(encoded.values.dtype).sqrt()
-        encoded = encoded._replace(values=encoded.values * growth[:, None, None])
-        return LayeredState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
-
-    def features_step(self, tokens: Tensor, state: CNNState) -> tuple[Features, CNNState]:
-        """Return the features (B, E) of tokens (B,), and the next state."""
-        (values, attended), state = self._run(tokens[:, None], state)
-        return Features(values[:, 0], attended), state
-
-    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
-        return self._run(tokens, self.start(encoded))[0]
-
-    def _run(self, tokens: Tensor, state: CNNState) -> tuple[Features, CNNState]:
-        embedded = _embed(self.embedding, self.positions, tokens, state.position)
-        states = self.to_hidden(embedded)
-        attended: dict[str, Attended] = {}
-        after: list[LayerState] = []
-        for n, (layer, layer_state) in enumerate(zip(self.layers, state.layers, strict=True), 1):
-            states, attended[f"layer {n}"], layer_state = layer(states, embedded, layer_state)
-            after.append(layer_state)
-        features = Features(self.dropout(self.to_width(states)), attended)
-        return features, LayeredState(state.position + tokens.shape[1], tuple(after))
+    def head(self, states: Tensor) -> Tensor:
+        """Return features (B, T, E) of states (B, T, H)."""
+        return self.dropout(self.to_width(states))
 
 
-def build_cnn(model: CNNConfig, around: Surroundings) -> tuple[CNNEncoder, CNNDecoder]:
+def build(model: CNNConfig, around: Surroundings) -> tuple[CNNEncoder, CNNDecoder]:
     """Build the encoder and decoder of a configuration. Raises UsageError where its parts do not go together."""
-    width, hidden, attention = model.embedding_size, model.hidden_size, around.attention
+    width, heads = model.embedding_size, around.attention.num_heads
     if model.kernel_size % 2 == 0:
         raise UsageError(
             f"model.kernel_size = {model.kernel_size} must be odd: the encoder looks as far to the left as to the "
             "right of each word."
         )
-    if width % attention.num_heads:
+    if width % heads:
         raise UsageError(
             f"model.embedding_size = {width}, in which attention compares, must be divisible by "
-            f"attention.num_heads = {attention.num_heads}."
+            f"attention.num_heads = {heads}."
         )
 
-    def convolution() -> GatedConvolution:
-        return GatedConvolution(hidden, model.kernel_size, model.dropout)
+    def layer() -> DecoderLayer:
+        cross = around.cross(width)
+        return DecoderLayer(_convolution(model), cross, width=width, hidden_size=model.hidden_size)
 
-    def decoder_layer() -> DecoderLayer:
-        cross = build_attention(attention, width, width, backend=around.backend)
-        return DecoderLayer(convolution(), cross, width=width, hidden_size=hidden)
+    encoder, positions = CNNEncoder(model, around.source), Learned(width, model.max_positions)
+    return encoder, CNNDecoder(model, around.target, positions, [layer() for _ in range(model.decoder_layers)])
 
-    encoder = CNNEncoder(
-        around.source,
-        Learned(width, model.max_positions),
-        [EncoderLayer(convolution()) for _ in range(model.encoder_layers)],
-        hidden_size=hidden,
-        num_attentions=model.decoder_layers,
-        dropout=model.dropout,
-    )
-    decoder = CNNDecoder(
-        around.target,
-        Learned(width, model.max_positions),
-        [decoder_layer() for _ in range(model.decoder_layers)],
-        hidden_size=hidden,
-        dropout=model.dropout,
-        tie_embeddings=model.tie_embeddings,
-    )
-    return encoder, decoder
+
+def _convolution(model: CNNConfig) -> GatedConvolution:
+    return GatedConvolution(model.hidden_size, model.kernel_size, model.dropout)
 
 
 def _embed(embedding: TokenEmbedding, positions: Learned, tokens: Tensor, start: int) -> Tensor:

@@ -7,12 +7,13 @@ A decoder looks at an `Encoded` source. `features` runs over a whole target at o
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from attentio.attention import Attended, Attention
+from attentio.attention import Attended, Attention, Memory
+from attentio.attention.memory import repeated
 from attentio.errors import UsageError
 from attentio.model.fast.linear import linear, pack
 from attentio.model.layers import TokenEmbedding
@@ -40,51 +41,43 @@ class Encoded(NamedTuple):
 
     def select(self, indices: Tensor) -> "Encoded":
         """Return the rows `indices` of the batch, without what was attended to."""
-
-        def rows(part: Tensor | None) -> Tensor | None:
-            return None if part is None else part.index_select(0, indices)
-
-        states, mask = self.states.index_select(0, indices), self.mask.index_select(0, indices)
-        return Encoded(states, mask, rows(self.values), rows(self.summary))
+        parts: list[Any] = [part if part is None else part.index_select(0, indices) for part in self[:4]]
+        return Encoded(*parts)
 
 
-class DecoderState(Protocol):
-    """What a decoder carries from step to step, one row per sentence or hypothesis."""
+class Carried(Protocol):
+    """What changes with every token, one row per sentence or hypothesis."""
 
     def select(self, indices: Tensor) -> Self:
-        """Return the rows `indices`, without those of finished sentences."""
-        ...
-
-    def repeat(self, times: int) -> Self:
-        """Return each row so many times, side by side: the hypotheses of a beam."""
-        ...
-
-    def reorder(self, indices: Tensor) -> Self:
-        """Return the rows `indices` where every row keeps its sentence, so that the memory of the source stays."""
+        """Return the rows `indices`, in that order."""
         ...
 
 
-State = TypeVar("State", bound=DecoderState)
-Layer = TypeVar("Layer", bound=DecoderState)
+Layer = TypeVar("Layer", bound=Carried)
 
 
-class LayeredState(NamedTuple, Generic[Layer]):
-    """What a stack of layers carries from step to step: `position` tokens are behind it."""
+class State(NamedTuple, Generic[Layer]):
+    """What a decoder carries from step to step, one row per sentence or hypothesis. `position` tokens are behind it.
+
+    memories: of the source, one for each attention to it. layers: what changes with every token.
+    """
 
     position: int
+    memories: tuple[Memory, ...]
     layers: tuple[Layer, ...]
 
-    def select(self, indices: Tensor) -> "LayeredState[Layer]":
-        """Return the rows `indices` of every layer."""
+    def select(self, indices: Tensor) -> "State[Layer]":
+        """Return the rows `indices`, without those of finished sentences."""
+        return self._replace(memories=tuple(memory.select(indices) for memory in self.memories)).reorder(indices)
+
+    def repeat(self, times: int) -> "State[Layer]":
+        """Return each row so many times, side by side: the hypotheses of a beam."""
+        rows = repeated(self.memories[0].num_rows, times, self.memories[0].values.device)
+        return self._replace(memories=tuple(memory.repeat(times) for memory in self.memories)).reorder(rows)
+
+    def reorder(self, indices: Tensor) -> "State[Layer]":
+        """Return the rows `indices` where every row keeps its sentence, so that the memories stay as they are."""
         return self._replace(layers=tuple(layer.select(indices) for layer in self.layers))
-
-    def repeat(self, times: int) -> "LayeredState[Layer]":
-        """Return each row so many times, side by side."""
-        return self._replace(layers=tuple(layer.repeat(times) for layer in self.layers))
-
-    def reorder(self, indices: Tensor) -> "LayeredState[Layer]":
-        """Return the rows `indices` where every row keeps its sentence."""
-        return self._replace(layers=tuple(layer.reorder(indices) for layer in self.layers))
 
 
 class Features(NamedTuple):
@@ -98,7 +91,7 @@ class Features(NamedTuple):
     attended: AttendedByName
 
 
-class Step(NamedTuple, Generic[State]):
+class Step(NamedTuple, Generic[Layer]):
     """One step of a decoder: logits (B, V), the next state, and what each attention of the decoder attended to.
 
     In `attended`, "attention" or "layer 1", "layer 2", ... look at the source. "decoder self 1", ... look at the target
@@ -106,7 +99,7 @@ class Step(NamedTuple, Generic[State]):
     """
 
     logits: Tensor
-    state: State
+    state: State[Layer]
     attended: AttendedByName
 
 
@@ -122,7 +115,7 @@ class FeaturesByKey(NamedTuple):
     features: Callable[[Tensor], Tensor]
 
 
-class Decoder(nn.Module, ABC, Generic[State]):
+class Decoder(nn.Module, ABC, Generic[Layer]):
     """Embedding below, output layer above. Families say what stands between.
 
     `context_feeds_back`: whether the context of one step reaches later ones. If not, a choice of hard attention
@@ -144,11 +137,11 @@ class Decoder(nn.Module, ABC, Generic[State]):
         """Return the layers that look at the source, by name, lowest first."""
 
     @abstractmethod
-    def start(self, encoded: Encoded) -> State:
+    def start(self, encoded: Encoded) -> State[Layer]:
         """Return the state before the first token. The keys of the source are projected here, once per sentence."""
 
     @abstractmethod
-    def features_step(self, tokens: Tensor, state: State) -> tuple[Features, State]:
+    def features_step(self, tokens: Tensor, state: State[Layer]) -> tuple[Features, State[Layer]]:
         """Return the features (B, E) of tokens (B,), and the next state."""
 
     @abstractmethod
@@ -164,7 +157,7 @@ class Decoder(nn.Module, ABC, Generic[State]):
         """Return the features of tokens (B, T) for each key by itself. Only where `can_marginalize`."""
         raise NotImplementedError("a choice of this decoder has a say in later tokens")
 
-    def step(self, tokens: Tensor, state: State) -> Step[State]:
+    def step(self, tokens: Tensor, state: State[Layer]) -> Step[Layer]:
         """Return the logits (B, V) after tokens (B,), the next state, and what was attended to."""
         features, state = self.features_step(tokens, state)
         return Step(self.project(features.values), state, features.attended)
@@ -182,6 +175,56 @@ class Decoder(nn.Module, ABC, Generic[State]):
         return linear(features, self.output, self.bias, self.packed_output)
 
 
+class LayeredDecoder(Decoder[Layer]):
+    """A stack of `layers` that each look at the source. A step is a target of length one.
+
+    A layer offers `source_attention`, `start(encoded)`, which returns its memory of the source and what it carries, and
+    `forward(states, embedded, memory, carried)`. This returns states, what it attended to in the source and, or None,
+    in the target, and what it carries on.
+    """
+
+    layers: nn.ModuleList
+
+    @abstractmethod
+    def embed(self, tokens: Tensor, position: int) -> tuple[Tensor, Tensor]:
+        """Return what the lowest layer reads (B, T, H) of tokens (B, T), the first at `position`, and embeddings."""
+
+    @abstractmethod
+    def head(self, states: Tensor) -> Tensor:
+        """Return the features (B, T, E) of what the highest layer gives, (B, T, H)."""
+
+    def cross_attention(self) -> dict[str, Attention]:
+        """Return the attention to the source of each layer, lowest first."""
+        return {f"layer {n}": cast(Any, layer).source_attention for n, layer in enumerate(self.layers, 1)}
+
+    def start(self, encoded: Encoded) -> State[Layer]:
+        """Return the state before the first token. The keys of the source are projected here, once per sentence."""
+        memories, layers = zip(*(cast(Any, layer).start(encoded) for layer in self.layers), strict=True)
+        return State(0, memories, layers)
+
+    def features_step(self, tokens: Tensor, state: State[Layer]) -> tuple[Features, State[Layer]]:
+        """Return the features (B, E) of tokens (B,), and the next state."""
+        (values, attended), state = self._run(tokens[:, None], state)
+        return Features(values[:, 0], attended), state
+
+    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
+        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
+        return self._run(tokens, self.start(encoded))[0]
+
+    def _run(self, tokens: Tensor, state: State[Layer]) -> tuple[Features, State[Layer]]:
+        states, embedded = self.embed(tokens, state.position)
+        across: dict[str, Attended] = {}
+        back: dict[str, Attended] = {}
+        after: list[Layer] = []
+        for n, (layer, memory, carried) in enumerate(zip(self.layers, state.memories, state.layers, strict=True), 1):
+            states, across[f"layer {n}"], to_target, carried = layer(states, embedded, memory, carried)
+            if to_target is not None:
+                back[f"decoder self {n}"] = to_target
+            after.append(carried)
+        position = state.position + tokens.shape[1]
+        return Features(self.head(states), across | back), State(position, state.memories, tuple(after))
+
+
 class Surroundings(NamedTuple):
     """What the builder of a family is given beside the settings of the family."""
 
@@ -191,19 +234,14 @@ class Surroundings(NamedTuple):
     target: TokenEmbedding
     backend: str
 
+    def cross(self, size: int) -> Attention:
+        """Build an attention to the source with queries, keys and values of `size`."""
+        return build_attention("attention", self.attention, size, backend=self.backend)
 
-def build_attention(settings: AttentionConfig, query_size: int, key_size: int, *, backend: str) -> Attention:
-    """Build the attention that a configuration describes. Raises UsageError where its parts do not go together."""
+
+def build_attention(section: str, settings: AttentionConfig, size: int, **others: Any) -> Attention:
+    """Build the attention of a configuration. Raises UsageError, with the section, where its parts do not fit."""
     try:
-        return Attention(
-            query_size,
-            key_size,
-            score=settings.score,
-            normalize=settings.normalize,
-            window=settings.window,
-            num_heads=settings.num_heads,
-            dropout=settings.dropout,
-            backend=backend,
-        )
+        return Attention(size, size, **(dict(settings) | others))
     except ValueError as error:
-        raise UsageError(f"attention: {error}") from None
+        raise UsageError(f"{section}: {error}") from None

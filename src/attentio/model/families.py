@@ -1,49 +1,16 @@
-"""The families of models: a table from the name of a family to its settings and its builder, and `build_model`.
+"""Models from their settings.
 
-A new family is a module with its builder, its settings in `model.settings`, and a row of `FAMILIES`. A module is
-loaded when its family is built, so that translating loads one family only.
+A new family is a module of its name with a function `build` of (settings, Surroundings), and settings in
+`model.settings`. A module is loaded when its family is built, so that translating loads one family only.
 """
 
 from importlib import import_module
-from typing import Any, NamedTuple
-
-from torch import nn
 
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Surroundings
+from attentio.model.decoder import Surroundings
 from attentio.model.layers import TokenEmbedding
 from attentio.model.seq2seq import Seq2Seq
-from attentio.model.settings import (
-    AttentionConfig,
-    CNNConfig,
-    ModelConfig,
-    RNNConfig,
-    SelfAttentionConfig,
-    TransformerConfig,
-)
-
-
-class Family(NamedTuple):
-    """The settings of a family, which of them is the width of the embeddings, and the builder."""
-
-    config: type[ModelConfig]
-    width: str
-    builder: str  # "module:function": (settings, Surroundings) -> encoder and decoder
-    has_self_attention: bool = False
-
-    def build(self, settings: ModelConfig, surroundings: Surroundings) -> tuple[nn.Module, Decoder[Any]]:
-        """Load the module of the family, and return a new encoder and decoder."""
-        module, function = self.builder.split(":")
-        return getattr(import_module(module), function)(settings, surroundings)
-
-
-FAMILIES: dict[str, Family] = {
-    "rnn": Family(RNNConfig, "embedding_size", "attentio.model.rnn:build_rnn"),
-    "cnn": Family(CNNConfig, "embedding_size", "attentio.model.cnn:build_cnn"),
-    "transformer": Family(
-        TransformerConfig, "hidden_size", "attentio.model.transformer:build_transformer", has_self_attention=True
-    ),
-}
+from attentio.model.settings import AttentionConfig, ModelConfig, SelfAttentionConfig
 
 
 def build_model(
@@ -60,13 +27,14 @@ def build_model(
     backend: which implementation of the attention to the source runs, see `attention.kernels.backend`.
     Raises UsageError where the parts do not fit together, with the reason.
     """
-    family = FAMILIES[model.family]
     self_attention = self_attention or SelfAttentionConfig()
-    if not family.has_self_attention and self_attention != SelfAttentionConfig():
+    if model.family != "transformer" and self_attention != SelfAttentionConfig():
         raise UsageError(f"self_attention is a part of model.family = 'transformer', and this is {model.family!r}.")
-    width = getattr(model, family.width)
-    source = TokenEmbedding(source_vocab, width, model.dropout, model.word_dropout)
-    target = TokenEmbedding(target_vocab, width, model.dropout, model.word_dropout)
+    source, target = (
+        TokenEmbedding(size, model.embedding_size, model.dropout, model.word_dropout)
+        for size in (source_vocab, target_vocab)
+    )
+    family = import_module(f"attentio.model.{model.family}")
     built = Seq2Seq(*family.build(model, Surroundings(attention, self_attention, source, target, backend)))
     objectives = {layer.normalize.objective for layer in built.decoder.cross_attention().values()}
     if "marginal" in objectives and not built.decoder.can_marginalize:

@@ -10,12 +10,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 WordDropout = Annotated[
     float, Field(ge=0, lt=1, description="share of whole tokens, source and target, left out of a training pass")
 ]
+TieEmbeddings = Annotated[bool, Field(description="one matrix for the target embedding and the output layer")]
 
 
-class RNNConfig(BaseModel):
-    """A recurrent encoder and decoder."""
+class Section(BaseModel):
+    """Settings that cannot be changed, of strict types, without unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RNNConfig(Section):
+    """A recurrent encoder and decoder."""
 
     family: Annotated[Literal["rnn"], Field(description="recurrent encoder and decoder")] = "rnn"
     cell: Annotated[Literal["lstm", "gru"], Field(description="recurrent cell")] = "lstm"
@@ -54,15 +59,11 @@ class RNNConfig(BaseModel):
     lexical_memory: Annotated[
         bool, Field(description="add the source embeddings to the encoder states that attention looks at")
     ] = True
-    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
-        True
-    )
+    tie_embeddings: TieEmbeddings = True
 
 
-class CNNConfig(BaseModel):
+class CNNConfig(Section):
     """A convolutional encoder and decoder (Gehring 2017)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     family: Annotated[Literal["cnn"], Field(description="convolutional encoder and decoder")] = "cnn"
     embedding_size: Annotated[int, Field(ge=1, description="width of the token embeddings, attended to")] = 256
@@ -73,15 +74,11 @@ class CNNConfig(BaseModel):
     max_positions: Annotated[int, Field(ge=1, description="positions that have an embedding of their own")] = 512
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and before convolutions")] = 0.3
     word_dropout: WordDropout = 0.0
-    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
-        True
-    )
+    tie_embeddings: TieEmbeddings = True
 
 
-class TransformerConfig(BaseModel):
+class TransformerConfig(Section):
     """A Transformer (Vaswani 2017)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     family: Annotated[Literal["transformer"], Field(description="self-attentive encoder and decoder")] = "transformer"
     hidden_size: Annotated[int, Field(ge=1, description="width of embeddings and layers")] = 256
@@ -106,9 +103,12 @@ class TransformerConfig(BaseModel):
         float, Field(ge=0, lt=1, description="dropout on embeddings, on what each part adds, and inside feed-forward")
     ] = 0.15
     word_dropout: WordDropout = 0.0
-    tie_embeddings: Annotated[bool, Field(description="one matrix for the target embedding and the output layer")] = (
-        True
-    )
+    tie_embeddings: TieEmbeddings = True
+
+    @property
+    def embedding_size(self) -> int:
+        """The width of the token embeddings, as in the other families."""
+        return self.hidden_size
 
 
 ModelConfig = RNNConfig | CNNConfig | TransformerConfig
@@ -128,10 +128,8 @@ def _kind(axis: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-class AttentionConfig(BaseModel):
+class AttentionConfig(Section):
     """The attention of the decoder to the source. Score, normalizer, window and heads are independent choices."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     score: Annotated[str, _kind("score"), Field(description="how a query and a key are compared")] = "bilinear"
     normalize: Annotated[str, _kind("normalize"), Field(description="how scores become weights")] = "softmax"
@@ -140,15 +138,11 @@ class AttentionConfig(BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0
 
 
-class SelfAttentionConfig(BaseModel):
+class SelfAttentionConfig(AttentionConfig):
     """The attention of a sentence to itself, in a Transformer's encoder and, causal, in its decoder."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     score: Annotated[str, _kind("score"), Field(description="how a query and a key are compared")] = "scaled_dot"
-    normalize: Annotated[str, _kind("normalize"), Field(description="how scores become weights")] = "softmax"
     window: Annotated[
         str, _kind("window"), Field(description="which positions of its own sentence a token may see")
     ] = "full"
     num_heads: Annotated[int, Field(ge=1, description="number of heads")] = 4
-    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the weights")] = 0.0

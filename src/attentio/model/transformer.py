@@ -7,7 +7,7 @@ target and over one token. A step is a target of length one whose self-attention
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, cast, final
+from typing import NamedTuple, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -24,48 +24,22 @@ from attentio.attention import (
     combine_windows,
     merge_heads,
 )
-from attentio.attention.memory import repeated
 from attentio.errors import UsageError
-from attentio.model.decoder import Decoder, Encoded, Features, LayeredState, Surroundings, build_attention
+from attentio.model.decoder import Encoded, LayeredDecoder, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
 from attentio.model.layers import POSITIONS, Dropout, Positions, Rotary, TokenEmbedding
 from attentio.model.settings import SelfAttentionConfig, TransformerConfig
 
 
-class LayerState(NamedTuple):
-    """What one decoder layer carries: keys and values of the target so far and of the source, and where it attends."""
+class Carried(NamedTuple):
+    """What one decoder layer carries: keys and values of the target so far, and where it attends in the source."""
 
     target: GrowingMemory
-    source: Memory
-    target_attention: AttentionState
-    source_attention: AttentionState
+    attention: AttentionState
 
-    def select(self, indices: Tensor) -> "LayerState":
+    def select(self, indices: Tensor) -> "Carried":
         """Return the rows `indices`."""
-        return self._replace(source=self.source.select(indices)).reorder(indices)
-
-    def repeat(self, times: int) -> "LayerState":
-        """Return each row so many times, side by side."""
-        rows = repeated(self.source.num_rows, times, self.source.values.device)
-        return self._replace(source=self.source.repeat(times)).reorder(rows)
-
-    def reorder(self, indices: Tensor) -> "LayerState":
-        """Return the rows `indices` where every row keeps its sentence."""
-        return self._replace(
-            target=self.target.select(indices),
-            target_attention=self.target_attention.select(indices),
-            source_attention=self.source_attention.select(indices),
-        )
-
-
-TransformerState: TypeAlias = LayeredState[LayerState]
-
-
-class LayerAttended(NamedTuple):
-    """What one decoder layer attended to."""
-
-    source: Attended
-    target: Attended
+        return Carried(self.target.select(indices), self.attention.select(indices))
 
 
 class SelfAttention(nn.Module):
@@ -84,9 +58,10 @@ class SelfAttention(nn.Module):
         return GrowingMemory.of(self.attention.prepare(nothing, nothing))
 
     def forward(
-        self, states: Tensor, before: GrowingMemory | None, position: int, mask: Tensor | None = None
+        self, states: Tensor, before: GrowingMemory | None, mask: Tensor | None = None
     ) -> tuple[Tensor, Attended, GrowingMemory]:
-        """Return (B, T, H) for states (B, T, H), the first at `position` after `before`, and the memory of all."""
+        """Return (B, T, H) for states (B, T, H) that stand after `before`, and the memory of all."""
+        position = 0 if before is None else before.length
         query, key, value = self.query_key_value(states).chunk(3, dim=-1)
         if self.rotary is not None:
             query, key = self.rotary(query, position), self.rotary(key, position)
@@ -169,7 +144,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Attended]:
         """Return (B, S, H) for states (B, S, H) and mask (B, S), and what they attended to."""
-        added, attended, _ = self.self_attn(self.self_residual.before(states), None, 0, mask)
+        added, attended, _ = self.self_attn(self.self_residual.before(states), None, mask)
         states = self.self_residual.after(states, added)
         added = self.feed_forward(self.feed_forward_residual.before(states))
         return self.feed_forward_residual.after(states, added), attended
@@ -185,23 +160,26 @@ class DecoderLayer(nn.Module):
         self.self_attn, self.cross, self.feed_forward = self_attn, cross, feed_forward
         self.self_residual, self.cross_residual, self.feed_forward_residual = residuals
 
-    def start(self, encoded: Encoded) -> LayerState:
-        """Return the state before the first token."""
-        source = self.cross.prepare(encoded)
-        target = self.self_attn.start(encoded.states)
-        return LayerState(target, source, AttentionState(0), self.cross.attention.start(source))
+    @property
+    def source_attention(self) -> Attention:
+        return self.cross.attention
 
-    def forward(self, states: Tensor, state: LayerState) -> tuple[Tensor, LayerAttended, LayerState]:
-        """Return (B, T, H) for states (B, T, H) of T tokens, what they attended to, and the state after them."""
-        position = state.target_attention.position
-        added, to_target, target = self.self_attn(self.self_residual.before(states), state.target, position)
+    def start(self, encoded: Encoded) -> tuple[Memory, Carried]:
+        """Return the memory of the source, and what is carried before the first token."""
+        source = self.cross.prepare(encoded)
+        return source, Carried(self.self_attn.start(encoded.states), self.cross.attention.start(source))
+
+    def forward(
+        self, states: Tensor, _embedded: Tensor, source: Memory, carried: Carried
+    ) -> tuple[Tensor, Attended, Attended, Carried]:
+        """Return (B, T, H) for states (B, T, H) of T tokens, what they saw in source and target, what is carried."""
+        added, to_target, target = self.self_attn(self.self_residual.before(states), carried.target)
         states = self.self_residual.after(states, added)
-        added, to_source = self.cross(self.cross_residual.before(states), state.source, state.source_attention)
+        added, to_source = self.cross(self.cross_residual.before(states), source, carried.attention)
         states = self.cross_residual.after(states, added)
         added = self.feed_forward(self.feed_forward_residual.before(states))
         states = self.feed_forward_residual.after(states, added)
-        after = LayerState(target, state.source, AttentionState(position + states.shape[1]), to_source.state)
-        return states, LayerAttended(to_source, to_target), after
+        return states, to_source, to_target, Carried(target, to_source.state)
 
 
 class TransformerEncoder(nn.Module):
@@ -227,70 +205,45 @@ class TransformerEncoder(nn.Module):
 
 
 @final
-class TransformerDecoder(Decoder[TransformerState]):
+class TransformerDecoder(LayeredDecoder[Carried]):
     """A stack of layers that look back at the target and across at the source."""
 
     def __init__(
         self,
+        model: TransformerConfig,
         embedding: TokenEmbedding,
         positions: Positions | None,
         layers: list[DecoderLayer],
         norm: nn.Module,
-        *,
-        tie_embeddings: bool,
     ) -> None:
-        super().__init__(embedding, tie_embeddings=tie_embeddings)
+        super().__init__(embedding, tie_embeddings=model.tie_embeddings)
         self.positions = positions
         self.layers = nn.ModuleList(layers)
         self.norm = norm
         # The context of a layer reaches later tokens by the self-attention of the layer above it.
         self.context_feeds_back = len(layers) > 1
 
-    def cross_attention(self) -> dict[str, Attention]:
-        """Return the attention to the source of each layer, lowest first."""
-        layers = cast("list[DecoderLayer]", self.layers)
-        return {f"layer {n}": layer.cross.attention for n, layer in enumerate(layers, 1)}
+    def embed(self, tokens: Tensor, position: int) -> tuple[Tensor, Tensor]:
+        """Return states (B, T, H) of tokens (B, T), the first at `position`, twice."""
+        states = _embed(self.embedding, self.positions, tokens, position)
+        return states, states
 
-    def start(self, encoded: Encoded) -> TransformerState:
-        """Return the state before the first token. The source is projected here, once per sentence."""
-        return LayeredState(0, tuple(cast(DecoderLayer, layer).start(encoded) for layer in self.layers))
-
-    def features_step(self, tokens: Tensor, state: TransformerState) -> tuple[Features, TransformerState]:
-        """Return the features (B, H) of tokens (B,), and the next state."""
-        (values, attended), state = self._run(tokens[:, None], state)
-        return Features(values[:, 0], attended), state
-
-    def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Return the features (B, T, H) of a whole target (B, T) that starts with bos (teacher forcing)."""
-        return self._run(tokens, self.start(encoded))[0]
-
-    def _run(self, tokens: Tensor, state: TransformerState) -> tuple[Features, TransformerState]:
-        states = _embed(self.embedding, self.positions, tokens, state.position)
-        across: dict[str, Attended] = {}
-        back: dict[str, Attended] = {}
-        after: list[LayerState] = []
-        for n, (layer, layer_state) in enumerate(zip(self.layers, state.layers, strict=True), 1):
-            states, attended, layer_state = layer(states, layer_state)
-            across[f"layer {n}"], back[f"decoder self {n}"] = attended
-            after.append(layer_state)
-        return Features(self.norm(states), across | back), LayeredState(state.position + tokens.shape[1], tuple(after))
+    def head(self, states: Tensor) -> Tensor:
+        """Return features (B, T, H) of states (B, T, H)."""
+        return self.norm(states)
 
 
-def build_transformer(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEncoder, TransformerDecoder]:
+def build(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEncoder, TransformerDecoder]:
     """Build the encoder and decoder of a configuration. Raises UsageError where its parts do not go together."""
-    attention, self_attention = around.attention, around.self_attention
-    size, pre = model.hidden_size, model.norm == "pre"
-    for section, heads in (("attention", attention.num_heads), ("self_attention", self_attention.num_heads)):
+    self_attention, size, pre = around.self_attention, model.hidden_size, model.norm == "pre"
+    for section, heads in (("attention", around.attention.num_heads), ("self_attention", self_attention.num_heads)):
         if size % heads:
             raise UsageError(f"model.hidden_size = {size} must be divisible by {section}.num_heads = {heads}.")
-    rotary = None
-    if model.positions == "rotary":
-        if size // self_attention.num_heads % 2:
-            raise UsageError("model.positions = 'rotary' turns pairs of numbers: heads of self_attention must be even.")
-        rotary = Rotary(self_attention.num_heads)
+    if (rotate := model.positions == "rotary") and size // self_attention.num_heads % 2:
+        raise UsageError("model.positions = 'rotary' turns pairs of numbers: heads of self_attention must be even.")
+    rotary = Rotary(self_attention.num_heads) if rotate else None
 
-    def self_attn(*, causal: bool) -> SelfAttention:
-        window = _causal(self_attention.window) if causal else self_attention.window
+    def self_attn(window: str | Callable[[int, int], Window]) -> SelfAttention:
         return SelfAttention(_self_attention(self_attention, size, window), size, rotary)
 
     def feed_forward() -> FeedForward:
@@ -299,40 +252,24 @@ def build_transformer(model: TransformerConfig, around: Surroundings) -> tuple[T
     def residuals(count: int) -> list[Residual]:
         return [Residual(size, model.dropout, pre=pre) for _ in range(count)]
 
-    def cross() -> CrossAttention:
-        return CrossAttention(build_attention(attention, size, size, backend=around.backend), size)
+    def ends() -> tuple[Positions | None, nn.Module]:
+        positions = None if rotate else POSITIONS[model.positions](size, model.max_positions)
+        return positions, nn.LayerNorm(size) if pre else nn.Identity()
 
-    def positions() -> Positions | None:
-        return None if rotary is not None else POSITIONS[model.positions](size, model.max_positions)
-
-    def norm() -> nn.Module:
-        return nn.LayerNorm(size) if pre else nn.Identity()
-
-    encoder_layers = [
-        EncoderLayer(self_attn(causal=False), feed_forward(), residuals(2)) for _ in range(model.encoder_layers)
+    window = self_attention.window
+    below = [EncoderLayer(self_attn(window), feed_forward(), residuals(2)) for _ in range(model.encoder_layers)]
+    above = [
+        DecoderLayer(self_attn(_causal(window)), CrossAttention(around.cross(size), size), feed_forward(), residuals(3))
+        for _ in range(model.decoder_layers)
     ]
-    decoder_layers = [
-        DecoderLayer(self_attn(causal=True), cross(), feed_forward(), residuals(3)) for _ in range(model.decoder_layers)
-    ]
-    return (
-        TransformerEncoder(around.source, positions(), encoder_layers, norm()),
-        TransformerDecoder(around.target, positions(), decoder_layers, norm(), tie_embeddings=model.tie_embeddings),
-    )
+    positions, norm = ends()
+    encoder = TransformerEncoder(around.source, positions, below, norm)
+    positions, norm = ends()
+    return encoder, TransformerDecoder(model, around.target, positions, above, norm)
 
 
 def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Callable[[int, int], Window]) -> Attention:
-    try:
-        attention = Attention(
-            size,
-            size,
-            score=settings.score,
-            normalize=settings.normalize,
-            window=window,
-            num_heads=settings.num_heads,
-            dropout=settings.dropout,
-        )
-    except ValueError as error:
-        raise UsageError(f"self_attention: {error}") from None
+    attention = build_attention("self_attention", settings, size, window=window)
     if attention.score.history is not None or attention.normalize.is_monotonic:
         raise UsageError(
             f"self_attention: {settings.score}, {settings.normalize} goes along a source that stands still. The "

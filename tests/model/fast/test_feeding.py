@@ -11,7 +11,7 @@ from attentio.attention import Attention
 from attentio.model import rnn
 from attentio.model.decoder import Encoded
 from attentio.model.fast.feeding import can_be_written_out, feed_over_time
-from attentio.model.fast.recurrence import LSTM
+from attentio.model.fast.recurrence import LSTM, CellState
 from attentio.model.layers import Dropout
 from attentio.model.rnn import LuongDecoder, features_by_steps
 from attentio.model.seq2seq import Seq2Seq
@@ -82,7 +82,7 @@ def test_gradients_with_dropout_are_those_of_finite_differences(heads: int) -> N
     def run(embedded: Tensor, hidden: Tensor, cell: Tensor, states: Tensor, *_: Tensor) -> Tensor:
         torch.manual_seed(7)  # the same elements fall each time
         memory = attention.prepare(states, mask=MASK)
-        return feed_over_time(embedded, rest["cell"].start(hidden, cell), memory, **rest)
+        return feed_over_time(embedded, CellState(hidden, cell), memory, **rest)
 
     assert torch.autograd.gradcheck(run, (*operands(), *weights))
 
@@ -100,7 +100,7 @@ def test_dropout_falls_where_it_does_in_the_plain_loop(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("attentio.model.fast.feeding.dropout_mask", halves)
     monkeypatch.setattr("torch.nn.functional.dropout", lambda ones, _: halves(ones.shape))
-    found = feed_over_time(embedded, rest["cell"].start(hidden, cell), memory, **rest)
+    found = feed_over_time(embedded, CellState(hidden, cell), memory, **rest)
     on_weights, on_hidden, on_features = drawn
 
     feed = torch.zeros(B, F, dtype=torch.float64)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attentio.model.fast.recurrence import CELLS, GRU, LSTM, Bidirectional, Forwards, mirror_indices
+from attentio.model.fast.recurrence import CELLS, GRU, LSTM, CellState, Reader, mirror_indices
 
 T, B, E, H = 5, 2, 3, 7
 DOUBLE = torch.float64
@@ -21,7 +21,7 @@ def test_lstm_is_torchs_lstm(size: tuple[int, int]) -> None:
     ours = LSTM(E, H).double()
     inputs = torch.randn(steps, batch, E, dtype=DOUBLE, requires_grad=True)
     first = [torch.randn(batch, H, dtype=DOUBLE, requires_grad=True) for _ in range(2)]
-    found, state = ours(inputs, ours.start(*first))
+    found, state = ours(inputs, CellState(*first))
     wanted, (hidden, cell) = ours.layer(inputs, (first[0][None], first[1][None]))
     torch.testing.assert_close(found, wanted)
     torch.testing.assert_close(state.hidden, hidden[0])
@@ -45,7 +45,7 @@ def test_gru_is_torchs_gru(size: tuple[int, int]) -> None:
     ours = GRU(E, H).double()
     inputs = torch.randn(steps, batch, E, dtype=DOUBLE, requires_grad=True)
     first = torch.randn(batch, H, dtype=DOUBLE, requires_grad=True)
-    found, state = ours(inputs, ours.start(first))
+    found, state = ours(inputs, CellState(first))
     wanted, hidden = ours.layer(inputs, first[None])
     torch.testing.assert_close(found, wanted)
     torch.testing.assert_close(state.hidden, hidden[0])
@@ -62,7 +62,7 @@ def test_gru_is_torchs_gru(size: tuple[int, int]) -> None:
 def test_bidirectional_is_torchs_over_packed_sequences(cell: str, reference: type[nn.LSTM] | type[nn.GRU]) -> None:
     torch.manual_seed(0)
     lengths = torch.tensor([3, 5, 1])
-    ours = Bidirectional(cell, E, 2 * H).double()
+    ours = Reader(cell, E, 2 * H, both_ways=True).double()
     theirs = reference(E, H, bidirectional=True).double()
     for direction, suffix in ((ours.forwards, ""), (ours.backwards, "_reverse")):
         for name, parameter in direction.layer.named_parameters():
@@ -78,7 +78,7 @@ def test_bidirectional_is_torchs_over_packed_sequences(cell: str, reference: typ
 @pytest.mark.parametrize("cell", CELLS)
 def test_forwards_is_torchs_from_zeros(cell: str) -> None:
     torch.manual_seed(0)
-    layer = Forwards(cell, E, H).double()
+    layer = Reader(cell, E, H, both_ways=False).double()
     inputs = torch.randn(5, 3, E, dtype=DOUBLE)
     mirror = mirror_indices(torch.tensor([3, 5, 1]), 5)
     torch.testing.assert_close(layer(inputs, mirror), layer.forwards.layer(inputs)[0])
@@ -88,7 +88,7 @@ def test_forwards_is_torchs_from_zeros(cell: str) -> None:
 def test_nothing_in_the_padding_reaches_a_real_position(cell: str) -> None:
     torch.manual_seed(0)
     lengths = torch.tensor([3, 5])
-    layer = Bidirectional(cell, E, 2 * H)
+    layer = Reader(cell, E, 2 * H, both_ways=True)
     inputs = torch.randn(5, 2, E)
     other = inputs.clone()
     other[3:, 0] = 1e4
@@ -108,8 +108,7 @@ def test_a_mirrored_mirror_is_the_identity() -> None:
 
 
 def test_states_select_rows_in_order() -> None:
-    layer = LSTM(E, H)
-    state = layer.start(torch.randn(3, H), torch.randn(3, H))
+    state = CellState(torch.randn(3, H), torch.randn(3, H))
     chosen = state.select(torch.tensor([2, 0, 2, 1]))
     assert chosen.cell is not None
     assert state.cell is not None
@@ -119,4 +118,4 @@ def test_states_select_rows_in_order() -> None:
 
 def test_an_odd_width_cannot_be_split_over_two_directions() -> None:
     with pytest.raises(ValueError, match="7 is odd"):
-        Bidirectional("lstm", E, 7)
+        Reader("lstm", E, 7, both_ways=True)

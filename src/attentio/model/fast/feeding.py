@@ -115,18 +115,8 @@ class _FedOverTime(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        projected: Tensor,
-        hidden: Tensor,
-        cell: Tensor,
-        weight: Tensor,
-        keys: Tensor,
-        added: Tensor,
-        combine: Tensor,
-        bias: Tensor,
-        drops: _Drops,
-    ) -> Tensor:
+    def forward(ctx: Any, projected: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, *given: Any) -> Tensor:
+        keys, added, combine, bias, drops = cast(tuple[Tensor, Tensor, Tensor, Tensor, _Drops], given)
         steps, batch, _ = projected.shape
         size, width = hidden.shape[1], combine.shape[0]
         key_size = keys.shape[-1]

@@ -5,6 +5,8 @@ runs through `_LSTMOverTime`, the same sums with a backward pass written by hand
 before the loop, all weight gradients one product after it. Tensors are time-major, (T, B, width).
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -25,23 +27,30 @@ class CellState(NamedTuple):
         return CellState(self.hidden[indices], None if self.cell is None else self.cell[indices])
 
 
-class LSTM(nn.Module):
+class RecurrentLayer(nn.Module, ABC):
+    """One layer over time. Its state is made of `num_states` tensors (B, H)."""
+
+    num_states: int
+
+    def __init__(self, layer: nn.LSTM | nn.GRU) -> None:
+        super().__init__()
+        self.hidden_size = layer.hidden_size
+        self.layer = layer
+
+    @abstractmethod
+    def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """Return outputs (T, B, H) and the last state, for inputs (T, B, I) and state (B, H)."""
+
+
+class LSTM(RecurrentLayer):
     """One LSTM layer (Hochreiter & Schmidhuber 1997, with forget gate): c' = f c + i g, h' = o tanh c'."""
 
     num_states = 2
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.hidden_size = hidden_size
-        self.layer = nn.LSTM(input_size, hidden_size)
-
-    def start(self, *first: Tensor) -> CellState:
-        """Return the first state, made of `num_states` tensors (B, H)."""
-        hidden, cell = first
-        return CellState(hidden, cell)
+        super().__init__(nn.LSTM(input_size, hidden_size))
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """Return outputs (T, B, H) and the last state, for inputs (T, B, I) and state (B, H)."""
         w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
         assert state.cell is not None
         if inputs.device.type != "cpu":
@@ -49,86 +58,59 @@ class LSTM(nn.Module):
             return outputs, CellState(hidden[0], cell[0])
         projected = linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
         dtype = projected.dtype
-        outputs, cells = cast(
-            tuple[Tensor, Tensor],
-            _LSTMOverTime.apply(projected, state.hidden.to(dtype), state.cell.to(dtype), w_hh.to(dtype)),
-        )
+        given = projected, state.hidden.to(dtype), state.cell.to(dtype), w_hh.to(dtype)
+        outputs, cells = cast(tuple[Tensor, Tensor], _LSTMOverTime.apply(*given))
         return outputs, CellState(outputs[-1], cells[-1])
 
 
-class GRU(nn.Module):
+class GRU(RecurrentLayer):
     """One GRU layer (Cho 2014), in torch's form: the reset gate acts after the recurrent product."""
 
     num_states = 1
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.hidden_size = hidden_size
-        self.layer = nn.GRU(input_size, hidden_size)
-
-    def start(self, *first: Tensor) -> CellState:
-        """Return the first state, made of `num_states` tensors (B, H)."""
-        (hidden,) = first
-        return CellState(hidden)
+        super().__init__(nn.GRU(input_size, hidden_size))
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """Return outputs (T, B, H) and the last state, for inputs (T, B, I) and state (B, H)."""
         if inputs.device.type != "cpu":
             outputs, hidden = self.layer(inputs, state.hidden[None])
             return outputs, CellState(hidden[0])
         w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
         projected = linear(inputs, w_ih, b_ih)  # (T, B, 3H)
         hidden = state.hidden.to(projected.dtype)
+        sizes = [2 * self.hidden_size, self.hidden_size]
         steps: list[Tensor] = []
         for step in projected.unbind(0):
-            hidden = self._cell(step, linear(hidden, w_hh, b_hh), hidden)
+            gates_in, new_in = step.split(sizes, dim=-1)
+            gates_hidden, new_hidden = linear(hidden, w_hh, b_hh).split(sizes, dim=-1)
+            reset, update = torch.sigmoid(gates_in + gates_hidden).chunk(2, dim=-1)
+            hidden = torch.lerp(torch.tanh(new_in + reset * new_hidden), hidden, update)
             steps.append(hidden)
         return torch.stack(steps), CellState(hidden)
 
-    @staticmethod
-    def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
-        gates_in, new_in = from_input.split([2 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
-        gates_hidden, new_hidden = from_hidden.split([2 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
-        reset, update = torch.sigmoid(gates_in + gates_hidden).chunk(2, dim=-1)
-        return torch.lerp(torch.tanh(new_in + reset * new_hidden), hidden, update)
+
+CELLS: dict[str, Callable[[int, int], RecurrentLayer]] = {"lstm": LSTM, "gru": GRU}
 
 
-CELLS = {"lstm": LSTM, "gru": GRU}
-RecurrentLayer = LSTM | GRU
+class Reader(nn.Module):
+    """A layer that reads each sentence forwards or, half of its width each, also backwards from its own last token."""
 
-
-class Forwards(nn.Module):
-    """One layer, reading each sentence forwards."""
-
-    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+    def __init__(self, cell: str, input_size: int, hidden_size: int, *, both_ways: bool) -> None:
         super().__init__()
-        self.forwards = CELLS[cell](input_size, hidden_size)
-
-    def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
-        """Return outputs (T, B, H) for inputs (T, B, I). `mirror` is for `Bidirectional` alone."""
-        return _from_zeros(self.forwards, inputs)
-
-
-class Bidirectional(nn.Module):
-    """Two layers, one reading each sentence forwards and one backwards from its own last token."""
-
-    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        if hidden_size % 2:
+        if both_ways and hidden_size % 2:
             raise ValueError(f"a bidirectional layer splits its width over two directions: {hidden_size} is odd")
-        self.forwards = CELLS[cell](input_size, hidden_size // 2)
-        self.backwards = CELLS[cell](input_size, hidden_size // 2)
+        size = hidden_size // 2 if both_ways else hidden_size
+        self.forwards = CELLS[cell](input_size, size)
+        self.backwards = CELLS[cell](input_size, size) if both_ways else None
 
     def forward(self, inputs: Tensor, mirror: Tensor) -> Tensor:
         """Return outputs (T, B, H) for inputs (T, B, I) and `mirror_indices`. Padding reaches no real position."""
-        back = _from_zeros(self.backwards, _take(inputs, mirror))
-        return torch.cat([_from_zeros(self.forwards, inputs), _take(back, mirror)], dim=-1)
-
-
-def _from_zeros(layer: RecurrentLayer, inputs: Tensor) -> Tensor:
-    """Return outputs (T, B, H) for inputs (T, B, I), where the state before the first is zeros."""
-    zeros = [inputs.new_zeros(inputs.shape[1], layer.hidden_size)] * layer.num_states
-    return layer(inputs, layer.start(*zeros))[0]
+        zeros = inputs.new_zeros(inputs.shape[1], self.forwards.hidden_size)
+        state = CellState(*[zeros] * self.forwards.num_states)
+        if self.backwards is None:
+            return self.forwards(inputs, state)[0]
+        back = self.backwards(_take(inputs, mirror), state)[0]
+        return torch.cat([self.forwards(inputs, state)[0], _take(back, mirror)], dim=-1)
 
 
 def mirror_indices(lengths: Tensor, size: int) -> Tensor:
