@@ -235,12 +235,9 @@ class Attention(nn.Module):
         """Attend with queries (B K, H, 1, Q) of K hypotheses per sentence, as if a sentence had K queries."""
         together = query.unflatten(0, (-1, memory.shared_by)).squeeze(3).transpose(1, 2)  # (B, H, K, Q)
         attended = self._attend(together, memory, None, None, state, need_weights)
-        apart = {  # (B, H, K, X) -> (B K, H, 1, X)
-            name: part.transpose(1, 2).flatten(0, 1).unsqueeze(2)
-            for name, part in attended._asdict().items()
-            if isinstance(part, Tensor)
-        }
-        return attended._replace(**apart, state=AttentionState(state.position + 1))
+        tensors = {name: part for name, part in attended._asdict().items() if isinstance(part, Tensor)}
+        apart = {name: part.transpose(1, 2).flatten(0, 1).unsqueeze(2) for name, part in tensors.items()}
+        return attended._replace(**apart, state=AttentionState(state.position + 1))  # (B K, H, 1, X)
 
     def step(self, query: Tensor, memory: Memory, state: AttentionState) -> tuple[Attended, AttentionState]:
         """Return what one query (B, 1, Q) attends to, and the state after it."""
@@ -252,25 +249,22 @@ def join_attended(steps: list[Attended]) -> Attended:
     """Return what T queries attended to one by one, joined along the T axis."""
     if len(steps) == 1:
         return steps[0]
-    weights = [step.weights for step in steps if step.weights is not None]
-    log_weights = [step.log_weights for step in steps if step.log_weights is not None]
-    return Attended(
-        torch.cat([step.context for step in steps], 2),
-        torch.cat(weights, 2) if weights else None,
-        steps[-1].state,
-        torch.cat(log_weights, 2) if log_weights else None,
-    )
+    present = {
+        field: [part for step in steps if isinstance(part := getattr(step, field), Tensor)]
+        for field in steps[0]._fields
+    }
+    return steps[-1]._replace(**{field: torch.cat(parts, 2) for field, parts in present.items() if parts})
 
 
 def _require_sense(score: Score, normalizer: Normalizer, window: Window, num_heads: int) -> None:
     """Raise ValueError, with the reason, for a combination that makes no sense."""
     marginal, remembers = normalizer.objective == "marginal", score.history is not None
+    shrinks = normalizer.is_hard and window.scales_weights
     reasons = {
         "a monotonic normalizer finds its own way along the source, and a moving window would leave it behind: use "
         "window 'full'": normalizer.is_monotonic and window.is_moving,
         "a hard normalizer chooses one key, and a Gaussian after the choice would only shrink its value: use "
-        "'local-p:renormalize=true', where the Gaussian comes before the choice": normalizer.is_hard
-        and window.scales_weights,
+        "'local-p:renormalize=true', where the Gaussian comes before the choice": shrinks,
         f"the exact marginal sums over every choice of a key, and {num_heads} heads raise that number to the power of "
         f"{num_heads}: use one head, or 'hard_reinforce'": marginal and num_heads > 1,
         "the exact marginal needs choices that later queries do not depend on, but this score remembers them: use "

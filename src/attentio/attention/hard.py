@@ -38,8 +38,7 @@ class HardReinforce(HardNormalizer):
         group=REGION,
         formula="z_i ~ softmax(e_i);  ∇ = E[∇ log p(y|z) + (log p(y|z) - b) ∇ log a(z)]",
         paper="Xu et al. 2015, section 4.1, eqs. 10-12",
-        use="One key is chosen, so the model certainly looked at it. Several heads and contexts that feed back "
-        "are allowed.",
+        use="The model certainly looked at the chosen key. Several heads and contexts that feed back are allowed.",
         cost="As softmax, but more training steps, because the gradient is noisy.",
         trap="Mind the signs: (cost − baseline), detached, times +log a. If contexts feed back, use rewards to go.",
     )
@@ -59,8 +58,7 @@ class HardMarginal(HardNormalizer):
         paper="Wu, Shapiro and Cotterell 2018, section 3. Top k: Shankar, Garg and Sarawagi 2018",
         use="Hard attention without sampling, if no context feeds back.",
         cost="The output layer for every key: S times, or k times with `train.marginal_top_k`.",
-        trap="The formula is the cost, a mixture over keys. Predicting takes the best key alone. One head, and no score"
-        " with a history.",
+        trap="The formula is the cost. Predicting takes the best key alone. One head, and no score with a history.",
     )
 
     objective = "marginal"

@@ -45,10 +45,8 @@ class Memory(NamedTuple):
         """
         if self.shared_by > 1:
             indices = indices[:: self.shared_by] // self.shared_by
-        mask = None if self.mask is None else self.mask.index_select(0, indices)
-        return self._replace(
-            keys=self.keys.index_select(0, indices), values=self.values.index_select(0, indices), mask=mask
-        )
+        keys, values, mask = (None if part is None else part.index_select(0, indices) for part in self[:3])
+        return self._replace(keys=keys, values=values, mask=mask)
 
     def repeat(self, times: int) -> "Memory":
         """Return each row so many times, side by side, for the hypotheses of a beam. A sharable memory is shared."""
@@ -58,14 +56,11 @@ class Memory(NamedTuple):
 
     def extend(self, later: "Memory") -> "Memory":
         """Return this memory followed by `later` along S. A search uses `GrowingMemory` instead."""
-        both, mask = (self, later), None
-        if self.mask is not None or later.mask is not None:
-            masks = [
-                one.values.new_ones(one.values.shape[::2], dtype=torch.bool) if one.mask is None else one.mask
-                for one in both
-            ]
-            mask = torch.cat(masks, 1)
-        keys, values = torch.cat([one.keys for one in both], 2), torch.cat([one.values for one in both], 2)
+        masks = [
+            x.new_ones(x.shape[::2], dtype=torch.bool) if mask is None else mask for _, x, mask, *_ in (self, later)
+        ]
+        mask = None if self.mask is None and later.mask is None else torch.cat(masks, 1)
+        keys, values = (torch.cat([mine, new], 2) for mine, new in zip(self[:2], later[:2], strict=True))
         return self._replace(keys=keys, values=values, mask=mask)
 
 
@@ -94,7 +89,10 @@ class GrowingMemory(NamedTuple):
             return self.of(Memory(keys, values, None).extend(later))
         end = self.length + later.num_keys
         free = end <= self.memory.num_keys and self.written[0] == self.length
-        keys, values, written = (*self.memory[:2], self.written) if free else self._roomier(end)
+        keys, values, written = (*self.memory[:2], self.written)
+        if not free:  # the room behind is zero, not NaN
+            room, written = (0, 0, 0, -(-end // ROOM) * ROOM - self.length), [self.length]
+            keys, values = (F.pad(part[:, :, : self.length], room) for part in self.memory[:2])
         keys[:, :, self.length : end] = later.keys
         values[:, :, self.length : end] = later.values
         written[0] = end
@@ -105,16 +103,6 @@ class GrowingMemory(NamedTuple):
     def select(self, indices: Tensor) -> "GrowingMemory":
         """Return the rows `indices` of the batch."""
         return self._replace(memory=self.memory.select(indices), written=[self.length])
-
-    def _roomier(self, end: int) -> tuple[Tensor, Tensor, list[int]]:
-        """Return a copy with room beyond `end`, and the number of positions written. The room is zero, not NaN."""
-
-        def copied(part: Tensor) -> Tensor:
-            copy = part.new_zeros(*part.shape[:2], -(-end // ROOM) * ROOM, part.size(3))
-            copy[:, :, : self.length] = part[:, :, : self.length]
-            return copy
-
-        return copied(self.memory.keys), copied(self.memory.values), [self.length]
 
 
 def repeated(num_rows: int, times: int, device: torch.device) -> Tensor:

@@ -33,8 +33,7 @@ class Monotonic(Normalizer):
         paper="Raffel et al. 2017, eqs. 9-14",
         use="Online decoding, and languages in the same order: each query starts where the last one stopped.",
         cost="T rows one after the other, with log₂ S passes each. Linear in use.",
-        trap="Rows sum to less than 1 and must not be normalized. Training uses the expectation, translation hard "
-        "choices.",
+        trap="Rows sum to less than 1: never normalize them. Training uses expectations, translation hard choices.",
     )
 
     is_monotonic = True

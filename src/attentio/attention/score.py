@@ -194,8 +194,7 @@ class Cosine(InnerProductScore):
         paper="Graves, Wayne and Danihelka 2014 (content addressing); Henry et al. 2020 (query-key normalization)",
         use="The length of vectors should not count, or training diverges because scores grow.",
         cost="As dot, and two norms.",
-        trap="Without τ no score exceeds 1, and over many keys the weights are nearly uniform. τ is learned and "
-        "starts at 10.",
+        trap="Without τ no score exceeds 1, and many keys get nearly uniform weights. τ is learned and starts at 10.",
     )
 
     HIGHEST = 100.0  # as in Liu 2022
@@ -277,10 +276,8 @@ class Additive(HiddenLayerScore):
         group=SIMILARITY,
         formula="e_ij = v · tanh(W q_i + U k_j)",
         paper="Bahdanau, Cho and Bengio 2015, appendix A.1.2. It is the “concat” of Luong, with W cut in two",
-        use="Small models and little data. A hidden layer compares query and key. It is the first attention of "
-        "translation.",
-        cost="B H T S D tanh, about 25 times as slow as dot on long inputs. In chunks it needs as little memory as"
-        " dot.",
+        use="Small models and little data. A hidden layer compares the two. It is the first attention of translation.",
+        cost="B H T S D tanh, about 25 times as slow as dot on long inputs. In chunks it needs as little memory.",
         trap="The plain form holds B H T S D numbers. The backends `chunked` and `triton` do not.",
     )
 
@@ -317,8 +314,7 @@ class Coverage(HiddenLayerScore):
         paper="See, Liu and Manning 2017, eqs. 10-13",
         use="The output repeats itself or leaves things out. Use it with `coverage_loss`.",
         cost="As additive, with T steps one after the other.",
-        trap="c holds the steps before this one, without this one. The term belongs inside the tanh, not into the "
-        "values.",
+        trap="c holds the steps before this one only. The term belongs inside the tanh, not into the values.",
     )
 
     def __init__(self, query_size: int, key_size: int, num_heads: int = 1, *, hidden_size: HiddenSize = None) -> None:

@@ -75,8 +75,7 @@ class Causal(Window):
         paper="Vaswani et al. 2017, section 3.2.3",
         use="Self-attention of a decoder: query and keys come from one sequence.",
         cost="All pairs are computed, and half of them count.",
-        trap="While decoding, the position is part of the state, and `step` carries it. Add others by "
-        "`combine_windows`.",
+        trap="While decoding, `step` carries the position in the state. Add other windows by `combine_windows`.",
     )
 
     is_causal = True
@@ -96,8 +95,7 @@ class Sliding(Window):
         paper="Beltagy, Peters and Cohan 2020, section 3.1",
         use="Self-attention over long sequences. Add causal by `combine_windows`.",
         cost="T S pairs, because it is a mask here. 2 radius + 1 keys count.",
-        trap="A query far past the end of a short source sees no key, and its context is zero. With `local-m` it "
-        "stays at the end.",
+        trap="A query far past the end of a short source sees no key: its context is zero. `local-m` stays there.",
     )
 
     is_moving = True
@@ -141,9 +139,8 @@ class LocalPredictive(Window):
         use="Soft attention within a region that the decoder chooses.",
         cost="As full, plus a small layer for each query.",
         trap="The Gaussian comes after the softmax, so rows sum to less than 1. W and v learn through it alone. "
-        "With `renormalize`, −(j − p_i)² / 2σ² is added to the scores instead, and rows sum to 1. The paper"
-        " does not compute this. In causal self-attention S is i + 1, or the center would tell how long the"
-        " rest is.",
+        "With `renormalize` it goes into the scores and rows sum to 1, which the paper does not compute. "
+        "In causal self-attention S is i + 1, or the center would tell how long the rest is.",
     )
 
     is_moving = True
