@@ -105,6 +105,7 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "batch_sentences": {"batch_sentences": 5},
     "learning_rate": {"learning_rate": 1e-3},
     "warmup_steps": {"warmup_steps": 5},
+    "warmup_share": {"warmup_share": 0.9},
     "schedule": {"schedule": "linear"},
     "weight_decay": {"weight_decay": 0.5},
     "label_smoothing": {"label_smoothing": 0.3},
@@ -134,6 +135,7 @@ ELSEWHERE = {
     "evaluate_pairs": "the dev set is cut: here",
     "save_every_seconds": "tests/train/test_loop.py: checkpoints come when due",
     "device": "tests/train/test_loop.py: devices",
+    "fitted_pairs": "tests/train/test_plan.py: it says what a plan was fitted to",
     "start_from": "tests/train/test_start_from.py: weights and vocabulary are taken over",
 }
 TrainOutcome = Callable[[dict[str, Any], str], tuple[Any, dict[str, torch.Tensor], list[int]]]

@@ -11,7 +11,7 @@ app = typer.Typer(no_args_is_help=True, help="Show settings, their meaning and t
 
 @app.command()
 def show(
-    preset: options.Preset = "small",
+    preset: options.Preset = "auto",
     config_file: options.ConfigFile = None,
     override: options.Overrides = None,
 ) -> None:

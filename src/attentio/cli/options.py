@@ -45,7 +45,9 @@ LinkLayer = Annotated[
 Head = Annotated[int | None, typer.Option(min=0, help="Head, counted from 0. Default: the mean of all heads.")]
 
 # Settings of a run
-Preset = Annotated[str, typer.Option(help="tiny, small, base, of a family (rnn-base), or notebook.")]
+Preset = Annotated[
+    str, typer.Option(help="auto fits the data. Or tiny, small, base, of a family (rnn-base), or notebook.")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", "-o", metavar="SECTION.KEY=VALUE", help="Any setting. Repeat for more.")

@@ -25,7 +25,7 @@ def train(
     out: options.RunOut = Path("run"),
     corpus: options.Corpus,
     attention: Annotated[str | None, typer.Option(help="Attention score: additive, dot, bilinear, …")] = None,
-    preset: options.Preset = "small",
+    preset: options.Preset = "auto",
     config_file: options.ConfigFile = None,
     override: options.Overrides = None,
     seed: options.Seed = None,
@@ -60,7 +60,7 @@ def train(
         file=config_file,
         settings=settings,
         overrides=override or (),
-        resumed=None if overwrite else out,
+        run=None if overwrite else out,
         note=speaker(quiet=False),
     )
     if not config.data.train:

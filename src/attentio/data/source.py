@@ -5,7 +5,7 @@ The formats are in `readers`. Texts come out as they stand in the file, on one l
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -147,6 +147,13 @@ def _is_utf8(file: Path) -> bool:
     except DataError:
         return False
     return True
+
+
+def count_pairs(config: DataConfig, limit: int) -> int:
+    """Return how many training pairs are named, before cleaning, or `limit` if there are more."""
+    log = DropLog()
+    parts = (open_rows(origin, config, log).pairs for origin in origins(config) if origin.role not in (DEV, TEST))
+    return sum(1 for _ in islice(chain.from_iterable(parts), limit))
 
 
 def open_rows(origin: Origin, config: DataConfig, log: DropLog) -> Rows:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attentio.errors import UsageError
-from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config, read_duration
+from attentio.train.settings import RunConfig, effective_config, read_duration
 
 PRESET = "preset"
 _KINDS = re.compile(r"(self_)?attention\.(score|normalize|window)")
@@ -94,7 +94,7 @@ def make_cells(
     for chosen in itertools.product(*axes.values()):
         values = dict(zip(axes, chosen, strict=True))
         config = effective_config(
-            preset=values.get(PRESET) or preset or DEFAULT_PRESET,
+            preset=values.get(PRESET) or preset or "small",
             file=config_file,
             settings=layer,
             overrides=[*overrides, *[f"{key}={value}" for key, value in values.items() if key != PRESET]],

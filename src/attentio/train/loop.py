@@ -111,7 +111,9 @@ def train(
             splitting=splitting if settings.subword_regularization > 0 else None,
         ).to(device)
         for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(number - 1, settings, total_steps=state.plan.total_steps)
+            group["lr"] = learning_rate(
+                number - 1, settings, total_steps=state.plan.total_steps, warmup_steps=state.plan.warmup_steps
+            )
         model.train()
         mine = batch.num_target_tokens if counts else 0
         tokens = int(ranks.total(mine))
@@ -124,7 +126,7 @@ def train(
         now = time.perf_counter()
         progress = state.progress.after(ranks.total(loss * weight) / ranks.size, tokens, ranks.broadcast(now - began))
         epoch = number / len(state.sampler)
-        state.plan = state.plan.after(number, progress.seconds)
+        state.plan = state.plan.after(number, progress.seconds, settings)
         speed = tokens / (now - started)
         reporter.update(progress, epoch=epoch, total_steps=state.plan.total_steps, tokens_per_second=speed)
 

@@ -1,12 +1,46 @@
-"""How many updates a run makes, and their learning rates, which must know the end, also under a time limit."""
+"""What a run does: settings that fit the number of pairs, how many updates it makes, and their learning rates.
+
+Learning rates must know the end, also under a time limit.
+"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from attentio.train.settings import TrainConfig
+if TYPE_CHECKING:
+    from attentio.train.settings import TrainConfig
 
-PLANNING_SHARES = (0.1, 0.3, 0.5, 0.7)  # of the time limit, after which the latest speed says how many updates will fit
+# Of the time limit: after these shares, the latest speed says how many updates will fit.
+PLANNING_SHARES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 SAFETY = 0.97  # the rest of the time is for what that speed did not show
+MOST_WARMUP = 400  # updates
+EPOCHS_WITH_TIME = 5  # times the epochs of the rule, where a time limit ends the run
+
+
+class Fit(NamedTuple):
+    """Settings for corpora of up to so many pairs. Experiments behind them are in LOG.md."""
+
+    most_pairs: float
+    size: str  # a preset of the family
+    dropout: float | None  # None: that of the preset
+    train: Mapping[str, object]
+
+
+_SMALL = {"warmup_share": 0.06, "average_decay": 0.99}
+FITS = (
+    Fit(250, "tiny", 0.3, {"batch_tokens": 256, "epochs": 100, **_SMALL}),
+    Fit(700, "tiny", 0.3, {"batch_tokens": 512, "epochs": 60, **_SMALL}),
+    Fit(2_500, "tiny", 0.3, {"batch_tokens": 512, "epochs": 40, **_SMALL}),
+    Fit(8_000, "small", 0.3, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
+    Fit(math.inf, "small", None, {}),
+)
+PAIRS_COUNTED = 8_001  # more pairs change nothing
+
+
+def fit(pairs: int) -> Fit:
+    """Return the settings for a corpus of so many pairs."""
+    return next(fit for fit in FITS if pairs <= fit.most_pairs)
 
 
 @dataclass(frozen=True)
@@ -24,16 +58,17 @@ class StepPlan:
     revisions: int = 0
     revised_at: int = 0  # the update after which the plan was last settled
     revised_seconds: float = 0.0
+    warmup_steps: int | None = None  # None in plans of earlier versions: that of the settings
 
     @classmethod
-    def of(cls, settings: TrainConfig, *, steps_per_epoch: int) -> "StepPlan":
+    def of(cls, settings: "TrainConfig", *, steps_per_epoch: int) -> "StepPlan":
         """Return the plan before the first update."""
         total = settings.epochs * steps_per_epoch
         if settings.max_steps is not None:
             total = min(total, settings.max_steps)
-        return cls(total, total, settings.max_seconds)
+        return cls(total, total, settings.max_seconds, warmup_steps=_warmup(settings, total))
 
-    def after(self, step: int, seconds: float) -> "StepPlan":
+    def after(self, step: int, seconds: float, settings: "TrainConfig") -> "StepPlan":
         """Return the plan after update number `step` (from 1), `seconds` into the run."""
         if self.max_seconds is None:
             return self
@@ -43,7 +78,12 @@ class StepPlan:
         speed = (step - self.revised_at) / (seconds - self.revised_seconds)
         fitting = step + int((self.max_seconds - seconds) * SAFETY * speed)
         total = min(self.most_steps, max(fitting, step))
-        return replace(self, total_steps=total, revisions=due, revised_at=step, revised_seconds=seconds)
+        warmup = self.warmup_steps
+        if warmup is not None and step < warmup:  # what is over is not planned again
+            warmup = max(step, _warmup(settings, total))
+        return replace(
+            self, total_steps=total, revisions=due, revised_at=step, revised_seconds=seconds, warmup_steps=warmup
+        )
 
     def stop_reason(self, step: int, seconds: float) -> str | None:
         """Return why the run ends after update number `step`, or None."""
@@ -54,13 +94,45 @@ class StepPlan:
         return None
 
 
-def learning_rate(step: int, settings: TrainConfig, *, total_steps: int) -> float:
+def describe_plan(settings: "TrainConfig", *, dropout: float, batches: int) -> tuple[str, Mapping[str, object]]:
+    """Return what is planned, in a line and as `--json` prints it. batches: of an epoch."""
+    plan = StepPlan.of(settings, steps_per_epoch=batches)
+    warmup = settings.warmup_steps if settings.warmup_share is None else f"{settings.warmup_share:.0%}"
+    pairs = settings.fitted_pairs
+    why = "as set"
+    if pairs is not None:
+        why = f"fitted to {'more than ' * (pairs >= PAIRS_COUNTED)}{min(pairs, PAIRS_COUNTED - 1):,} pairs"
+    most = f"{plan.total_steps:,} updates ({settings.epochs:,} epochs of {batches:,} batches)"
+    limit = "" if settings.max_seconds is None else f" or {settings.max_seconds:,.0f} s"
+    end = "" if settings.patience == 0 else ", fewer when dev no longer improves"
+    line = f"plan   {why}: at most {most}{limit}{end}; warm-up {warmup}, dropout {dropout:g}"
+    facts = {
+        "fitted_pairs": pairs,
+        "most_updates": plan.total_steps,
+        "epochs": settings.epochs,
+        "batches_per_epoch": batches,
+        "batch_tokens": settings.batch_tokens,
+        "max_seconds": settings.max_seconds,
+        "warmup_updates": plan.warmup_steps,
+        "dropout": dropout,
+        "patience": settings.patience,
+    }
+    return line, facts
+
+
+def _warmup(settings: "TrainConfig", total_steps: int) -> int:
+    if settings.warmup_share is None:
+        return settings.warmup_steps
+    return min(MOST_WARMUP, max(1, round(settings.warmup_share * total_steps)))
+
+
+def learning_rate(step: int, settings: "TrainConfig", *, total_steps: int, warmup_steps: int | None = None) -> float:
     """Return the rate of update number `step` (from 0): linear warm-up to the peak, then decay until `total_steps`.
 
     `inverse_sqrt` (Vaswani 2017, eq. 3) does not depend on the end. `linear` and `cosine` reach a hundredth of the
-    peak there.
+    peak there. warmup_steps: as planned, by default that of the settings.
     """
-    peak, warmup_steps = settings.learning_rate, settings.warmup_steps
+    peak, warmup_steps = settings.learning_rate, settings.warmup_steps if warmup_steps is None else warmup_steps
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
     if settings.schedule == "constant":

@@ -94,6 +94,11 @@ class TrainingReporter:
         self._write({"event": "note", "text": text})
         self._display.line(text)
 
+    def plan(self, facts: Mapping[str, object]) -> None:
+        """Write what is planned as the first line of a log."""
+        if self._log.tell() == 0:
+            self._write({"event": "plan", **facts})
+
     def event(self, name: str, progress: "Progress", **facts: object) -> None:
         """Write one line of the log."""
         self._write({"event": name, **asdict(progress), **facts})

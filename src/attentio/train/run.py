@@ -26,9 +26,10 @@ from attentio.train.dev import DevSet
 from attentio.train.folder import Run, claimed
 from attentio.train.footprint import check_resources, describe, footprint
 from attentio.train.loop import train
+from attentio.train.plan import describe_plan
 from attentio.train.reporter import Display, Silent, TrainingReporter, evaluations
 from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config, nested
-from attentio.train.state import Progress, progress_of
+from attentio.train.state import Progress, batches, progress_of
 
 Say = Callable[[str], None]
 SAMPLE = 50  # training sentences that a finished model translates where nothing was held out
@@ -76,8 +77,8 @@ def train_files(
     given: dict[str, dict[str, object]] = {"data": {"train": [str(file) for file in files]}}
     if start_from is not None:
         given["train"] = {"start_from": str(start_from)}
-    resumed = None if overwrite else Path(out)
-    config = effective_config(preset=preset, settings=nested(given, settings or {}), resumed=resumed)
+    run = None if overwrite else Path(out)
+    config = effective_config(preset=preset, settings=nested(given, settings or {}), run=run)
     summary = run_training(config, Path(out), overwrite=overwrite, say=say)
     if summary["interrupted_by"] is not None:
         raise KeyboardInterrupt(signal.Signals(summary["interrupted_by"]).name)
@@ -105,9 +106,9 @@ def run_training(
         data = _prepare(run, config, sides, say)
         notes: list[str] = []
         newest = next(whole_checkpoints(run.checkpoints, notes.append), None)
-        progress, stopped_by = Progress() if newest is None else progress_of(newest, run.checkpoints), None
+        progress, stopped_by, plan = Progress() if newest is None else progress_of(newest, run.checkpoints), None, None
         if progress.ended is None:
-            progress, stopped_by = _train(run, config, data, say, display)
+            progress, stopped_by, plan = _train(run, config, data, say, display)
         else:
             for note in notes:
                 say(note)
@@ -125,6 +126,7 @@ def run_training(
             say(f"warning: {warning}. More pairs, more epochs or a longer --max-time may help.")
     return {
         "run": str(run.folder),
+        "plan": plan,
         "ended": progress.ended,
         "interrupted_by": stopped_by,
         "steps": progress.step,
@@ -222,8 +224,8 @@ def _prepare(run: Run, config: RunConfig, sides: list[SideRules] | None, say: Sa
 
 def _train(
     run: Run, config: RunConfig, data: PreparedData, say: Say, display: Callable[[], Display]
-) -> tuple[Progress, int | None]:
-    """Train to the end or to a signal. Return how far it is, and the signal."""
+) -> tuple[Progress, int | None, dict[str, Any]]:
+    """Train to the end or to a signal. Return how far it is, the signal, and what was planned."""
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
     say(describe(config, *sizes))
     check_resources(config, *sizes, run.folder)
@@ -244,8 +246,13 @@ def _train(
         facts = {"parameters": model.num_parameters(), "progress": asdict(progress)}
         _bundle(config, data, model.unique_state_dict(), **facts).save(run.model)
 
+    planned, plan = describe_plan(
+        config.train, dropout=config.model.dropout, batches=len(batches(data.train, config.train))
+    )
+    say(planned)
     stop = StopRequest()
     with TrainingReporter(run.log, display, epochs=config.train.epochs) as reporter, stop:
+        reporter.plan(plan)
         progress = train(
             config,
             data.train,
@@ -259,7 +266,7 @@ def _train(
             reporter=reporter,
             stop=stop.requested,
         )
-    return progress, stop.signal
+    return progress, stop.signal, plan
 
 
 def _mend_model(run: Run, config: RunConfig, data: PreparedData, progress: Progress, say: Say) -> None:

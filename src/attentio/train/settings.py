@@ -18,7 +18,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attentio.data.settings import DataConfig
-from attentio.errors import DataError, UsageError
+from attentio.errors import AttentioError, DataError, UsageError
 from attentio.model.settings import (
     AttentionConfig,
     CNNConfig,
@@ -26,6 +26,7 @@ from attentio.model.settings import (
     SelfAttentionConfig,
 )
 from attentio.runtime.precision import Precision
+from attentio.train.plan import EPOCHS_WITH_TIME, PAIRS_COUNTED, fit
 
 Settings = Mapping[str, object]
 
@@ -48,6 +49,12 @@ class TrainConfig(BaseModel):
     ] = None
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
     warmup_steps: Annotated[int, Field(ge=0, description="updates of linear warm-up")] = 400
+    warmup_share: Annotated[
+        float | None,
+        Field(
+            gt=0, lt=1, description="warm-up as a share of the planned updates, at most 400, instead of warmup_steps"
+        ),
+    ] = None
     schedule: Annotated[
         Literal["linear", "cosine", "inverse_sqrt", "constant"], Field(description="decay after the warm-up")
     ] = "cosine"
@@ -100,6 +107,10 @@ class TrainConfig(BaseModel):
         str | None,
         Field(description="run or model folder whose weights, tokenizers and cleaners are taken over (--start-from)"),
     ] = None
+    fitted_pairs: Annotated[
+        int | None,
+        Field(ge=0, description="pairs that the preset auto has fitted the settings to. It sets this itself"),
+    ] = None
     seed: Annotated[int, Field(ge=0, description="seed of the split, the initial weights, the order and dropout")] = 1
     device: Annotated[str, Field(description="cpu, cuda, cuda:1, mps or auto")] = "auto"
 
@@ -129,7 +140,8 @@ class RunConfig(BaseModel):
 
 FAMILIES: dict[str, type[BaseModel]] = {kind.model_fields["family"].default: kind for kind in get_args(ModelConfig)}
 DEFAULT_FAMILY = "cnn"
-DEFAULT_PRESET = "small"
+AUTO = "auto"  # settings that fit the number of pairs (train/plan.py)
+DEFAULT_PRESET = AUTO
 
 
 def with_current_names(settings: Settings, note: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -176,27 +188,64 @@ def effective_config(
     file: Path | None = None,
     overrides: Sequence[str] = (),
     settings: Settings | None = None,
-    resumed: Path | None = None,
+    run: Path | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> RunConfig:
     """Lay preset, TOML file, command-line settings and `section.key=value` overrides over the defaults, in that order.
 
     A size alone (tiny, small, base) is that of the family which the other layers name, else of the default family.
-    `resumed` is the run folder to go on with, if there is one. `note` is told of former names.
-    Raises UsageError naming every unknown or ill-typed key, with a suggestion.
+    run: a run folder. If it holds a run, the preset auto stands for the settings of that run.
+    `note` is told of former names. Raises UsageError naming every unknown or ill-typed key, with a suggestion.
     """
-    if preset not in presets():
-        raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, list(presets())))
+    if preset != AUTO and preset not in presets():
+        raise UsageError(f"unknown preset {preset!r}.", hint=_suggestion(preset, [AUTO, *presets()]))
     over: dict[str, object] = {}
     for layer in ({} if file is None else _read_toml(file), settings or {}, *map(_parse_override, overrides)):
         over = _merge(over, with_current_names(layer, note))
     start = cast(Settings, over.get("train", {})).get("start_from")
     family = _family(over)
-    under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
+    held = None if preset != AUTO or run is None else _held(run, family)
+    if held is not None:
+        return parse_config(_merge(held, over), where=str(run), kinds_by_user=True)
+    if preset == AUTO:
+        under = _fitted(over)
+    else:
+        under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
     if start is not None:
-        under = _with_model(under, str(start), resumed)
+        under = _with_model(under, str(start), run)
     merged = _merge(under, over)
     return parse_config(merged, where="settings" if file is None else str(file), kinds_by_user=True)
+
+
+def _held(run: Path, family: object) -> Settings | None:
+    """Return the settings of the run in a folder, if there is one, of this family where one is named."""
+    if not (run / "config.toml").exists() or not any((run / part).exists() for part in ("checkpoints", "model")):
+        return None
+    held = _stored(run / "config.toml")
+    return held if family is None or family == _family(held) else None
+
+
+def _fitted(over: Settings) -> Settings:
+    """Return the preset that fits the number of pairs: a size of the family, and settings of training."""
+    given = cast(Settings, over.get("train", {}))
+    family = _family(over) if _family(over) in FAMILIES else DEFAULT_FAMILY
+    try:
+        data = DataConfig.model_validate(over.get("data", {}))
+        if not data.train:
+            return presets()[f"{family}-small"]
+        from attentio.data.source import count_pairs  # reading is not loaded for what needs none
+
+        pairs = count_pairs(data, PAIRS_COUNTED)
+    except (ValidationError, AttentioError):  # `parse_config` and `prepare` say what is wrong
+        return presets()[f"{family}-small"]
+    found = fit(pairs)
+    train = {**found.train, "fitted_pairs": pairs}
+    if "warmup_steps" in given:
+        train.pop("warmup_share", None)
+    if given.get("max_seconds") is not None:
+        train["epochs"] = EPOCHS_WITH_TIME * cast(int, train.get("epochs", TrainConfig().epochs))
+    model = {} if found.dropout is None else {"dropout": found.dropout}
+    return _merge(presets()[f"{family}-{found.size}"], {"model": model, "train": train})
 
 
 def _with_model(preset: Settings, start: str, resumed: Path | None) -> Settings:
@@ -236,8 +285,12 @@ def dump_config(config: RunConfig) -> str:
 
 def load_config(path: Path) -> RunConfig:
     """Read a configuration written by `dump_config`."""
+    return parse_config(_stored(path), where=str(path))
+
+
+def _stored(path: Path) -> Settings:
     before: Settings = {"data": {"placeholders": False}}  # of runs that did not know them
-    return parse_config(_merge(before, _read_toml(path)), where=str(path))
+    return _merge(before, _read_toml(path))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

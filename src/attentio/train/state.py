@@ -21,7 +21,7 @@ from attentio.errors import ModelError
 from attentio.model.seq2seq import Seq2Seq, current_name
 from attentio.train.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, whole_checkpoints
 from attentio.train.dev import DevScores
-from attentio.train.distributed import Ranks
+from attentio.train.distributed import ALONE, Ranks
 from attentio.train.plan import StepPlan
 from attentio.train.settings import TrainConfig
 
@@ -128,16 +128,7 @@ class TrainingState:
     @classmethod
     def first(cls, model: Seq2Seq, corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks) -> Self:
         """Return the state before the first update."""
-        sampler = BatchSampler(
-            corpus.source.lengths,
-            corpus.target.lengths,
-            max_tokens=settings.batch_tokens,
-            max_sentences=settings.batch_sentences,
-            seed=settings.seed,
-            length_multiple=LENGTH_MULTIPLE,
-            rank=ranks.rank,
-            num_ranks=ranks.size,
-        )
+        sampler = batches(corpus, settings, ranks)
         return cls(
             model,
             RunningAverage(model, settings.average_decay),
@@ -197,6 +188,20 @@ class TrainingState:
         save_checkpoint(checkpoints / f"step-{self.progress.step}", Checkpoint(groups, values))
         prune_checkpoints(checkpoints, keep=2)
         self.saved_at = self.progress.seconds
+
+
+def batches(corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks = ALONE) -> BatchSampler:
+    """Return the batches of a training."""
+    return BatchSampler(
+        corpus.source.lengths,
+        corpus.target.lengths,
+        max_tokens=settings.batch_tokens,
+        max_sentences=settings.batch_sentences,
+        seed=settings.seed,
+        length_multiple=LENGTH_MULTIPLE,
+        rank=ranks.rank,
+        num_ranks=ranks.size,
+    )
 
 
 class _AdamW(torch.optim.AdamW):
