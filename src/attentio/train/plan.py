@@ -23,17 +23,18 @@ class Fit(NamedTuple):
 
     most_pairs: float
     size: str  # a preset of the family
-    dropout: float | None  # None: that of the preset
+    model: Mapping[str, float]
     train: Mapping[str, object]
 
 
+_STRONG = {"dropout": 0.4, "word_dropout": 0.1}
 _SMALL = {"warmup_share": 0.06, "average_decay": 0.99}
 FITS = (
-    Fit(250, "tiny", 0.3, {"batch_tokens": 256, "epochs": 100, **_SMALL}),
-    Fit(700, "tiny", 0.3, {"batch_tokens": 512, "epochs": 60, **_SMALL}),
-    Fit(2_500, "tiny", 0.3, {"batch_tokens": 512, "epochs": 40, **_SMALL}),
-    Fit(8_000, "small", 0.3, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
-    Fit(math.inf, "small", None, {}),
+    Fit(250, "tiny", _STRONG, {"batch_tokens": 256, "epochs": 200, **_SMALL}),
+    Fit(700, "tiny", _STRONG, {"batch_tokens": 512, "epochs": 120, **_SMALL}),
+    Fit(2_500, "tiny", {"dropout": 0.3}, {"batch_tokens": 512, "epochs": 80, **_SMALL}),
+    Fit(8_000, "small", {"dropout": 0.3}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
+    Fit(math.inf, "small", {}, {}),
 )
 PAIRS_COUNTED = 8_001  # more pairs change nothing
 

@@ -224,7 +224,7 @@ def _prepare(run: Run, config: RunConfig, sides: list[SideRules] | None, say: Sa
 
 def _train(
     run: Run, config: RunConfig, data: PreparedData, say: Say, display: Callable[[], Display]
-) -> tuple[Progress, int | None, dict[str, Any]]:
+) -> tuple[Progress, int | None, Mapping[str, object]]:
     """Train to the end or to a signal. Return how far it is, the signal, and what was planned."""
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
     say(describe(config, *sizes))

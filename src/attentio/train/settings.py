@@ -244,8 +244,7 @@ def _fitted(over: Settings) -> Settings:
         train.pop("warmup_share", None)
     if given.get("max_seconds") is not None:
         train["epochs"] = EPOCHS_WITH_TIME * cast(int, train.get("epochs", TrainConfig().epochs))
-    model = {} if found.dropout is None else {"dropout": found.dropout}
-    return _merge(presets()[f"{family}-{found.size}"], {"model": model, "train": train})
+    return _merge(presets()[f"{family}-{found.size}"], {"model": found.model, "train": train})
 
 
 def _with_model(preset: Settings, start: str, resumed: Path | None) -> Settings:
