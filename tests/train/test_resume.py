@@ -1,77 +1,76 @@
 """Exact resume: killed at any moment and started again by the same command, a run ends with the same weights."""
 
 import hashlib
-import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attentio.cli import main
 from attentio.corpora.small_world.grammar import sample
+from attentio.runtime.processes import AVAILABLE
 from attentio.train.reporter import TrainingReporter
 from attentio.train.run import train_files
-from attentio.train.state import Progress
 
-# Dropout, a running average, evaluations, epochs, saving nearly all the time: whatever could get out of step.
+# Dropout, a running average, evaluations, epochs, saving all the time: whatever could get out of step.
 SETTINGS = {
     "model.embedding_size": 12,
     "model.hidden_size": 16,
     "model.dropout": 0.2,
     "train.epochs": 10,
-    "train.max_steps": 150,
+    "train.max_steps": 24,
     "train.batch_tokens": 400,
-    "train.evaluate_every": 40,
+    "train.evaluate_every": 5,
     "train.evaluate_pairs": 5,
-    "train.save_every_seconds": 0.02,
+    "train.save_every_seconds": 1e-9,
     "train.warmup_steps": 10,
+    "train.device": "cpu",
     "data.max_length": 40,
     "data.dev": 20,
     "data.test": 0,
 }
 
 
-def command(data: Path, out: Path) -> list[str]:
-    program = "from attentio.cli import main; main()"
+def kill_at(moment: int, number: int, patch: pytest.MonkeyPatch) -> None:
+    """Send this process a signal at its `moment`-th update, sync or rename."""
+    left = [moment]
+
+    def watched(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **facts: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), number)
+            return call(*arguments, **facts)
+
+        return called
+
+    for place, name in ((TrainingReporter, "update"), (os, "fsync"), (Path, "rename"), (Path, "replace")):
+        patch.setattr(place, name, watched(getattr(place, name)))
+
+
+def work(data: Path, out: Path, stop: signal.Signals | None, moment: int) -> None:
+    """Be `attentio train` in a process that has loaded everything, and die of a signal in the midst of it."""
     options = [part for name, value in SETTINGS.items() for part in ("-o", f"{name}={value}")]
-    return [sys.executable, "-c", program, "train", str(data), "--out", str(out), "--device", "cpu", *options]
+    sys.argv = ["attentio", "train", str(data), "--out", str(out), "--preset", "tiny", *options]
+    with out.with_suffix(".said").open("w", encoding="utf-8") as sys.stdout, pytest.MonkeyPatch.context() as patch:
+        sys.stderr = sys.stdout
+        if stop is not None:
+            kill_at(moment, stop, patch)
+        main()
 
 
-@contextmanager
-def started(data: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
-    """A training in a process of its own, which is gone afterwards whatever happens."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command(data, out), **pipes, text=True, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def steps_logged(out: Path) -> int:
-    log = out / "log.jsonl"
-    if not log.exists():
-        return 0
-    lines = log.read_text(encoding="utf-8").split("\n")[:-1]
-    return max((json.loads(line).get("step", 0) for line in lines), default=0)
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    for _ in range(10_000):
-        if condition():
-            return
-        if process.poll() is not None:
-            pytest.fail(f"the training ended before it could be stopped: {process.communicate()[1]}")
-        time.sleep(0.02)
-    pytest.fail("the training does not get on")
+def trained(data: Path, out: Path, stop: signal.Signals | None = None, moment: int = 0) -> tuple[int | None, str]:
+    """Status and output of a training in a process of its own."""
+    process = multiprocessing.get_context("fork").Process(target=work, args=(data, out, stop, moment))
+    process.start()
+    process.join()
+    return process.exitcode, out.with_suffix(".said").read_text(encoding="utf-8")
 
 
 def digest(out: Path) -> str:
@@ -85,57 +84,33 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def test_interrupted_in_its_process_it_ends_with_the_same_weights(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = SETTINGS | {"train.max_steps": 12, "train.evaluate_every": 5, "train.device": "cpu", "data.dev": 5}
+def test_interrupted_in_its_process_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
+    settings = SETTINGS | {"train.max_steps": 8, "train.evaluate_every": 3, "data.dev": 5}
     train_files(data, tmp_path / "whole", preset="tiny", settings=settings)
-    update, stops = TrainingReporter.update, {4: signal.SIGINT, 9: signal.SIGTERM}
-
-    def interrupt(reporter: TrainingReporter, progress: Progress, **facts: Any) -> None:
-        update(reporter, progress, **facts)
-        if progress.step in stops:
-            os.kill(os.getpid(), stops.pop(progress.step))
-
-    monkeypatch.setattr(TrainingReporter, "update", interrupt)
-    for name in ("SIGINT", "SIGTERM"):
-        with pytest.raises(KeyboardInterrupt, match=name):
-            train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
+    for name, moment in (("SIGINT", 60), ("SIGTERM", 25)):
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(moment, signal.Signals[name], patch)
+            with pytest.raises(KeyboardInterrupt, match=name):
+                train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
     train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
     assert digest(tmp_path / "broken") == digest(tmp_path / "whole")
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not AVAILABLE, reason="copies of a process")
 def test_killed_at_random_moments_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
-    with started(data, tmp_path / "whole") as process:
-        _, text = process.communicate()
-    assert process.returncode == 0, text
-    moments = random.Random(20)
-    broken = tmp_path / "broken"
-    stops = [
-        (signal.SIGKILL, -signal.SIGKILL),
-        (signal.SIGINT, 130),
-        (signal.SIGTERM, 143),
-        (signal.SIGKILL, -signal.SIGKILL),
-    ]
-    reached = 0
-    for number, (stop, status) in enumerate(stops, start=1):
-        with started(data, broken) as process:
-            wanted = min(reached + moments.randint(5, 25), 28 * number)
-            wait_for(lambda wanted=wanted: steps_logged(broken) >= wanted, process)
-            time.sleep(moments.random() * 0.05)
-            process.send_signal(stop)
-            _, text = process.communicate()
-        assert process.returncode == status, text
+    """Also in the midst of saving: a moment is any update, sync or rename."""
+    broken, moments = tmp_path / "broken", random.Random(20)
+    assert trained(data, tmp_path / "whole")[0] == 0
+    for stop in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+        status, text = trained(data, broken, stop, moments.randint(10, 60))
+        assert status == (-stop if stop is signal.SIGKILL else 128 + stop), text
         assert "Traceback" not in text
-        if stop is not signal.SIGKILL:
-            assert "the same command again resumes exactly here" in text
-        reached = steps_logged(broken)
-    assert reached < SETTINGS["train.max_steps"]
-    with started(data, broken) as process:
-        _, text = process.communicate()
-    assert process.returncode == 0, text
+        assert stop is signal.SIGKILL or "the same command again resumes exactly here" in text
+    status, text = trained(data, broken)
+    assert status == 0, text
     assert digest(broken) == digest(tmp_path / "whole")
+    (broken / ".lock").unlink(missing_ok=True)
     assert sorted(path.name for path in broken.iterdir()) == sorted(
         path.name for path in (tmp_path / "whole").iterdir()
     )

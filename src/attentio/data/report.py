@@ -6,8 +6,9 @@ Nothing here decides anything.
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Self, TextIO
+from typing import TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -160,9 +161,14 @@ class DataReport:
         write_json(path, asdict(self))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> "DataReport":
         """Read what `save` wrote. Raise DataError where it is missing or damaged."""
         try:
-            return TypeAdapter(cls).validate_json(path.read_bytes())
+            return _reader().validate_json(path.read_bytes())
         except (OSError, ValidationError):
             raise DataError(f"{path} is missing or damaged.", hint="Prepare the data again.", file=path) from None
+
+
+@cache
+def _reader() -> TypeAdapter[DataReport]:
+    return TypeAdapter(DataReport)
