@@ -10,7 +10,7 @@ context is zero.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -249,11 +249,12 @@ def join_attended(steps: list[Attended]) -> Attended:
     """Return what T queries attended to one by one, joined along the T axis."""
     if len(steps) == 1:
         return steps[0]
-    present = {
-        field: [part for step in steps if isinstance(part := getattr(step, field), Tensor)]
-        for field in steps[0]._fields
-    }
-    return steps[-1]._replace(**{field: torch.cat(parts, 2) for field, parts in present.items() if parts})
+    joined: dict[str, Any] = {}  # by a plain loop, which torch.compile can follow
+    for field in steps[0]._fields:
+        parts: list[Any] = [getattr(step, field) for step in steps]
+        if isinstance(parts[0], Tensor):
+            joined[field] = torch.cat(parts, 2)
+    return steps[-1]._replace(**joined)
 
 
 def _require_sense(score: Score, normalizer: Normalizer, window: Window, num_heads: int) -> None:
