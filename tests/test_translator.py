@@ -168,6 +168,12 @@ def test_sentences_of_a_text_are_translated_one_by_one(translator: Translator) -
     assert whole.source == "I love you. Where is the station?"
 
 
+@pytest.mark.parametrize("texts", ["I love you.", [["I love you."]], [3], [None]])
+def test_what_is_no_list_of_texts_is_said(translator: Translator, texts: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes a list of texts, not .*: use translate\(\[text\]\)"):
+        translator.translate(texts)
+
+
 def test_nothing_to_translate(translator: Translator) -> None:
     assert translator.translate([]) == []
     for translation in translator.translate(["", " \t ", "\u3000"]):

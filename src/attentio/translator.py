@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,10 @@ class Translator:
         clauses, or where it must be. Raises UsageError where a prefix or phrase cannot be written, or not within the
         maximal length.
         """
+        given = cast(Sequence[object], texts)
+        if isinstance(given, str) or any(not isinstance(text, str) for text in given):
+            found = "one text" if isinstance(given, str) else "a list with something else in it"
+            raise TypeError(f"translate takes a list of texts, not {found}: use translate([text]) or translator(text)")
         config = config or SearchConfig()
         cut_up = self._cut_up(texts, split=split and not require)
         if require and (long := next((text.parts[0].text for text in cut_up if len(text.parts) > 1), None)):
