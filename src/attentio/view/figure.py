@@ -44,6 +44,8 @@ def settings(**values: object) -> Generator[None]:
     with matplotlib.rc_context(cast("Any", ours)), warnings.catch_warnings():
         # Callers report missing characters once. Matplotlib would warn for each, each time.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        # Where labels leave no room, axes are drawn without the layout. That is no reason to stop.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         yield
 
 
