@@ -23,10 +23,9 @@ from typing import Any
 import torch
 from sacrebleu.metrics.chrf import CHRF
 
-from attentio.data.pipeline import Parts
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
-from attentio.data.source import open_rows
+from attentio.data.source import open_rows, origins
 from attentio.metrics.quality import corpus_chrf, metrics, written_in
 from attentio.train.run import train_files
 from attentio.translator import Translator
@@ -68,7 +67,7 @@ def main() -> None:
 def read_all(data: str, columns: str | None) -> list[tuple[str, str]]:
     """Return all pairs of a file or a built-in corpus, repeated ones left out, in the order of the file."""
     config = DataConfig(train=[data], columns=columns, small_world_pairs=40_000)
-    (origin,) = Parts.of(config).origins
+    (origin,) = origins(config)
     return list(dict.fromkeys((source, target) for source, target, _ in open_rows(origin, config, DropLog()).pairs))
 
 
