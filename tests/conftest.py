@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -24,6 +25,11 @@ from attentio.trace import AttentionTrace
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, and for every process that a test starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts tests in the background lets them ignore these signals. Tests of interrupts need them.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # On a busy machine any example of a property can take any time.
 settings.register_profile("attentio", deadline=None)

@@ -20,6 +20,7 @@ from attentio.search.batched import SearchConfig, search_batches
 from attentio.search.forced import forced_batches
 from attentio.search.strategy import Sample
 from attentio.text.learn import train_tokenizer
+from attentio.text.placeholders import PLACEHOLDERS
 from attentio.text.tokenizer import Tokenizer
 from attentio.translator import Progress, Translation, Translator, spans_of
 
@@ -481,6 +482,7 @@ def test_what_must_be_kept_is_kept(tiny_transformer: Translator, kind: str, beam
         trace = found.trace
         assert trace is not None
         assert (trace.source, trace.target) == (source, found.text)
+        assert all(each in labels for each in wanted for labels in trace.labels())
         for text, spans in ((source, trace.source_spans), (found.text, trace.target_spans)):
             shown = [text[a:b] for a, b in spans]
             assert "".join("".join(shown).split()) == "".join(text.split())
@@ -492,7 +494,14 @@ def test_what_must_be_kept_is_kept(tiny_transformer: Translator, kind: str, beam
     assert "{name}" in [trace.target[a:b] for a, b in trace.target_spans]
     unhidden = Translator(dataclasses.replace(bundle, longest_source=200), device="cpu")
     plain = unhidden.translate(sources[2:3], SearchConfig(beam))
-    assert plain[0].text == hiding.translate(sources[2:3], SearchConfig(beam))[0].text
+    (hidden,) = hiding.translate(sources[2:3], SearchConfig(beam))  # a placeholder for nothing is left out
+    assert hidden.text.split() == plain[0].text.translate(dict.fromkeys(map(ord, PLACEHOLDERS))).split()
+
+
+def test_a_model_without_placeholders_leaves_their_characters_alone(translator: Translator) -> None:
+    (found,) = translator.translate(["I \ue000 you."], trace=True)
+    assert found.source == "I \ue000 you."
+    assert found.unseen == ("\ue000",)
 
 
 class TestWhatIf:

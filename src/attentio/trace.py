@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from attentio.errors import DataError, UsageError
 from attentio.runtime.files import write_bytes
+from attentio.text.placeholders import PLACEHOLDERS
 from attentio.text.words import Span, word_spans
 
 Matrix: TypeAlias = NDArray[np.float32]
@@ -175,6 +176,13 @@ class AttentionTrace:
         # Found by its name: views come after traces, and only a notebook needs one here.
         return import_module("attentio.view.embed").notebook(self)
 
+    def labels(self) -> tuple[list[str], list[str]]:
+        """Return source and target tokens as people read them: a placeholder is what it stands for."""
+        return (
+            _labels(self.source_tokens, self.source_spans, self.source),
+            _labels(self.target_tokens, self.target_spans, self.target),
+        )
+
     def words(self) -> "AttentionTrace":
         """Return the same attention between the words that `word_spans` finds, without end-of-sentence."""
         return self.merged(word_spans(self.source), word_spans(self.target))
@@ -211,6 +219,12 @@ class AttentionTrace:
             raise DataError(f"{path}: not an attention trace (no field {error}).", file=path) from None
         except (ValueError, TypeError, RecursionError, zipfile.BadZipFile, EOFError) as error:
             raise DataError(f"{path}: not an attention trace ({error}).", file=path) from None
+
+
+def _labels(tokens: Sequence[str], spans: Sequence[Span], text: str) -> list[str]:
+    return [
+        text[start:end] if token in PLACEHOLDERS else token for token, (start, end) in zip(tokens, spans, strict=True)
+    ]
 
 
 def _shares(spans: Sequence[Span], words: Sequence[Span], length: int) -> Matrix:

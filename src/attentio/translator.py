@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from attentio.bundle import Bundle
 from attentio.errors import UsageError
 from attentio.runtime.device import resolve_device
+from attentio.search import DEFAULT_BEAM
 from attentio.search.attended import CANDIDATES
 from attentio.search.batched import Asked, SearchConfig, search_batches
 from attentio.search.decode import Cancelled, SearchStep
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
-from attentio.text.placeholders import PLACEHOLDERS, Masked, mask, mask_pair, missing, restore
+from attentio.text.placeholders import PLACEHOLDERS, Masked, Restored, mask, mask_pair, missing, restore
 from attentio.text.sentences import Sentences, cut_long, join_parts, split_sentences
 from attentio.text.special import EOS_TOKEN
 from attentio.text.tokenizer import Tokenizer
@@ -33,8 +34,6 @@ from attentio.trace import AttentionTrace
 
 if TYPE_CHECKING:  # loaded only where something is constrained
     from attentio.search.constraint import Constraint
-
-RETRY_BEAM = 5  # of a second search, for a translation that lost what it must keep
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,9 @@ class Translator:
     def _hide_kept(self, text: str) -> Masked:
         return mask(text) if self.bundle.placeholders else Masked(text, {})
 
+    def _restored(self, text: str, kept: dict[str, str]) -> Restored:
+        return restore(text, kept) if self.bundle.placeholders else Restored(text, list(range(len(text) + 1)))
+
     def _fits(self, text: str) -> bool:
         return not self.is_long(text)
 
@@ -251,7 +253,7 @@ class Translator:
         for indices, hypotheses in forced_batches(self.model, source_ids, target_ids):
             for index, hypothesis in zip(indices, hypotheses, strict=True):
                 source, target, kept = pairs[index]
-                read, written = restore(source, kept), restore(target, kept)
+                read, written = self._restored(source, kept), self._restored(target, kept)
                 given = Translation(read.text, written.text, hypothesis.score)
                 # What is given may hold characters that the tokenizer cannot decode again, so it is not decoded.
                 spans = [*written.spans(target_tokenizer.spans(target)), (len(written.text), len(written.text))]
@@ -336,17 +338,15 @@ class Translator:
         if asked.constraint is not None and asked.constraint.requires:
             return
         tokenizer = self.bundle.target.tokenizer
-        for index, translation in enumerate(found):
-            if not translation.lost:
-                continue
+        for index in [index for index, translation in enumerate(found) if translation.lost]:
             from attentio.search.constraint import AllOf, ExactlyOnce
 
-            part = parts[index]
-            wanted, all_of_them = _ids_of(tokenizer, list(part.kept)), _ids_of(tokenizer, PLACEHOLDERS)
-            must = ExactlyOnce(wanted, all_of_them, tokenizer.vocab_size)
+            part, translation = parts[index], found[index]
+            wanted, every = _ids_of(tokenizer, list(part.kept)), _ids_of(tokenizer, PLACEHOLDERS)
+            must = ExactlyOnce(wanted, every, tokenizer.vocab_size)
             constraint = must if asked.constraint is None else AllOf([asked.constraint, must])
             prefix = None if asked.prefix is None else [asked.prefix[index]]
-            again = config._replace(beam_size=max(config.beam_size, RETRY_BEAM), sample=None)
+            again = config._replace(beam_size=max(config.beam_size, DEFAULT_BEAM), sample=None)
             try:
                 (other,) = self._translate_parts(
                     [part], again, asked._replace(constraint=constraint, prefix=prefix, on_step=None)
@@ -361,12 +361,12 @@ class Translator:
     ) -> Translation:
         decode = self.bundle.target.tokenizer.decode
         best, text = hypotheses[0], decode(hypotheses[0].tokens)
-        read, restored = restore(part.text, part.kept), restore(text, part.kept)
+        read, restored = self._restored(part.text, part.kept), self._restored(text, part.kept)
         translation = Translation(
             source=read.text,
             text=restored.text,
             score=best.score,
-            nbest=tuple((restore(decode(each.tokens), part.kept).text, each.score) for each in hypotheses),
+            nbest=tuple((self._restored(decode(each.tokens), part.kept).text, each.score) for each in hypotheses),
             unseen=tuple(self.bundle.source.tokenizer.unseen(part.text)),
             lost=tuple(part.kept[each] for each in missing(text, part.kept)),
         )

@@ -185,3 +185,19 @@ def test_former_names_are_read_in_every_layer_and_noted(tmp_path: Path) -> None:
     assert config.train.subword_regularization == 0.0
     assert effective_config(overrides=["train.split_pieces=0.2"]).train.subword_regularization == 0.2
     assert parse_config({"train": {"split_pieces": 0.4}}, where="old run").train.subword_regularization == 0.4
+
+
+@pytest.mark.parametrize("preset", ["auto", "tiny"])
+def test_a_run_that_knew_no_placeholders_goes_on_without_them(tmp_path: Path, preset: str) -> None:
+    settings = {"data": {"train": ["small-world"]}}
+    config = effective_config(preset=preset, settings=settings)
+    assert config.data.placeholders
+    (tmp_path / "checkpoints").mkdir()
+    held = dump_config(config)
+    (tmp_path / "config.toml").write_text(held, encoding="utf-8")
+    assert effective_config(preset=preset, settings=settings, run=tmp_path) == config
+    (tmp_path / "config.toml").write_text(held.replace("placeholders = true\n", ""), encoding="utf-8")
+    assert not effective_config(preset=preset, settings=settings, run=tmp_path).data.placeholders
+    assert not load_config(tmp_path / "config.toml").data.placeholders
+    forced = effective_config(preset=preset, settings=settings, overrides=["data.placeholders=true"], run=tmp_path)
+    assert forced.data.placeholders

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const address = pathToFileURL(new URL("../../src/attentio/view/static/attention-map.js", import.meta.url).pathname);
-const { colorOf, darkness, entropy, halfToNumber, label, languageOf, matrixOf, matrixSvg, mergeWords, moved, ranks, readTrace, shares, unpackHalf } = await import(address.href);
+const { colorOf, darkness, entropy, halfToNumber, label, languageOf, matrixOf, matrixSvg, mergeWords, moved, ranks, readTrace, shares, tokenLabels, unpackHalf } = await import(address.href);
 
 const matrix = (rows) => ({ rows: rows.length, columns: rows[0].length, data: Float32Array.from(rows.flat()) });
 const close = (found, wanted) => {
@@ -103,6 +103,11 @@ test("labels stay on a line, and hide what steers", () => {
   assert.equal(label("\ud800x"), "�x");
   assert.equal(label("👩🏽\u200d💻"), "👩🏽\u200d💻");
   assert.deepEqual(["我们", "これは我", "한국", "cat"].map(languageOf), ["zh-Hans", "ja", "ko", ""]);
+});
+
+test("a placeholder is shown as what it stands for", () => {
+  const spans = [[0, 1], [1, 4], [4, 5], [5, 5]];
+  assert.deepEqual(tokenLabels(["😀", "\ue003", "▁a", "</s>"], spans, "😀12%a"), ["😀", "12%", "▁a", "</s>"]);
 });
 
 test("a picture holds its labels as text and no markup of a sentence", () => {

@@ -12,6 +12,7 @@ from attentio.cli import options
 from attentio.cli.align import percent
 from attentio.cli.options import layer_name, with_groups
 from attentio.errors import QualityGate, UsageError
+from attentio.search import DEFAULT_BEAM
 
 if TYPE_CHECKING:
     from attentio.translator import Translator
@@ -24,7 +25,7 @@ def evaluate(
     test: Annotated[
         Path | None, typer.Argument(metavar="[TEST]", help="Parallel file. Default: what the run held out for testing.")
     ] = None,
-    beam: options.Beam = options.DEFAULT_BEAM,
+    beam: options.Beam = DEFAULT_BEAM,
     length_penalty: options.LengthPenalty = 1.0,
     resamples: options.Resamples = 1000,
     min_chrf: Annotated[float | None, typer.Option(help="Fail with status 7 when chrF2 is below this.")] = None,

@@ -13,6 +13,7 @@ import typer
 from attentio.cli import options
 from attentio.errors import DataError, UsageError
 from attentio.runtime.files import check_place, new_file
+from attentio.search import DEFAULT_BEAM
 
 if TYPE_CHECKING:
     from attentio.translator import Translation, Translator
@@ -87,7 +88,7 @@ def translate(
     from attentio.translator import Translator
 
     config = SearchConfig(
-        max(beam or (1 if sample else options.DEFAULT_BEAM), nbest),
+        max(beam or (1 if sample else DEFAULT_BEAM), nbest),
         length_penalty,
         batch_tokens,
         workers=torch.get_num_threads(),

@@ -12,6 +12,7 @@ from attentio.cli import options
 from attentio.cli.options import layer_name
 from attentio.errors import UsageError
 from attentio.runtime.files import check_place, write_text
+from attentio.search import DEFAULT_BEAM
 
 if TYPE_CHECKING:
     from attentio.search.batched import SearchConfig
@@ -44,7 +45,7 @@ def view(
     all_heads: Annotated[bool, typer.Option("--all-heads", help="Show every head of every layer.")] = False,
     numbers: Annotated[bool, typer.Option("--numbers", help="Write percentages into the map.")] = False,
     font: Annotated[Path | None, typer.Option(help="Font file for the pictures.")] = None,
-    beam: options.Beam = options.DEFAULT_BEAM,
+    beam: options.Beam = DEFAULT_BEAM,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:

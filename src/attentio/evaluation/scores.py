@@ -17,6 +17,7 @@ from attentio.evaluation.links import LinkScorer, gold_sentences, held_out_sente
 from attentio.evaluation.seen import SeenSentences
 from attentio.metrics.alignment import LinkRule
 from attentio.metrics.quality import corpus_chrf, evaluate, learning_warning, same_output
+from attentio.search import DEFAULT_BEAM
 from attentio.search.batched import SearchConfig
 from attentio.text.script import base_language, guess_language
 from attentio.train.folder import Run, data_settings
@@ -44,7 +45,7 @@ def score_run(
     run: Path,
     test: Path | None = None,
     *,
-    beam: int = 5,
+    beam: int = DEFAULT_BEAM,
     length_penalty: float = 1.0,
     resamples: int = 1000,
     scorer: LinkScorer | None = None,

@@ -213,7 +213,7 @@ def effective_config(
         under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
     if start is not None:
         under = _with_model(under, str(start), run)
-    merged = _merge(under, over)
+    merged = _merge(_merge(under, {} if run is None else _unknown_to(run / "config.toml")), over)
     return parse_config(merged, where="settings" if file is None else str(file), kinds_by_user=True)
 
 
@@ -288,8 +288,13 @@ def load_config(path: Path) -> RunConfig:
 
 
 def _stored(path: Path) -> Settings:
-    before: Settings = {"data": {"placeholders": False}}  # of runs that did not know them
-    return _merge(before, _read_toml(path))
+    return _merge(_unknown_to(path), _read_toml(path))
+
+
+def _unknown_to(path: Path) -> Settings:
+    """Return what is true of the run with a configuration that an earlier version wrote, and does not stand in it."""
+    data = _read_toml(path).get("data", {}) if path.is_file() else {"placeholders": None}
+    return {} if "placeholders" in cast(Settings, data) else {"data": {"placeholders": False}}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -112,7 +112,7 @@ def draw(
 
 def _panel(trace: AttentionTrace, layer: str | None, head: int | None, name: str, several: bool) -> _Panel:
     layer = trace.layers[-1] if layer == "last" else layer
-    source, target = ([label(token) for token in tokens] for tokens in (trace.source_tokens, trace.target_tokens))
+    source, target = ([label(token) for token in tokens] for tokens in trace.labels())
     part = ", ".join([*filter(None, [name, layer]), *([f"head {head}"] if head is not None else [])])
     whole = [_sentences(trace, max(24, 4 * len(source))), part]
     title = part or "mean" if several else "\n".join(line for line in whole if line)

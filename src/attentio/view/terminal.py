@@ -44,8 +44,9 @@ def print_map(
         console.print(Text("(no words to attend to)"))
         return
     widest = max(_NARROWEST, min(2 * _WIDEST, console.width // 3))
-    rows = [shortened(label(token), widest) for token in trace.target_tokens]
-    columns = [shortened(label(token), _WIDEST) for token in trace.source_tokens]
+    source_labels, target_labels = trace.labels()
+    rows = [shortened(label(token), widest) for token in target_labels]
+    columns = [shortened(label(token), _WIDEST) for token in source_labels]
     gutter = max(map(cell_len, rows))
     widths = [max(_NARROWEST, cell_len(column)) for column in columns]
     blocks = list(_blocks(widths, console.width - gutter))

@@ -197,10 +197,28 @@ export function readTrace(stored) {
   if (!kinds.weights.size) throw new Error("it has no layer");
   return {
     stored,
-    source: { labels: stored.source_tokens, spans: stored.source_spans },
-    target: { labels: stored.target_tokens, spans: stored.target_spans },
+    source: { labels: tokenLabels(stored.source_tokens, stored.source_spans, stored.source), spans: stored.source_spans },
+    target: { labels: tokenLabels(stored.target_tokens, stored.target_spans, stored.target), spans: stored.target_spans },
     kinds,
   };
+}
+
+/**
+ * Return whether a token is a placeholder, which stands for a number, an address or the like.
+ * @param {string} token
+ */
+export const isPlaceholder = (token) => /^[\ue000-\ue007]$/.test(token);
+
+/**
+ * Return tokens as people read them: a placeholder is what it stands for.
+ * @param {string[]} tokens
+ * @param {Span[]} spans
+ * @param {string} text
+ * @returns {string[]}
+ */
+export function tokenLabels(tokens, spans, text) {
+  const characters = Array.from(text);
+  return tokens.map((token, i) => (isPlaceholder(token) ? characters.slice(...spans[i]).join("") : token));
 }
 
 /**

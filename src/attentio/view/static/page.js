@@ -4,6 +4,8 @@
  * fragment of the address, which a browser sends to nobody.
  */
 
+import { isPlaceholder, tokenLabels } from "./attention-map.js";
+
 /** @typedef {import("./attention-map.js").StoredTrace} StoredTrace */
 /** @typedef {import("./attention-map.js").AttentionMap} AttentionMap */
 /** @typedef {import("./attention-map.js").State} MapState */
@@ -249,17 +251,31 @@ function languageOfModel(side) {
 /** @param {string} token */
 const shownToken = (token) => token.replace(/^▁/, "") || "␣";
 
+const sourceLabels = (/** @type {StoredTrace} */ trace) => tokenLabels(trace.source_tokens, trace.source_spans, trace.source);
+
+/**
+ * Return target tokens as people read them: a placeholder is what it stands for in the source.
+ * @param {string[]} tokens
+ * @param {StoredTrace} trace
+ */
+const targetLabels = (tokens, trace) => {
+  const labels = sourceLabels(trace);
+  const known = new Map(trace.source_tokens.map((token, i) => [token, labels[i]]));
+  return tokens.map((token) => (isPlaceholder(token) ? (known.get(token) ?? "�") : token));
+};
+
 function show() {
   const t = texts();
   const { trace } = found[asked.chosen];
   const changed = before ? differences(trace.target_tokens, before) : [];
+  const labels = sourceLabels(trace);
   at("result").hidden = false;
 
   const focused = document.activeElement?.closest("#tokens, #candidates, #nbest");
   const place = focused ? [...focused.querySelectorAll("button, input")].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
   at("tokens").lang = languageOfModel("source");
   at("tokens").replaceChildren(
-    ...trace.source_tokens.slice(0, -1).map((token, i) => {
+    ...labels.slice(0, -1).map((token, i) => {
       const button = made("button", { type: "button", "aria-pressed": String(asked.masked.includes(i)) }, shownToken(token));
       button.addEventListener("click", () => {
         asked.masked = asked.masked.includes(i) ? asked.masked.filter((one) => one !== i) : [...asked.masked, i].sort((a, b) => a - b);
@@ -282,7 +298,7 @@ function show() {
       return made("label", {}, radio, markedText(one.trace, marks), made("small", {}, t.score(one.score.toFixed(3))));
     }),
   );
-  const old = before?.slice(0, before.at(-1) === "</s>" ? -1 : undefined).join("").replaceAll("▁", " ").trim() ?? "";
+  const old = targetLabels(before?.slice(0, before.at(-1) === "</s>" ? -1 : undefined) ?? [], trace).join("").replaceAll("▁", " ").trim();
   at("changed").textContent = !before || !(asked.masked.length || asked.prefix.length || changed.length) ? "" : changed.length ? t.changed(old) : t.same;
   showMaps("maps", [found[asked.chosen], ...(other ? [other] : [])], changed);
   showStep();
@@ -333,7 +349,7 @@ function showStep() {
   range.max = String(trace.target_tokens.length);
   const step = Math.min(Number(range.value), trace.target_tokens.length);
   at("step-name").textContent = t.step([step, trace.target_tokens.length]);
-  range.setAttribute("aria-valuetext", `${t.step([step, trace.target_tokens.length])}: ${shownToken(trace.target_tokens[step - 1])}`);
+  range.setAttribute("aria-valuetext", `${t.step([step, trace.target_tokens.length])}: ${shownToken(targetLabels([trace.target_tokens[step - 1]], trace)[0])}`);
   const end = step > 1 ? trace.target_spans[step - 2][1] : 0;
   at("prefix").textContent = `${Array.from(trace.target).slice(0, end).join("") || t.begin} …`;
   at("prefix").lang = languageOfModel("target");
@@ -341,7 +357,7 @@ function showStep() {
   at("candidates").replaceChildren(
     ...(trace.candidates?.[step - 1] ?? []).map(([token, p]) => {
       const written = token === trace.target_tokens[step - 1];
-      const button = made("button", { type: "button" }, `${shownToken(token)} ${p < 0.01 ? "<0.01" : p.toFixed(2)}`, ...(written ? [" ✓"] : []));
+      const button = made("button", { type: "button" }, `${shownToken(targetLabels([token], trace)[0])} ${p < 0.01 ? "<0.01" : p.toFixed(2)}`, ...(written ? [" ✓"] : []));
       button.addEventListener("click", () => {
         asked.prefix = [...trace.target_tokens.slice(0, step - 1), token];
         translate();
