@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +334,23 @@ def test_required_and_forbidden_phrases(translator: Translator) -> None:
     assert other.score <= plain.score + 1e-6 or len(other.text) > len(plain.text)
 
 
+def longest_run(text: str) -> int:
+    return max((len(list(same)) for _, same in groupby(text)), default=0)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_loops_are_stopped_unless_they_are_asked_for(tiny_transformer: Translator, beam: int) -> None:
+    """A model that has learned nothing writes one character again and again."""
+    loose, tight = (
+        tiny_transformer.translate(["I love you.", "Yes."], SearchConfig(beam, stop_loops=stop))
+        for stop in (False, True)
+    )
+    assert max(longest_run(found.text) for found in loose) > 3
+    assert max(longest_run(found.text) for found in tight) == 3
+    (required,) = tiny_transformer.translate(["Yes."], SearchConfig(5), require=["我我我我我"])
+    assert "我我我我我" in required.text
+
+
 def test_other_settings_of_a_search_act(translator: Translator) -> None:
     texts = ["My sister bought two books yesterday."] * 2
     short, same = translator.translate(texts, SearchConfig(max_length=3), trace=True)
@@ -341,11 +359,6 @@ def test_other_settings_of_a_search_act(translator: Translator) -> None:
     assert len(short.trace.target_tokens) == 3
     (distinct,) = translator.translate(texts[:1], SearchConfig(no_repeat=1, max_length=20))
     assert len(set(distinct.text)) == len(distinct.text)
-    loose, tight = (
-        translator.translate(["He is here"] * 2, SearchConfig(max_length=40, stop_loops=stop), prefix=["我们" * 9, ""])
-        for stop in (False, True)
-    )
-    assert loose[1].text == tight[1].text
     drawn = {
         seed: translator.translate(texts[:1], SearchConfig(sample=Sample(temperature=1.5, seed=seed)))[0]
         for seed in (1, 2, 1)

@@ -1,47 +1,34 @@
-"""What the dev set says of a model, and what is said of one that gives a single answer."""
+"""The dev set of a training: it reads and writes as the translator does."""
 
-import json
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from attentio.bundle import Bundle
-from attentio.corpora.small_world.grammar import sample
 from attentio.data.heldout import HeldOut
-from attentio.train.dev import DevScores, DevSet
-from attentio.train.run import run_training
-from attentio.train.settings import effective_config
-from attentio.train.state import Progress
+from attentio.search.hypothesis import Hypothesis
+from attentio.text.learn import train_tokenizer
+from attentio.text.placeholders import PLACEHOLDERS
+from attentio.train import dev as module
+from attentio.train.dev import DevSet
 
 
-def test_the_loss_is_the_mean_over_tokens_of_what_each_pair_costs_alone(tiny_run: Path) -> None:
-    bundle = Bundle.load(tiny_run)
-    model, sides = bundle.build().eval(), (bundle.source.tokenizer, bundle.target.tokenizer)
-    pairs = [(pair.source, pair.target) for pair in sample(7, 3)]
-    alone = [DevSet(HeldOut.from_pairs("one", [pair]), *sides, limit=1).loss(model) for pair in pairs]
-    tokens = [len(sides[1].encode(target)) + 1 for _, target in pairs]
-    mean = sum(cost * count for cost, count in zip(alone, tokens, strict=True)) / sum(tokens)
-    assert DevSet(HeldOut.from_pairs("all", pairs), *sides, limit=100).loss(model) == pytest.approx(mean, rel=1e-5)
+def test_what_must_be_kept_is_hidden_on_dev_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = HeldOut.from_pairs("dev", [("At 12:30 I have 3 cats.", "12:30我有三只猫。"), ("No.", "不。")])
+    source = train_tokenizer("word", held.sources, placeholders=True)
+    target = train_tokenizer("char", ["12:30我有三只猫。不"], placeholders=True)
+    dev = DevSet(held, source, target, limit=10, placeholders=True)
+    first, second = PLACEHOLDERS[:2]
+    assert source.decode(dev.sources[0]) == f"at {first} i have {second} cats."
+    pairs = [(source.decode(dev.pairs.source[i].tolist()), target.decode(dev.pairs.target[i].tolist())) for i in (0, 1)]
+    assert pairs == [(f"at {first} i have 3 cats.", f"{first}我有三只猫。"), ("no.", "不。")]  # as in training
 
+    def searched(*_: Any) -> list[list[Hypothesis]]:
+        written = tuple(target.encode(f"{first}我有{second}只猫。"))
+        return [[Hypothesis(tokens, (0.0,) * len(tokens), 0.0, (0,) * len(tokens))] for tokens in (written, ())]
 
-def test_the_best_is_chosen_by_strict_chrf_and_the_loss_keeps_a_run_alive() -> None:
-    constant, words = DevScores(5.0, 13.5, 2.3, 1.0), DevScores(4.0, 9.0, 8.0, 0.1)
-    progress = Progress(step=1).judged(constant).judged(words)
-    assert (progress.best_chrf, progress.best_same, progress.stale_evaluations) == (9.0, 0.1, 0)
-    learning = progress.judged(DevScores(3.9, 8.0, 7.0, 0.1))
-    assert (learning.best_chrf, learning.dev_chrf, learning.stale_evaluations) == (9.0, 8.0, 0)
-    assert learning.judged(DevScores(3.95, 8.0, 7.0, 0.1)).stale_evaluations == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dev", [0, 20])
-def test_done_is_not_said_of_a_model_that_learned_nothing(tmp_path: Path, dev: int) -> None:
-    path = tmp_path / "pairs.tsv"
-    path.write_text("".join(f"{pair.source}\t{pair.target}\n" for pair in sample(80, 3)), encoding="utf-8")
-    settings = {"data": {"train": [str(path)], "dev": dev, "test": 0}, "train": {"max_steps": 1, "learning_rate": 1e-9}}
-    said: list[str] = []
-    summary = run_training(effective_config(preset="tiny", settings=settings), tmp_path / "run", say=said.append)
-    assert "has not learned to translate" in summary["warnings"][0]
-    assert json.dumps(summary)
-    assert not any(line.startswith("done") for line in said)
-    assert any("has not learned to translate" in line for line in said)
+    monkeypatch.setattr(module, "search", searched)
+    model: Any = None
+    assert dev.outputs(model) == ["12:30我有3只猫。", ""]
+    plain = DevSet(held, source, target, limit=10)
+    assert "12:30" in source.decode(plain.sources[0]) or source.special.unk in plain.sources[0]
+    assert first not in source.decode(plain.sources[0])
