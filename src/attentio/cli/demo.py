@@ -70,5 +70,6 @@ def demo(
     typer.echo(f"log          {out / 'log.jsonl'}, data report {out / 'data' / 'report.json'}")
     typer.echo("your own     attentio train cmn.txt --out runs/mine   (English TAB Chinese, or any two languages)")
     typer.echo(
-        "The demo knows a small world and some thousand real sentences. For real translation, train on cmn.txt or a larger corpus."
+        "The demo knows a small world and some thousand real sentences. "
+        "For real translation, train on cmn.txt or a larger corpus."
     )
