@@ -213,3 +213,36 @@ def test_12_too_little_memory_is_said_beforehand(
     monkeypatch.setattr("attentio.train.footprint.available_memory", lambda: 1000)
     assert "too little memory" in refused(train(pairs, "--out", tmp_path / "out", "--quiet"), 5)
     assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16-le"])
+def test_hint_of_another_encoding_names_an_option_only_where_there_is_one(
+    attentio: Command, tiny_run: Path, tmp_path: Path, encoding: str
+) -> None:
+    file = tmp_path / "text.txt"
+    file.write_bytes("你好世界，我们走吧。Yes.\n今天天气很好。No.\n".encode(encoding))
+    with_option = attentio("evaluate", tiny_run, file)
+    assert with_option.status == 3
+    assert f"--encoding {encoding}" in with_option.err
+    for without in (("translate", tiny_run, file), ("align", file, file, "--index", 0, "--gold-index", 0)):
+        outcome = attentio(*without)
+        assert outcome.status == 3
+        assert "--encoding" not in outcome.err
+        assert f"iconv -f {encoding.upper().replace('-LE', 'LE')} -t UTF-8" in outcome.err
+
+
+def test_layer_or_head_that_is_missing_is_refused_before_anything_is_printed(
+    attentio: Command, tiny_run: Path
+) -> None:
+    for options in (("--layer", 9), ("--head", 9)):
+        outcome = attentio("view", tiny_run, "I love you.", *options)
+        assert (outcome.status, outcome.out) == (2, "")
+        assert "9" in outcome.err
+
+
+def test_a_table_on_standard_input_is_noticed(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("translate", tiny_run, stdin="I\tje\nyou\ttu\n")
+    assert outcome.status == 0
+    assert "standard input looks like a table of 2 columns" in outcome.err
+    assert len(outcome.lines) == 2
+    assert "looks like" not in attentio("translate", tiny_run, stdin="I love you.\nYes.\n").err

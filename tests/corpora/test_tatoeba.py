@@ -238,3 +238,11 @@ def test_an_archive_that_is_none_or_holds_something_else(server: Server, tmp_pat
     server.content = content
     with pytest.raises(DataError, match=r"is damaged|holds no cmn"):
         fetch_tatoeba("eng-cmn", tmp_path, base_url=server.url)
+
+
+def test_a_server_that_does_not_answer_is_said_in_plain_words(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(DataError, match=rf"could not fetch {address}/cmn-eng\.zip: 127\.0\.0\.1 does not answer\."):
+            fetch_tatoeba("eng-cmn", tmp_path, base_url=address)

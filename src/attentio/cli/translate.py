@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -230,39 +230,42 @@ def _named(lines: list[int]) -> str:
 
 def _read(files: list[Path]) -> Iterator[str]:
     """Return the lines of the files, or of standard input. Only a line feed ends a line."""
-    from attentio.data.readers.lines import existing, read_lines
+    from attentio.data.readers.lines import existing, read_utf8
 
     if not files:
-        return _from_stdin()
+        lines = _from_stdin()
+        if sys.stdin.isatty():
+            return lines
+        first = list(islice(lines, SAMPLE_LINES))
+        if what := _no_plain_text(first, Path()):
+            sys.stderr.write(f"note: standard input looks like {what}. Each line is translated as plain text.\n")
+        return chain(first, lines)
     found = [existing(str(path)) for path in files]
     for path in found:
-        _check_plain(path)
-    return (line for path in found for line in read_lines(path))
+        if what := _no_plain_text(list(islice(read_utf8(path), SAMPLE_LINES)), path):
+            hint = "Extract the sentences, one a line."
+            if "table" in what:
+                hint = f"Take the source column: cut -f 1 {path} | attentio translate RUN"
+            raise DataError(f"{path} is {what}, and translate reads plain text.", hint=hint, file=path)
+    return (line for path in found for line in read_utf8(path))
 
 
-def _check_plain(path: Path) -> None:
-    """Refuse a file that is no plain text. Standard input is taken as it is, and so is the way round this check."""
+def _no_plain_text(lines: list[str], path: Path) -> str | None:
+    """Return what a file seems to be by its first lines and its name, or None for plain text."""
     from attentio.data.readers import READERS
-    from attentio.data.readers.lines import read_lines, unpacked_name
+    from attentio.data.readers.lines import unpacked_name
 
-    lines = [line for line in islice(read_lines(path), SAMPLE_LINES) if line.strip()]
+    lines = [line for line in lines if line.strip()]
     start = lines[0].lstrip().lower() if lines else ""
     suffix = Path(unpacked_name(path)).suffix.lower()
     cells = [line.split("\t") for line in lines]
-    what = None
     if start.startswith(("<?xml", "<!doctype", "<html", "<tmx")):
-        what = "TMX" if suffix in READERS["tmx"].endings else "XML or HTML"
-    elif suffix in READERS["json"].endings and start.startswith(("{", "[")):
-        what = "JSON"
-    elif len(lines) > 1 and len(cells[0]) > 1 and {len(row) for row in cells} == {len(cells[0])}:
-        what = f"a table of {len(cells[0])} columns"
-    if what is not None:
-        hint = (
-            f"Take the source column: cut -f 1 {path} | attentio translate RUN"
-            if "table" in what
-            else "Extract the sentences, one a line."
-        )
-        raise DataError(f"{path} is {what}, and translate reads plain text.", hint=hint, file=path)
+        return "TMX" if suffix in READERS["tmx"].endings else "XML or HTML"
+    if suffix in READERS["json"].endings and start.startswith(("{", "[")):
+        return "JSON"
+    if len(lines) > 1 and len(cells[0]) > 1 and {len(row) for row in cells} == {len(cells[0])}:
+        return f"a table of {len(cells[0])} columns"
+    return None
 
 
 def _from_stdin() -> Iterator[str]:

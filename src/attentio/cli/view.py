@@ -87,6 +87,9 @@ def view(
     layers, heads = (
         (traces[0].layers, range(len(traces[0].weights[traces[0].layers[-1]]))) if all_heads else ((layer,), (head,))
     )
+    for trace in traces:  # a layer or head that one of them lacks is refused before anything is printed
+        for each in heads:
+            trace.matrix(layers[0], each)
     if as_json:
         objects: list[dict[str, Any]] = [
             {

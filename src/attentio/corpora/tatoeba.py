@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pooch
 
@@ -191,6 +192,8 @@ def _fetch(part: _Part) -> None:
             if error.errno == 28:  # ENOSPC
                 raise ResourceError(f"disk full while fetching {part.url} to {part.path.parent}.") from None
             fault = str(error) or type(error).__name__
+            if isinstance(error, requests.ConnectionError | requests.Timeout):  # their texts are the library's inside
+                fault = f"{urlsplit(part.url).hostname} does not answer"
         finally:
             part.close()
         if attempt + 1 < _ATTEMPTS:

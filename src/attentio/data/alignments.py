@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from attentio.data.readers.lines import existing, read_lines
+from attentio.data.readers.lines import existing, read_utf8
 from attentio.errors import DataError
 from attentio.metrics.alignment import GoldLinks, Link, Links
 
@@ -73,7 +73,7 @@ def read_gold(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None
 def _read(
     path: str | Path, index: int, lengths: Sequence[Lengths] | None, parse: Callable[..., _Row] = parse_links
 ) -> list[_Row]:
-    lines = list(read_lines(existing(str(path))))
+    lines = list(read_utf8(existing(str(path))))
     if lengths is not None and len(lengths) != len(lines):
         raise DataError(f"{path} has {len(lines):,} lines, and there are {len(lengths):,} sentences.", file=path)
     each = [None] * len(lines) if lengths is None else lengths
@@ -96,7 +96,7 @@ def read_lengths(path: str | Path) -> list[Lengths]:
     Raises DataError with the line where a line has not exactly two sides.
     """
     lengths: list[Lengths] = []
-    for number, line in enumerate(read_lines(existing(str(path))), 1):
+    for number, line in enumerate(read_utf8(existing(str(path))), 1):
         sides = line.split("|||")
         if len(sides) != 2:
             raise DataError(f"{path} line {number:,} is not `source words ||| target words`.", file=path, line=number)

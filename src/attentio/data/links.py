@@ -17,7 +17,7 @@ import numpy.typing as npt
 from attentio.data.alignments import check_line_counts, parse_line, parse_links
 from attentio.data.heldout import LinkedPair
 from attentio.data.readers.built_in import known_links
-from attentio.data.readers.lines import Origin, read_lines
+from attentio.data.readers.lines import Origin, read_lines, read_utf8
 from attentio.data.settings import DataConfig
 from attentio.data.source import Chunk
 from attentio.data.store import NO_LINKS, SpanLinks
@@ -38,8 +38,8 @@ def linked_reader(origin: Origin, config: DataConfig) -> Linked | None:
         count = config.small_world_pairs
         return (lambda chunk: known_links(chunk.lines.tolist(), *chunk[:2], count)) if origin.knows_links else None
     num_lines = sum(1 for _ in read_lines(origin.file, config.encoding))
-    check_line_counts(links, sum(1 for _ in read_lines(links)), str(origin.path), num_lines)
-    lines = enumerate(read_lines(links), 1)
+    check_line_counts(links, sum(1 for _ in read_utf8(links)), str(origin.path), num_lines)
+    lines = enumerate(read_utf8(links), 1)
 
     def read(chunk: Chunk) -> list[LinkedPair]:
         # A link joins a word of the first column to one of the second, whichever of them is the source.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from attentio.data.alignments import check_line_counts, read_gold
 from attentio.data.heldout import read_links, read_tsv
-from attentio.data.readers.lines import existing, read_lines
+from attentio.data.readers.lines import existing, read_lines, read_utf8
 from attentio.data.settings import DataConfig
 from attentio.data.source import read_pairs
 from attentio.errors import DataError
@@ -68,7 +68,7 @@ def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) ->
     if "|||" in next(read_lines(existing(str(test)), config.encoding), ""):
         config = config.model_copy(update={"delimiter": "|||"})
     num_lines = sum(1 for _ in read_lines(test, config.encoding))
-    check_line_counts(gold, sum(1 for _ in read_lines(existing(str(gold)))), test, num_lines)
+    check_line_counts(gold, sum(1 for _ in read_utf8(existing(str(gold)))), test, num_lines)
     pairs = {pair.line: (pair.source.split(), pair.target.split()) for pair in read_pairs(test, config)}
     if config.swap:
         pairs = {line: sides[::-1] for line, sides in pairs.items()}

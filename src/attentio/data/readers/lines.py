@@ -112,6 +112,16 @@ def existing(text: str, *, known: Iterable[str] = ()) -> Path:
     raise DataError(f"{path}: no such file.", hint=hint, code="E_DATA_MISSING", file=path)
 
 
+def read_utf8(file: File) -> Iterator[str]:
+    """Yield the lines as `read_lines` does, where no option names an encoding: then the hint names none either."""
+    try:
+        yield from read_lines(file)
+    except DataError as error:
+        if named := re.search(r"--encoding ([\w-]+)", error.hint or ""):
+            error.hint = f"Convert it: iconv -f {named[1].upper().replace('-LE', 'LE')} -t UTF-8."
+        raise
+
+
 def read_lines(file: File, encoding: str | None = None) -> Iterator[str]:
     """Yield the lines of a text file, without their ends, decoded strictly.
 
