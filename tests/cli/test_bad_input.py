@@ -231,9 +231,7 @@ def test_hint_of_another_encoding_names_an_option_only_where_there_is_one(
         assert f"iconv -f {encoding.upper().replace('-LE', 'LE')} -t UTF-8" in outcome.err
 
 
-def test_layer_or_head_that_is_missing_is_refused_before_anything_is_printed(
-    attentio: Command, tiny_run: Path
-) -> None:
+def test_layer_or_head_that_is_missing_is_refused_before_anything_is_printed(attentio: Command, tiny_run: Path) -> None:
     for options in (("--layer", 9), ("--head", 9)):
         outcome = attentio("view", tiny_run, "I love you.", *options)
         assert (outcome.status, outcome.out) == (2, "")

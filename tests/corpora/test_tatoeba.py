@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import socket
 import threading
 import time
 import zipfile
