@@ -126,3 +126,10 @@ def test_without_matplotlib_it_is_said(
         monkeypatch.delitem(__import__("sys").modules, f"attentio.view.{name}", raising=False)
     outcome = attentio("view", tiny_run, "Yes.", "--png", tmp_path / "x.png")
     assert "attentio[plot]" in refused(outcome, 6)
+
+
+def test_what_the_model_does_not_know_is_said(attentio: Command, tiny_run: Path) -> None:
+    outcome = attentio("view", tiny_run, "I love \u4e02.", "--json")
+    assert "1 never seen in training (\u4e02)" in outcome.err
+    (shown,) = json.loads(outcome.out)["translations"]
+    assert (shown["unseen"], shown["lost"]) == (["\u4e02"], [])

@@ -98,7 +98,7 @@ def translate(
     )
     translator = Translator.load(run, device=device or "auto", precision=precision)
     number = 0
-    notes = _Notes(translator)
+    notes = Notes(translator)
     # Someone typing waits for each answer. A file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
     with _output(out) as write:
@@ -170,8 +170,8 @@ def _words(text: str) -> list[str]:
     return [text[start:end] for start, end in word_spans(text)]
 
 
-class _Notes:
-    """Notes on the whole input, written at its end: a long file gets one line and not thousands."""
+class Notes:
+    """Notes on the whole input, written at its end: a long file gets one line and not thousands. `view` has them too."""
 
     def __init__(self, translator: "Translator") -> None:
         self._translator = translator

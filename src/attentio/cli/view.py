@@ -10,6 +10,7 @@ import typer
 
 from attentio.cli import options
 from attentio.cli.options import layer_name
+from attentio.cli.translate import Notes
 from attentio.errors import UsageError
 from attentio.runtime.files import check_place, write_text
 from attentio.search import DEFAULT_BEAM
@@ -99,6 +100,8 @@ def view(
                 "source_tokens": trace.source_tokens,
                 "target_tokens": trace.target_tokens,
                 "weights": trace.matrix(layer, head).tolist(),
+                "unseen": list(translation.unseen),
+                "lost": list(translation.lost),
                 **({"run": name} if beside else {}),
             }
             for trace, (translation, _), name in zip(
@@ -140,13 +143,16 @@ def _looked_at(
 ) -> list[tuple["Translation", "AttentionTrace"]]:
     """Return what was translated with its trace, each sentence of a text by itself."""
     found: list[tuple[Translation, AttentionTrace]] = []
-    for translation in translator.translate(sentences, config, trace=True):
+    notes = Notes(translator)
+    for number, translation in enumerate(translator.translate(sentences, config, trace=True), 1):
+        notes.add(translation, number)
         parts = [(part, part.trace) for part in translation.leaves() if part.trace is not None]
         if not parts:
             raise UsageError(f"there is no map of {translation.source!r}: it is empty.")
         if len(parts) > 1:
             sys.stderr.write(f"note: {translation.source[:30]!r}... has a map for each of its {len(parts)} sentences\n")
         found += parts
+    notes.write(nbest=1)
     return found
 
 
