@@ -121,3 +121,25 @@ def test_when_all_pairs_are_too_long_it_says_so() -> None:
 
 def test_half_characters_and_line_ends_inside_a_text_are_cleaned_away() -> None:
     assert prepared(PAIRS) == prepared([line.replace(" ", "\u2028") for line in PAIRS])
+
+
+def test_a_held_out_pair_that_is_dropped_cannot_hide_the_language_of_what_is_kept(tmp_path: Path) -> None:
+    """Pairs that share a side with it do not vote, and are kept in the end: the guess is compared with them."""
+    words = [f"лошадь номер {i} стоит у реки и ждёт" for i in range(60)]
+    russian = [f"{word}\t我看见{i}匹马。" for i, word in enumerate(words)]
+    test = tmp_path / "test.tsv"
+    test.write_text("".join(f"{word}\t{'马' * 61}\n" for word in words) + "A wolf.\t狼。\n", encoding="utf-8")
+    lines = [*PAIRS[:20], *russian]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.tsv"
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        config = DataConfig.model_validate({"train": [str(path)], "test": str(test), "max_length": 60, "dev": 0})
+        data = prepare(config, Path(folder) / "data", seed=1)
+    (note,) = [note for note in data.report.notes if "look like" in note]
+    assert note.startswith("the source side was taken for en, but the pairs that are kept look like ru.")
+    assert "--source-language ru" in note
+    named = config.model_copy(update={"source_language": "en"})
+    with TemporaryDirectory() as folder:
+        path.parent.mkdir()
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        assert not any("look like" in note for note in prepare(named, Path(folder) / "data", seed=1).report.notes)

@@ -73,6 +73,7 @@ class SideRules(NamedTuple):
     language: str | None
     cleaner: Cleaner
     tokenizer: Tokenizer | None = None
+    guessed: bool = False  # the language: neither the user nor a file named it
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,32 @@ def detect_languages(job: Job) -> list[SideRules]:
     for note in quiet.notes:
         job.log.note(note)
     han = [base_language(language) in ("zh", "cmn", "yue") for language in wanted]
-    return [SideRules(language, _cleaner(config, han=side)) for language, side in zip(wanted, han, strict=True)]
+    guess = [not (given[side] or named[first][side]) for side in (0, 1)]
+    return [SideRules(wanted[side], _cleaner(config, han=han[side]), guessed=guess[side]) for side in (0, 1)]
+
+
+def check_languages(job: Job, cleaned: Cleaned, assigned: Names, sides: Sequence[SideRules]) -> None:
+    """Compare guessed languages with the pairs that are kept, where some were too long: a guess may count these.
+
+    Raises DataError where another language would have been cleaned by other rules. Elsewhere it is noted.
+    """
+    if not (assigned == _TOO_LONG).any():
+        return
+    for side, (rules, name) in enumerate(zip(sides, ("source", "target"), strict=True)):
+        found = guess_language(_kept_texts(cleaned, assigned, side)) if rules.guessed else None
+        if found is None or found == base_language(rules.language):
+            continue
+        what = f"the {name} side was taken for {rules.language}, but the pairs that are kept look like {found}."
+        hint = f"Name the language: --{name}-language {found}"
+        if (found == "zh") != rules.cleaner.han:
+            raise DataError(what, hint=hint, code="E_DATA_LANGUAGE")
+        job.log.note(f"{what} {hint}")
+
+
+def _kept_texts(cleaned: Cleaned, assigned: Names, side: int) -> Iterator[str]:
+    for chunk in cleaned.store.chunks():
+        texts = (chunk.sources, chunk.targets)[side]
+        yield from compress(texts, (assigned[chunk.start : chunk.start + len(texts)] == TRAIN).tolist())
 
 
 def _cleaner(config: DataConfig, *, han: bool) -> Cleaner:

@@ -26,6 +26,7 @@ from attentio.data.pipeline import (
     Job,
     Progress,
     SideRules,
+    check_languages,
     clean,
     detect_languages,
     encode,
@@ -179,6 +180,7 @@ def _prepare_into(
         sides = found if known is None else known
         cleaned = clean(job, store, sides)
         split, tokenizers = split_and_learn(job, cleaned, sides)
+        check_languages(job, cleaned, split.assigned, sides)
         kept = encode(job, folder, cleaned, split.assigned, tokenizers)
     for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
