@@ -130,16 +130,11 @@ def test_a_held_out_pair_that_is_dropped_cannot_hide_the_language_of_what_is_kep
     test = tmp_path / "test.tsv"
     test.write_text("".join(f"{word}\t{'马' * 61}\n" for word in words) + "A wolf.\t狼。\n", encoding="utf-8")
     lines = [*PAIRS[:20], *russian]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "a.tsv"
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-        config = DataConfig.model_validate({"train": [str(path)], "test": str(test), "max_length": 60, "dev": 0})
-        data = prepare(config, Path(folder) / "data", seed=1)
-    (note,) = [note for note in data.report.notes if "look like" in note]
+    pairs = tmp_path / "a.tsv"
+    pairs.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    config = DataConfig.model_validate({"train": [str(pairs)], "test": str(test), "max_length": 60, "dev": 0})
+    (note,) = [note for note in prepare(config, tmp_path / "guessed", seed=1).report.notes if "look like" in note]
     assert note.startswith("the source side was taken for en, but the pairs that are kept look like ru.")
     assert "--source-language ru" in note
     named = config.model_copy(update={"source_language": "en"})
-    with TemporaryDirectory() as folder:
-        path.parent.mkdir()
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-        assert not any("look like" in note for note in prepare(named, Path(folder) / "data", seed=1).report.notes)
+    assert not any("look like" in note for note in prepare(named, tmp_path / "named", seed=1).report.notes)

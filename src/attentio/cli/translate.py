@@ -171,7 +171,7 @@ def _words(text: str) -> list[str]:
 
 
 class Notes:
-    """Notes on the whole input, written at its end: a long file gets one line and not thousands. `view` has them too."""
+    """Notes on the whole input, written at its end, also by `view`: a long file gets one line and not thousands."""
 
     def __init__(self, translator: "Translator") -> None:
         self._translator = translator
