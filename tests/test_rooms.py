@@ -10,7 +10,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "attentio"
 
 # The left wing translates. A room may import from those before it in the list.
 LEFT = ["errors", "attention", "runtime", "text", "model", "search", "trace", "bundle", "translator"]
-LEFT += ["metrics", "view", "serve", "export"]
+LEFT += ["documents", "metrics", "view", "serve", "export"]
 # The right wing learns: it may import from the whole left wing and from those above it.
 RIGHT = ["corpora", "data", "train", "evaluation", "experiment", "testing", "cli"]
 ROOMS: dict[str, set[str]] = {

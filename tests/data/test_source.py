@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from attentio.corpora import CORPORA
 from attentio.data import source
 from attentio.data.readers import lines
-from attentio.data.readers.encoding import guess_encoding
 from attentio.data.readers.lines import Origin, existing, read_lines
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.data.source import Pair, origins, read_chunks, read_pairs, settings_for
 from attentio.errors import DataError, MissingExtra, UsageError
+from attentio.text.encoding import guess_encoding
 
 PAIRS = [("I see a cat.", "我看见一只猫。"), ("Where are you?", "你在哪里？"), ("Good morning!", "早上好！")]
 TSV = "".join(f"{s}\t{t}\n" for s, t in PAIRS)

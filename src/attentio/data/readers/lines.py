@@ -22,8 +22,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias, cast
 
-from attentio.data.readers.encoding import byte_order_mark, guess_encoding
 from attentio.errors import DataError, MissingExtra, UsageError
+from attentio.text.encoding import byte_order_mark, guess_encoding
 
 BLOCK_BYTES = 1 << 22
 PACKED = (".gz", ".bz2", ".xz", ".zst")

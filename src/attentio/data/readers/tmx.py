@@ -13,11 +13,11 @@ from itertools import chain, permutations, product
 from typing import NamedTuple
 from xml.parsers import expat
 
-from attentio.data.readers.encoding import byte_order_mark
 from attentio.data.readers.lines import File, Origin, Row, Rows, decode_stream, find_codec, one_line, read_blocks
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.errors import DataError, UsageError
+from attentio.text.encoding import byte_order_mark
 from attentio.text.script import base_language
 
 _CODES = frozenset({"bpt", "ept", "ph", "it", "ut", "sub"})
