@@ -156,8 +156,11 @@ class Translator:
             cancelled=cancelled,
         )
         parts = [part for text in cut_up for part in text.parts]
-        found = self._translate_parts(parts, config, asked)
-        self._restore_lost(parts, found, config, asked)
+        from attentio.runtime.waiting import WATCH  # not needed to open a model
+
+        with WATCH.work(small=True):
+            found = self._translate_parts(parts, config, asked)
+            self._restore_lost(parts, found, config, asked)
         done = iter(found)
         return [text.joined([next(done) for _ in text.parts]) for text in cut_up]
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from attentio.runtime.files import disk_errors
+from attentio.runtime.waiting import WATCH
 
 if TYPE_CHECKING:  # importing the loop at run time would import torch before it is needed
+    from attentio.train.settings import TrainConfig
     from attentio.train.state import Progress
 
 LOG_EVERY = 10  # updates between lines of the log
+RECENT_SECONDS = 60.0  # of which the speed says how long a run still takes
 
 
 def evaluations(log: Path) -> list[dict[str, Any]]:
@@ -43,17 +48,36 @@ class Silent:
     def close(self) -> None: ...
 
 
+class Clock:
+    """Says how long a run still takes, by its speed in the last minute, evaluations included."""
+
+    def __init__(self, max_seconds: float | None = None) -> None:
+        self._max_seconds = math.inf if max_seconds is None else max_seconds
+        self._recent: deque[tuple[int, float]] = deque()  # updates done, and seconds into the run
+
+    def left(self, step: int, seconds: float, total_steps: int) -> float:
+        """Return the seconds left after update number `step` (from 1). Never more than the time limit leaves."""
+        self._recent.append((step, seconds))
+        while len(self._recent) > 2 and seconds - self._recent[1][1] >= RECENT_SECONDS:
+            self._recent.popleft()
+        first, began = self._recent[0]
+        # The first update of a process is slower than all others, and so alone for as long as there is no other.
+        pace = (seconds - began) / (step - first) if step > first else seconds / step
+        return max(0.0, min(pace * (total_steps - step), self._max_seconds - seconds))
+
+
 class TrainingReporter:
     """Tells a display and the run's log."""
 
-    def __init__(self, log: Path, display: Callable[[], Display], *, epochs: int) -> None:
+    def __init__(self, log: Path, display: Callable[[], Display], settings: "TrainConfig") -> None:
         with disk_errors(log):
             torn = log.exists() and log.read_bytes()[-1:] not in (b"", b"\n")
             self._path, self._log = log, log.open("ab", buffering=0)  # nothing waits to be written on a full disk
             self._log.write(b"\n" * torn)
         self._display = display()
-        self._epochs = epochs
+        self._epochs = settings.epochs
         self._speed = 0.0
+        self._clock = Clock(settings.max_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +93,9 @@ class TrainingReporter:
         self._speed = tokens_per_second if progress.step == 1 else self._speed + (tokens_per_second - self._speed) / 20
         if progress.step % LOG_EVERY == 0:
             self.event("step", progress, epoch=epoch, tokens_per_second=round(self._speed))
-        left = progress.seconds / progress.step * max(0, total_steps - progress.step)
+        if text := WATCH.complaint():
+            self.note(text)
+        left = self._clock.left(progress.step, progress.seconds, total_steps)
         facts = {
             "epoch": f"{min(int(epoch) + 1, self._epochs)}",
             "step": f"{progress.step:,}/{total_steps:,}",

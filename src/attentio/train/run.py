@@ -21,6 +21,7 @@ from attentio.metrics.quality import learning_warning
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
 from attentio.runtime.stop import StopRequest
+from attentio.runtime.waiting import WATCH
 from attentio.train.checkpoint import whole_checkpoints
 from attentio.train.dev import DevSet
 from attentio.train.folder import Run, claimed
@@ -251,7 +252,7 @@ def _train(
     )
     say(planned)
     stop = StopRequest()
-    with TrainingReporter(run.log, display, epochs=config.train.epochs) as reporter, stop:
+    with TrainingReporter(run.log, display, config.train) as reporter, stop, WATCH.work():
         reporter.plan(plan)
         progress = train(
             config,
