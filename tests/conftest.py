@@ -158,7 +158,8 @@ def node_modules() -> Callable[[str], Path]:
     def find(name: str) -> Path:
         path = NODE_MODULES / name
         if not path.exists():
-            pytest.skip(f"{path} is not there: npm install --prefix {NODE_MODULES.parent} axe-core typescript")
+            package = name.split("/")[0]
+            pytest.skip(f"{path} is not there: npm install --no-save --prefix {NODE_MODULES.parent} {package}")
         return path
 
     return find

@@ -181,6 +181,7 @@ def prepare_folder(folder: Path, tiny_run: Path) -> None:
         sides = [pair.rstrip("\n").split("\t")[column] for pair in pairs]
         (folder / name).write_text("".join(f"{text}\n" for text in sides), encoding="utf-8")
     (folder / "input.txt").write_text("I love you.\n\nWhere is my book?\n", encoding="utf-8")
+    (folder / "keys.txt").write_text("a-long-secret-key\n", encoding="utf-8")
     (folder / "mine.py").write_text(OWN_KIND, encoding="utf-8")
     shutil.copytree(tiny_run, folder / "runs" / "mine")
 
@@ -202,7 +203,11 @@ class Manhattan(Score):
         return -self.scale * (query.unsqueeze(3) - keys.unsqueeze(2)).abs().sum(-1)
 """
 # What makes the command of a verb short.
-SHORTER = {"train": ["--dry-run", "--out", "fresh"], "compare": ["--resamples", "100", "--quiet"]}
+SHORTER = {
+    "train": ["--dry-run", "--out", "fresh"],
+    "compare": ["--resamples", "100", "--quiet"],
+    "serve": ["--port", "0"],
+}
 ELSEWHERE = {"demo": "tests/cli/test_demo.py", "data": "downloads: tests/corpora/test_tatoeba.py"}
 SLOW = ("compare", "evaluate")
 

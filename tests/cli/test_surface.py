@@ -51,6 +51,12 @@ SURFACE = {
         ),
         *("--length-penalty", "--link-rule", "--min-chrf", "--precision", "--resamples", "--reverse", "--threshold"),
     ],
+    "serve": [
+        *("<runs>", "--allow-host", "--batch-texts", "--batch-wait", "--beam -b", "--cache", "--cors-origin"),
+        *("--deadline", "--device", "--host", "--keys", "--max-alternatives", "--max-body", "--max-characters"),
+        *("--max-file", "--max-texts", "--open", "--port", "--precision", "--proxy", "--queue", "--rate-limit"),
+        *("--threads", "--verbose -v"),
+    ],
     "train": [
         *("<files>", *CORPUS, "--attention", "--config", "--device", "--dry-run", "--json", "--max-time", "--out"),
         *("--overwrite", "--preset", "--quiet -q", "--seed", "--set -o", "--start-from"),
@@ -162,7 +168,7 @@ for arguments in sys.argv[1].split("|"):
         main()
     except SystemExit as end:
         assert not end.code, arguments
-heavy = {"torch", "numpy", "sacrebleu", "sentencepiece", "safetensors", "opencc", "matplotlib", "tomli_w"}
+heavy = {"torch", "numpy", "sacrebleu", "sentencepiece", "safetensors", "opencc", "matplotlib", "tomli_w", "fastapi"}
 found = heavy & sys.modules.keys()
 assert not found, found
 """

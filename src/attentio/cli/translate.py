@@ -152,22 +152,15 @@ def _render(
 
 def _links(translation: "Translation") -> str:
     """Return the links between the words of a text, from the traces of all its parts."""
-    from attentio.metrics.alignment import argmax_links, format_links
+    from attentio.metrics.alignment import format_links, text_links
 
-    found: set[tuple[int, int]] = set()
-    source = target = 0
-    for part in translation.leaves():
-        if part.trace is not None:
-            words = part.trace.words()
-            found |= {(i + source, j + target) for i, j in argmax_links(words.matrix())}
-        source, target = source + len(_words(part.source)), target + len(_words(part.text))
-    return format_links(frozenset(found))
+    return format_links(text_links((part.source, part.text, part.trace) for part in translation.leaves()))
 
 
 def _words(text: str) -> list[str]:
-    from attentio.text.words import word_spans
+    from attentio.text.words import words
 
-    return [text[start:end] for start, end in word_spans(text)]
+    return words(text)
 
 
 class Notes:

@@ -5,7 +5,7 @@ Weight matrices are (T, S) as in a trace. To compare one with links, make it a m
 (`AttentionTrace.merged`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attentio.errors import DataError, UsageError
+from attentio.text.words import word_spans
 from attentio.trace import AttentionTrace, Span
 
 Link: TypeAlias = tuple[int, int]
@@ -84,6 +85,20 @@ def argmax_links(weights: Weights) -> Links:
         return frozenset()
     best = weights.argmax(axis=1)
     return frozenset((int(i), j) for j, i in enumerate(best) if weights[j, i] > 0)
+
+
+def text_links(parts: Iterable[tuple[str, str, AttentionTrace | None]]) -> Links:
+    """Return the links between the words of a text of several parts, each given as source, target and trace.
+
+    Words are counted over all parts. A part without a trace has no links.
+    """
+    found: set[Link] = set()
+    source = target = 0
+    for part_source, part_target, trace in parts:
+        if trace is not None:
+            found |= {(i + source, j + target) for i, j in argmax_links(trace.words().matrix())}
+        source, target = source + len(word_spans(part_source)), target + len(word_spans(part_target))
+    return frozenset(found)
 
 
 def threshold_links(weights: Weights, threshold: float) -> Links:

@@ -1,38 +1,43 @@
-"""The page that `attentio view --open` shows, and what it asks for: translations with traces, and erasure.
+"""The server: dialects over one core, and what stands around them.
 
-It answers on 127.0.0.1 only, to requests that were made for this machine, and nothing that it shows leaves it. What
-is computed is the translator's. This module needs the extra `serve`.
+`attentio serve` and `attentio view --open` start it. This package needs the extra `serve`.
 """
 
+import ipaddress
+import signal
+import socket
 import webbrowser
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from threading import Thread
+from types import ModuleType
 from urllib.parse import urlencode
 
 from attentio.errors import AttentioError, MissingExtra, UsageError
-from attentio.metrics.faithfulness import rank_correlation
-from attentio.search.batched import SearchConfig
+from attentio.serve.settings import HOST, Settings
 from attentio.translator import Translator
-from attentio.view.embed import packed, static
 
 try:
     import uvicorn
     from fastapi import FastAPI, Request, Response
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
-    from pydantic import BaseModel, Field
+    from starlette.exceptions import HTTPException
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-except ImportError as error:
-    raise MissingExtra(f"the page needs a server ({error}).", hint="pip install 'attentio[serve]'") from error
 
-LONGEST = 5_000  # characters of a text
-HOST = "127.0.0.1"
-_FILES = {
-    "attention-map.js": "text/javascript",
-    "linked.js": "text/javascript",
-    "page.js": "text/javascript",
-    "page.css": "text/css",
-}
+    from attentio.serve import deepl, immersive, libretranslate, openai, own, page
+    from attentio.serve.forms import told
+    from attentio.serve.frontier import Frontier
+    from attentio.serve.guard import Guard
+    from attentio.serve.languages import prepare
+    from attentio.serve.problems import Kind, Problem
+    from attentio.serve.server import Server
+    from attentio.serve.service import Service
+except ImportError as error:
+    raise MissingExtra(f"serving needs more packages ({error}).", hint="pip install 'attentio[serve]'") from error
+
+CONNECTIONS = 1_024  # open at once. More are told to come back
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -40,92 +45,166 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_KINDS: Mapping[int, Kind] = {404: "missing", 405: "method"}
 
 
-class Asked(BaseModel):
-    """One sentence, and what is different about it.
+def create_app(
+    translators: Mapping[str, Translator],
+    settings: Settings | None = None,
+    *,
+    languages: Mapping[str, tuple[str, str]] | None = None,
+) -> FastAPI:
+    """Return the application for models by their names.
 
-    masked: source tokens, counted from 0, that the model reads as unknown.
-    prefix: target tokens that every hypothesis begins with. For erasure, the whole target.
+    languages: source and target of models that do not know theirs.
     """
+    settings = settings or Settings()
+    service = Service(translators, settings, languages=languages)
+    server = Server(service, Guard(settings))
 
-    model: str
-    text: str = Field(max_length=LONGEST)
-    beam: Annotated[int, Field(ge=1, le=20)] = 1
-    masked: list[int] = []
-    prefix: list[str] = []
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        service.batcher.start()
+        Thread(target=prepare, daemon=True).start()
+        yield
+        await service.batcher.close()
+
+    app = FastAPI(title="Attentio", docs_url=None, redoc_url=None, lifespan=lifespan)
+    for dialect in (page, libretranslate, deepl, immersive, openai, own):
+        app.include_router(dialect.router(server))
+    _add_state(app, server)
+    _add_refusals(app)
+    if is_local(settings.host):  # a page of another site that points its name at this machine is refused
+        names = [HOST, "localhost", "[::1]", settings.host, *settings.allowed_hosts]
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=names)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            max_age=86_400,
+        )
+    app.add_middleware(
+        Frontier,
+        limit=lambda path: settings.file_body if path == "/translate_file" else settings.body,
+        render=_refuse,
+        instruments=service.instruments,
+        headers=_HEADERS,
+    )
+    return app
 
 
-def create_app(translators: Mapping[str, Translator]) -> FastAPI:
-    """Return the application for models by their names."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    # A page of another site that points its name at this machine is refused.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+def _add_state(app: FastAPI, server: Server) -> None:
+    """Add what says how the server is."""
 
-    def asked_of(asked: Asked) -> Translator:
-        if asked.model not in translators:
-            raise UsageError(f"there is no model {asked.model!r}.")
-        return translators[asked.model]
+    @app.get("/health", tags=["state"])
+    async def health() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
+        """Say that the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/ready", tags=["state"], responses={503: {"description": "Not now"}})
+    async def ready() -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Say whether texts are taken: the models are loaded, and there is room in the queue."""
+        waiting = server.service.batcher.waiting
+        free = waiting < server.settings.waiting and bool(server.service.translators)
+        return JSONResponse({"status": "ready" if free else "busy", "waiting": waiting}, 200 if free else 503)
+
+    @app.get("/metrics", tags=["state"])
+    async def metrics(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Give counters for Prometheus."""
+        server.guard.admit(request)
+        return Response(server.service.instruments.shown(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_refusals(app: FastAPI) -> None:
+    """Let every problem be said in the words of the dialect that was spoken."""
+
+    @app.exception_handler(Problem)
+    async def refuse(request: Request, problem: Problem) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return _refuse(request, problem)
 
     @app.exception_handler(AttentioError)
-    def refuse(_: Request, error: AttentioError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return JSONResponse({"error": error.as_dict()}, status_code=400)
+    async def refuse_error(_: Request, error: AttentioError) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return page.refuse_error(error)
 
     @app.exception_handler(RequestValidationError)
-    def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+    async def refuse_form(request: Request, error: RequestValidationError) -> Response:  # pyright: ignore[reportUnusedFunction]
         # What was sent is not repeated: it may be text that no answer can hold.
-        told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        return JSONResponse({"error": {"code": "E_USAGE", "message": ", ".join(told)}}, status_code=422)
+        return _refuse(request, Problem("bad", told(error.errors())))
 
-    @app.middleware("http")
-    async def protect(request: Request, go_on: Callable[[Request], Any]) -> Response:  # pyright: ignore[reportUnusedFunction]
-        response: Response = await go_on(request)
-        response.headers.update(_HEADERS)
-        return response
+    @app.exception_handler(HTTPException)
+    async def refuse_path(request: Request, error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
+        kind = _KINDS.get(error.status_code, "bad")
+        return _refuse(request, Problem(kind, str(error.detail), dict(error.headers or {})))
 
-    @app.get("/")
-    def page() -> Response:  # pyright: ignore[reportUnusedFunction]
-        return Response(static("page.html"), media_type="text/html")
 
-    @app.get("/static/{name}")
-    def file(name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if name not in _FILES:
-            return Response(status_code=404)
-        return Response(static(name), media_type=_FILES[name])
+_PLACES: Sequence[tuple[str, ModuleType]] = (
+    ("/v2/", deepl),
+    ("/v1/", openai),
+    ("/immersive", immersive),
+    ("/api/v1/", own),
+    ("/metrics", own),
+    ("/static/", page),
+)
+_PAGE = ("/", "/models", "/look", "/erase")
 
-    @app.get("/models")
-    def models() -> list[dict[str, str | None]]:  # pyright: ignore[reportUnusedFunction]
-        return [
-            {"name": name, "source": each.source_language, "target": each.target_language}
-            for name, each in translators.items()
-        ]
 
-    @app.post("/look")
-    def look(asked: Asked) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        config = SearchConfig(asked.beam)
-        found = asked_of(asked).hypotheses(asked.text, config, masked=asked.masked, prefix=asked.prefix)
-        hypotheses = [
-            {"text": one.text, "score": one.score, "trace": packed(one.trace, name=asked.model)}
-            for one in found
-            if one.trace is not None
-        ]
-        return {"hypotheses": hypotheses}
+def _refuse(request: Request, problem: Problem) -> Response:
+    return _dialect(request.url.path).refuse(request, problem)
 
-    @app.post("/erase")
-    def erase(asked: Asked) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        translator = asked_of(asked)
-        (forced,) = translator.hypotheses(asked.text, masked=asked.masked, prefix=asked.prefix)
-        assert forced.trace is not None
-        fall = translator.erasure(forced.trace, masked=asked.masked)
-        length = len(asked.prefix) or len(fall)
-        free = [place for place in range(fall.shape[1] - 1) if place not in asked.masked]  # without end-of-sentence
-        correlation = {
-            layer: rank_correlation(forced.trace.matrix(layer)[:length, free], fall[:length, free])
-            for layer in forced.trace.layers
-        }
-        return {"erasure": fall[:length].tolist(), "correlation": correlation}
 
-    return app
+def _dialect(path: str) -> ModuleType:
+    """Return the module that answers at a path. LibreTranslate's stands at the root."""
+    if path in _PAGE:
+        return page
+    return next((dialect for place, dialect in _PLACES if path.startswith(place)), libretranslate)
+
+
+def is_local(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. port: 0 takes any free one. Raises UsageError."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+    except OSError as error:
+        if isinstance(error, socket.gaierror):
+            raise UsageError(f"there is no address {host!r} on this machine.") from None
+        if error.errno in (98, 48, 10048):  # EADDRINUSE of Linux, macOS and Windows
+            raise UsageError(f"port {port} is taken.", hint="Choose another, or 0 for any free one.") from None
+        raise UsageError(f"cannot listen on {host}, port {port}: {error.strerror}.") from None
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn runs the application: without an access log, which would hold query strings, and so texts."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=30,
+    )
+
+
+def run(app: FastAPI, listening: socket.socket, settings: Settings) -> None:
+    """Answer until SIGTERM or Ctrl-C. Requests that were accepted by then are answered first."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what uvicorn raises again when it has ended
+    try:
+        uvicorn.Server(server_config(app, settings)).run([listening])
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def serve(
@@ -142,14 +221,10 @@ def serve(
     port: 0 takes any free one. text, beam: what the page begins with.
     Raises UsageError when the port is taken.
     """
-    config = uvicorn.Config(create_app(translators), host=HOST, port=port, log_level="warning")
-    try:
-        socket = config.bind_socket()
-    except SystemExit:
-        raise UsageError(f"port {port} is taken.", hint="Choose another, or 0 for any free one.") from None
+    listening = listen(HOST, port)
     fragment = f"#{urlencode({'text': text, 'beam': beam})}" if text else ""
-    address = f"http://{HOST}:{socket.getsockname()[1]}/{fragment}"
+    address = f"http://{HOST}:{listening.getsockname()[1]}/{fragment}"
     say(f"page {address} (Ctrl-C stops it)\n")
     if open_browser:
         webbrowser.open(address)
-    uvicorn.Server(config).run([socket])
+    run(create_app(translators), listening, Settings())

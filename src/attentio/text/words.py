@@ -34,6 +34,11 @@ def word_spans(text: str) -> list[Span]:
     return spans
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a text, as `word_spans` finds them."""
+    return [text[start:end] for start, end in word_spans(text)]
+
+
 def _goes_on(first: str, text: str, end: int) -> bool:
     """Return whether a word that begins with `first` goes on at `end`."""
     if _is_word(first):

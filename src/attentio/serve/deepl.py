@@ -1,0 +1,135 @@
+"""The parts of DeepL's API v2 that its own clients need: translate, languages, usage.
+
+Languages are written as DeepL writes them, in capitals. A target without a region, such as EN, is taken as well.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, BeforeValidator, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from attentio.serve.files import translate_html
+from attentio.serve.forms import parameters, validated
+from attentio.serve.guard import first_given
+from attentio.serve.languages import name_of
+from attentio.serve.problems import Kind, Problem
+from attentio.serve.schema import REFUSALS, answers, body, error_schema
+from attentio.serve.server import Server
+from attentio.serve.service import Options
+
+NO_LIMIT = 1_000_000_000_000  # characters: clients want a number
+_STATUS: Mapping[Kind, int] = {"no key": 403, "too long": 413}
+_VARIANTS = {"en": ("EN-GB", "EN-US"), "pt": ("PT-PT",), "zh-Hans": ("ZH", "ZH-HANS")}  # of a target
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class Asked(BaseModel):
+    """Texts, and how they are translated. What changes style is refused where it asks for more than the default."""
+
+    text: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+    target_lang: str = Field(min_length=1)
+    source_lang: str | None = None
+    tag_handling: Literal["html", "xml"] | None = None
+    split_sentences: Literal["0", "1", "nonewlines"] = "1"
+    formality: Literal["default", "prefer_more", "prefer_less"] = "default"
+
+
+_TRANSLATE = body(
+    {
+        "text": {"anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 1}, {"type": "string"}]},
+        "target_lang": {"type": "string", "minLength": 1},
+        "source_lang": {"type": "string"},
+        "tag_handling": {"type": "string", "enum": ["html", "xml"]},
+        "split_sentences": {"type": "string", "enum": ["0", "1", "nonewlines"]},
+        "formality": {"type": "string", "enum": ["default", "prefer_more", "prefer_less"]},
+    },
+    required=("text", "target_lang"),
+)
+_TRANSLATED = error_schema(
+    {
+        "translations": {
+            "type": "array",
+            "items": error_schema(
+                {
+                    "detected_source_language": {"type": "string"},
+                    "text": {"type": "string"},
+                    "billed_characters": {"type": "integer"},
+                }
+            ),
+        }
+    }
+)
+_MESSAGE = error_schema({"message": {"type": "string"}})
+_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, _MESSAGE))
+_LANGUAGES = {
+    "type": "array",
+    "items": error_schema({"language": {"type": "string"}, "name": {"type": "string"}}),
+}
+_USAGE = error_schema({"character_count": {"type": "integer"}, "character_limit": {"type": "integer"}})
+
+
+def router(server: Server) -> APIRouter:
+    """Return the routes."""
+    service, guard = server.service, server.guard
+    routes = APIRouter(tags=["DeepL"])
+
+    @routes.post("/v2/translate", openapi_extra=_TRANSLATE, responses=answers({200: _TRANSLATED}) | _REFUSALS)
+    async def translate(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Translate texts."""
+        given = await parameters(request, lists=("text",))
+        asked = validated(Asked, given)
+        who = guard.admit(request, first_given(given), cost=len(asked.text))
+        service.check_sizes(asked.text)
+        service.language(asked.target_lang)
+        source = asked.source_lang or (await service.detect(asked.text, asked.target_lang))[0].language
+        pair = service.pair(source, asked.target_lang)
+        options = Options(split=asked.split_sentences != "0")
+        if asked.tag_handling is not None:
+            done = await translate_html(service, asked.text, pair, options)
+        else:
+            done = [each.text for each in await service.translate(asked.text, pair, options)]
+        guard.usage[who] += sum(map(len, asked.text))
+        code = pair.source.partition("-")[0].upper()
+        translations = [
+            {"detected_source_language": code, "text": text, "billed_characters": len(source)}
+            for source, text in zip(asked.text, done, strict=True)
+        ]
+        return JSONResponse({"translations": translations})
+
+    @routes.get("/v2/languages", responses=answers({200: _LANGUAGES}) | _REFUSALS)
+    async def languages(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """List the languages that are read, or with `type=target` those that are written."""
+        given = await parameters(request)
+        guard.admit(request, first_given(given))
+        kind = given.get("type", "source")
+        if kind not in ("source", "target"):
+            raise Problem("bad", "type is source or target.")
+        if kind == "source":
+            listed = [{"language": code.partition("-")[0].upper(), "name": name_of(code)} for code in service.sources]
+        else:
+            written = dict.fromkeys(pair.target for pair in service.pairs)
+            listed = [
+                {"language": variant, "name": name_of(code), "supports_formality": False}
+                for code in written
+                for variant in _VARIANTS.get(code, (code.upper(),))
+            ]
+        return JSONResponse(listed)
+
+    @routes.get("/v2/usage", responses=answers({200: _USAGE}) | _REFUSALS)
+    async def usage(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Say how many characters this key, or this address, has had translated since the start."""
+        who = guard.admit(request)
+        return JSONResponse({"character_count": guard.usage[who], "character_limit": NO_LIMIT})
+
+    return routes
+
+
+def refuse(_: Request, problem: Problem) -> Response:
+    """Return a problem as DeepL says it."""
+    return JSONResponse({"message": problem.message}, _STATUS.get(problem.kind, problem.status), problem.headers)

@@ -1,0 +1,62 @@
+"""The form that the browser extension Immersive Translate sends to a translator of one's own."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from attentio.serve.problems import Problem
+from attentio.serve.schema import REFUSALS, answers, error_schema
+from attentio.serve.server import Server
+
+
+class Asked(BaseModel):
+    """Texts, and the languages between which they are translated."""
+
+    source_lang: str = Field("auto", min_length=1)
+    target_lang: str = Field(min_length=1)
+    text_list: list[str]
+
+
+class Text(BaseModel):
+    """One translation."""
+
+    detected_source_lang: str
+    text: str
+
+
+class Answer(BaseModel):
+    """All translations, in order."""
+
+    translations: list[Text]
+
+
+_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, error_schema({"message": {"type": "string"}})))
+
+
+def router(server: Server) -> APIRouter:
+    """Return the routes."""
+    service, guard = server.service, server.guard
+    routes = APIRouter(tags=["Immersive Translate"])
+
+    @routes.post("/immersive", responses=_REFUSALS)
+    async def translate(request: Request, asked: Asked) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Translate the texts of a page."""
+        guard.admit(request, cost=max(1, len(asked.text_list)))
+        service.check_sizes(asked.text_list)
+        service.language(asked.target_lang)
+        source = asked.source_lang
+        if source.lower() == "auto":
+            source = (await service.detect(asked.text_list, asked.target_lang))[0].language
+        pair = service.pair(source, asked.target_lang)
+        found = await service.translate(asked.text_list, pair)
+        return Answer(translations=[Text(detected_source_lang=pair.source, text=each.text) for each in found])
+
+    return routes
+
+
+def refuse(_: Request, problem: Problem) -> Response:
+    """Return a problem in one line."""
+    return JSONResponse({"message": problem.message}, problem.status, problem.headers)

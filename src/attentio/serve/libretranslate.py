@@ -1,0 +1,232 @@
+"""The API of LibreTranslate, in the form that its clients expect, bodies and statuses alike.
+
+It differs where LibreTranslate answers 500 to a mistake of the client: here it is 400. A form that repeats `q` asks for
+a list, and limits say when to come back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from attentio.serve.files import FORMATS, translate_html
+from attentio.serve.forms import UNREADABLE, parameters
+from attentio.serve.guard import first_given
+from attentio.serve.languages import Detected, name_of
+from attentio.serve.problems import Kind, Problem
+from attentio.serve.schema import answers, body
+from attentio.serve.server import Server
+from attentio.serve.service import Options, Service
+from attentio.translator import Translation
+
+_STATUS: Mapping[Kind, int] = {"no key": 400}
+_MESSAGES: Mapping[Kind, str] = {
+    "no key": "Please contact the server operator to get an API key",
+    "wrong key": "Invalid API key",
+}
+_TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_KEY = {"type": "string", "description": "A key, where the server needs one."}
+_CODE = {"type": "string", "minLength": 1}
+_DETECTED = {
+    "type": "object",
+    "required": ["confidence", "language"],
+    "properties": {"confidence": {"type": "number", "minimum": 0, "maximum": 100}, "language": {"type": "string"}},
+}
+_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+_REFUSALS = dict.fromkeys((400, 403, 408, 413, 429, 500, 503, 504), _ERROR)
+
+
+def _or_list(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "array", "items": schema}]}
+
+
+def router(server: Server) -> APIRouter:
+    """Return the routes."""
+    service, guard = server.service, server.guard
+    routes = APIRouter(tags=["LibreTranslate"])
+
+    translate_body = body(
+        {
+            "q": _TEXTS,
+            "source": {**_CODE, "description": "A language code, or auto."},
+            "target": _CODE,
+            "format": {"type": "string", "enum": ["text", "html"], "default": "text"},
+            "alternatives": {"type": "integer", "maximum": server.settings.alternatives, "default": 0},
+            "api_key": _KEY,
+        },
+        required=("q", "source", "target"),
+    )
+    translated = {
+        "type": "object",
+        "required": ["translatedText"],
+        "properties": {
+            "translatedText": _or_list({"type": "string"}),
+            "alternatives": {"type": "array"},
+            "detectedLanguage": _or_list(_DETECTED),
+        },
+    }
+
+    @routes.post("/translate", openapi_extra=translate_body, responses=answers({200: translated, **_REFUSALS}))
+    async def translate(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Translate a text, or a list of texts."""
+        given = await parameters(request, lists=("q",))
+        texts, many = _texts_of(given)
+        guard.admit(request, first_given(given), cost=len(texts))
+        form = given.get("format") or "text"
+        if form not in ("text", "html"):
+            raise Problem("bad", f"{str(form)[:20]} format is not supported")
+        alternatives = _alternatives_of(given, server.settings.alternatives)
+        source, target = _code_of(given, "source"), _code_of(given, "target")
+        service.check_sizes(texts)
+        service.language(target)
+        detected: Detected | None = None
+        if source.lower() == "auto":
+            detected = (await service.detect(texts, target))[0]
+            source = detected.language
+        pair = service.pair(source, target)
+        answer: dict[str, Any] = {}
+        if form == "html":
+            done = await translate_html(service, texts, pair, Options())
+            others = [list[str]() for _ in done]
+        else:
+            options = Options(nbest=alternatives + 1 if alternatives else 1)
+            found = await service.translate(texts, pair, options)
+            done = [each.text for each in found]
+            others = [_others(each, alternatives) for each in found]
+        answer["translatedText"] = done if many else done[0]
+        if alternatives:
+            answer["alternatives"] = others if many else others[0]
+        if detected is not None:
+            shown = _shown(detected)
+            answer["detectedLanguage"] = [shown] * len(texts) if many else shown
+        return JSONResponse(answer)
+
+    detections = {"type": "array", "items": _DETECTED}
+
+    @routes.post(
+        "/detect",
+        openapi_extra=body({"q": _TEXTS, "api_key": _KEY}, required=("q",)),
+        responses=answers({200: detections, **_REFUSALS}),
+    )
+    async def detect(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Guess the language of a text, among those that are served."""
+        given = await parameters(request, lists=("q",))
+        texts, _ = _texts_of(given)
+        guard.admit(request, first_given(given))
+        service.check_sizes(texts)
+        return JSONResponse([_shown(each) for each in await service.detect(texts)])
+
+    listed = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["code", "name", "targets"],
+            "properties": {
+                "code": {"type": "string"},
+                "name": {"type": "string"},
+                "targets": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+    }
+
+    @routes.get("/languages", responses=answers({200: listed}))
+    async def languages() -> Response:  # pyright: ignore[reportUnusedFunction]
+        """List the languages, and what each is translated into."""
+        return JSONResponse(
+            [{"code": code, "name": name_of(code), "targets": service.targets(code)} for code in service.languages]
+        )
+
+    @routes.get("/frontend/settings", responses=answers({200: {"type": "object"}}))
+    async def frontend_settings() -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Say what the server offers, for pages that translate with it."""
+        return JSONResponse(_frontend(server))
+
+    suggest_body = body(
+        {"q": _CODE, "s": _CODE, "source": _CODE, "target": _CODE, "api_key": _KEY},
+        required=("q", "s", "source", "target"),
+    )
+    success = {"type": "object", "required": ["success"], "properties": {"success": {"type": "boolean"}}}
+
+    @routes.post("/suggest", openapi_extra=suggest_body, responses=answers({200: success, **_REFUSALS}))
+    async def suggest(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Take a better translation. Only where the operator keeps them."""
+        given = await parameters(request)
+        guard.admit(request, first_given(given))
+        if server.settings.suggestions is None:
+            raise Problem("off", "Suggestions are disabled on this server.")
+        return JSONResponse({"success": True})
+
+    return routes
+
+
+def refuse(_: Request, problem: Problem) -> Response:
+    """Return a problem as LibreTranslate says it."""
+    message = _MESSAGES.get(problem.kind, problem.message)
+    if problem.message == UNREADABLE:
+        message = "The browser (or proxy) sent a request that this server could not understand."
+    elif problem.kind == "too long":
+        message = f"Invalid request: {message}"
+    return JSONResponse({"error": message}, _STATUS.get(problem.kind, problem.status), problem.headers)
+
+
+def _texts_of(given: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """Return the texts, and whether they came as a list."""
+    asked = given.get("q")
+    if asked in (None, "", []):
+        raise Problem("bad", "Invalid request: missing q parameter")
+    texts: list[Any] = asked if isinstance(asked, list) else [asked]
+    if not all(isinstance(text, str) for text in texts):
+        raise Problem("bad", "Invalid request: q parameter is not a text or a list of texts")
+    return [text.replace("\r\n", "\n") for text in texts], isinstance(asked, list)
+
+
+def _code_of(given: Mapping[str, Any], name: str) -> str:
+    code = given.get(name)
+    if not code:
+        raise Problem("bad", f"Invalid request: missing {name} parameter")
+    if not isinstance(code, str):
+        raise Problem("bad", f"Invalid request: {name} parameter is not a language code")
+    return code
+
+
+def _alternatives_of(given: Mapping[str, Any], most: int) -> int:
+    asked = given.get("alternatives", 0)
+    try:
+        if isinstance(asked, bool) or not isinstance(asked, str | int):
+            raise ValueError
+        count = int(asked)
+    except ValueError:
+        raise Problem("bad", "Invalid request: alternatives parameter is not a number") from None
+    if count > most:
+        raise Problem("bad", f"Invalid request: alternatives parameter must be <= {most}")
+    return max(0, count)
+
+
+def _others(translation: Translation, count: int) -> list[str]:
+    """Return other translations than the best one, without repeating any."""
+    texts = dict.fromkeys(text for text, _ in translation.nbest if text and text != translation.text)
+    return list(texts)[:count]
+
+
+def _shown(detected: Detected) -> dict[str, Any]:
+    return {"confidence": detected.confidence, "language": detected.language}
+
+
+def _frontend(server: Server) -> dict[str, Any]:
+    service: Service = server.service
+    target = service.pairs[0].target if service.pairs else "en"
+    return {
+        "apiKeys": server.guard.needs_key,
+        "charLimit": server.settings.characters,
+        "filesTranslation": bool(FORMATS),
+        "frontendTimeout": 500,
+        "keyRequired": server.guard.needs_key,
+        "language": {
+            "source": {"code": "auto", "name": "Auto Detect"},
+            "target": {"code": target, "name": name_of(target)},
+        },
+        "suggestions": server.settings.suggestions is not None,
+        "supportedFilesFormat": list(FORMATS),
+    }

@@ -1,0 +1,148 @@
+"""Our own API: hypotheses, word links, what was lost, and the trace of every sentence.
+
+Problems have the form of RFC 9457.
+"""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from attentio.metrics.alignment import format_links, text_links
+from attentio.serve.problems import Problem
+from attentio.serve.schema import REFUSALS, answers, error_schema
+from attentio.serve.server import Server
+from attentio.serve.service import Options
+from attentio.text.words import words
+from attentio.translator import Translation
+from attentio.view.embed import packed
+
+
+class Asked(BaseModel):
+    """Texts, and what is wanted of them.
+
+    model: the name of a model, or source and target. Without a source, it is detected.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    texts: list[str] = Field(min_length=1, description="What is translated.")
+    source: str | None = Field(None, min_length=1, description="Language of the texts. Detected where it is missing.")
+    target: str | None = Field(None, min_length=1, description="Language of the translations.")
+    model: str | None = Field(None, description="Name of a model, instead of languages.")
+    beam: int | None = Field(None, ge=1, le=20, description="Hypotheses kept at each step.")
+    nbest: int = Field(1, ge=1, le=20, description="Hypotheses of each text, where it is one sentence.")
+    split: bool = Field(True, description="Translate the sentences of a text one by one.")
+    alignments: bool = Field(False, description="Give word links from attention.")
+    trace: bool = Field(False, description="Give the weights of every layer and head, for each sentence.")
+    seconds: float | None = Field(None, gt=0, le=86_400, description="How long it may take.")
+
+
+class Hypothesis(BaseModel):
+    """One hypothesis and what it was ranked by."""
+
+    text: str
+    score: float
+
+
+class Text(BaseModel):
+    """One text translated. Fields with the names of `attentio translate --json` mean the same."""
+
+    source: str
+    text: str
+    score: float
+    nbest: list[Hypothesis]
+    unseen: list[str]
+    lost: list[str]
+    sentences: int
+    cut: bool
+    source_tokens: list[str] | None = None
+    target_tokens: list[str] | None = None
+    alignment: str | None = None
+    traces: list[dict[str, Any]] | None = None
+
+
+class Answer(BaseModel):
+    """All translations, in order, and which model made them."""
+
+    schema_: int = Field(1, alias="schema")
+    model: str
+    source: str
+    target: str
+    confidence: float | None = Field(None, description="Of a detected source language, from 0 to 100.")
+    translations: list[Text]
+
+
+_PROBLEM = error_schema(
+    {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    }
+)
+_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, _PROBLEM), media_type="application/problem+json")
+
+
+def router(server: Server) -> APIRouter:
+    """Return the routes."""
+    service, guard = server.service, server.guard
+    routes = APIRouter(tags=["Attentio"])
+
+    @routes.post("/api/v1/translate", responses=_REFUSALS, response_model_exclude_none=True)
+    async def translate(request: Request, asked: Asked) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Translate texts, and show how."""
+        guard.admit(request, cost=len(asked.texts))
+        service.check_sizes(asked.texts)
+        confidence = None
+        if asked.model is not None:
+            if asked.source is not None or asked.target is not None:
+                raise Problem("bad", "give a model, or languages, not both.")
+            pair = service.model(asked.model)
+        elif asked.target is None:
+            raise Problem("bad", "give a target language, or a model.")
+        else:
+            source = asked.source
+            if source is None:
+                source, confidence = (await service.detect(asked.texts, asked.target))[0]
+            pair = service.pair(source, asked.target)
+        options = Options(asked.beam, asked.nbest, asked.trace or asked.alignments, asked.split)
+        found = await service.translate(asked.texts, pair, options, seconds=asked.seconds)
+        texts = [_shown(text, each, asked) for text, each in zip(asked.texts, found, strict=True)]
+        return Answer(
+            schema=1,
+            model=pair.model,
+            source=pair.source,
+            target=pair.target,
+            confidence=confidence,
+            translations=texts,
+        )
+
+    return routes
+
+
+def refuse(_: Request, problem: Problem) -> Response:
+    """Return a problem as RFC 9457 has it."""
+    content = {"type": "about:blank", "title": problem.kind, "status": problem.status, "detail": problem.message}
+    return JSONResponse(content, problem.status, problem.headers, media_type="application/problem+json")
+
+
+def _shown(source: str, found: Translation, asked: Asked) -> Text:
+    parts = [(part.source, part.text, part.trace) for part in found.leaves()]
+    linked = asked.alignments
+    return Text(
+        source=source,
+        text=found.text,
+        score=found.score,
+        nbest=[Hypothesis(text=text, score=score) for text, score in found.nbest[: asked.nbest]],
+        unseen=list(found.unseen),
+        lost=list(found.lost),
+        sentences=len(parts),
+        cut=found.cut,
+        source_tokens=words(found.source) if linked else None,
+        target_tokens=words(found.text) if linked else None,
+        alignment=format_links(text_links(parts)) if linked else None,
+        traces=[packed(trace) for _, _, trace in parts if trace is not None] if asked.trace else None,
+    )
