@@ -33,12 +33,25 @@ class Format(NamedTuple):
 
 
 _HTML = Format("HTML", "html:open_html", "text/html")
+_PO = Format("gettext", "po:open_po", "text/x-gettext-translation")
+_MARKDOWN = Format("Markdown", "markdown:open_markdown", "text/markdown")
+_XLIFF = Format("XLIFF", "xliff:open_xliff", "application/xliff+xml")
 FORMATS: dict[str, Format] = {
     ".txt": Format("plain text", "plain:open_text", "text/plain"),
     ".srt": Format("SubRip subtitles", "subtitles:open_srt", "application/x-subrip"),
     ".vtt": Format("WebVTT subtitles", "subtitles:open_vtt", "text/vtt"),
     ".html": _HTML,
     ".htm": _HTML,
+    ".xliff": _XLIFF,
+    ".xlf": _XLIFF,
+    ".po": _PO,
+    ".pot": _PO,
+    ".md": _MARKDOWN,
+    ".markdown": _MARKDOWN,
+    ".docx": Format(
+        "Word", "docx:open_docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    ),
+    ".tmx": Format("TMX", "memories:open_tmx", "application/x-tmx+xml"),
 }
 """The formats by the suffixes of file names, in lower case."""
 
@@ -133,7 +146,7 @@ def _translated(documents: Sequence[Document], translate: Translate) -> list[Tra
             other = () if isinstance(answer, str) else tuple(each for each in answer.lost if not segment.is_tag(each))
             if missing := (*other, *filled.lost):
                 lost.append(Lost(number, segment.plain, segment.without_tags(text), missing))
-            if text != segment.text or slot.start == slot.end:
+            if text != segment.text or slot.always:
                 edits.append((slot.start, slot.end, list(slot.write(filled.runs))))
         content = document.changed(edits)
         results.append(Translated(content, len(found), document.skipped, tuple(lost), document.notes, tuple(given)))

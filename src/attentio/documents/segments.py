@@ -32,13 +32,15 @@ Write: TypeAlias = Callable[[Sequence[Run]], Iterable[str | Span]]
 class Slot(NamedTuple):
     """A place of a document, (start, end) characters of its text, and the runs of which a translation is put there.
 
-    write: the new content as texts, and as spans of the document that are copied.
+    write: the new content as texts, and as spans of the document that are copied. always: also where the translation
+    is the text itself, as the place holds something else.
     """
 
     start: int
     end: int
     runs: tuple[Run, ...]
     write: Write
+    always: bool = False
 
 
 class Filled(NamedTuple):
@@ -199,7 +201,7 @@ def _paired(runs: Sequence[Run]) -> list[Run]:
 
 
 def _merged(runs: list[Run]) -> list[Run]:
-    """Return the runs with pairs that surround the same text as one pair."""
+    """Return the runs with pairs that surround the same text as one pair, and neighbors that stand alone as one."""
     closes = {run.pair: place for place, run in enumerate(runs) if isinstance(run, Code) and run.kind == "close"}
     outermost: dict[int, int] = {}
     for outer, inner in pairwise(runs):
@@ -209,11 +211,12 @@ def _merged(runs: list[Run]) -> list[Run]:
             outermost[inner.pair] = outermost.get(outer.pair, outer.pair)
     found: list[Run] = []
     for run in runs:
-        if isinstance(run, Code) and run.kind != "alone":
+        if isinstance(run, Code):
             run = run._replace(pair=outermost.get(run.pair, run.pair))
             last = found[-1] if found else None
             if isinstance(last, Code) and (last.kind, last.pair) == (run.kind, run.pair):
-                found[-1] = Code(run.kind, last.parts + run.parts, last.shown + run.shown, run.pair)
+                shown = last.shown if last.shown == run.shown else last.shown + run.shown
+                found[-1] = Code(run.kind, last.parts + run.parts, shown, run.pair)
                 continue
         found.append(run)
     return found
