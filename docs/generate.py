@@ -2,25 +2,28 @@
 
 python docs/generate.py          # or: make docs
 
-A generated part stands between `<!-- options: train -->`, `<!-- settings: model -->`, `<!-- presets -->` or
-`<!-- exit codes -->` and `<!-- end -->`. A test holds that running this changes nothing.
+A generated part stands between `<!-- options: train -->`, `<!-- settings: model -->`, `<!-- presets -->`,
+`<!-- formats -->` or `<!-- exit codes -->` and `<!-- end -->`. A test holds that running this changes nothing.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from attentio import errors
+from attentio.attention.registry import AXES
 from attentio.cli import app
+from attentio.export import FORMATS
 from attentio.train.settings import presets as preset_settings
 from attentio.train.settings import sections
 
+FAMILIES = ("rnn", "cnn", "transformer")
 DOCS = Path(__file__).resolve().parent
 _PART = re.compile(
-    r"<!-- (?P<kind>options|settings|presets|exit codes)(?:: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.S
+    r"<!-- (?P<kind>options|settings|presets|formats|exit codes)(?:: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.S
 )
 
 
@@ -66,6 +69,22 @@ def presets() -> Iterator[str]:
         yield f"| {preset} | {', '.join(changed) or 'none'} |"
 
 
+def formats() -> Iterator[str]:
+    """Yield what each format can express."""
+    yield "| | " + " | ".join(f"`--to {name}`" for name in FORMATS) + " |"
+    yield "|---|" + "---|" * len(FORMATS)
+    rows = {
+        "what it is": [each.about for each in FORMATS.values()],
+        "what runs it": [each.runtime for each in FORMATS.values()],
+        "precision": [", ".join(each.precisions) for each in FORMATS.values()],
+        "families": [_named(each.expresses.families, FAMILIES) for each in FORMATS.values()],
+    }
+    for axis, kinds in AXES.items():
+        rows[f"`{axis}`"] = [_named(getattr(each.expresses, axis), list(kinds)) for each in FORMATS.values()]
+    for what, cells in rows.items():
+        yield f"| {what} | {' | '.join(map(_cell, cells))} |"
+
+
 def exit_codes() -> Iterator[str]:
     """Yield the exit statuses with the errors that they stand for."""
     yield "| status | code | meaning |"
@@ -85,10 +104,17 @@ def filled(text: str) -> str:
     def part(found: re.Match[str]) -> str:
         kind, name = found["kind"], found["name"]
         makers = {"options": options, "settings": settings}
-        lines = makers[kind](name) if kind in makers else {"presets": presets, "exit codes": exit_codes}[kind]()
+        others = {"presets": presets, "formats": formats, "exit codes": exit_codes}
+        lines = makers[kind](name) if kind in makers else others[kind]()
         return "\n".join([found[0].split("\n")[0], "", *lines, "", "<!-- end -->"])
 
     return _PART.sub(part, text)
+
+
+def _named(expressed: Collection[str], known: Sequence[str]) -> str:
+    """Return the names that a format can express, in our order, or that it can express all."""
+    missing = [name for name in known if name not in expressed]
+    return ", ".join(name for name in known if name in expressed) if missing else f"all {len(known)}"
 
 
 def _code(value: object) -> str:

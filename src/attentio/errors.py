@@ -86,7 +86,7 @@ class CancelledSearch(AttentioError):  # noqa: N818
 
 
 class QualityGate(AttentioError):  # noqa: N818
-    """A score fell below the bound the user set."""
+    """A score fell below the bound the user set, or an exported file disagrees with its model."""
 
     exit_status = 7
     code = "E_QUALITY"

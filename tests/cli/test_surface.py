@@ -51,6 +51,10 @@ SURFACE = {
         ),
         *("--length-penalty", "--link-rule", "--min-chrf", "--precision", "--resamples", "--reverse", "--threshold"),
     ],
+    "export": [
+        *("<run>", "--beam -b", "--check", "--json", "--name", "--out", "--precision", "--sentences", "--to"),
+        "--unchecked",
+    ],
     "serve": [
         *("<runs>", "--allow-host", "--batch-texts", "--batch-wait", "--beam -b", "--cache", "--cors-origin"),
         *("--deadline", "--device", "--host", "--keys", "--max-alternatives", "--max-body", "--max-characters"),

@@ -41,7 +41,7 @@ _MARKS = re.compile(f"(?<=[{_HAN_LIKE}{FULL_WIDTH}])(?: *[,?!])+|[,?!](?: *[,?!]
 _WIDE = {ord(","): "，", ord("?"): "？", ord("!"): "！", ord(" "): None}
 _HAN_SPACE = re.compile(f"(?<=[{_HAN_LIKE}]) +(?=[{_HAN_LIKE}])|(?<=[{FULL_WIDTH}]) +| +(?=[{FULL_WIDTH}])")
 _HALF_WIDTH = re.compile("[ ,.?!]")
-_CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
+CONVERSIONS = {"simplified": "t2s", "traditional": "s2t"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Cleaner:
             text = "\n".join(line.replace("\n", " ") for line in lines)
         text = self._mend(text, mended if mended is not None else Counter())
         if self.han and self.script != "keep":
-            text = convert(_CONVERSIONS[self.script], text)
+            text = convert(CONVERSIONS[self.script], text)
         return text.split("\n")
 
     def _mend(self, text: str, mended: Counter[str]) -> str:

@@ -168,14 +168,15 @@ class CharTokenizer(Tokenizer):
 class SentencePieceTokenizer(Tokenizer):
     """SentencePiece without its normalization. A character that training never saw falls back to its UTF-8 bytes.
 
+    model: the content of SentencePiece's own file.
     lowercase: whatever is read is lower-cased first, and the file says so before SentencePiece's own content.
     """
 
     kind = "sentencepiece"
 
     def __init__(self, model: bytes, *, lowercase: bool = False, cached_words: int = CACHED_WORDS) -> None:
-        self._model = model
-        self._lowercase = lowercase
+        self.model = model
+        self.lowercase = lowercase
         self._processor = cast(Any, sentencepiece.SentencePieceProcessor)()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -201,7 +202,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._processor.encode(self._read(text))
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, Lengths]:
-        if self._lowercase:
+        if self.lowercase:
             lines = [lowered(line) for line in lines]
         text = "\n".join(lines)
         if not self._by_word or not lines or _WORD_MARK in text or text.count("\n") != len(lines) - 1:
@@ -264,7 +265,7 @@ class SentencePieceTokenizer(Tokenizer):
         return list(self._read(text).encode())
 
     def to_bytes(self) -> bytes:
-        return _LOWERCASE * self._lowercase + self._model
+        return _LOWERCASE * self.lowercase + self.model
 
     def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
         return type(self).from_bytes, (self.to_bytes(),)
@@ -276,7 +277,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _read(self, text: str) -> str:
         """Return the text whose tokens are taken, as long as `text`."""
-        return lowered(text) if self._lowercase else text
+        return lowered(text) if self.lowercase else text
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

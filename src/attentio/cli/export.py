@@ -1,0 +1,91 @@
+"""`attentio export`: a model as a file that other programs run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attentio.cli import options
+from attentio.errors import DataError, UsageError
+from attentio.search import DEFAULT_BEAM
+
+SENTENCES = 100
+
+
+def export(
+    run: options.Run,
+    to: Annotated[str, typer.Option("--to", help="Format: html.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write, whole or not at all.")],
+    precision: Annotated[
+        str | None, typer.Option(help="How weights are stored: int8 or fp32. Default: the first that the format has.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the model is called. Default: the run folder.")
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check", help="Sentences to compare with, one a line, or source and translation. Default: the dev set."
+        ),
+    ] = None,
+    sentences: Annotated[int, typer.Option(min=1, help="How many sentences are compared.")] = SENTENCES,
+    beam: options.Beam = DEFAULT_BEAM,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Write the file without comparing it.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write a model as a file that runs without Attentio, if the file agrees with the model."""
+    from attentio.bundle import Bundle
+    from attentio.export import FORMATS
+    from attentio.export.format import check_expressed
+    from attentio.export.parity import export as write
+
+    if to not in FORMATS:
+        raise UsageError(f"there is no format {to!r}.", hint=f"One of: {', '.join(FORMATS)}.")
+    chosen = FORMATS[to]
+    bundle = Bundle.load(run)
+    check_expressed(chosen, bundle, [other for other in FORMATS.values() if other is not chosen])
+    texts, references = _to_compare(run, check, sentences) if not unchecked else ([], None)
+    report = write(
+        bundle,
+        chosen,
+        out,
+        name=name or run.resolve().name,
+        precision=precision or chosen.precisions[0],
+        sentences=texts,
+        references=references,
+        beam=beam,
+        unchecked=unchecked,
+    )
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+        return
+    for line in report.lines():
+        typer.echo(line)
+    sys.stderr.write(f"{report.format} {report.path} ({report.bytes / 1e6:.2f} MB, {report.precision})\n")
+
+
+def _to_compare(run: Path, check: Path | None, count: int) -> tuple[list[str], list[list[str]] | None]:
+    """Return sentences to compare, evenly over what there is, and their references, where some are known."""
+    from attentio.bundle import BUILT_IN
+    from attentio.data.heldout import HeldOut, read_tsv
+    from attentio.train.folder import Run
+
+    if check is not None:
+        if not check.is_file():
+            raise DataError(f"{check}: no such file.", file=check)
+        pairs = read_tsv(check)
+    elif (dev := Run(run).data / "dev.tsv").is_file():
+        pairs = read_tsv(dev)
+    elif not run.exists() and (BUILT_IN / run).is_dir():
+        from attentio.corpora.small_world.grammar import sample
+
+        pairs = [(pair.source, pair.target) for pair in sample(4 * count, seed=20261127)]
+    else:
+        raise UsageError(f"{run} has no dev set to compare with.", hint="Give --check FILE, or --unchecked.")
+    held = HeldOut.from_pairs("dev", [(source, target) for source, target in pairs if source.strip()])
+    every = max(1, -(-len(held.sources) // count))
+    references = held.references[::every]
+    known = all(text for texts in references for text in texts)
+    return held.sources[::every][:count], references[:count] if known else None

@@ -1,0 +1,12 @@
+"""Models as files that other programs run: one module for each format, and `FORMATS` with all of them.
+
+Every file that is written was run by its own runtime first, and agrees with the model (`parity`). What a format
+cannot express is refused by name.
+"""
+
+from collections.abc import Mapping
+
+from attentio.export.format import Format
+from attentio.export.html import Html
+
+FORMATS: Mapping[str, Format] = {each.name: each for each in (Html(),)}

@@ -1,0 +1,124 @@
+"""What a format is: a class that says what it can express, writes a file, and runs the file.
+
+The weights that formats store are prepared here, too. The gate between writing and keeping is `parity`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attentio.attention.registry import AXES
+from attentio.bundle import Bundle
+from attentio.errors import UsageError
+from attentio.model.seq2seq import Seq2Seq
+
+SECTIONS = ("attention", "self_attention")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a runtime made of one sentence: the best translation, its score, and by layer the weights (H, T, S)."""
+
+    text: str
+    score: float
+    weights: Mapping[str, NDArray[np.float32]]
+
+
+class Expresses(NamedTuple):
+    """What a format can express: names of families, and of the kinds of each axis of attention."""
+
+    families: frozenset[str]
+    score: frozenset[str]
+    normalize: frozenset[str]
+    window: frozenset[str]
+
+
+class Format(ABC):
+    """A kind of file. `runtime`: the program that runs it. `precisions`: how weights can be stored, the usual first."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    runtime: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    ending: ClassVar[str]
+    expresses: ClassVar[Expresses]
+
+    def refusals(self, bundle: Bundle) -> list[str]:
+        """Return the settings of a model that this format cannot express. Empty where it can express all."""
+        architecture = bundle.architecture
+        family = architecture.model.family
+        found = [] if family in self.expresses.families else [f"model.family = {family!r}"]
+        for section in SECTIONS if family == "transformer" else SECTIONS[:1]:
+            settings = getattr(architecture, section)
+            for axis in AXES:
+                kind = AXES[axis].choose(getattr(settings, axis)).name
+                if kind not in getattr(self.expresses, axis):
+                    found.append(f"{section}.{axis} = {kind!r}")
+        return found
+
+    @abstractmethod
+    def write(self, bundle: Bundle, path: Path, *, name: str, precision: str) -> None:
+        """Write the file. `name`: what the model is called in it."""
+
+    @abstractmethod
+    def unavailable(self) -> str | None:
+        """Return why the runtime cannot be used here, None where it can."""
+
+    @abstractmethod
+    def run(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer]:
+        """Return what the runtime makes of sentences with this file. Raises ResourceError where it fails."""
+
+
+def check_expressed(chosen: Format, bundle: Bundle, others: Sequence[Format]) -> None:
+    """Raise UsageError, with the setting and the formats that can express it, where a format cannot."""
+    if refused := chosen.refusals(bundle):
+        able = [other.name for other in others if not other.refusals(bundle)]
+        hint = f"Formats that can: {', '.join(able)}." if able else "No other format can express it yet."
+        raise UsageError(f"{chosen.name} cannot express {' and '.join(refused)}.", hint=hint, code="E_EXPORT_SETTING")
+
+
+def folded(bundle: Bundle) -> Seq2Seq:
+    """Return the model with normalized weights computed once, as formats store them."""
+    model = bundle.build()
+    model.fold()
+    return model.eval()
+
+
+def tensors_of(model: Seq2Seq) -> dict[str, tuple[str, Tensor]]:
+    """Return every tensor by its name, with the first name of the tensor: shared ones have several names."""
+    first: dict[int, str] = {}
+    named: dict[str, tuple[str, Tensor]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        named[name] = first.setdefault(id(tensor), name), tensor.detach()
+    return named
+
+
+def round_last_axis(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a tensor in 8 bits with one scale for each row of its last axis: (..., I) and (rows,)."""
+    rows = tensor.float().reshape(-1, tensor.shape[-1])
+    scale = rows.abs().amax(dim=1).clamp(min=1e-12) / 127
+    return (rows / scale[:, None]).round().to(torch.int8).view(tensor.shape), scale
+
+
+def rounded(model: Seq2Seq) -> Seq2Seq:
+    """Return the model with the weights that 8 bits keep, for comparing. It is changed in place."""
+    done: set[str] = set()
+    for first, tensor in tensors_of(model).values():
+        if tensor.dim() > 1 and first not in done:
+            done.add(first)
+            held, scale = round_last_axis(tensor)
+            tensor.copy_((held.float().reshape(len(scale), -1) * scale[:, None]).view(tensor.shape))
+    return model
+
+
+def kind_of(axis: str, setting: str) -> dict[str, Any]:
+    """Return a kind as runtimes read it: its name and the options that differ from their defaults."""
+    choice = AXES[axis].choose(setting)
+    return {"name": choice.name, "options": dict(choice.options)}

@@ -1,0 +1,184 @@
+"""The gate: a file leaves only if its own runtime gives what the model gives.
+
+The same sentences go through the model and through the file. Two things are told apart. The arithmetic of the runtime
+must be that of the model with the same weights. Weights in 8 bits must cost next to nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attentio.bundle import Bundle
+from attentio.errors import MissingExtra, QualityGate, UsageError
+from attentio.export.format import Answer, Format, folded, rounded
+from attentio.metrics.quality import corpus_chrf
+from attentio.runtime.files import check_place, new_file
+from attentio.search.batched import SearchConfig
+from attentio.translator import Translator
+
+LARGEST_DIFFERENCE = 1e-4  # of a weight of attention, and of a score
+LEAST_SAME = 0.95  # share of answers that 8 bits must not change
+LARGEST_FALL = 0.5  # of chrF, for 8 bits
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the answers of a file are those of a model.
+
+    same: identical answers. ties: others with the same score, within rounding. difference: the largest of a weight
+    of attention among identical answers. chrf, chrf_before: of the file and of the model, where there are references.
+    """
+
+    against: str
+    sentences: int
+    same: int
+    ties: int
+    difference: float
+    chrf: float | None = None
+    chrf_before: float | None = None
+
+    @property
+    def share(self) -> float:
+        return self.same / self.sentences if self.sentences else 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, and how it was compared. `agreements` is empty where it was not."""
+
+    format: str
+    precision: str
+    path: str
+    bytes: int
+    beam: int
+    agreements: tuple[Agreement, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as `--json` prints it."""
+        return {"schema": 1, **asdict(self)}
+
+    def lines(self) -> Iterator[str]:
+        """Yield a table for people."""
+        if not self.agreements:
+            yield "not compared with the model"
+            return
+        rows = [("compared with", "sentences", "identical", "ties", "largest difference of a weight", "chrF")]
+        for one in self.agreements:
+            chrf = "" if one.chrf is None else f"{one.chrf:.2f} (model {one.chrf_before:.2f})"
+            rows.append((one.against, str(one.sentences), str(one.same), str(one.ties), f"{one.difference:.1e}", chrf))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def export(
+    bundle: Bundle,
+    chosen: Format,
+    path: Path,
+    *,
+    name: str,
+    precision: str,
+    sentences: Sequence[str],
+    references: Sequence[Sequence[str]] | None = None,
+    beam: int = 5,
+    unchecked: bool = False,
+) -> Report:
+    """Write a model as a file of a format, if the file agrees with the model on `sentences`. All or nothing.
+
+    references: of each sentence, for chrF. unchecked: write it without a comparison.
+    Raises UsageError for what cannot be asked, MissingExtra without the runtime, and QualityGate where they disagree.
+    """
+    if precision not in chosen.precisions:
+        raise UsageError(
+            f"{chosen.name} has no precision {precision!r}.", hint=f"One of: {', '.join(chosen.precisions)}."
+        )
+    check_place(path)
+    if not unchecked:
+        if why := chosen.unavailable():
+            hint = f"Install {chosen.runtime}. Or give --unchecked to write the file without a comparison."
+            raise MissingExtra(f"{chosen.name} cannot be compared with the model here: {why}.", hint=hint)
+        if not sentences:
+            raise UsageError("there is no sentence to compare with.", hint="Give --check FILE, or --unchecked.")
+    with new_file(path) as partial:
+        chosen.write(bundle, partial, name=name, precision=precision)
+        size = partial.stat().st_size
+        agreements: tuple[Agreement, ...] = ()
+        if not unchecked:
+            found = chosen.run(partial, sentences, beam=beam)
+            agreements = tuple(_compare(bundle, found, sentences, references, precision=precision, beam=beam))
+            _refuse(chosen, agreements, precision)
+    return Report(chosen.name, precision, str(path), size, beam, agreements)
+
+
+def _compare(
+    bundle: Bundle,
+    found: Sequence[Answer],
+    sentences: Sequence[str],
+    references: Sequence[Sequence[str]] | None,
+    *,
+    precision: str,
+    beam: int,
+) -> Iterator[Agreement]:
+    translator = Translator(bundle, device="cpu")
+    model = _answers(translator, sentences, beam)
+    if precision == "int8":
+        translator.model = rounded(folded(bundle))
+        yield agreement("the model in 8 bits", found, _answers(translator, sentences, beam))
+    yield agreement("the model", found, model, references)
+
+
+def _answers(translator: Translator, sentences: Sequence[str], beam: int) -> list[Answer]:
+    answers: list[Answer] = []
+    for one in translator.translate(sentences, SearchConfig(beam), trace=True, split=False):
+        weights = one.trace.weights if one.trace is not None else {}
+        answers.append(Answer(one.text, one.score, weights))
+    return answers
+
+
+def agreement(
+    against: str,
+    found: Sequence[Answer],
+    wanted: Sequence[Answer],
+    references: Sequence[Sequence[str]] | None = None,
+) -> Agreement:
+    """Return how far the answers of a file are those of a model."""
+    same = ties = 0
+    difference = 0.0
+    for own, other in zip(found, wanted, strict=True):
+        if own.text != other.text:
+            ties += abs(own.score - other.score) <= LARGEST_DIFFERENCE
+            continue
+        same += 1
+        for layer, weights in other.weights.items():
+            theirs = own.weights.get(layer)
+            if theirs is None or theirs.shape != weights.shape:
+                difference = np.inf if own.weights else difference
+            elif weights.size:
+                largest = float(np.abs(theirs - weights).max())
+                difference = max(difference, largest if np.isfinite(largest) else np.inf)
+    if references is None:
+        return Agreement(against, len(found), same, ties, difference)
+    chrf, before = (corpus_chrf([one.text for one in answers], references) for answers in (found, wanted))
+    return Agreement(against, len(found), same, ties, difference, chrf, before)
+
+
+def _refuse(chosen: Format, agreements: Sequence[Agreement], precision: str) -> None:
+    """Raise QualityGate where a file is not good enough. The first agreement is about arithmetic."""
+    first, last = agreements[0], agreements[-1]
+    table = f"{first.same} of {first.sentences} answers are identical"
+    if first.same + first.ties < first.sentences or not first.difference <= LARGEST_DIFFERENCE:
+        raise QualityGate(
+            f"the {chosen.name} file disagrees with the model: {table}, and weights differ by {first.difference:.1e}.",
+            hint="Nothing was written. Please report it.",
+            code="E_EXPORT_DISAGREES",
+        )
+    fall = 0.0 if last.chrf is None or last.chrf_before is None else last.chrf_before - last.chrf
+    if precision == "int8" and (last.share < LEAST_SAME or fall > LARGEST_FALL):
+        raise QualityGate(
+            f"8 bits change too much: {100 * last.share:.1f} % of the answers stay, and chrF falls by {fall:.2f}.",
+            hint="Nothing was written. Give --precision fp32.",
+            code="E_EXPORT_DISAGREES",
+        )

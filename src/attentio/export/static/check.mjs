@@ -1,0 +1,27 @@
+// @ts-check
+// Runs the program of a page in node, for comparing: reads what is asked from standard input, and writes the answers.
+import { readFileSync } from "node:fs";
+
+const { page, sentences, beam } = JSON.parse(readFileSync(0, "utf8"));
+const text = readFileSync(page, "utf8");
+
+/**
+ * Return what stands in an element of the page.
+ * @param {string} id
+ */
+const inside = (id) => {
+  const place = text.indexOf(` id="${id}"`);
+  const begin = text.indexOf(">", place) + 1;
+  const end = text.indexOf("</script>", begin);
+  if (place < 0 || end < 0) throw new Error(`Error: the page has no ${id}`);
+  return text.slice(begin, end);
+};
+const source = `data:text/javascript;base64,${Buffer.from(inside("program")).toString("base64")}`;
+const { Translator, fromBase64 } = await import(source);
+const translator = new Translator(JSON.parse(inside("model")), fromBase64(inside("weights")));
+const answers = sentences.map((/** @type {string} */ sentence) => {
+  const { text: translated, parts } = translator.translate(sentence, { size: beam, split: false });
+  if (parts.length !== 1) return { text: translated, score: 0, weights: {} };
+  return { text: translated, score: parts[0].score, weights: parts[0].trace(0).weights };
+});
+process.stdout.write(JSON.stringify(answers));

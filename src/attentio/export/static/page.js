@@ -1,0 +1,272 @@
+// @ts-check
+/**
+ * The page: what is typed is translated here, and shown with what the model attended to. It asks nobody for anything.
+ * What was typed stands in the fragment of the address, which a browser sends to nobody.
+ */
+
+import { Translator, fromBase64 } from "./translator.js";
+
+/** @typedef {import("./translator.js").Translation} Translation */
+/** @typedef {import("./translator.js").Part} Part */
+/** @typedef {import("./translator.js").Trace} Trace */
+/** @typedef {HTMLElement & {trace: Trace, show: (state: object) => void}} MapElement */
+
+const PAGE_TEXTS = {
+  en: {
+    language: "Language", theme: "Colors", system: "as the system", light: "light", dark: "dark", direction: "Direction",
+    source: "Source text (Ctrl+Enter translates)", search: "Search", greedy: "greedy", beam: (/** @type {number} */ n) => `beam ${n}`,
+    translate: "Translate", translation: "Translation", sentence: "Sentence", nbest: "Hypotheses, best first",
+    score: (/** @type {string} */ s) => `score ${s}`, map: "Attention",
+    offline: "This page holds the whole model. Nothing that you type leaves it.",
+    hint: "The stronger the color, the more attention. Attention is not by itself an explanation of a translation.",
+    working: (/** @type {number[]} */ [done, all]) => `Sentence ${done} of ${all} …`,
+    ready: (/** @type {string} */ ms) => `Translated in ${ms} ms.`,
+    unseen: (/** @type {string} */ what) => `Never seen in training: ${what}. Expect poor output there.`,
+    lost: (/** @type {string} */ what) => `Not kept in the translation: ${what}.`,
+    cut: "A sentence was longer than any in training. It was translated in parts.",
+    failed: (/** @type {string} */ why) => `The model could not be opened: ${why}.`,
+  },
+  zh: {
+    language: "语言", theme: "颜色", system: "跟随系统", light: "浅色", dark: "深色", direction: "方向",
+    source: "原文（Ctrl+Enter 翻译）", search: "搜索", greedy: "贪心", beam: (/** @type {number} */ n) => `束宽 ${n}`,
+    translate: "翻译", translation: "译文", sentence: "句子", nbest: "候选译文，最佳在前",
+    score: (/** @type {string} */ s) => `得分 ${s}`, map: "注意力",
+    offline: "本页包含整个模型。输入的内容不会离开本页。",
+    hint: "颜色越深，注意力越多。注意力本身不是对译文的解释。",
+    working: (/** @type {number[]} */ [done, all]) => `第 ${done} 句，共 ${all} 句……`,
+    ready: (/** @type {string} */ ms) => `用时 ${ms} 毫秒。`,
+    unseen: (/** @type {string} */ what) => `训练中从未见过：${what}。该处译文可能较差。`,
+    lost: (/** @type {string} */ what) => `译文中没有保留：${what}。`,
+    cut: "有句子比训练中的都长，已分段翻译。",
+    failed: (/** @type {string} */ why) => `无法打开模型：${why}。`,
+  },
+};
+const BEAM_SIZES = [1, 3, 5, 10];
+const PAUSE = 30; // milliseconds of work after which the page may answer
+
+/** @typedef {{text: string, beam: number, sentence: number, chosen: number, language: "en" | "zh", theme: string, map: object}} Shown */
+/** @type {Shown} */
+const shown = { text: "", beam: 5, sentence: 0, chosen: 0, language: globalThis.navigator?.language?.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
+/** @type {Translator} */
+let translator;
+/** @type {Translation | null} */
+let translated = null;
+let running = 0;
+
+/**
+ * @template {HTMLElement} [Kind=HTMLElement]
+ * @param {string} id
+ * @returns {Kind}
+ */
+const element = (id) => /** @type {Kind} */ (document.getElementById(id));
+const input = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (element(id));
+const words = () => PAGE_TEXTS[shown.language];
+
+/**
+ * @param {string} name
+ * @param {Record<string, string>} attributes
+ * @param {...(Node | string)} children
+ */
+function create(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+/** Read the fragment of the address. What it does not say stays as it is. */
+function readFragment() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const number = (/** @type {string} */ name, /** @type {number} */ least, /** @type {number} */ most) => {
+    const value = Math.round(Number(said.get(name) ?? NaN));
+    return value >= least && value <= most ? value : null;
+  };
+  shown.text = said.get("text") ?? shown.text;
+  shown.beam = number("beam", 1, 20) ?? shown.beam;
+  shown.sentence = number("sentence", 0, 1e6) ?? shown.sentence;
+  shown.chosen = number("chosen", 0, 20) ?? shown.chosen;
+  const language = said.get("language");
+  if (language) shown.language = language === "zh" ? "zh" : "en";
+  const theme = said.get("theme");
+  if (theme !== null) shown.theme = ["light", "dark"].includes(theme) ? theme : "";
+  try {
+    shown.map = JSON.parse(said.get("map") ?? "null") ?? shown.map;
+  } catch {
+    // Not written by this page: left out.
+  }
+}
+
+function writeFragment() {
+  const { map, ...plain } = shown;
+  const said = new URLSearchParams(Object.entries(plain).map(([name, value]) => [name, String(value)]));
+  if (Object.keys(map).length) said.set("map", JSON.stringify(map));
+  history.replaceState(null, "", `#${said}`);
+}
+
+const pause = () => new Promise((go) => setTimeout(go, 0));
+
+/** Translate what is typed, part by part, so that the page stays awake. A later call ends an earlier one. */
+async function translateTyped() {
+  const mine = ++running;
+  writeFragment();
+  element("main").setAttribute("aria-busy", "true");
+  element("fault").hidden = true;
+  const begin = performance.now();
+  let last = begin;
+  await pause();
+  try {
+    const steps = translator.translateInSteps(shown.text, { size: shown.beam });
+    for (let next = steps.next(); ; next = steps.next()) {
+      if (next.done) {
+        translated = next.value;
+        break;
+      }
+      if (performance.now() - last > PAUSE) {
+        element("status").textContent = words().working(next.value);
+        await pause();
+        if (mine !== running) return;
+        last = performance.now();
+      }
+    }
+    element("status").textContent = translated.parts.length ? words().ready((performance.now() - begin).toFixed(0)) : "";
+  } catch (error) {
+    translated = null;
+    element("status").textContent = "";
+    element("fault").hidden = false;
+    element("fault").textContent = error instanceof Error ? error.message : String(error);
+  }
+  shown.sentence = Math.max(0, Math.min(shown.sentence, (translated?.parts.length ?? 0) - 1));
+  show();
+  element("main").setAttribute("aria-busy", "false");
+}
+
+/** Show the translation, its hypotheses and the map of the chosen one. */
+function show() {
+  const t = words();
+  const parts = translated?.parts ?? [];
+  element("result").hidden = !parts.length;
+  if (!translated || !parts.length) return;
+  element("translation").textContent = translated.text;
+  element("translation").lang = translator.stored.target.language ?? "";
+  const { unseen, lost, cut } = translated;
+  const notes = [lost.length ? t.lost(lost.join(" ")) : "", unseen.length ? t.unseen(unseen.slice(0, 8).join(" ")) : "", cut ? t.cut : ""];
+  element("notes").replaceChildren(...notes.filter(Boolean).map((note) => create("li", {}, note)));
+  element("sentences").hidden = parts.length < 2;
+  const options = parts.map(({ source }, i) => {
+    const option = /** @type {HTMLOptionElement} */ (create("option", { value: String(i) }, `${i + 1}: ${source}`));
+    option.selected = i === shown.sentence;
+    return option;
+  });
+  element("sentence").replaceChildren(...options);
+  const part = parts[shown.sentence];
+  shown.chosen = Math.min(shown.chosen, part.nbest.length - 1);
+  element("nbest").replaceChildren(
+    create("legend", {}, t.nbest),
+    ...part.nbest.map(({ text, score }, i) => {
+      const radio = /** @type {HTMLInputElement} */ (create("input", { type: "radio", name: "nbest", value: String(i) }));
+      radio.checked = i === shown.chosen;
+      radio.addEventListener("change", () => {
+        shown.chosen = i;
+        writeFragment();
+        showMap();
+      });
+      const told = create("span", { dir: "auto", lang: translator.stored.target.language ?? "" }, text);
+      return create("label", {}, radio, told, create("small", {}, t.score(score.toFixed(3))));
+    }),
+  );
+  showMap();
+}
+
+function showMap() {
+  const part = /** @type {Translation} */ (translated).parts[shown.sentence];
+  const map = /** @type {MapElement} */ (element("attention"));
+  map.setAttribute("lang", shown.language);
+  if (shown.theme) map.setAttribute("theme", shown.theme);
+  else map.removeAttribute("theme");
+  map.trace = part.trace(shown.chosen);
+}
+
+/** Write all texts of the page in the chosen language, and put on the chosen colors. */
+function dressPage() {
+  const t = words();
+  document.documentElement.lang = shown.language === "zh" ? "zh-Hans" : "en";
+  document.documentElement.dataset.theme = shown.theme;
+  for (const one of document.querySelectorAll("[data-text]")) {
+    one.textContent = String(t[/** @type {keyof typeof t} */ (one.getAttribute("data-text"))]);
+  }
+  input("language").value = shown.language;
+  input("theme").value = shown.theme;
+  input("text").value = shown.text;
+  const sizes = [...new Set([...BEAM_SIZES, shown.beam])].sort((a, b) => a - b);
+  element("beam").replaceChildren(
+    ...sizes.map((n) => {
+      const option = /** @type {HTMLOptionElement} */ (create("option", { value: String(n) }, n === 1 ? t.greedy : t.beam(n)));
+      option.selected = n === shown.beam;
+      return option;
+    }),
+  );
+}
+
+async function startPage() {
+  readFragment();
+  dressPage();
+  try {
+    await pause(); // the form is shown while the model is opened
+    const stored = JSON.parse(element("model").textContent ?? "");
+    translator = new Translator(stored, fromBase64(element("weights").textContent ?? ""));
+    element("weights").remove(); // they are in the program now
+    input("text").lang = stored.source.language ?? "";
+  } catch (error) {
+    element("fault").hidden = false;
+    element("fault").textContent = words().failed(error instanceof Error ? error.message : String(error));
+    return;
+  }
+  input("submit").disabled = false;
+  const submit = () => {
+    Object.assign(shown, { text: input("text").value, sentence: 0, chosen: 0 });
+    return translateTyped();
+  };
+  element("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  element("text").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    submit();
+  });
+  element("beam").addEventListener("change", () => {
+    shown.beam = Number(input("beam").value);
+    submit();
+  });
+  element("sentence").addEventListener("change", () => {
+    Object.assign(shown, { sentence: Number(input("sentence").value), chosen: 0 });
+    writeFragment();
+    show();
+  });
+  for (const name of /** @type {const} */ (["language", "theme"])) {
+    element(name).addEventListener("change", () => {
+      const { value } = input(name);
+      if (name === "language") shown.language = value === "zh" ? "zh" : "en";
+      else shown.theme = value;
+      shown.text = input("text").value;
+      dressPage();
+      writeFragment();
+      show();
+    });
+  }
+  element("attention").addEventListener("attention-map-state", (event) => {
+    shown.map = /** @type {CustomEvent} */ (event).detail;
+    writeFragment();
+  });
+  /** @type {MapElement} */ (element("attention")).show(shown.map);
+  addEventListener("hashchange", () => {
+    readFragment();
+    dressPage();
+    translateTyped();
+  });
+  element("main").setAttribute("aria-busy", "false");
+  if (shown.text) await translateTyped();
+}
+
+if (globalThis.document?.getElementById("form")) startPage();

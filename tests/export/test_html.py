@@ -1,0 +1,241 @@
+"""The page: what its program computes is what the model computes, and what stands in it makes no request."""
+
+import html
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from attentio.bundle import Architecture, Bundle, Side
+from attentio.corpora.small_world.grammar import sample
+from attentio.errors import ResourceError
+from attentio.export.format import Answer, folded, round_last_axis, rounded, tensors_of
+from attentio.export.html import MODULES, Html, page, program, script
+from attentio.export.parity import agreement
+from attentio.model.families import build_model
+from attentio.search.batched import SearchConfig
+from attentio.text.learn import train_tokenizer
+from attentio.translator import Translator
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+STATIC = Path(__file__).resolve().parents[2] / "src" / "attentio" / "export" / "static"
+Violations = Callable[[Any], list[str]]
+PAIRS = sample(60, seed=5)
+SENTENCES = ["My sister bought two books.", "Where?", "He likes 3 cats, 12 dogs and 😀.", "龘 xyz 1,000"]
+
+
+def random_bundle(
+    model: dict[str, Any], attention: dict[str, Any] | None = None, own: dict[str, Any] | None = None, *, seed: int = 1
+) -> Bundle:
+    """A model of random weights between characters: nothing it writes makes sense, and every number counts."""
+    parts = {"model": model, "attention": attention or {}} | ({"self_attention": own} if own else {})
+    architecture = Architecture.model_validate(parts)
+    source, target = (
+        train_tokenizer("char", [getattr(pair, side) for pair in PAIRS], 40, placeholders=True)
+        for side in ("source", "target")
+    )
+    torch.manual_seed(seed)
+    built = build_model(
+        architecture.model, architecture.attention, source.vocab_size, target.vocab_size,
+        self_attention=architecture.self_attention,
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in built.parameters():  # also what starts at zero or one acts
+            parameter += 0.1 * torch.randn_like(parameter)
+    weights = built.unique_state_dict()
+    return Bundle(architecture, weights, Side(source, language="en"), Side(target), 64, longest_source=40)
+
+
+def answers_of(bundle: Bundle, *, beam: int, model: torch.nn.Module | None = None) -> list[Answer]:
+    translator = Translator(bundle, device="cpu")
+    if model is not None:
+        translator.model = model  # type: ignore[assignment]
+    found = translator.translate(SENTENCES, SearchConfig(beam), trace=True, split=False)
+    return [Answer(one.text, one.score, one.trace.weights if one.trace is not None else {}) for one in found]
+
+
+def check(bundle: Bundle, folder: Path, *, beam: int, precision: str = "fp32") -> list[Answer]:
+    """Asserts that the page of a model gives what the model gives."""
+    Html().write(bundle, folder / "page.html", name="random", precision=precision)
+    found = Html().run(folder / "page.html", SENTENCES, beam=beam)
+    model = rounded(folded(bundle)) if precision == "int8" else None
+    wanted = answers_of(bundle, beam=beam, model=model)
+    compared = agreement("the model", found, wanted)
+    assert (compared.same, compared.sentences) == (len(SENTENCES), len(SENTENCES)), [found, wanted]
+    assert compared.difference < 1e-4
+    for own, other in zip(found, wanted, strict=True):
+        assert abs(own.score - other.score) < 1e-4
+    return found
+
+
+CNN = {"family": "cnn", "embedding_size": 10, "hidden_size": 14, "encoder_layers": 2, "decoder_layers": 2}
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("model", "attention"),
+    [
+        ({}, {}),
+        ({"kernel_size": 5, "tie_embeddings": False}, {"score": "cosine", "num_heads": 2}),
+        ({"max_positions": 7, "kernel_size": 1}, {"score": "additive", "normalize": "entmax15", "window": "local-p:3"}),
+    ],
+)
+@pytest.mark.parametrize("beam", [1, 3])
+def test_the_convolutional_family(model: dict[str, Any], attention: dict[str, Any], beam: int, tmp_path: Path) -> None:
+    check(random_bundle(CNN | model, attention), tmp_path, beam=beam)
+
+
+@needs_node
+def test_8_bits_are_the_same_8_bits(tmp_path: Path) -> None:
+    bundle = random_bundle(CNN, {"score": "bilinear", "num_heads": 2})
+    small = check(bundle, tmp_path, beam=2, precision="int8")
+    assert [one.score for one in small] != [one.score for one in answers_of(bundle, beam=2)]
+
+
+def test_one_scale_for_each_row() -> None:
+    tensor = torch.tensor([[[1.0, -2.0], [0.5, 0.25]], [[0.0, 0.0], [127.0, 1.0]]])
+    held, scale = round_last_axis(tensor)
+    torch.testing.assert_close(scale, torch.tensor([2, 0.5, 127e-12, 127]) / 127)
+    assert held.tolist() == [[[64, -127], [127, 64]], [[0, 0], [127, 1]]]
+
+
+def test_shared_tensors_stand_in_a_file_once() -> None:
+    named = tensors_of(folded(random_bundle(CNN)))
+    assert named["decoder.output"][0] == named["decoder.embedding.table"][0]
+
+
+@needs_node
+def test_the_model_that_comes_with_the_package(tmp_path: Path) -> None:
+    bundle = Bundle.load("small-world")
+    path = tmp_path / "page.html"
+    Html().write(bundle, path, name="small-world", precision="int8")
+    texts = [pair.source for pair in PAIRS[:20]]
+    found = Html().run(path, texts, beam=2)
+    wanted = Translator(bundle, device="cpu").translate(texts, SearchConfig(2), split=False)
+    assert [one.text for one in found] == [one.text for one in wanted]
+    bundle.save(tmp_path / "model", int8=True)
+    stored = sum(file.stat().st_size for file in (tmp_path / "model").iterdir())
+    assert path.stat().st_size < 1.4 * stored + 100_000
+
+
+@needs_node
+def test_a_damaged_page_is_an_error_of_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    text = page(random_bundle(CNN), name="x")
+    for damaged in (text[: len(text) // 2], text.replace('"name":"decoder.output"', '"name":""'), "<html></html>"):
+        path.write_text(damaged, encoding="utf-8")
+        with pytest.raises(ResourceError, match="node could not run the page") as caught:
+            Html().run(path, SENTENCES, beam=1)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_page_may_load_nothing() -> None:
+    text = page(random_bundle(CNN), name='<b>"it"')
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    policy = html.unescape(policy)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert not re.search(r"https?:|connect-src|unsafe-inline|unsafe-eval'(?<!wasm-unsafe-eval')", policy)
+    assert not re.findall(r'(?:src|href)="(?!data:)[^"]', text)
+    assert "<b>" not in text
+    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon)\b", script())
+
+
+def test_modules_can_stand_in_one_script() -> None:
+    """Imports are left out, so each module must come after those it imports."""
+    known: list[str] = []
+    for name in MODULES:
+        imported = re.findall(r'from "\./(\w+)\.js"', program(f"{name}.js"))
+        assert set(imported) <= set(known), name
+        known.append(name)
+    assert not re.search(r"^import\b", script(), re.MULTILINE)
+
+
+@needs_node
+def test_the_programs_parts_compute_right() -> None:
+    tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
+    done = subprocess.run(["node", "--test", *tests], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_the_types_of_the_scripts_are_right(node_modules: Callable[[str], Path]) -> None:
+    checks = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--module", "esnext"]
+    checks += ["--moduleResolution", "bundler", "--lib", "es2023,dom,dom.iterable"]
+    scripts = [str(path) for path in sorted(STATIC.glob("*.js"))]
+    done = subprocess.run(
+        [str(node_modules(".bin/tsc")), *checks, *scripts], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert all("// @ts-check" in path.read_text(encoding="utf-8") for path in STATIC.glob("*.js"))
+
+
+@pytest.fixture
+def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Fragment -> the page of the small world, opened from disk. Errors of scripts and requests fail the test."""
+    path = tmp_path / "page.html"
+    path.write_text(page(Bundle.load("small-world"), name="small-world"), encoding="utf-8")
+    pages: list[Any] = []
+    noticed: list[str] = []
+
+    def show(fragment: str = "", width: int = 1000) -> Any:
+        shown = chromium.new_page(viewport={"width": width, "height": 800}, locale="en-US")
+        pages.append(shown)
+        shown.on("pageerror", lambda error: noticed.append(str(error)))
+        shown.on("console", lambda message: noticed.append(message.text) if message.type == "error" else None)
+        shown.on(
+            "request", lambda one: None if one.url.startswith(("file:", "data:", "blob:")) else noticed.append(one.url)
+        )
+        shown.goto(f"{path.as_uri()}{fragment}")
+        shown.wait_for_selector("#submit:not([disabled])")
+        return shown
+
+    yield show
+    for shown in pages:
+        shown.close()
+    assert noticed == []
+
+
+@pytest.mark.slow
+def test_translate_by_keyboard_and_look(opened: Callable[..., Any]) -> None:
+    text = "My sister bought two books yesterday. Where is the station?"
+    shown = opened()
+    shown.get_by_label("Source text").focus()
+    shown.keyboard.type(text)
+    shown.keyboard.press("Control+Enter")
+    shown.wait_for_selector("#nbest input")
+    translator = Translator(Bundle.load("small-world"), device="cpu")
+    (wanted,) = translator.translate([text], SearchConfig(5), trace=True)
+    assert shown.locator("#translation").text_content() == wanted.text
+    assert shown.locator("#nbest input").count() == 5
+    shown.get_by_label("Sentence").select_option("1")
+    best = wanted.parts[1]
+    assert shown.locator("#nbest label span").first.text_content() == best.text
+    assert best.trace is not None
+    matrix = best.trace.words().matrix("last")
+    label = shown.locator("attention-map td[tabindex='0']").get_attribute("aria-label")
+    assert f", {matrix[0, 0]:.2f}, rank" in label
+    again = opened(f"#{shown.url.partition('#')[2]}")  # all of it stands in the address
+    again.wait_for_selector("#nbest input")
+    assert again.locator("#translation").text_content() == wanted.text
+    assert again.get_by_label("Sentence").input_value() == "1"
+
+
+@pytest.mark.slow
+def test_every_state_is_accessible(opened: Callable[..., Any], violations: Violations) -> None:
+    """Empty, translated, in both languages and colors, and narrow."""
+    for width in (320, 1440):
+        shown = opened("", width)
+        assert violations(shown) == [], width
+        shown.get_by_label("Source text").fill("I love you. 龘 1,000 xylophones.")
+        shown.get_by_role("button", name="Translate").click()
+        shown.wait_for_selector("attention-map [role=grid]")
+        assert violations(shown) == [], width
+        shown.get_by_label("Colors").select_option("dark")
+        shown.get_by_label("Language").select_option("zh")
+        assert shown.get_by_role("button", name="翻译").is_visible()
+        assert violations(shown) == [], width

@@ -1,0 +1,135 @@
+"""The gate: what disagrees with the model is not written, and what a format cannot express is refused by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
+from attentio.bundle import Bundle
+from attentio.errors import MissingExtra, QualityGate, UsageError
+from attentio.export import FORMATS
+from attentio.export.format import Answer, Expresses, Format, check_expressed
+from attentio.export.parity import agreement, export
+from attentio.search.batched import SearchConfig
+from attentio.translator import Translator
+
+SENTENCES = ["I love you.", "Where is my book?", "He sleeps."]
+REFERENCES = [["我爱你。"], ["我的书在哪儿？"], ["他睡觉。"]]
+
+
+class Pretended(Format):
+    """A file whose runtime is the model itself, and then changes its answers."""
+
+    name, about, runtime, ending, precisions = "pretended", "a test", "nothing", ".txt", ("fp32", "int8")
+    expresses = Expresses(frozenset({"cnn"}), frozenset(SCORES), frozenset(NORMALIZERS), frozenset(WINDOWS))
+
+    def __init__(
+        self, change: Callable[[int, Answer], Answer] = lambda _, answer: answer, why: str | None = None
+    ) -> None:
+        self.change = change
+        self.why = why
+
+    def write(self, bundle: Bundle, path: Path, *, name: str, precision: str) -> None:
+        path.write_text(f"{name} {precision}", encoding="utf-8")
+        self.bundle = bundle
+
+    def unavailable(self) -> str | None:
+        return self.why
+
+    def run(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer]:
+        found = Translator(self.bundle, device="cpu").translate(sentences, SearchConfig(beam), trace=True, split=False)
+        answers = [Answer(one.text, one.score, one.trace.weights) for one in found if one.trace is not None]
+        return [self.change(number, answer) for number, answer in enumerate(answers)]
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.load("small-world")
+
+
+def write(bundle: Bundle, chosen: Format, path: Path, **others: Any) -> Any:
+    asked = {"name": "it", "precision": "fp32", "sentences": SENTENCES, "beam": 2} | others
+    return export(bundle, chosen, path, **asked)
+
+
+def test_what_agrees_is_written_and_told(bundle: Bundle, tmp_path: Path) -> None:
+    report = write(bundle, Pretended(), tmp_path / "it.txt", precision="int8", references=REFERENCES)
+    assert (tmp_path / "it.txt").read_text(encoding="utf-8") == "it int8"
+    assert [(one.sentences, one.same) for one in report.agreements] == [(3, 3), (3, 3)]
+    assert report.agreements[1].chrf == report.agreements[1].chrf_before == 100
+    head, *rows = report.lines()
+    assert "identical" in head
+    assert [row.split("  ")[0] for row in rows] == ["the model in 8 bits", "the model"]
+    assert report.as_dict()["bytes"] == 7
+
+
+CHANGES: dict[str, Callable[[int, Answer], Answer]] = {
+    "an answer": lambda number, answer: replace(answer, text="我", score=-9.0) if number == 1 else answer,
+    "a weight": lambda _, answer: replace(answer, weights={k: v + 2e-4 for k, v in answer.weights.items()}),
+    "a shape": lambda _, answer: replace(answer, weights={k: v[:, :1] for k, v in answer.weights.items()}),
+    "a layer": lambda _, answer: replace(answer, weights={"layer 1": answer.weights["layer 1"]}),
+    "not a number": lambda _, answer: replace(answer, weights={k: v * np.nan for k, v in answer.weights.items()}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_disagrees_is_not_written(bundle: Bundle, change: str, tmp_path: Path) -> None:
+    (tmp_path / "it.txt").write_text("before", encoding="utf-8")
+    with pytest.raises(QualityGate, match="disagrees with the model") as caught:
+        write(bundle, Pretended(CHANGES[change]), tmp_path / "it.txt")
+    assert caught.value.code == "E_EXPORT_DISAGREES"
+    assert [path.name for path in tmp_path.iterdir()] == ["it.txt"]
+    assert (tmp_path / "it.txt").read_text(encoding="utf-8") == "before"
+
+
+def test_another_answer_with_the_same_score_is_a_tie(bundle: Bundle, tmp_path: Path) -> None:
+    tie = Pretended(lambda number, answer: replace(answer, text="我") if number == 1 else answer)
+    (one,) = write(bundle, tie, tmp_path / "it.txt").agreements
+    assert (one.same, one.ties) == (2, 1)
+
+
+def test_8_bits_that_change_too_much_are_refused() -> None:
+    one = Answer("a", -1.0, {})
+    compared = agreement("x", [one] * 20, [one] * 18 + [Answer("b", -2.0, {})] * 2, [["a"]] * 20)
+    assert compared.share == 0.9
+    assert compared.chrf == 100
+    assert compared.chrf_before is not None
+    assert compared.chrf_before < 100
+
+
+def test_without_the_runtime_nothing_is_written_unless_asked(bundle: Bundle, tmp_path: Path) -> None:
+    chosen = Pretended(why="it is not installed")
+    with pytest.raises(MissingExtra, match="it is not installed"):
+        write(bundle, chosen, tmp_path / "it.txt")
+    assert list(tmp_path.iterdir()) == []
+    report = write(bundle, chosen, tmp_path / "it.txt", unchecked=True)
+    assert list(report.lines()) == ["not compared with the model"]
+    assert (tmp_path / "it.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("others", "words"), [({"precision": "fp8"}, "no precision 'fp8'"), ({"sentences": []}, "no sentence to compare")]
+)
+def test_what_makes_no_sense_is_refused(bundle: Bundle, others: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words):
+        write(bundle, Pretended(), tmp_path / "it.txt", **others)
+
+
+def test_a_setting_is_refused_by_name_with_the_format_that_can(bundle: Bundle) -> None:
+    class Narrow(Pretended):
+        name = "narrow"
+        expresses = Expresses(frozenset({"rnn"}), frozenset({"dot"}), frozenset({"softmax"}), frozenset({"full"}))
+
+    with pytest.raises(UsageError) as caught:
+        check_expressed(Narrow(), bundle, [Pretended()])
+    assert "narrow cannot express model.family = 'cnn' and attention.score = 'cosine'." in str(caught.value)
+    assert "Formats that can: pretended." in str(caught.value)
+    check_expressed(Pretended(), bundle, [])
+
+
+def test_formats_are_known_by_their_names() -> None:
+    assert all(name == each.name and each.precisions for name, each in FORMATS.items())
