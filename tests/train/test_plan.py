@@ -133,3 +133,19 @@ def test_the_limit_itself_holds() -> None:
 def test_a_time_limit_never_adds_updates() -> None:
     plan, settings = timed(epochs=2)
     assert plan.after(5, 10.0, settings).total_steps == 14
+
+
+def test_a_run_that_needs_updates_gets_more_time_for_them_up_to_a_bound() -> None:
+    plan, settings = timed(seconds=100.0, min_steps=300)
+    slow = plan.after(10, 10.0, settings)  # 1 update a second: 97 would fit
+    assert slow.total_steps == 300
+    assert slow.stop_reason(150, 150.0) is None  # over the time limit, and not there yet
+    assert slow.stop_reason(299, 299.0) is None
+    assert slow.stop_reason(300, 300.0) == "time limit"
+    slower = slow.after(20, 150.0, settings)  # 14 s an update: in five times the limit, 24 more fit
+    assert slower.total_steps == 20 + int(350 * SAFETY * 10 / 140)
+    assert slower.stop_reason(30, 500.0) == "time limit"
+    quick = plan.after(50, 10.0, settings)
+    assert quick.total_steps == 50 + int(90 * SAFETY * 5)
+    assert quick.stop_reason(310, 100.0) == "time limit"  # enough updates: the limit holds
+    assert StepPlan.of(TrainConfig(epochs=1, min_steps=300), steps_per_epoch=7).total_steps == 7

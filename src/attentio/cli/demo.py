@@ -10,7 +10,7 @@ import typer
 from attentio.cli import options
 from attentio.cli.evaluate import describe
 from attentio.cli.progress import display, speaker
-from attentio.errors import MissingExtra
+from attentio.errors import MissingExtra, QualityGate
 
 # In neither corpus: whoever reads them here can judge the translations for themselves.
 SENTENCES = (
@@ -41,7 +41,9 @@ def demo(
     from attentio.train.run import run_training
     from attentio.translator import Translator
 
-    run_training(config, out, say=speaker(quiet=False), display=partial(display, quiet=False))
+    summary = run_training(config, out, say=speaker(quiet=False), display=partial(display, quiet=False))
+    if summary["interrupted_by"] is not None:
+        raise typer.Exit(128 + int(summary["interrupted_by"]))
 
     translator = Translator.load(out)
     typer.echo("\nHeld-out pairs, none of them in training; each part is a score of its own:")
@@ -73,3 +75,8 @@ def demo(
         "The demo knows a small world and some thousand real sentences. "
         "For real translation, train on cmn.txt or a larger corpus."
     )
+    if summary["warnings"] or summary["steps"] < config.train.min_steps:
+        raise QualityGate(
+            f"{summary['steps']:,} updates in {summary['seconds']:,.0f} s are too few to translate well.",
+            hint="Give it more time: attentio demo --max-time 20m --out demo2",
+        )

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from attentio.train.settings import TrainConfig
 
 # Of the time limit: after these shares, the latest speed says how many updates will fit.
-PLANNING_SHARES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+PLANNING_SHARES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.5, 2.0, 3.0, 4.0, 4.75)
+OVERTIME = 5.0  # times the time limit, where a run must make so many updates
+ENDED_BY_TIME = TIME_LIMIT, PLANNED_STEPS = "time limit", "planned steps done"
 SAFETY = 0.97  # the rest of the time is for what that speed did not show
 MOST_WARMUP = 400  # updates
 EPOCHS_WITH_TIME = 5  # times the epochs of the rule, where a time limit ends the run
@@ -60,6 +62,7 @@ class StepPlan:
     revised_at: int = 0  # the update after which the plan was last settled
     revised_seconds: float = 0.0
     warmup_steps: int | None = None  # None in plans of earlier versions: that of the settings
+    min_steps: int = 0  # for which a time limit is extended
 
     @classmethod
     def of(cls, settings: "TrainConfig", *, steps_per_epoch: int) -> "StepPlan":
@@ -67,7 +70,8 @@ class StepPlan:
         total = settings.epochs * steps_per_epoch
         if settings.max_steps is not None:
             total = min(total, settings.max_steps)
-        return cls(total, total, settings.max_seconds, warmup_steps=_warmup(settings, total))
+        warmup, least = _warmup(settings, total), min(settings.min_steps, total)
+        return cls(total, total, settings.max_seconds, warmup_steps=warmup, min_steps=least)
 
     def after(self, step: int, seconds: float, settings: "TrainConfig") -> "StepPlan":
         """Return the plan after update number `step` (from 1), `seconds` into the run."""
@@ -77,8 +81,10 @@ class StepPlan:
         if due <= self.revisions:
             return self
         speed = (step - self.revised_at) / (seconds - self.revised_seconds)
-        fitting = step + int((self.max_seconds - seconds) * SAFETY * speed)
-        total = min(self.most_steps, max(fitting, step))
+        fitting, longest = (
+            step + int((limit - seconds) * SAFETY * speed) for limit in (self.max_seconds, self.max_seconds * OVERTIME)
+        )
+        total = min(self.most_steps, max(fitting, step, min(self.min_steps, longest)))
         warmup = self.warmup_steps
         if warmup is not None and step < warmup:  # what is over is not planned again
             warmup = max(step, _warmup(settings, total))
@@ -88,10 +94,11 @@ class StepPlan:
 
     def stop_reason(self, step: int, seconds: float) -> str | None:
         """Return why the run ends after update number `step`, or None."""
-        if self.max_seconds is not None and seconds >= self.max_seconds:
-            return "time limit"
+        overtime = OVERTIME if step < self.min_steps else 1.0
+        if self.max_seconds is not None and seconds >= self.max_seconds * overtime:
+            return TIME_LIMIT
         if step >= self.total_steps:
-            return "all steps done" if self.total_steps == self.most_steps else "planned steps done"
+            return "all steps done" if self.total_steps == self.most_steps else PLANNED_STEPS
         return None
 
 

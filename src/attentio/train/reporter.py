@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from attentio.runtime.files import disk_errors
 from attentio.runtime.waiting import WATCH
+from attentio.train.plan import OVERTIME
 
 if TYPE_CHECKING:  # importing the loop at run time would import torch before it is needed
     from attentio.train.settings import TrainConfig
     from attentio.train.state import Progress
 
 LOG_EVERY = 10  # updates between lines of the log
+FEW_UPDATES = 100  # in which hardly anything is learned
 RECENT_SECONDS = 60.0  # of which the speed says how long a run still takes
+
+
+def too_few(updates: int) -> str:
+    """Return what to say of a time limit that leaves fewer updates than `FEW_UPDATES`."""
+    return f"the time limit leaves {updates:,} updates. In fewer than {FEW_UPDATES} hardly anything is learned."
 
 
 def evaluations(log: Path) -> list[dict[str, Any]]:
@@ -51,8 +58,8 @@ class Silent:
 class Clock:
     """Says how long a run still takes, by its speed in the last minute, evaluations included."""
 
-    def __init__(self, max_seconds: float | None = None) -> None:
-        self._max_seconds = math.inf if max_seconds is None else max_seconds
+    def __init__(self, max_seconds: float = math.inf) -> None:
+        self._max_seconds = max_seconds
         self._recent: deque[tuple[int, float]] = deque()  # updates done, and seconds into the run
 
     def left(self, step: int, seconds: float, total_steps: int) -> float:
@@ -76,8 +83,11 @@ class TrainingReporter:
             self._log.write(b"\n" * torn)
         self._display = display()
         self._epochs = settings.epochs
+        self._limit = math.inf if settings.max_seconds is None else settings.max_seconds
+        self._few = min(FEW_UPDATES, settings.max_steps or FEW_UPDATES)  # fewer may be asked for
+        self._warned = False
         self._speed = 0.0
-        self._clock = Clock(settings.max_seconds)
+        self._clock = Clock(self._limit * (OVERTIME if settings.min_steps > 0 else 1))
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +105,9 @@ class TrainingReporter:
             self.event("step", progress, epoch=epoch, tokens_per_second=round(self._speed))
         if text := WATCH.complaint():
             self.note(text)
+        if not self._warned and progress.seconds >= self._limit / 10 and total_steps < self._few:
+            self._warned = True
+            self.note(f"warning: {too_few(total_steps)}")
         left = self._clock.left(progress.step, progress.seconds, total_steps)
         facts = {
             "epoch": f"{min(int(epoch) + 1, self._epochs)}",

@@ -27,8 +27,8 @@ from attentio.train.dev import DevSet
 from attentio.train.folder import Run, claimed
 from attentio.train.footprint import check_resources, describe, footprint
 from attentio.train.loop import train
-from attentio.train.plan import describe_plan
-from attentio.train.reporter import Display, Silent, TrainingReporter, evaluations
+from attentio.train.plan import ENDED_BY_TIME, describe_plan
+from attentio.train.reporter import FEW_UPDATES, Display, Silent, TrainingReporter, evaluations, too_few
 from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config, nested
 from attentio.train.state import Progress, batches, progress_of
 
@@ -114,17 +114,22 @@ def run_training(
             for note in notes:
                 say(note)
         _mend_model(run, config, data, progress, say)
-        warning = None if progress.ended is None else learning_warning(*_learned(progress, run, data))
+        warnings: list[str] = []
+        if progress.ended is not None:
+            if progress.ended in ENDED_BY_TIME and progress.step < FEW_UPDATES:
+                warnings.append(too_few(progress.step))
+            if learned := learning_warning(*_learned(progress, run, data)):
+                warnings.append(f"{learned}. More pairs, more epochs or a longer --max-time may help.")
     best = (
         "" if progress.best_chrf is None else f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
     )
     if progress.ended is None:
         say(f"stopped at step {progress.step:,}; the same command again resumes exactly here")
     else:
-        word = "done " if warning is None else "ended"
+        word = "ended" if warnings else "done "
         say(f"{word}  {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{best}")
-        if warning is not None:
-            say(f"warning: {warning}. More pairs, more epochs or a longer --max-time may help.")
+        for warning in warnings:
+            say(f"warning: {warning}")
     return {
         "run": str(run.folder),
         "plan": plan,
@@ -136,7 +141,7 @@ def run_training(
         "best_dev_chrf": progress.best_chrf,
         "best_step": progress.best_step,
         "best_dev_loss": progress.least_loss,
-        "warnings": [] if warning is None else [warning],
+        "warnings": warnings,
     }
 
 

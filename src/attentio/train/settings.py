@@ -95,6 +95,9 @@ class TrainConfig(BaseModel):
     precision: Annotated[Precision, Field(description="arithmetic of matrix products. auto: bf16 where it is fast")] = (
         "auto"
     )
+    min_steps: Annotated[
+        int, Field(ge=0, description="a time limit that leaves fewer updates than this is extended, up to fivefold")
+    ] = 0
     evaluate_every: Annotated[
         int | None, Field(ge=1, description="updates between evaluations on dev. Default: about once an epoch")
     ] = None
