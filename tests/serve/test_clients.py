@@ -1,6 +1,7 @@
 """Clients that others wrote work against the server, unchanged."""
 
 import asyncio
+import io
 import json
 import os
 import shutil
@@ -60,7 +61,11 @@ def check_aio(client: Any, expected: tuple[str, str]) -> Any:
 
 def test_libretranslate_aio(served: Any, expected: tuple[str, str]) -> None:
     aio = pytest.importorskip("libretranslate_aio")
+    srt = io.BytesIO(f"1\n00:00:01,000 --> 00:00:02,000\n{TEXT}\n".encode())
+    srt.name = "film.srt"
     with aio.LibreTranslate(served.url) as client:
+        address = client.translate_file(srt, "en", "zh").translated_file_url
+        assert served.client.get(address).text == f"1\n00:00:01,000 --> 00:00:02,000\n{expected[0]}\n"
         asked, answer = check_aio(client, expected), None
         try:
             while True:

@@ -169,16 +169,6 @@ def test_no_text_and_no_key_in_logs_and_metrics(
             assert hidden not in text
 
 
-def test_a_body_that_never_ends_is_not_waited_for(served: Any) -> None:
-    """The server is asked through a socket that sends half a body. It waits as long as it was told to."""
-    from attentio.serve import frontier
-
-    assert frontier.BODY_SECONDS == 30
-    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as slow:
-        slow.sendall(b"POST /translate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nq=")
-        assert served.client.get("/health").status_code == 200
-
-
 def test_many_answers_at_once_are_those_given_alone(served: Any) -> None:
     """Texts of any length share batches, and each answer is the one that the text gets alone."""
     from attentio.corpora.small_world.grammar import sample

@@ -48,6 +48,18 @@ def test_parts_of_a_long_sentence_fit_and_nothing_is_lost(sentence: str, most: i
     assert "".join("".join(parts).split()) == "".join(sentence.split())
 
 
+def test_a_word_of_any_length_is_cut_in_time_that_grows_with_its_length() -> None:
+    looked_at = 0
+
+    def fits(text: str) -> bool:
+        nonlocal looked_at
+        looked_at += len(text)
+        return len(text) <= 7
+
+    assert cut_long("a" * 50_001, fits) == ["a" * 7] * 7_143
+    assert looked_at < 20 * 50_001
+
+
 def test_a_long_sentence_is_cut_after_clauses_then_between_words() -> None:
     def fits(text: str) -> bool:
         return len(text.split()) <= 3

@@ -92,26 +92,25 @@ def serve(
         rate=rate_limit,
         cache=cache,
     )
-    listening = listen(host, port)  # before models are opened, which takes a moment
-    from attentio.translator import Translator
+    with listen(host, port) as listening:  # before models are opened, which takes a moment
+        from attentio.translator import Translator
 
-    names = [path.resolve().name for path, _ in named]
-    names = names if len(set(names)) == len(names) else [str(path) for path, _ in named]
-    translators = {
-        name: Translator.load(path, device=device or "auto", precision=precision)
-        for name, (path, _) in zip(names, named, strict=True)
-    }
-    languages = {name: pair for name, (_, pair) in zip(names, named, strict=True) if pair is not None}
-    _check_languages(translators, languages)
-    app = create_app(translators, settings, languages=languages)
-    shown = f"[{host}]" if ":" in host else host
-    for name, translator in translators.items():
-        source, target = languages.get(name, (translator.source_language, translator.target_language))
-        sys.stderr.write(f"model  {name}, {source} to {target}\n")
-    sys.stderr.write(f"serving http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)\n")
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("attentio.serve").setLevel(logging.INFO if verbose else logging.WARNING)
-    run(app, listening, settings)
+        names = _distinct([path.resolve().name for path, _ in named])
+        translators = {
+            name: Translator.load(path, device=device or "auto", precision=precision)
+            for name, (path, _) in zip(names, named, strict=True)
+        }
+        languages = {name: pair for name, (_, pair) in zip(names, named, strict=True) if pair is not None}
+        _check_languages(translators, languages)
+        app = create_app(translators, settings, languages=languages)
+        for name, translator in translators.items():
+            source, target = languages.get(name, (translator.source_language, translator.target_language))
+            sys.stderr.write(f"model  {name}, {source} to {target}\n")
+        shown = f"[{host}]" if ":" in host else host
+        sys.stderr.write(f"serving http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)\n")
+        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+        logging.getLogger("attentio.serve").setLevel(logging.INFO if verbose else logging.WARNING)
+        run(app, listening, settings)
 
 
 def _named(run: str) -> tuple[Path, tuple[str, str] | None]:
@@ -123,6 +122,13 @@ def _named(run: str) -> tuple[Path, tuple[str, str] | None]:
     if not (dash and source and target):
         raise UsageError(f"cannot read the languages of {run!r}.", hint="Write them as RUN=en-de.")
     return Path(path), (source, target)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return names that differ: of equal ones, the second gets -2 at its end."""
+    return [
+        f"{name}-{names[:place].count(name) + 1}" if name in names[:place] else name for place, name in enumerate(names)
+    ]
 
 
 def _check_languages(translators: "dict[str, Translator]", languages: dict[str, tuple[str, str]]) -> None:

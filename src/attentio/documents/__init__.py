@@ -4,6 +4,14 @@ Formats find the text of a document, and keep everything else byte for byte. How
 whoever calls. Nothing here opens a model.
 """
 
-from attentio.documents.formats import FORMATS, Lost, Translated, suffix_of, translate_document, translate_html
+from attentio.documents.formats import (
+    FORMATS,
+    Lost,
+    Translate,
+    Translated,
+    suffix_of,
+    translate_document,
+    translate_html,
+)
 
-__all__ = ["FORMATS", "Lost", "Translated", "suffix_of", "translate_document", "translate_html"]
+__all__ = ["FORMATS", "Lost", "Translate", "Translated", "suffix_of", "translate_document", "translate_html"]

@@ -18,6 +18,7 @@ from attentio.serve.problems import Problem
 
 LOG = logging.getLogger("attentio.serve")
 BODY_SECONDS = 30.0  # for a whole body to arrive
+DRAINED = 32 << 20  # bytes over the limit that are read and dropped: a client that still writes would read no answer
 OTHER = "other"  # the endpoint of what is at no known path
 _METHODS = {"GET", "POST", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"}
 
@@ -28,7 +29,7 @@ class Frontier:
     """Wrap an application.
 
     limit: gives the bytes that a body at a path may have. render: makes the answer to a problem at a path.
-    headers: what every answer carries. body_seconds: how long a body may take to arrive.
+    headers: what every answer carries.
     """
 
     def __init__(
@@ -39,14 +40,12 @@ class Frontier:
         render: Render,
         instruments: Instruments,
         headers: Mapping[str, str],
-        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
         self._limit = limit
         self._render = render
         self._instruments = instruments
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,12 +69,12 @@ class Frontier:
         limit = self._limit(scope["path"])
         too_large = Problem("large", f"the request is larger than {limit:,} bytes.")
         declared = dict(scope["headers"]).get(b"content-length", b"")
-        if declared.isdigit() and int(declared[:20]) > limit:
+        if declared.isdigit() and int(declared[:20]) > limit + DRAINED:
             raise too_large
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._body_seconds):
+            async with asyncio.timeout(BODY_SECONDS):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
@@ -83,11 +82,16 @@ class Frontier:
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > limit:
+                        parts.clear()
+                    if size > limit + DRAINED:
                         raise too_large
                     if not message.get("more_body"):
-                        return b"".join(parts)
+                        break
         except TimeoutError:
             raise Problem("slow", "the request did not arrive in time.") from None
+        if size > limit:
+            raise too_large
+        return b"".join(parts)
 
     async def _run(self, scope: Scope, body: bytes, receive: Receive, exchange: "_Exchange") -> None:
         """Run the application, and stop it where the client hangs up before the answer is complete."""

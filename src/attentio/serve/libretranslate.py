@@ -11,8 +11,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from attentio.serve.files import FORMATS, translate_html
-from attentio.serve.forms import UNREADABLE, parameters
+from attentio.documents import suffix_of
+from attentio.serve.files import FORMATS, Shelf, translate_file, translate_html
+from attentio.serve.forms import UNREADABLE, file_of, parameters
 from attentio.serve.guard import first_given
 from attentio.serve.languages import Detected, name_of
 from attentio.serve.problems import Kind, Problem
@@ -26,6 +27,7 @@ _MESSAGES: Mapping[Kind, str] = {
     "no key": "Please contact the server operator to get an API key",
     "wrong key": "Invalid API key",
 }
+_SAMPLE = 4_000  # bytes of a file that decide its language
 _TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 _KEY = {"type": "string", "description": "A key, where the server needs one."}
 _CODE = {"type": "string", "minLength": 1}
@@ -36,6 +38,8 @@ _DETECTED = {
 }
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 _REFUSALS = dict.fromkeys((400, 403, 408, 413, 429, 500, 503, 504), _ERROR)
+
+_DOWNLOADED: Any = {200: {"description": "The file", "content": {"*/*": {}}}} | answers({404: _ERROR})
 
 
 def _or_list(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,6 +146,44 @@ def router(server: Server) -> APIRouter:
     async def frontend_settings() -> Response:  # pyright: ignore[reportUnusedFunction]
         """Say what the server offers, for pages that translate with it."""
         return JSONResponse(_frontend(server))
+
+    file_body = body(
+        {"file": {"type": "string", "format": "binary"}, "source": _CODE, "target": _CODE, "api_key": _KEY},
+        required=("file", "source", "target"),
+        forms=("multipart/form-data",),
+    )
+    address = {
+        "type": "object",
+        "required": ["translatedFileUrl"],
+        "properties": {"translatedFileUrl": {"type": "string", "format": "uri"}},
+    }
+    shelf = Shelf()
+
+    @routes.post("/translate_file", openapi_extra=file_body, responses=answers({200: address, **_REFUSALS}))
+    async def translate_a_file(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Translate a file. The answer says where it can be fetched, for ten minutes."""
+        given = await parameters(request)
+        file = file_of(given, "file")
+        cost = max(1, len(file.content) // server.settings.characters)
+        guard.admit(request, first_given(given), cost=cost)
+        source, target = _code_of(given, "source"), _code_of(given, "target")
+        if source.lower() == "auto":
+            texts = [file.content[:_SAMPLE].decode("utf-8", "replace")]
+            source = (await service.detect(texts, target))[0].language
+        pair = service.pair(source, target)
+        found = await translate_file(service, file, pair, Options())
+        name = shelf.put(found.content, suffix_of(file.name) or "", pair.target)
+        return JSONResponse({"translatedFileUrl": str(request.url_for("download", name=name))})
+
+    @routes.get(
+        "/download_file/{name}",
+        responses={200: {"content": {"application/octet-stream": {}}}, **answers({404: _ERROR})},
+    )
+    async def download(name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Fetch a file that was translated."""
+        content, media_type = shelf.get(name)
+        disposition = f'attachment; filename="{name}"'
+        return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
 
     suggest_body = body(
         {"q": _CODE, "s": _CODE, "source": _CODE, "target": _CODE, "api_key": _KEY},

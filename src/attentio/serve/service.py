@@ -141,8 +141,13 @@ class Service:
         seconds: how long it may take. None for the time that the server gives. Raises Problem for texts that are too
         long or too many, and where the server has too much to do.
         """
-        options = options or Options()
         self.check_sizes(texts)
+        return await self._translate(texts, pair, options, seconds)
+
+    async def _translate(
+        self, texts: Sequence[str], pair: Pair, options: Options | None = None, seconds: float | None = None
+    ) -> list[Translation]:
+        options = options or Options()
         config = SearchConfig(max(options.beam or self.settings.beam, options.nbest))
         key = _Key(pair.model, config, options.trace, options.split)
         found: list[Translation | None] = [self._known(key, text) for text in texts]
@@ -155,23 +160,17 @@ class Service:
         self.instruments.characters.labels(str(pair)).inc(sum(map(len, texts)))
         return [translation for translation in found if translation is not None]
 
-    def translate_from_thread(
-        self, pair: Pair, loop: asyncio.AbstractEventLoop, options: Options | None = None
-    ) -> Callable[[Sequence[str]], list[str]]:
-        """Return a function that translates texts from a thread beside the event loop, for those who take files apart.
+    async def translate_parts(
+        self, texts: Sequence[str], pair: Pair, options: Options | None = None
+    ) -> list[Translation]:
+        """Return the translations of the texts of a document: any number, each of any length.
 
-        Long lists go through the queue in parts that a request may have.
+        They go through the queue in lists that a request may have, and each list has the time of a request.
         """
-
-        def translate(texts: Sequence[str]) -> list[str]:
-            done: list[str] = []
-            for start in range(0, len(texts), self.settings.texts):
-                part = texts[start : start + self.settings.texts]
-                work = self.translate(part, pair, options)
-                done += [each.text for each in asyncio.run_coroutine_threadsafe(work, loop).result()]
-            return done
-
-        return translate
+        done: list[Translation] = []
+        for start in range(0, len(texts), self.settings.texts):
+            done += await self._translate(texts[start : start + self.settings.texts], pair, options)
+        return done
 
     def tokens(self, model: str, text: str, *, written: bool = False) -> int:
         """Return how many tokens a text has on the side that a model reads, or writes."""

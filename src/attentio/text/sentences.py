@@ -85,11 +85,19 @@ def cut_long(sentence: str, fits: Callable[[str], bool]) -> list[str]:
                 else:
                     parts.append(piece)
             return [part for long in parts for part in cut_long(long, fits)]
-    low, high = 1, len(sentence)  # the longest beginning that fits, and one character if none does
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(sentence[:middle]) else (low, middle - 1)
-    return [sentence[:low], *(cut_long(sentence[low:], fits) if sentence[low:] else [])]
+    parts = []
+    start = 0
+    while start < len(sentence):  # the longest beginning of the rest that fits, and one character if none does
+        low, high = 1, 2
+        while start + high <= len(sentence) and fits(sentence[start : start + high]):
+            low, high = high, 2 * high
+        high = min(high, len(sentence) - start + 1)  # the first length that is known to be too much
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(sentence[start : start + middle]) else (low, middle)
+        parts.append(sentence[start : start + low])
+        start += low
+    return parts
 
 
 def join_parts(parts: Sequence[str]) -> str:
