@@ -34,7 +34,7 @@ SURFACE = {
     "data report": ["<files>", *CORPUS, "--json", "--list-dropped", "--seed", "--set -o"],
     "data sample": ["<corpus>", "--count -n", "--seed"],
     "demo": ["--max-time", "--out"],
-    "doctor": ["--json"],
+    "doctor": ["<run>", "--json"],
     "evaluate": [
         *(
             "<run>",

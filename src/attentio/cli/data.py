@@ -64,6 +64,7 @@ def report(
     from dataclasses import asdict
     from tempfile import TemporaryDirectory
 
+    from attentio.data.checked import check_corpus
     from attentio.data.prepare import prepare
     from attentio.train.settings import effective_config
 
@@ -75,8 +76,9 @@ def report(
         prepared = prepare(run.data, Path(folder) / "data", seed=run.train.seed)
         found = prepared.report
         dropped = (prepared.folder / "dropped.tsv").read_text(encoding="utf-8").split("\n")[:-1]
+    wrong = check_corpus(run.data, (found.source.language, found.target.language))
     if as_json:
-        shown: dict[str, Any] = asdict(found)
+        shown: dict[str, Any] = asdict(found) | {"findings": [finding.as_dict() for finding in wrong]}
         if list_dropped:
             names = dropped[0].split("\t")
             shown["dropped_pairs"] = [dict(zip(names, row.split("\t"), strict=True)) for row in dropped[1:]]
@@ -84,6 +86,9 @@ def report(
         return
     for line in found.warnings():
         typer.echo(line, err=True)
+    for finding in wrong:
+        for line in finding.lines():
+            typer.echo(line, err=True)
     for line in dropped if list_dropped else found.lines():
         typer.echo(line)
 

@@ -1,8 +1,10 @@
-"""`attentio doctor`: what this machine offers."""
+"""`attentio doctor`: what this machine offers, and what is wrong with a run."""
 
 import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -21,8 +23,41 @@ PACKAGES = (
 )
 
 
-def doctor(as_json: options.AsJson = False) -> None:
-    """Report versions, devices, arithmetic, fonts and room: the first thing to run when something is odd."""
+def doctor(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="Run folder to examine.", show_default=False)
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Examine a run: its files, its training text, what it learned. Without RUN, report what this machine offers."""
+    if run is None:
+        _describe_machine(as_json=as_json)
+        return
+    from attentio.evaluation.doctor import examine
+
+    found = examine(run)
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, **found.as_dict()}, ensure_ascii=False))
+    else:
+        for name, state in found.files.items():
+            typer.echo(f"{name:<13}{state}")
+        if found.newest is not None:
+            typer.echo(f"{'newest':<13}{found.newest}")
+        typer.echo(f"{'to go on':<13}{found.go_on}")
+        for text in found.left_out:
+            typer.echo(f"{'not examined':<13}{text}")
+        for finding in found.findings:
+            for line in finding.lines():
+                typer.echo(line)
+        if not found.findings:
+            typer.echo("no symptom found" if found.is_whole and not found.left_out else "no other symptom found")
+    if not found.is_whole:
+        from attentio.errors import ModelError
+
+        raise typer.Exit(ModelError.exit_status)
+
+
+def _describe_machine(*, as_json: bool) -> None:
     facts = {"python": platform.python_version(), "system": platform.platform(terse=True)}
     for package in PACKAGES:
         try:

@@ -1,6 +1,7 @@
 """`attentio train`: from parallel text to a run folder. The same command again goes on where it stopped."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -77,7 +78,24 @@ def train(
         summary = training.run_training(
             config, out, overwrite=overwrite, say=say, display=partial(display, quiet=quiet)
         )
+        if summary["ended"] is not None and summary["plan"] is not None:  # trained here and now
+            summary["findings"] = _examined(out, say)
     if as_json:
         typer.echo(json.dumps({"schema": 1, **summary}, ensure_ascii=False))
     if summary.get("interrupted_by"):
         raise typer.Exit(128 + int(summary["interrupted_by"]))
+
+
+def _examined(out: Path, say: Callable[[str], None]) -> list[dict[str, object]]:
+    """Return what is wrong with a finished run, and say it in one line."""
+    from attentio.errors import AttentioError
+    from attentio.evaluation.doctor import QUICK, examine
+
+    try:
+        found = examine(out, sentences=QUICK).findings
+    except AttentioError:
+        return []  # it has been trained: what cannot be examined is said by `doctor`
+    if found:
+        names = ", ".join(dict.fromkeys(finding.symptom for finding in found))
+        say(f"look at: {names}. What it means, and what to do: attentio doctor {out}")
+    return [finding.as_dict() for finding in found]

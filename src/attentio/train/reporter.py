@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from attentio.runtime.files import disk_errors
 from attentio.runtime.waiting import WATCH
@@ -28,15 +28,21 @@ def too_few(updates: int) -> str:
     return f"the time limit leaves {updates:,} updates. In fewer than {FEW_UPDATES} hardly anything is learned."
 
 
-def evaluations(log: Path) -> list[dict[str, Any]]:
-    """Return the evaluations on dev that a run's log holds, in order. A line that was cut off is passed over."""
+def events(log: Path) -> list[dict[str, Any]]:
+    """Return the events that a run's log holds, in order. A line that was cut off is passed over."""
     found: list[dict[str, Any]] = []
     for line in log.read_bytes().splitlines() if log.is_file() else ():
-        with contextlib.suppress(ValueError, AttributeError, KeyError):
+        with contextlib.suppress(ValueError):
             event = json.loads(line)
-            if event.pop("event") == "evaluation":
-                found.append(event)
+            if isinstance(event, dict) and "event" in event:
+                found.append(cast("dict[str, Any]", event))
     return found
+
+
+def evaluations(log: Path) -> list[dict[str, Any]]:
+    """Return the evaluations on dev that a run's log holds, in order, without the name of the event."""
+    kept = [event for event in events(log) if event["event"] == "evaluation"]
+    return [{name: value for name, value in event.items() if name != "event"} for event in kept]
 
 
 class Display(Protocol):

@@ -1,0 +1,286 @@
+"""A run examined: are its files whole, what is wrong with what it learned, and how does it go on?
+
+Figures are gathered here. What they mean stands in `evaluation.symptoms`, and for the text in `data`.
+"""
+
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attentio.bundle import Bundle
+from attentio.data.checked import check_corpus
+from attentio.data.corpus import Side
+from attentio.data.findings import Finding
+from attentio.data.heldout import HeldOut
+from attentio.data.prepare import PreparedData
+from attentio.data.split import split_keys
+from attentio.errors import AttentioError, DataError, ModelError
+from attentio.evaluation import symptoms
+from attentio.evaluation.symptoms import Known, Spoken
+from attentio.metrics.quality import evaluate
+from attentio.search.batched import SearchConfig
+from attentio.text.placeholders import PLACEHOLDERS, mask
+from attentio.text.tokenizer import Tokenizer
+from attentio.train.checkpoint import whole_checkpoints
+from attentio.train.dev import DevSet
+from attentio.train.folder import Run
+from attentio.train.reporter import events
+from attentio.train.settings import RunConfig, load_config
+from attentio.train.state import Progress, progress_of
+from attentio.translator import Translator
+
+SENTENCES = 200  # held-out sentences that are translated
+QUICK = 60  # of them at the end of a training
+TRACED = 50  # of them with their attention
+RESAMPLES = 300
+_NUMBERS = re.compile(rf"[\d{PLACEHOLDERS}]+")  # those that both sides have are placeholders in training
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is known of a run.
+
+    files: "whole", or what is wrong, by part of the run. newest: its newest whole checkpoint. go_on: what to type.
+    findings: what is wrong with what it learned. left_out: what could not be examined, and why.
+    """
+
+    run: Path
+    files: Mapping[str, str]
+    newest: Path | None
+    go_on: str
+    findings: list[Finding] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no file of the run is damaged."""
+        return all(found == "whole" for found in self.files.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the diagnosis as the stable object that `--json` prints."""
+        return {
+            "run": str(self.run),
+            "files": dict(self.files),
+            "newest_checkpoint": None if self.newest is None else str(self.newest),
+            "go_on": self.go_on,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "left_out": self.left_out,
+        }
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The parts of a run that could be opened."""
+
+    states: dict[str, str]
+    config: RunConfig | None
+    bundle: Bundle | None
+    data: PreparedData | None
+    progress: Progress | None
+    newest: Path | None
+
+
+def examine(folder: Path, *, sentences: int = SENTENCES) -> Diagnosis:
+    """Return what is wrong with a run, or with a model alone. Nothing is written.
+
+    sentences: held-out sentences that are translated, at most. Raises UsageError where there is neither run nor model.
+    """
+    run = Run(folder)
+    files = _opened(run)
+    found: list[Finding] = []
+    left_out: list[str] = []
+    if files.config is None:
+        left_out.append("only a model is here, and nothing of its training")
+    elif files.data is not None:
+        languages = files.data.source_language, files.data.target_language
+        try:
+            found += check_corpus(files.config.data, languages)
+        except AttentioError as error:
+            left_out.append(f"the training files cannot be read again: {error.message}")
+    if files.data is not None and files.bundle is not None:
+        found += _of_text(files.data, files.config)
+        started = files.config is not None and files.config.train.start_from is not None
+        found += _of_model(run, files.bundle, files.data, files.progress, sentences, started=started)
+    elif files.config is not None:
+        left_out.append("what the model writes: its model or data is not whole, or not there yet")
+    return Diagnosis(folder, files.states, files.newest, _go_on(run, files), found, left_out)
+
+
+def _opened(run: Run) -> _Files:
+    """Open and verify every part of a run. A part that must be there and is not counts as damaged."""
+    states: dict[str, str] = {}
+    config = bundle = data = progress = newest = None
+    if run.config.exists():
+        try:
+            config = load_config(run.config)
+            states["config.toml"] = "whole"
+        except AttentioError as error:
+            states["config.toml"] = error.message
+    damaged: list[str] = []
+    if run.checkpoints.exists():
+        for number, checkpoint in enumerate(whole_checkpoints(run.checkpoints, damaged.append)):
+            if number == 0:
+                progress = progress_of(checkpoint, run.checkpoints)
+                newest = run.checkpoints / f"step-{progress.step}"
+        states["checkpoints"] = "; ".join(damaged) or "whole"
+    try:
+        bundle = Bundle.load(run.folder)
+        states["model"] = "whole"
+    except ModelError as error:
+        begun = run.config.exists()
+        if not begun and not run.model.exists():
+            raise
+        if run.model.exists() or (progress is not None and progress.best_chrf is not None):
+            states["model"] = error.message
+    if run.data.exists():
+        try:
+            data = PreparedData.load(run.data)
+            _ = data.report
+            states["data"] = "whole"
+        except (DataError, ModelError) as error:
+            states["data"] = error.message
+    elif config is not None:
+        states["data"] = f"{run.data}: missing."
+    return _Files(states, config, bundle, data, progress, newest)
+
+
+def _go_on(run: Run, files: _Files) -> str:
+    """Return what to type next."""
+    again = f"attentio train --config {run.config} --out {run.folder}"
+    broken = [name for name, state in files.states.items() if state != "whole"]
+    if files.config is None:
+        return f"attentio translate {run.folder}" if files.bundle is not None else "Restore it from a copy."
+    if files.progress is None:
+        if run.checkpoints.exists() and any(run.checkpoints.iterdir()):
+            use = f" Its model still translates: attentio translate {run.folder}" if files.bundle is not None else ""
+            return f"No checkpoint is whole. Start again: {again} --overwrite{use}"
+        return f"{again} (nothing is trained yet)"
+    if broken:
+        return f"{again} (mends {', '.join(broken)} from step {files.progress.step:,})"
+    if files.progress.ended is None:
+        return f"{again} (goes on at step {files.progress.step:,})"
+    return f"attentio translate {run.folder} (finished: {files.progress.ended})"
+
+
+def _of_text(data: PreparedData, config: RunConfig | None) -> list[Finding]:
+    """Return what is wrong with the held-out text."""
+    held = [(source, texts[0]) for each in _held_out(data) for source, texts in _rows(each)]
+    if not held:
+        return []
+    train = _keys(data)
+    sides = [_plain(split_keys([pair[side] for pair in held], han=_han(data)[side])) for side in (0, 1)]
+    before: set[str] = set()
+    start = None if config is None else config.train.start_from
+    if start is not None:
+        with contextlib.suppress(AttentioError):  # where only a model is left of that run
+            before = _keys(PreparedData.load(Run(Path(start)).data))[0]
+    return symptoms.held_out_text(list(zip(*sides, strict=True)), train, before)
+
+
+def _held_out(data: PreparedData) -> list[HeldOut]:
+    return [*([] if data.dev is None else [data.dev]), *data.tests.values()]
+
+
+def _rows(held: HeldOut) -> list[tuple[str, list[str]]]:
+    return list(zip(held.sources, held.references, strict=True))
+
+
+def _han(data: PreparedData) -> tuple[bool, bool]:
+    return data.source_cleaner.han, data.target_cleaner.han
+
+
+def _plain(keys: Sequence[str]) -> list[str]:
+    """Return keys without numbers, unless nothing else is there."""
+    return [_NUMBERS.sub("0", key) if _NUMBERS.sub("", key) else key for key in keys]
+
+
+def _keys(data: PreparedData) -> tuple[set[str], set[str]]:
+    """Return the keys of all training sources and targets."""
+    sides = (data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer)
+    texts = [[tokenizer.decode(side[i].tolist()) for i in range(len(side))] for side, tokenizer in sides]
+    found = [set(_plain(split_keys(lines, han=han))) for lines, han in zip(texts, _han(data), strict=True)]
+    return found[0], found[1]
+
+
+def _of_model(
+    run: Run, bundle: Bundle, data: PreparedData, progress: Progress | None, sentences: int, *, started: bool
+) -> list[Finding]:
+    """Return what is wrong with what the model writes, where it looks, and how it was trained."""
+    translator = Translator(bundle)
+    held = data.dev or next(iter(data.tests.values()), None)
+    number = min((len(each.sources) for each in _held_out(data)), default=0)
+    sample = _training_sample(data, sentences // 2)
+    shown = sample if held is None else _part(held, sentences)
+    config = SearchConfig(stop_loops=False)  # a loop that the search stops is a loop all the same
+    outputs = [each.text for each in translator.translate(shown.sources, config, split=False)]
+    spoken = Spoken(shown.sources, outputs, [texts[0] for texts in shown.references])
+    interval = None
+    if held is not None:
+        score = evaluate(outputs, shown.references, language=data.target_language, resamples=RESAMPLES).chrf
+        interval = None if score.low is None or score.high is None else (round(score.low, 1), round(score.high, 1))
+    traced = translator.translate(shown.sources[:TRACED], config, split=False, trace=True)
+    heads = symptoms.measure_heads(each.trace.weights for each in traced if each.trace is not None)
+    source_seen, target_seen = (
+        _seen(*side)
+        for side in ((data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer))
+    )
+    wanted, written = (_tokens(data.target_tokenizer, texts, data) for texts in (spoken.references, outputs))
+    found = [
+        symptoms.same_output(spoken),
+        symptoms.loops(spoken),
+        symptoms.length(spoken),
+        symptoms.copied_sources(spoken),
+        *symptoms.attention(heads),
+        symptoms.small_held_out(number, interval),
+        symptoms.tokens_not_written(wanted, written, target_seen),
+    ]
+    if not started:  # the first model may know tokens that its new text lacks
+        found.append(symptoms.untrained_tokens(_tokens(data.source_tokenizer, shown.sources, data), source_seen))
+    if progress is not None and held is not None:
+        logged = events(run.log)
+        plan = next((event for event in logged if event["event"] == "plan"), {})
+        evaluations = symptoms.training([event for event in logged if event["event"] == "evaluation"])
+        model = translator.model
+        train, unseen = (_known(model, each, data) for each in (sample, _part(held, len(sample.sources))))
+        found += [
+            symptoms.warm_up(progress.step, int(plan.get("warmup_updates") or 0), progress.ended),
+            symptoms.overfitting(train, unseen, evaluations[0]),
+            symptoms.underfitting(train, unseen, evaluations[1], progress.ended),
+        ]
+    return [finding for finding in found if finding is not None]
+
+
+def _known(model: Any, held: HeldOut, data: PreparedData) -> Known:
+    dev = DevSet(
+        held, data.source_tokenizer, data.target_tokenizer, limit=len(held.sources), placeholders=data.placeholders
+    )
+    scores = dev(model)
+    return Known(scores.chrf, scores.loss)
+
+
+def _training_sample(data: PreparedData, most: int) -> HeldOut:
+    """Return training pairs, evenly over all, as text."""
+    rows = range(0, len(data.train), -(-len(data.train) // most))
+    sides = (data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer)
+    texts = [[tokenizer.decode(side[row].tolist()) for row in rows] for side, tokenizer in sides]
+    return HeldOut.from_pairs("training", list(zip(*texts, strict=True)))
+
+
+def _part(held: HeldOut, most: int) -> HeldOut:
+    every = -(-len(held.sources) // most)
+    return HeldOut(held.name, held.sources[::every], held.references[::every])
+
+
+def _seen(side: Side, tokenizer: Tokenizer) -> Mapping[str, int]:
+    counts = np.bincount(side.tokens, minlength=tokenizer.vocab_size).tolist()
+    return dict(zip(tokenizer.tokens, counts, strict=True))
+
+
+def _tokens(tokenizer: Tokenizer, texts: Sequence[str], data: PreparedData) -> list[list[str]]:
+    hidden = [mask(text).text if data.placeholders else text for text in texts]
+    return [[tokenizer.tokens[i] for i in tokenizer.encode(text)] for text in hidden]
