@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from attentio.data.source import read_pairs
 from attentio.errors import ModelError, UsageError
 from attentio.text import learn
-from attentio.text.learn import EvenSample, default_vocab_size, train_tokenizer
+from attentio.text.learn import EvenSample, default_vocab_size, extend_tokenizer, train_tokenizer
 from attentio.text.special import SPECIAL, SPECIAL_TOKENS
 from attentio.text.tokenizer import (
     UNKNOWN,
@@ -222,6 +222,39 @@ def test_lower_cased_tokens_have_no_capitals(lower_cased: Tokenizer) -> None:
 def test_unseen_characters_are_named_once(trained: Tokenizer) -> None:
     if trained.kind != "word":
         assert trained.unseen("cat 龘 龘 𠀀") == ["龘", "𠀀"]
+
+
+@given(text=WRITTEN | TEXT)
+def test_an_extended_vocabulary_cuts_what_it_knew_as_before(trained: Tokenizer, text: str) -> None:
+    extended = extend_tokenizer(trained, ["Žižek 我 Ω😀", "Ω naïve"])
+    assert extended.tokens[: trained.vocab_size] == trained.tokens
+    assert extended.vocab_size > trained.vocab_size
+    if not set(trained.unseen(text)) - set(extended.unseen(text)):
+        assert extended.encode(text) == trained.encode(text)
+    assert set(extended.unseen(text)) <= set(trained.unseen(text))
+    again: Tokenizer = pickle.loads(pickle.dumps(extended))
+    assert (again.tokens, again.encode(text)) == (extended.tokens, extended.encode(text))
+
+
+def test_new_tokens_are_what_is_new_most_frequent_first() -> None:
+    words = extend_tokenizer(train_tokenizer("word", ENGLISH), ["a zebra saw the zebra", "a lynx saw it"], min_count=1)
+    assert words.tokens[-4:] == ("saw", "zebra", "it", "lynx")
+    characters = extend_tokenizer(train_tokenizer("char", CHINESE), ["狗猫狗", "鸟"])
+    assert characters.tokens[-2:] == ("狗", "鸟")
+    known = train_tokenizer("char", CHINESE)
+    assert extend_tokenizer(known, CHINESE) is known
+    assert extend_tokenizer(known, ["狗狗鸟"], min_count=2).tokens[-1] == "狗"
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_a_new_character_of_sentencepiece_is_one_token_and_no_longer_bytes(lowercase: bool) -> None:
+    before = train_tokenizer("sentencepiece", ENGLISH, lowercase=lowercase)
+    after = extend_tokenizer(before, ["Žižek"])
+    text = "the Ž cat"
+    assert len(before.encode(text)) == len(after.encode(text)) + 1  # two bytes
+    assert after.decode(after.encode(text)) == (text.lower() if lowercase else text)
+    assert (4, 5) in after.spans(text)
+    assert after.unseen(text) == []
 
 
 def test_the_notebooks_vocabulary(shared_data: Path) -> None:

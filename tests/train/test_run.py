@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from attentio.bundle import Bundle
 from attentio.corpora.small_world.grammar import sample
+from attentio.data.prepare import PreparedData
 from attentio.errors import AttentioError, ModelError, ResourceError, UsageError
 from attentio.evaluation.scores import held_out_sets, score_run
 from attentio.train.reporter import Silent, TrainingReporter, evaluations
@@ -371,11 +372,15 @@ def test_everything_that_a_resume_needs_is_synced_before_it_is_renamed(
 
 
 @pytest.mark.slow
-def test_resuming_needs_no_model_to_start_from(
-    data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resuming_needs_no_model_to_start_from(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"train.seed": 3}
+    lines = [f"{pair.source}\t{pair.target}龘\n" for pair in sample(30, 6)]
+    (data := tmp_path / "new.tsv").write_text("".join(lines), encoding="utf-8")
     train(data, tmp_path / "whole", settings=settings, start_from=run)
+    held = PreparedData.load(tmp_path / "whole" / "data")
+    assert held.new_tokens[1] >= 1
+    assert held.earlier_pairs >= 10
+    before = json.loads((tmp_path / "whole" / "tests.json").read_text(encoding="utf-8"))
     with monkeypatch.context() as patch:
         during(patch, 3, lambda: os.kill(os.getpid(), 15))
         with pytest.raises(KeyboardInterrupt):
@@ -383,6 +388,9 @@ def test_resuming_needs_no_model_to_start_from(
     shutil.rmtree(run)
     train(data, tmp_path / "parts", settings=settings, start_from=run)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert json.loads((tmp_path / "parts" / "tests.json").read_text(encoding="utf-8")) == before
+    (tmp_path / "whole" / "data" / "dev.tsv").write_bytes(b"")
+    refused(lambda: train(data, tmp_path / "whole", settings=settings, start_from=run), "no such folder")
     with pytest.raises(ModelError, match="no such folder"):
         train(data, tmp_path / "parts", settings=settings, start_from=run, overwrite=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")

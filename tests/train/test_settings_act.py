@@ -136,6 +136,7 @@ ELSEWHERE = {
     "save_every_seconds": "tests/train/test_loop.py: checkpoints come when due",
     "device": "tests/train/test_loop.py: devices",
     "fitted_pairs": "tests/train/test_plan.py: it says what a plan was fitted to",
+    "earlier_share": "tests/train/test_start_from.py: the corpus holds new pairs and earlier ones",
     "start_from": "tests/train/test_start_from.py: weights and vocabulary are taken over",
 }
 TrainOutcome = Callable[[dict[str, Any], str], tuple[Any, dict[str, torch.Tensor], list[int]]]

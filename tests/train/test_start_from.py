@@ -1,15 +1,29 @@
 """A training that starts from an existing model takes its weights, vocabulary and cleaners over."""
 
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attentio.bundle import Bundle
 from attentio.corpora.small_world.grammar import sample
-from attentio.errors import ModelError, UsageError
+from attentio.data.corpus import EncodedCorpus
+from attentio.data.prepare import PreparedData
+from attentio.data.settings import MOST_COPIES
+from attentio.data.start import Mixture
+from attentio.errors import DataError, ModelError, UsageError
+from attentio.evaluation.seen import SeenSentences
+from attentio.metrics.quality import corpus_chrf
+from attentio.model.families import build_model
+from attentio.search.batched import SearchConfig
 from attentio.train.run import TrainResult, run_training, train_files
 from attentio.train.settings import effective_config
+from attentio.train.vocabulary import with_token_rows
+from attentio.translator import Translator
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +42,111 @@ def test_weights_and_vocabulary_are_taken_over(tiny_run: Path, pairs: Path, tmp_
     result = go_on(tiny_run, pairs, tmp_path / "run")
     assert result.steps == 1
     before, after = Bundle.load(tiny_run), Bundle.load(tmp_path / "run")
-    assert after.source.tokenizer.to_bytes() == before.source.tokenizer.to_bytes()
-    assert after.target.tokenizer.to_bytes() == before.target.tokenizer.to_bytes()
-    assert after.source.cleaner.as_dict() == before.source.cleaner.as_dict()
-    assert (after.source.language, after.max_length) == (before.source.language, before.max_length)
+    for old, new in ((before.source, after.source), (before.target, after.target)):
+        assert new.tokenizer.tokens[: old.tokenizer.vocab_size] == old.tokenizer.tokens
+        assert (new.cleaner.as_dict(), new.language) == (old.cleaner.as_dict(), old.language)
+    assert after.max_length == before.max_length
     for name, weight in before.weights.items():  # one update at next to no rate
-        torch.testing.assert_close(after.weights[name], weight, atol=1e-6, rtol=0)
+        torch.testing.assert_close(after.weights[name][: len(weight)], weight, atol=1e-6, rtol=0)
     again = go_on(tiny_run, pairs, tmp_path / "run")
     assert again.steps == 1  # it was over
+
+
+@pytest.mark.parametrize("preset", ["cnn-tiny", "rnn-tiny", "transformer-tiny", "notebook"])
+def test_new_tokens_leave_the_logits_of_all_others_as_they_are(preset: str) -> None:
+    config, sizes, more = effective_config(preset=preset), (37, 41), (43, 53)
+    sections = {"self_attention": config.self_attention}
+    model, larger = (build_model(config.model, config.attention, *each, **sections).eval() for each in (sizes, more))
+    weights = with_token_rows(model.unique_state_dict(), more)
+    assert sum(len(weights[name]) != len(rows) for name, rows in model.unique_state_dict().items()) >= 3
+    with torch.inference_mode():
+        larger.load_unique_state_dict(weights)
+        generator = torch.Generator().manual_seed(5)
+        source, target = (torch.randint(4, size, (3, 7), generator=generator) for size in sizes)
+        lengths = torch.tensor([7, 5, 2])
+        before, after = (each(source, lengths, target) for each in (model, larger))
+    assert after.shape[-1] == 53
+    assert torch.equal(after[..., :41], before)
+    assert after[..., 41:].amax() <= after[..., :41].amax()  # a new token is not favored
+    assert with_token_rows(weights, more).keys() == weights.keys()
+
+
+@given(st.integers(1, 400), st.integers(0, 9000), st.floats(0, 0.95), st.integers(0, 3))
+def test_earlier_pairs_have_their_share(new: int, earlier: int, share: float, seed: int) -> None:
+    mixture = Mixture.of(new, earlier, share, seed)
+    assert 1 <= mixture.copies <= MOST_COPIES
+    assert len(set(mixture.rows.tolist())) == len(mixture.rows) <= earlier
+    assert set(mixture.rows.tolist()) <= set(range(earlier))
+    wanted = share / (1 - share) * new
+    if 1 <= wanted <= earlier:
+        assert len(mixture.rows) == pytest.approx(mixture.copies * wanted, abs=1)
+    elif wanted > earlier:
+        assert (mixture.copies, len(mixture.rows)) == (1, earlier)
+    else:
+        assert (mixture.copies, len(mixture.rows)) == (1, 0)
+
+
+def test_the_corpus_holds_new_pairs_and_earlier_ones(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:
+    go_on(tiny_run, pairs, tmp_path / "run", earlier_share=0.75)
+    earlier, data = PreparedData.load(tiny_run / "data"), PreparedData.load(tmp_path / "run" / "data")
+
+    def rows(corpus: EncodedCorpus) -> list[tuple[bytes, bytes]]:
+        sides = corpus.source, corpus.target
+        return [(*(side[i].astype("int32").tobytes() for side in sides),) for i in range(len(corpus))]  # pyright: ignore[reportReturnType]
+
+    counts, known, new = Counter(rows(data.train)), set(rows(earlier.train)), data.report.train
+    mixture = Mixture.of(new, len(earlier.train), 0.75, 5)
+    assert data.earlier_pairs == len(mixture.rows) > new
+    assert sum(counts.values()) == new * mixture.copies + data.earlier_pairs
+    assert sum(count for row, count in counts.items() if row in known) >= data.earlier_pairs
+    assert sum(count >= mixture.copies for row, count in counts.items() if row not in known) > 0.5 * new
+    assert data.earlier_share == pytest.approx(0.75, abs=0.01)
+    # No new pair shares a side with what the earlier run held out, which is there to be scored.
+    assert data.tests["earlier"].sources == earlier.tests["test"].sources
+    held = SeenSentences()
+    held.add(data)
+    assert earlier.dev is None or data.earlier_dev is not None
+    for kept in (earlier.tests["test"], *filter(None, [earlier.dev])):
+        assert held.unseen(kept).sources == kept.sources or kept is earlier.dev
+
+
+def test_a_model_alone_is_trained_on_without_earlier_pairs_and_this_is_said(
+    tiny_run: Path, pairs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run / "model", tmp_path / "alone")
+    said: list[str] = []
+    settings = {"train": {"max_steps": 1}, "data.test": 0}
+    train_files(pairs, tmp_path / "run", settings=settings, start_from=tmp_path / "alone", say=said.append)
+    assert sum(line.startswith("no earlier pairs are mixed in") for line in said) == 1
+    assert PreparedData.load(tmp_path / "run" / "data").earlier_pairs == 0
+
+
+def test_both_test_sets_are_scored_before_and_after(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = {"train": {"max_steps": 1, "learning_rate": 0.05, "start_from": str(tiny_run), "average_decay": 0.0}}
+    data = {"data": {"train": [str(pairs)], "test": 9, "dev": 0}}
+    config = effective_config(settings=data | settings)
+    facts = run_training(config, tmp_path / "run", say=said.append)["started_from"]
+    assert set(facts["tests"]) == {"test", "earlier"}
+    for name, folder in (("test", tmp_path / "run"), ("earlier", tiny_run)):
+        held = PreparedData.load(folder / "data").tests["test"]
+        for when, place in (("before", tiny_run), ("after", tmp_path / "run")):
+            outputs = [
+                found.text
+                for found in Translator.load(place).translate(held.sources, SearchConfig(stop_loops=False), split=False)
+            ]
+            assert facts["tests"][name][f"chrf_{when}"] == pytest.approx(corpus_chrf(outputs, held.references), abs=0.2)
+        assert facts["tests"][name]["chrf_before"] != facts["tests"][name]["chrf_after"]
+    assert sum(" before, " in line for line in said) == 2
+    again = run_training(config, tmp_path / "run")
+    assert again["started_from"] == facts
+
+
+def test_pairs_the_other_way_round_are_refused(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:
+    swapped = [line.split("\t")[::-1] for line in pairs.read_text(encoding="utf-8").splitlines()]
+    (tmp_path / "swapped.tsv").write_text("".join("\t".join(pair) + "\n" for pair in swapped), encoding="utf-8")
+    with pytest.raises(DataError, match=r"translates en to zh, and these pairs are zh to en.*--swap"):
+        go_on(tiny_run, tmp_path / "swapped.tsv", tmp_path / "run")
 
 
 def test_another_model_is_refused_by_the_name_of_the_setting(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:

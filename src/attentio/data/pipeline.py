@@ -25,10 +25,11 @@ from attentio.data.report import DropLog, Leak
 from attentio.data.settings import DataConfig
 from attentio.data.source import open_rows, read_chunks
 from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, repeated, split, split_keys
+from attentio.data.start import Mixture, SideRules, Start
 from attentio.data.store import NO_LINKS, CleanStore, SpanLinks, StoredChunk
 from attentio.errors import DataError
 from attentio.text.clean import Cleaner, convert
-from attentio.text.learn import train_tokenizer
+from attentio.text.learn import extend_tokenizer, train_tokenizer
 from attentio.text.placeholders import mask_pair
 from attentio.text.script import HAN, base_language, guess_language
 from attentio.text.tokenizer import Tokenizer
@@ -65,15 +66,7 @@ class Job(NamedTuple):
     seed: int
     log: DropLog
     progress: Progress
-
-
-class SideRules(NamedTuple):
-    """What is known of one side before reading all of it. A model that is trained further has a tokenizer."""
-
-    language: str | None
-    cleaner: Cleaner
-    tokenizer: Tokenizer | None = None
-    guessed: bool = False  # the language: neither the user nor a file named it
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +102,7 @@ class Kept(NamedTuple):
     dev: list[HeldPair]
     test: list[HeldPair]
     links: list[TokenLinks]  # known links of training pairs, chunk by chunk. Empty where no part has any
+    mixture: Mixture  # with earlier pairs, where training starts from a model
 
 
 def detect_languages(job: Job) -> list[SideRules]:
@@ -313,7 +307,7 @@ def split_and_learn(job: Job, cleaned: Cleaned, sides: Sequence[SideRules]) -> t
         some = usable & short if (usable & short).any() else usable
         too_long = _find_too_long(cleaned, _tokenizers(job, cleaned, some, sides), most)
     while True:
-        found = _assign(job, cleaned, too_long)
+        found = _assign(job, cleaned, too_long, sides)
         tokenizers = _tokenizers(job, cleaned, found.assigned == TRAIN, sides)
         new = _find_too_long(cleaned, tokenizers, most) & ~too_long
         if not new.any():
@@ -336,7 +330,7 @@ def _find_too_long(cleaned: Cleaned, tokenizers: Tokenizers, most: int) -> Bools
     return found
 
 
-def _assign(job: Job, cleaned: Cleaned, too_long: Bools) -> Split:
+def _assign(job: Job, cleaned: Cleaned, too_long: Bools, sides: Sequence[SideRules]) -> Split:
     """Split the cleaned pairs by connected component and mark those that are left out."""
     config, training, source, target = job.config, cleaned.training, cleaned.source, cleaned.target
     roles = np.array([origin.role for origin in job.parts], dtype=np.uint8)
@@ -348,6 +342,9 @@ def _assign(job: Job, cleaned: Cleaned, too_long: Bools) -> Split:
     assigned[too_long & (assigned != _DUPLICATE)] = _TOO_LONG
     held = ~training & (assigned <= TEST)
     shared = contained(source, source[held]) | contained(target, target[held])
+    if job.start is not None and job.start.earlier is not None:
+        for side, keys, texts in zip(sides, (source, target), job.start.earlier.held_out_texts(), strict=True):
+            shared |= contained(keys, hashes(split_keys(texts, han=side.cleaner.han), len(texts)))
     assigned[training & (assigned == TRAIN) & shared] = _IN_HELD_OUT
     rows = np.flatnonzero(training & (assigned == TRAIN))
     labels = components(source[rows], target[rows])
@@ -381,10 +378,7 @@ def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
 
 
 def _tokenizers(job: Job, cleaned: Cleaned, chosen: Bools, sides: Sequence[SideRules]) -> Tokenizers:
-    """Return the tokenizers of both sides: those that are known, or else learned from the chosen pairs only."""
-    known = sides[0].tokenizer, sides[1].tokenizer
-    if known[0] is not None and known[1] is not None:
-        return known[0], known[1]
+    """Return the tokenizers of both sides, learned from the chosen pairs only, or extended by what these need."""
 
     def texts(side: int) -> Iterator[str]:
         for chunk in cleaned.store.chunks():
@@ -393,6 +387,10 @@ def _tokenizers(job: Job, cleaned: Cleaned, chosen: Bools, sides: Sequence[SideR
             job.progress("tokenizer", chunk.start + len(lines))
 
     config, hidden = job.config, uses_placeholders(job.config, job.parts)
+    known = sides[0].tokenizer, sides[1].tokenizer
+    if known[0] is not None and known[1] is not None:
+        extend = partial(extend_tokenizer, min_count=config.min_count)
+        return extend(known[0], texts(0)), extend(known[1], texts(1))
     learn = partial(train_tokenizer, min_count=config.min_count, placeholders=hidden)
     source = learn(config.source_tokenizer, texts(0), config.source_vocab_size, lowercase=config.lowercase_source)
     return source, learn(config.target_tokenizer, texts(1), config.target_vocab_size)
@@ -414,7 +412,12 @@ def _masked(chunk: StoredChunk, *, hidden: bool) -> tuple[list[str], list[str]]:
 
 def encode(job: Job, folder: Path, cleaned: Cleaned, assigned: Names, tokenizers: Tokenizers) -> Kept:
     """Third pass: write training pairs to the corpora, and return the held-out pairs. Log what is left out."""
-    kept, parts, log = Kept([], [], []), job.parts, job.log
+    parts, log = job.parts, job.log
+    earlier, new = None if job.start is None else job.start.earlier, int((assigned == TRAIN).sum())
+    mixture = Mixture(1, np.empty(0, dtype=np.int64))
+    if earlier is not None and job.start is not None:
+        mixture = Mixture.of(new, len(earlier.train), job.start.share, job.seed)
+    kept = Kept([], [], [], mixture)
     hidden = uses_placeholders(job.config, parts)
     linked = np.zeros((len(parts), 2), dtype=np.int64)  # training pairs that have links, and how many between words
     with write_corpus(folder / "train", *(tokenizer.vocab_size for tokenizer in tokenizers)) as writer:
@@ -429,17 +432,26 @@ def encode(job: Job, folder: Path, cleaned: Cleaned, assigned: Names, tokenizers
             chosen = names == TRAIN
             masked = _masked(chunk, hidden=hidden)
             encoded = (t.encode_lines(side) for t, side in zip(tokenizers, masked, strict=True))
-            writer.add(*((ids[np.repeat(chosen, lengths)], lengths[chosen]) for ids, lengths in encoded))
+            pairs = [(ids[np.repeat(chosen, lengths)], lengths[chosen]) for ids, lengths in encoded]
+            for _ in range(mixture.copies):
+                writer.add(*pairs)
             if known is not None:
                 found: list[list[tuple[int, int]]] = []
                 for i in np.flatnonzero(chosen).tolist():
                     spans = (t.spans(side[i]) for t, side in zip(tokenizers, (sources, targets), strict=True))
                     found.append(token_links(known[i], *spans) if len(known[i]) else [])
                     linked[part[i]] += (len(known[i]) > 0, len(known[i]))
-                kept.links.append(TokenLinks.of_pairs(found))
+                kept.links.extend([TokenLinks.of_pairs(found)] * mixture.copies)
             kept.dev.extend(_pairs(names == DEV, *columns))
             kept.test.extend(_pairs(names == TEST, *columns))
             job.progress("encode", rows.stop)
+        if earlier is not None:
+            for pairs in mixture.encoded(earlier.train):
+                writer.add(*pairs)
+            if earlier.links is not None and not kept.links:
+                kept.links.append(TokenLinks.of_pairs([()] * (new * mixture.copies)))
+            if kept.links:
+                kept.links.append(mixture.links(earlier))
     train = np.bincount(cleaned.part[assigned == TRAIN], minlength=len(parts))
     for origin, count, (pairs, links) in zip(parts, train, linked, strict=True):
         if origin.links is not None:

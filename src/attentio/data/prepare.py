@@ -24,8 +24,8 @@ from attentio.data.links import TokenLinks
 from attentio.data.pipeline import (
     HeldPair,
     Job,
+    Kept,
     Progress,
-    SideRules,
     check_languages,
     clean,
     detect_languages,
@@ -40,15 +40,18 @@ from attentio.data.report import DataReport, DropLog, PartReport, SideReport
 from attentio.data.settings import DataConfig
 from attentio.data.source import origins
 from attentio.data.split import TRAIN
+from attentio.data.start import SideRules, Start, kept_start
 from attentio.data.store import CleanStore
 from attentio.errors import DataError, ModelError, ResourceError
 from attentio.runtime.files import new_folder, read_json, sha256, sha256_of, sha256_of_json, write_json
 from attentio.text.clean import Cleaner
 from attentio.text.placeholders import mask
+from attentio.text.script import base_language
 from attentio.text.tokenizer import Tokenizer, fingerprint, load_tokenizer
 
 MANIFEST = "prepared.json"
 TRAIN_LINKS = "train.links.npz"
+EARLIER_DEV = "earlier-dev.tsv"
 _FORMAT = 3
 _READABLE = (2, 3)  # 2: without the SHA-256 of files and of the manifest itself
 _FINGERPRINT_FORMAT = 2  # of what a fingerprint is made of
@@ -74,6 +77,11 @@ class PreparedData:
     dev: HeldOut | None
     tests: dict[str, HeldOut]
     links: dict[str, Path]  # name of a test set -> stem for `heldout.read_links`
+    earlier_dev: HeldOut | None = None  # of the run that training starts from. `tests` has its test sets, too
+    earlier_longest_source: int = 0
+    new_tokens: tuple[int, int] = (0, 0)  # of source and target, beyond those of the model that training starts from
+    earlier_pairs: int = 0  # in training
+    earlier_share: float = 0.0
 
     @cached_property
     def report(self) -> DataReport:
@@ -83,7 +91,7 @@ class PreparedData:
     @cached_property
     def longest_source(self) -> int:
         """Return the tokens of the longest source in training."""
-        return int(self.train.source.lengths.max(initial=0))
+        return max(self.earlier_longest_source, int(self.train.source.lengths.max(initial=0)))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -117,6 +125,7 @@ class PreparedData:
             dev=HeldOut.load(folder / "dev.tsv", "dev") if held["dev"] else None,
             tests={name: HeldOut.load(folder / path, name) for name, path in held["tests"].items()},
             links={name: folder / path for name, path in held["links"].items()},
+            **_taken_over(folder, held.get("taken_over")),
         )
 
 
@@ -125,18 +134,18 @@ def prepare(
     folder: Path,
     *,
     seed: int,
-    sides: Sequence[SideRules] | None = None,
+    start: Start | None = None,
     progress: Progress | None = None,
 ) -> PreparedData:
     """Prepare the data that `config` names in `folder`, or open it if this very preparation is there already.
 
-    `seed` draws the split, unless `config.split_seed` does. `sides` are the languages, cleaners and tokenizers of an
-    existing model, to be taken over. The folder appears whole or not at all. `progress` is told the stage and how many
+    `seed` draws the split, unless `config.split_seed` does. `start` is what is taken over from an existing
+    model. The folder appears whole or not at all. `progress` is told the stage and how many
     pairs have passed it.
     """
     seed = seed if config.split_seed is None else config.split_seed
     parts = origins(config)
-    keys = _fingerprints(config, parts, seed, sides)
+    keys = _fingerprints(config, parts, seed, start)
     held = _manifest(folder)
     notes: list[str] = []
     before: dict[str, str] = {}
@@ -151,44 +160,59 @@ def prepare(
     if held is None and folder.exists() and any(folder.iterdir()):
         what = f"{folder} is not empty and holds no prepared data."
         raise DataError(what, hint="Choose another folder.", file=folder)
+    if start is not None and start.sides is None:
+        what = f"{folder} holds other data, and the model that it started from is not at hand."
+        raise DataError(what, hint="Start again in another folder.", file=folder)
     with new_folder(folder) as partial:
         _check_space(partial, parts)
         with closing(DropLog(partial / "dropped.tsv")) as log:
-            job = Job(config, parts, seed, log, progress or (lambda *_: None))
-            files = _prepare_into(partial, job, keys[0], sides, notes)
+            job = Job(config, parts, seed, log, progress or (lambda *_: None), start)
+            files = _prepare_into(partial, job, keys[0], notes)
         if before and files != before:
             what = f"{notes[0]} Preparing it again does not give the same data."
             raise DataError(what, hint="Start again in another folder.", code="E_DATA_ALTERED", file=folder)
     return PreparedData.load(folder)
 
 
-def is_prepared(config: DataConfig, folder: Path, *, seed: int, sides: Sequence[SideRules] | None = None) -> bool:
+def start_of(folder: Path) -> Start | None:
+    """Return what the prepared data in `folder` started from, without the model. Raises DataError for damaged data."""
+    PreparedData.load(folder)
+    return kept_start(cast(dict[str, Any], _manifest(folder)))
+
+
+def is_prepared(config: DataConfig, folder: Path, *, seed: int, start: Start | None = None) -> bool:
     """Return whether `prepare` with these settings, files and seed would open what is in `folder`."""
     held = _manifest(folder)
     seed = seed if config.split_seed is None else config.split_seed
-    return held is not None and held["fingerprint"] in _fingerprints(config, origins(config), seed, sides)
+    return held is not None and held["fingerprint"] in _fingerprints(config, origins(config), seed, start)
 
 
-def _prepare_into(
-    folder: Path, job: Job, key: str, known: Sequence[SideRules] | None, notes: list[str]
-) -> dict[str, str]:
+def data_fingerprint(folder: Path) -> str:
+    """Return what tells prepared data from other data."""
+    return read_json(folder / MANIFEST)["fingerprint"]
+
+
+def _prepare_into(folder: Path, job: Job, key: str, notes: list[str]) -> dict[str, str]:
     """Prepare everything in `folder` and return the SHA-256 of each of its files."""
     started = time.monotonic()
-    config, parts, seed, log, _ = job
+    config, parts, seed, log, _, start = job
+    known = None if start is None else start.sides
     with closing(CleanStore(folder / "clean.text")) as store:
         found = detect_languages(job)  # also where they are known: swapped columns are noticed
         sides = found if known is None else known
+        _check_direction(job, found, sides)
         cleaned = clean(job, store, sides)
         split, tokenizers = split_and_learn(job, cleaned, sides)
         check_languages(job, cleaned, split.assigned, sides)
         kept = encode(job, folder, cleaned, split.assigned, tokenizers)
     for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
-    if any(origin.linked for origin in parts):
+    if kept.links:
         TokenLinks.joined(kept.links).save(folder / TRAIN_LINKS)
     if kept.dev:
         write_pairs(folder / "dev.tsv", [pair[2:] for pair in kept.dev])
     tests = _write_tests(folder, config, parts, kept.test)
+    taken_over = None if start is None else _take_over(folder, job, start, kept, tokenizers, tests)
     corpus = EncodedCorpus.open(folder / "train")
     train = np.bincount(cleaned.part[split.assigned == TRAIN], minlength=len(parts)).tolist()
 
@@ -217,7 +241,7 @@ def _prepare_into(
         parts=[part_report(number, origin.name) for number, origin in enumerate(parts)],
         source=side_report(0),
         target=side_report(1),
-        train=len(corpus),
+        train=sum(train),
         dev=len(kept.dev),
         test=len(kept.test),
         components=split.components,
@@ -234,7 +258,9 @@ def _prepare_into(
         "fingerprint": key,
         "config": config.model_dump(mode="json"),
         "seed": seed,
-        "placeholders": hidden,
+        "placeholders": hidden or (start is not None and config.placeholders),
+        "start": None if start is None else start.key,
+        "taken_over": taken_over,
         "dev": bool(kept.dev),
         "tests": {name: path.as_posix() for name, path in tests.items()},
         "links": {
@@ -250,6 +276,70 @@ def _prepare_into(
     manifest["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
     write_json(folder / MANIFEST, manifest | {"sha256": sha256_of_json(manifest)})
     return manifest["files"]
+
+
+def _check_direction(job: Job, found: Sequence[SideRules], known: Sequence[SideRules]) -> None:
+    """Refuse pairs that are clearly the other way round than the model, and note another language."""
+    has, wanted = ([base_language(side.language) for side in sides] for sides in (found, known))
+    if None in (*has, *wanted) or has == wanted:
+        return
+    what = f"the model translates {wanted[0]} to {wanted[1]}, and these pairs are {has[0]} to {has[1]}."
+    if has == wanted[::-1]:
+        raise DataError(what, hint="Swapped columns? --swap", code="E_DATA_SWAPPED")
+    job.log.note(what)
+
+
+def _take_over(
+    folder: Path, job: Job, start: Start, kept: Kept, tokenizers: Sequence[Tokenizer], tests: dict[str, Path]
+) -> dict[str, Any]:
+    """Write what the earlier run held out beside the new, add its test sets to `tests`, and return what was taken."""
+    known = [side.tokenizer for side in start.sides or ()]
+    sizes = [(was or now).vocab_size for now, was in zip(tokenizers, known, strict=True)]
+    new = [tokenizer.vocab_size - size for tokenizer, size in zip(tokenizers, sizes, strict=True)]
+    for name, count, tokenizer in zip(_SIDES, new, tokenizers, strict=True):
+        if count:
+            added = tokenizer.tokens[-count:]
+            shown = " ".join(added[:20]) + " …" * (count > 20)
+            job.log.note(f"{name} vocabulary: {count:,} new token{'s' * (count > 1)} ({shown})")
+    earlier, dev = start.earlier, False
+    if earlier is not None:
+        if earlier.dev is not None:
+            dev = True
+            _write_held_out(folder / EARLIER_DEV, earlier.dev)
+        for name, held in earlier.named_tests().items():
+            tests[name] = Path("test") / f"{name}.tsv"
+            _write_held_out(folder / tests[name], held)
+    copies, rows = kept.mixture
+    corpus = EncodedCorpus.open(folder / "train")
+    share = len(rows) / len(corpus)
+    if earlier is not None and len(rows):
+        what = f"{len(rows):,} of {len(earlier.train):,} earlier pairs are mixed in, {share:.0%} of all"
+        job.log.note(f"{what}. Each new pair stands {copies:,} times beside them")
+    return {
+        "longest_source": start.longest_source,
+        "new_tokens": new,
+        "earlier_dev": dev,
+        "earlier_pairs": len(rows),
+        "earlier_share": round(share, 4),
+        "copies": copies,
+    }
+
+
+def _write_held_out(path: Path, held: HeldOut) -> None:
+    pairs = zip(held.sources, held.references, strict=True)
+    write_pairs(path, [(source, target) for source, targets in pairs for target in targets])
+
+
+def _taken_over(folder: Path, held: dict[str, Any] | None) -> dict[str, Any]:
+    if held is None:
+        return {}
+    return {
+        "earlier_dev": HeldOut.load(folder / EARLIER_DEV, "dev") if held["earlier_dev"] else None,
+        "earlier_longest_source": held["longest_source"],
+        "new_tokens": tuple(held["new_tokens"]),
+        "earlier_pairs": held["earlier_pairs"],
+        "earlier_share": held["earlier_share"],
+    }
 
 
 def _write_tests(
@@ -283,9 +373,7 @@ _FORMER_VERSIONS = {
 }
 
 
-def _fingerprints(
-    config: DataConfig, parts: Sequence[Origin], seed: int, sides: Sequence[SideRules] | None
-) -> list[str]:
+def _fingerprints(config: DataConfig, parts: Sequence[Origin], seed: int, start: Start | None) -> list[str]:
     """Return the fingerprint of a preparation, and the one that older versions of Attentio gave it.
 
     A fingerprint is a SHA-256 over all that the outcome depends on: settings, seed, and the content of every file.
@@ -296,8 +384,8 @@ def _fingerprints(
     if not uses_placeholders(config, parts):
         del settings["placeholders"]  # nor that
     held: dict[str, Any] = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed}
-    if sides is not None:
-        held["sides"] = [(s.language, s.cleaner.as_dict(), s.tokenizer and fingerprint(s.tokenizer)) for s in sides]
+    if start is not None:
+        held |= start.key
     files = [[on_disk(file) for file in (o.path, o.target, o.links) if file is not None] for o in parts]
     hashed = {file: sha256(file) for file in dict.fromkeys(chain.from_iterable(files))}
     versions = {name: corpus.version() for name, corpus in CORPORA.items()}

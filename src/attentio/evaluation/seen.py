@@ -1,9 +1,7 @@
 """Which held-out sentences a training has seen, up to case, punctuation and script."""
 
-import json
-
 from attentio.data.heldout import HeldOut
-from attentio.data.prepare import MANIFEST, PreparedData
+from attentio.data.prepare import PreparedData, data_fingerprint
 from attentio.data.split import split_keys
 
 
@@ -17,7 +15,7 @@ class SeenSentences:
 
     def add(self, data: PreparedData) -> None:
         """Add the training and dev sentences of prepared data, once."""
-        mark = data_fingerprint(data)
+        mark = data_fingerprint(data.folder)
         if mark in self._known:
             return
         self._known.add(mark)
@@ -42,8 +40,3 @@ class SeenSentences:
             if source not in self._keys[0] and self._keys[1].isdisjoint(lines)
         ]
         return HeldOut(held.name, [held.sources[i] for i in kept], [held.references[i] for i in kept])
-
-
-def data_fingerprint(data: PreparedData) -> str:
-    """Return what tells prepared data from other data."""
-    return json.loads((data.folder / MANIFEST).read_text(encoding="utf-8"))["fingerprint"]

@@ -65,9 +65,9 @@ def gather_tests(
     for them. reading: settings of `data` for that file.
     Raises DataError when the test sets differ or are empty.
     """
-    from attentio.data.prepare import PreparedData
+    from attentio.data.prepare import PreparedData, data_fingerprint
     from attentio.evaluation.scores import read_test_file, reading_settings
-    from attentio.evaluation.seen import SeenSentences, data_fingerprint
+    from attentio.evaluation.seen import SeenSentences
     from attentio.translator import Translator
 
     names = list(folders)
@@ -96,7 +96,7 @@ def gather_tests(
         hint = "Give a test file: --on FILE." if trained else "Hold some out: --test 500, or --test FILE."
         raise DataError("nothing is held out for testing.", hint=hint)
     seen = SeenSentences()
-    if on is not None or len({data_fingerprint(data) for data in prepared}) > 1:
+    if on is not None or len({data_fingerprint(data.folder) for data in prepared}) > 1:
         for data in prepared:
             seen.add(data)
     sets: list[dict[str, Any]] = []

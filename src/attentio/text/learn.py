@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, cast
 
@@ -57,6 +57,26 @@ def train_tokenizer(
     if kind == "char" or (kind == "auto" and unsegmented):
         return CharTokenizer(_most_frequent(_count_chars(rest), vocab_size, min_count, always))
     return _train_sentencepiece(rest, vocab_size, dummy_prefix=not unsegmented, lowercase=lowercase, always=always)
+
+
+def extend_tokenizer(tokenizer: Tokenizer, lines: Iterable[str], *, min_count: int = 1) -> Tokenizer:
+    """Return the tokenizer with a token for each word or character of the lines that it lacks, most frequent first.
+
+    SentencePiece gets characters only: words that are new to it are made of tokens it has.
+    """
+    if isinstance(tokenizer, WordTokenizer):
+        counts = Counter(chain.from_iterable(map(split_words, lines)))
+    else:
+        counts = _count_chars(lines)
+    ordered = sorted((-count, unit) for unit, count in counts.items() if count >= min_count)
+    return _with_unseen(tokenizer, [unit for _, unit in ordered])
+
+
+def _with_unseen(tokenizer: Tokenizer, units: Sequence[str]) -> Tokenizer:
+    new = dict.fromkeys(unseen for unit in units for unseen in tokenizer.unseen(unit))
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        new = dict.fromkeys(tokenizer.read(char) for char in new)
+    return tokenizer.with_tokens([*new]) if new else tokenizer
 
 
 def default_vocab_size(num_lines: int) -> int:

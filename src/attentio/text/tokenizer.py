@@ -7,6 +7,7 @@ characters. A vocabulary is learned in `learn`. All of it may be used by several
 
 import json
 import re
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -89,6 +90,10 @@ class Tokenizer(ABC):
             what = ", ".join(map(repr, unseen))
             raise UsageError(f"the model cannot write {text!r}: its vocabulary has no {what}.")
         return self.encode(text)
+
+    def with_tokens(self, new: Sequence[str]) -> Self:
+        """Return the tokenizer with more tokens at its end. All others keep their ids."""
+        return type(self)([*self.tokens, *new])
 
     def to_bytes(self) -> bytes:
         """Return the content of the one file that holds this tokenizer."""
@@ -199,7 +204,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._ids = dict.fromkeys("".join(known) + " ", 0)  # the characters it has seen
 
     def encode(self, text: str) -> list[int]:
-        return self._processor.encode(self._read(text))
+        return self._processor.encode(self.read(text))
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[Ids, Lengths]:
         if self.lowercase:
@@ -226,7 +231,7 @@ class SentencePieceTokenizer(Tokenizer):
         return [cache[word] for word in words]
 
     def spans(self, text: str) -> list[Span]:
-        found = self._processor.encode(self._read(text), return_type="offset_mapping")
+        found = self._processor.encode(self.read(text), return_type="offset_mapping")
         spans: list[Span] = []
         end_of_character = 0
         # SentencePiece gives a fallback character to its last byte alone. Here each of its bytes covers all of it.
@@ -251,7 +256,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._processor.decode([int(i) for i in ids if i not in self.special[:3]])
 
     def unseen(self, text: str) -> list[str]:
-        read = zip(text, self._read(text), strict=True)
+        read = zip(text, self.read(text), strict=True)
         return list(dict.fromkeys(char for char, known in read if known not in self._ids))
 
     def symbols(self) -> list[list[int]]:
@@ -262,7 +267,12 @@ class SentencePieceTokenizer(Tokenizer):
         return [[], [], [], [-1], *spelled[4:]]
 
     def symbols_of(self, text: str) -> list[int]:
-        return list(self._read(text).encode())
+        return list(self.read(text).encode())
+
+    def with_tokens(self, new: Sequence[str]) -> Self:
+        """Return the tokenizer with characters that so far fell back to their bytes. What it knew is cut as before."""
+        added = b"".join(map(_single_character, new))
+        return type(self)(self._model + added, lowercase=self._lowercase, cached_words=self._cached_words)
 
     def to_bytes(self) -> bytes:
         return _LOWERCASE * self.lowercase + self.model
@@ -275,9 +285,19 @@ class SentencePieceTokenizer(Tokenizer):
         """Return the tokenizer whose `to_bytes` gave `content`."""
         return cls(content.removeprefix(_LOWERCASE), lowercase=content.startswith(_LOWERCASE))
 
-    def _read(self, text: str) -> str:
+    def read(self, text: str) -> str:
         """Return the text whose tokens are taken, as long as `text`."""
         return lowered(text) if self.lowercase else text
+
+
+def _single_character(char: str) -> bytes:
+    """Return a token as it stands in a SentencePiece model: appended to one, it is one of its tokens.
+
+    Its score is below all others, so that no other token is cut in another way.
+    """
+    text = char.encode()
+    fields = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", -1e6)  # 1: its text, 2: its score
+    return b"\x0a" + bytes([len(fields)]) + fields
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

@@ -1,6 +1,6 @@
 """How good a model in training is on the dev set, by measures that an empty or constant output cannot win."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,6 +54,20 @@ class DevSet:
         outputs = self.outputs(model)
         chrf, strict = (corpus_chrf(outputs, self.references, strict=strict) for strict in (False, True))
         return DevScores(self.loss(model), chrf, strict, same_output(outputs, self.references))
+
+    def chrf(self, model: Seq2Seq) -> float:
+        """Return sacreBLEU's chrF2 of greedy translations."""
+        return corpus_chrf(self.outputs(model), self.references)
+
+    @classmethod
+    def mean(cls, sets: "Sequence[DevSet]") -> Callable[[Seq2Seq], DevScores]:
+        """Return what gives the mean of the scores on several sets, each of which counts the same."""
+
+        def scores(model: Seq2Seq) -> DevScores:
+            found = [dev(model) for dev in sets]
+            return DevScores(*(sum(column) / len(found) for column in zip(*found, strict=True)))
+
+        return scores
 
     def outputs(self, model: Seq2Seq) -> list[str]:
         """Return greedy translations of the sources."""

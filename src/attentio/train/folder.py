@@ -5,6 +5,7 @@
 - `checkpoints/`: what resuming needs
 - `model/`: the best model so far, with all that translating needs. Copy or share this folder.
 - `log.jsonl`: one line for every event of training
+- `tests.json`: scores before and after, only of a training that started from a model
 - `.lock`: only while a training is at work there
 """
 
@@ -19,6 +20,7 @@ from attentio.data.prepare import MANIFEST
 from attentio.data.settings import DataConfig
 from attentio.errors import ModelError, ResourceError, UsageError
 from attentio.runtime.files import LOCK, disk_errors, hold, make_folder, read_json, remove, write_text
+from attentio.train.plan import ENDS
 from attentio.train.settings import RunConfig, differences, dump_config, load_config
 
 
@@ -49,6 +51,10 @@ class Run:
         return self.folder / "log.jsonl"
 
     @property
+    def tests(self) -> Path:
+        return self.folder / "tests.json"
+
+    @property
     def has_begun(self) -> bool:
         """Whether something was trained here."""
         return self.config.exists() and (self.checkpoints.exists() or self.model.exists())
@@ -71,8 +77,10 @@ def data_settings(run: Run) -> DataConfig:
 
 
 @contextlib.contextmanager
-def claimed(run: Run, config: RunConfig, *, overwrite: bool = False) -> Generator[None]:
+def claimed(run: Run, config: RunConfig, *, overwrite: bool = False) -> Generator[bool]:
     """Make the folder this run's, or find that it is already, and hold it during the block.
+
+    Gives whether the run is asked for another end than `config.toml` says: `ENDS`. All else must be the same.
 
     overwrite: remove the run that is there first. Raises UsageError for a folder with another run or with anything
     else, and while another process trains there. A run that cannot be written to is not held: if it is finished,
@@ -88,16 +96,22 @@ def claimed(run: Run, config: RunConfig, *, overwrite: bool = False) -> Generato
                 if error.code != "E_DISK" or overwrite or not run.has_begun:
                     raise
             if overwrite:
-                for path in (run.checkpoints, run.model, run.data, run.log, run.config):
+                for path in (run.checkpoints, run.model, run.data, run.log, run.tests, run.config):
                     remove(path)
+            other_end = False
             if not run.has_begun:
                 write_text(run.config, dump_config(config))
-            elif changed := differences(load_config(run.config).model_dump(), config.model_dump()):
-                raise UsageError(
-                    f"{run.folder} holds a run with other settings ({'; '.join(changed)}).",
-                    hint="Choose another --out, or --overwrite it.",
-                )
-        yield
+            else:
+                held = load_config(run.config)
+                ends = {name: getattr(config.train, name) for name in ENDS}
+                same_end = held.model_copy(update={"train": held.train.model_copy(update=ends)})
+                if changed := differences(same_end.model_dump(), config.model_dump()):
+                    raise UsageError(
+                        f"{run.folder} holds a run with other settings ({'; '.join(changed)}).",
+                        hint="Choose another --out, or --overwrite it.",
+                    )
+                other_end = same_end != held
+        yield other_end
 
 
 def _check_kind(run: Run, *, overwrite: bool) -> None:

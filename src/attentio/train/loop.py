@@ -23,7 +23,6 @@ from attentio.runtime.precision import arithmetic, resolve_precision
 from attentio.train.dev import DevScores
 from attentio.train.distributed import ALONE, Ranks
 from attentio.train.objective import check_objective, needs_weights
-from attentio.train.plan import learning_rate
 from attentio.train.settings import RunConfig
 from attentio.train.state import LENGTH_MULTIPLE, Progress, TrainingState
 from attentio.train.step import TrainingStep, backward, backward_in_parts
@@ -88,7 +87,7 @@ def train(
     model = _first_model(config, vocab_sizes).to(device)
     state = TrainingState.first(model, corpus, settings, ranks)
     reporter = reporter if ranks.rank == 0 else Unheard()
-    if not state.resume(checkpoints, reporter.note) and first_weights is not None:
+    if not state.resume(checkpoints, settings, reporter.note) and first_weights is not None:
         state.start_with(first_weights())
     ranks.part_ways(settings.seed, state.progress.step)
     step = ranks.wrap(TrainingStep(model, settings))
@@ -111,9 +110,7 @@ def train(
             splitting=splitting if settings.subword_regularization > 0 else None,
         ).to(device)
         for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(
-                number - 1, settings, total_steps=state.plan.total_steps, warmup_steps=state.plan.warmup_steps
-            )
+            group["lr"] = state.plan.rate(number - 1, settings)
         model.train()
         mine = batch.num_target_tokens if counts else 0
         tokens = int(ranks.total(mine))

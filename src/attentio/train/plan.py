@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from attentio.train.settings import TrainConfig
+    from attentio.train.state import Progress
 
 # Of the time limit: after these shares, the latest speed says how many updates will fit.
 PLANNING_SHARES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.5, 2.0, 3.0, 4.0, 4.75)
@@ -17,6 +18,10 @@ OVERTIME = 5.0  # times the time limit, where a run must make so many updates
 ENDED_BY_TIME = TIME_LIMIT, PLANNED_STEPS = "time limit", "planned steps done"
 SAFETY = 0.97  # the rest of the time is for what that speed did not show
 MOST_WARMUP = 400  # updates
+RISING_SHARE = 0.05  # of the updates that a finished run goes on for: in these the rate rises to its peak again
+UNBOUNDED = 10**9  # updates, where only a time limit ends the run
+DECAYING = ("linear", "cosine")  # schedules that must know the end
+ENDS = ("epochs", "max_steps", "max_seconds", "patience")  # settings that say where a run ends, and may change
 EPOCHS_WITH_TIME = 5  # times the epochs of the rule, where a time limit ends the run
 
 
@@ -38,6 +43,9 @@ FITS = (
     Fit(8_000, "small", {"dropout": 0.3}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
     Fit(math.inf, "small", {}, {}),
 )
+# Where training starts from a model. Each new pair stands up to MOST_COPIES times among earlier ones (data/start.py).
+FINE_TUNING = {"learning_rate": 5e-4, "warmup_share": 0.1, "epochs": 10, "average_decay": 0.99}
+
 PAIRS_COUNTED = 8_001  # more pairs change nothing
 
 
@@ -53,6 +61,8 @@ class StepPlan:
     A few times, a time limit is turned into a number of updates, from the speed since the last time. A checkpoint is
     saved each time. In between, the run does not depend on the clock, so it can be resumed exactly. The limit itself
     holds all the same.
+
+    Where a finished run goes on, a schedule that decays to an end begins again: with a short rise to its peak.
     """
 
     total_steps: int
@@ -63,6 +73,10 @@ class StepPlan:
     revised_seconds: float = 0.0
     warmup_steps: int | None = None  # None in plans of earlier versions: that of the settings
     min_steps: int = 0  # for which a time limit is extended
+    ends: Mapping[str, float | None] | None = None  # the settings that were asked for. None in earlier versions
+    began_at: int = 0  # the update after which the run, finished before, went on
+    began_seconds: float = 0.0
+    rising_steps: int = 0
 
     @classmethod
     def of(cls, settings: "TrainConfig", *, steps_per_epoch: int) -> "StepPlan":
@@ -71,13 +85,76 @@ class StepPlan:
         if settings.max_steps is not None:
             total = min(total, settings.max_steps)
         warmup, least = _warmup(settings, total), min(settings.min_steps, total)
-        return cls(total, total, settings.max_seconds, warmup_steps=warmup, min_steps=least)
+        limit = settings.max_seconds
+        return cls(total, total, limit, warmup_steps=warmup, min_steps=least, ends=_ends(settings))
+
+    def is_of(self, settings: "TrainConfig", *, steps_per_epoch: int) -> bool:
+        """Return whether the plan leads to the end that the settings ask for."""
+        if self.ends is not None:
+            return self.ends == _ends(settings)
+        asked = StepPlan.of(settings, steps_per_epoch=steps_per_epoch)
+        return (self.most_steps, self.max_seconds) == (asked.most_steps, asked.max_seconds)
+
+    def going_on(self, settings: "TrainConfig", *, steps_per_epoch: int, progress: "Progress") -> "StepPlan | str":
+        """Return the plan of a run that goes on to the end of these settings, or why nothing is left to do.
+
+        What is asked for now decides. So a new time limit also leads past epochs that were done before.
+        """
+        step, seconds, limit = progress.step, progress.seconds, settings.max_seconds
+        if step == 0:
+            return StepPlan.of(settings, steps_per_epoch=steps_per_epoch)
+        epochs = settings.epochs * steps_per_epoch
+        if limit not in (None, self.max_seconds) and epochs <= step and not self._is_new("epochs", settings):
+            epochs = UNBOUNDED
+        most = min(epochs, settings.max_steps or UNBOUNDED)
+        over_by_time = limit == self.max_seconds and progress.ended in ENDED_BY_TIME
+        if limit is not None and (seconds >= limit or over_by_time):
+            return f"it has used {seconds:,.0f} s of {limit:,.0f} s. A longer --max-time goes on"
+        if step >= most:
+            name = "train.max_steps" if settings.max_steps == most else "train.epochs"
+            return f"{step:,} updates are done, and {most:,} are asked for. A higher {name} goes on"
+        if (most, limit) == (self.most_steps, self.max_seconds):  # but the patience
+            if 0 < settings.patience <= progress.stale_evaluations:
+                return f"{progress.stale_evaluations:,} evaluations were no better. A higher train.patience goes on"
+            return replace(self, ends=_ends(settings))
+        total = most
+        if limit is not None:
+            fitting = step + max(1, int((limit - seconds) * SAFETY * step / seconds))
+            total = min(most, max(fitting, self.min_steps))
+        warmup = self.warmup_steps
+        if warmup is not None and step < warmup:
+            warmup = max(step, _warmup(settings, total))
+        following = StepPlan(
+            total, most, limit, 0, step, seconds, warmup, min(settings.min_steps, most), _ends(settings)
+        )
+        if progress.ended is None:
+            began = {"began_at": self.began_at, "began_seconds": self.began_seconds, "rising_steps": self.rising_steps}
+            return replace(following, revisions=following.due(seconds), **began)
+        rising = min(MOST_WARMUP, max(1, round(RISING_SHARE * (total - step))))
+        return replace(following, began_at=step, began_seconds=seconds, rising_steps=rising)
+
+    def _is_new(self, name: str, settings: "TrainConfig") -> bool:
+        return self.ends is not None and self.ends[name] != getattr(settings, name)
+
+    def rate(self, step: int, settings: "TrainConfig") -> float:
+        """Return the learning rate of update number `step` (from 0)."""
+        began, warmup = 0, self.warmup_steps
+        if self.began_at and settings.schedule in DECAYING:
+            began, warmup = self.began_at, self.rising_steps
+        return learning_rate(step - began, settings, total_steps=self.total_steps - began, warmup_steps=warmup)
+
+    def due(self, seconds: float) -> int:
+        """Return how often a time limit should have been settled by now."""
+        if self.max_seconds is None:
+            return 0
+        used, given = seconds - self.began_seconds, self.max_seconds - self.began_seconds
+        return sum(used >= share * given for share in PLANNING_SHARES)
 
     def after(self, step: int, seconds: float, settings: "TrainConfig") -> "StepPlan":
         """Return the plan after update number `step` (from 1), `seconds` into the run."""
         if self.max_seconds is None:
             return self
-        due = sum(seconds >= share * self.max_seconds for share in PLANNING_SHARES)
+        due = self.due(seconds)
         if due <= self.revisions:
             return self
         speed = (step - self.revised_at) / (seconds - self.revised_seconds)
@@ -102,21 +179,28 @@ class StepPlan:
         return None
 
 
-def describe_plan(settings: "TrainConfig", *, dropout: float, batches: int) -> tuple[str, Mapping[str, object]]:
-    """Return what is planned, in a line and as `--json` prints it. batches: of an epoch."""
-    plan = StepPlan.of(settings, steps_per_epoch=batches)
+def describe_plan(
+    settings: "TrainConfig", *, dropout: float, batches: int, plan: StepPlan | None = None
+) -> tuple[str, Mapping[str, object]]:
+    """Return what is planned, in a line and as `--json` prints it. batches: of an epoch. plan: the first, if None."""
+    plan = plan or StepPlan.of(settings, steps_per_epoch=batches)
     warmup = settings.warmup_steps if settings.warmup_share is None else f"{settings.warmup_share:.0%}"
     pairs = settings.fitted_pairs
     why = "as set"
     if pairs is not None:
         why = f"fitted to {'more than ' * (pairs >= PAIRS_COUNTED)}{min(pairs, PAIRS_COUNTED - 1):,} pairs"
-    most = f"{plan.total_steps:,} updates ({settings.epochs:,} epochs of {batches:,} batches)"
-    limit = "" if settings.max_seconds is None else f" or {settings.max_seconds:,.0f} s"
+    most = f"at most {plan.most_steps:,} updates ({plan.most_steps / batches:,.3g} epochs of {batches:,} batches)"
+    limit = None if settings.max_seconds is None else f"{settings.max_seconds:,.0f} s"
+    if plan.most_steps >= UNBOUNDED:
+        most, limit = f"until {limit}", None
     end = "" if settings.patience == 0 else ", fewer when dev no longer improves"
-    line = f"plan   {why}: at most {most}{limit}{end}; warm-up {warmup}, dropout {dropout:g}"
+    rise = f"warm-up {warmup}"
+    if plan.began_at:
+        rise = f"from update {plan.began_at:,} the rate rises again, for {plan.rising_steps:,} updates"
+    line = f"plan   {why}: {most}{'' if limit is None else f' or {limit}'}{end}; {rise}, dropout {dropout:g}"
     facts = {
         "fitted_pairs": pairs,
-        "most_updates": plan.total_steps,
+        "most_updates": None if plan.most_steps >= UNBOUNDED else plan.most_steps,
         "epochs": settings.epochs,
         "batches_per_epoch": batches,
         "batch_tokens": settings.batch_tokens,
@@ -124,8 +208,14 @@ def describe_plan(settings: "TrainConfig", *, dropout: float, batches: int) -> t
         "warmup_updates": plan.warmup_steps,
         "dropout": dropout,
         "patience": settings.patience,
+        "went_on_from": plan.began_at or None,
+        "rising_updates": plan.rising_steps,
     }
     return line, facts
+
+
+def _ends(settings: "TrainConfig") -> Mapping[str, float | None]:
+    return {name: getattr(settings, name) for name in ENDS}
 
 
 def _warmup(settings: "TrainConfig", total_steps: int) -> int:

@@ -88,7 +88,6 @@ class TrainingReporter:
             self._path, self._log = log, log.open("ab", buffering=0)  # nothing waits to be written on a full disk
             self._log.write(b"\n" * torn)
         self._display = display()
-        self._epochs = settings.epochs
         self._limit = math.inf if settings.max_seconds is None else settings.max_seconds
         self._few = min(FEW_UPDATES, settings.max_steps or FEW_UPDATES)  # fewer may be asked for
         self._warned = False
@@ -116,7 +115,7 @@ class TrainingReporter:
             self.note(f"warning: {too_few(total_steps)}")
         left = self._clock.left(progress.step, progress.seconds, total_steps)
         facts = {
-            "epoch": f"{min(int(epoch) + 1, self._epochs)}",
+            "epoch": f"{math.ceil(epoch)}",
             "step": f"{progress.step:,}/{total_steps:,}",
             "loss": f"{progress.loss:.3f}",
             "dev chrF": "-" if progress.dev_chrf is None else f"{progress.dev_chrf:.1f}",
@@ -140,8 +139,8 @@ class TrainingReporter:
         self._display.line(text)
 
     def plan(self, facts: Mapping[str, object]) -> None:
-        """Write what is planned as the first line of a log."""
-        if self._log.tell() == 0:
+        """Write what is planned: as the first line of a log, and again where a run goes on to another end."""
+        if self._log.tell() == 0 or facts.get("went_on_from"):
             self._write({"event": "plan", **facts})
 
     def event(self, name: str, progress: "Progress", **facts: object) -> None:

@@ -12,27 +12,31 @@ from torch import Tensor
 
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.data.heldout import HeldOut
-from attentio.data.pipeline import SideRules
-from attentio.data.prepare import PreparedData, is_prepared, prepare
+from attentio.data.prepare import PreparedData, data_fingerprint, is_prepared, prepare, start_of
 from attentio.data.source import origins
+from attentio.data.start import Earlier, SideRules, Start
 from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError, ModelError, UsageError
 from attentio.metrics.quality import learning_warning
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
+from attentio.runtime.files import read_json, write_json, write_text
 from attentio.runtime.stop import StopRequest
 from attentio.runtime.waiting import WATCH
+from attentio.text.tokenizer import fingerprint
 from attentio.train.checkpoint import whole_checkpoints
 from attentio.train.dev import DevSet
 from attentio.train.folder import Run, claimed
 from attentio.train.footprint import check_resources, describe, footprint
 from attentio.train.loop import train
-from attentio.train.plan import ENDED_BY_TIME, describe_plan
+from attentio.train.plan import ENDED_BY_TIME, StepPlan, describe_plan
 from attentio.train.reporter import FEW_UPDATES, Display, Silent, TrainingReporter, evaluations, too_few
-from attentio.train.settings import DEFAULT_PRESET, RunConfig, effective_config, nested
-from attentio.train.state import Progress, batches, progress_of
+from attentio.train.settings import DEFAULT_PRESET, RunConfig, dump_config, effective_config, nested
+from attentio.train.state import Progress, batches, progress_of, take_up
+from attentio.train.vocabulary import with_token_rows
 
 Say = Callable[[str], None]
+TESTED = 1000  # sentences of a test set that are translated before and after a training that starts from a model
 SAMPLE = 50  # training sentences that a finished model translates where nothing was held out
 
 
@@ -102,29 +106,52 @@ def run_training(
     """
     _check(config)
     run = Run(out)
-    sides = _sides(config, None if overwrite else run)
-    with claimed(run, config, overwrite=overwrite):
-        data = _prepare(run, config, sides, say)
+    start = _start(config, None if overwrite else run, say)
+    with claimed(run, config, overwrite=overwrite) as other_end:
+        data = _prepare(run, config, start, say)
         notes: list[str] = []
         newest = next(whole_checkpoints(run.checkpoints, notes.append), None)
-        progress, stopped_by, plan = Progress() if newest is None else progress_of(newest, run.checkpoints), None, None
+        progress, stopped_by, facts = Progress(), None, None
+        before: Progress | None = None
+        plan: StepPlan | None = None
+        refusal: str | None = None
+        if newest is not None:
+            before = progress_of(newest, run.checkpoints)
+            steps = len(batches(data.train, config.train))
+            progress, plan, refusal = take_up(newest, run.checkpoints, config.train, steps_per_epoch=steps)
+        elif other_end:
+            what = f"{run.folder} holds a run with another end, and no whole checkpoint to go on from."
+            raise UsageError(what, hint="Choose another --out, or --overwrite it.")
+        if refusal is not None and progress.ended is None:
+            raise UsageError(f"{run.folder} is past the end that is asked for: {refusal}.")
         if progress.ended is None:
-            progress, stopped_by, plan = _train(run, config, data, say, display)
+            if other_end:
+                write_text(run.config, dump_config(config))
+            if before is not None and before.ended is not None:
+                say(f"going on from step {before.step:,}, where the run had ended: {before.ended}")
+            if config.train.start_from is not None:
+                _score_before(run, config, say)
+            progress, stopped_by, facts = _train(run, config, data, say, display, plan)
         else:
             for note in notes:
                 say(note)
         _mend_model(run, config, data, progress, say)
         warnings: list[str] = []
+        tests = None
         if progress.ended is not None:
             if progress.ended in ENDED_BY_TIME and progress.step < FEW_UPDATES:
                 warnings.append(too_few(progress.step))
             if learned := learning_warning(*_learned(progress, run, data)):
                 warnings.append(f"{learned}. More pairs, more epochs or a longer --max-time may help.")
+            if config.train.start_from is not None:
+                tests = _score_after(run, data, progress, say)
     best = (
         "" if progress.best_chrf is None else f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
     )
     if progress.ended is None:
         say(f"stopped at step {progress.step:,}; the same command again resumes exactly here")
+    elif refusal is not None:
+        say(f"nothing to do in {run.folder}: {refusal}")
     else:
         word = "ended" if warnings else "done "
         say(f"{word}  {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{best}")
@@ -132,7 +159,8 @@ def run_training(
             say(f"warning: {warning}")
     return {
         "run": str(run.folder),
-        "plan": plan,
+        "plan": facts,
+        "started_from": None if config.train.start_from is None else _taken_over(config, data, tests),
         "ended": progress.ended,
         "interrupted_by": stopped_by,
         "steps": progress.step,
@@ -149,7 +177,8 @@ def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
     """Report on data, model and memory of a run that would stand in `out`. Train nothing, and write nothing there."""
     _check(config)
     with TemporaryDirectory(prefix="attentio-") as folder:
-        data = prepare(config.data, Path(folder) / "data", seed=config.train.seed, sides=_sides(config))
+        start = _start(config, None, say)
+        data = prepare(config.data, Path(folder) / "data", seed=config.train.seed, start=start)
         for line in [*data.report.warnings(), *data.report.lines()]:
             say(line)
         sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
@@ -184,7 +213,7 @@ def _check(config: RunConfig) -> None:
     footprint(config, 5, 5)
 
 
-def _start(config: RunConfig) -> Bundle:
+def _first_model(config: RunConfig) -> Bundle:
     """Return the model to start from. Raises UsageError where it has another architecture."""
     start = Bundle.load(str(config.train.start_from))
     wanted, held = _architecture(config).model_dump(), start.architecture.model_dump()
@@ -199,37 +228,53 @@ def _start(config: RunConfig) -> Bundle:
     return start
 
 
-def _sides(config: RunConfig, run: Run | None = None) -> list[SideRules] | None:
+def _start(config: RunConfig, run: Run | None, say: Say) -> Start | None:
     """Return what is taken over from the model to start from. A run that has begun no longer needs that model."""
     if config.train.start_from is None:
         return None
     if run is not None and run.has_begun:
         with contextlib.suppress(DataError, ModelError):
-            data = PreparedData.load(run.data)
-            return [
-                SideRules(data.source_language, data.source_cleaner, data.source_tokenizer),
-                SideRules(data.target_language, data.target_cleaner, data.target_tokenizer),
-            ]
-    start = _start(config)
-    return [SideRules(side.language, side.cleaner, side.tokenizer) for side in (start.source, start.target)]
+            return start_of(run.data)
+    model = _first_model(config)
+    sides = [SideRules(side.language, side.cleaner, side.tokenizer) for side in (model.source, model.target)]
+    earlier, share = None, config.train.earlier_share
+    try:
+        earlier = _earlier(Path(str(config.train.start_from)), sides)
+    except DataError as error:
+        say(f"no earlier pairs are mixed in, so that the model may forget: {error.message}")
+    return Start.of(sides, earlier, share, model.longest_source)
 
 
-def _prepare(run: Run, config: RunConfig, sides: list[SideRules] | None, say: Say) -> PreparedData:
+def _earlier(path: Path, sides: Sequence[SideRules]) -> Earlier:
+    """Return what the run of a model was trained on. Raises DataError where that is not at hand."""
+    data = PreparedData.load(Run(path.parent if path.name == "model" else path).data)
+    tokenizers = [side.tokenizer for side in sides if side.tokenizer is not None]
+    if [*map(fingerprint, tokenizers)] != [*map(fingerprint, (data.source_tokenizer, data.target_tokenizer))]:
+        raise DataError(f"{data.folder} is not the data of this model.")
+    return Earlier(data.train, data.train_links, data.dev, data.tests, data_fingerprint(data.folder))
+
+
+def _prepare(run: Run, config: RunConfig, start: Start | None, say: Say) -> PreparedData:
     seed = config.train.seed
-    if run.checkpoints.exists() and not is_prepared(config.data, run.data, seed=seed, sides=sides):
+    if run.checkpoints.exists() and not is_prepared(config.data, run.data, seed=seed, start=start):
         raise DataError(
             f"the data of {run.folder} changed since its training began.",
             hint="Restore the files, choose another --out, or start again with --overwrite.",
             file=run.folder,
         )
-    data = prepare(config.data, run.data, seed=seed, sides=sides)
+    data = prepare(config.data, run.data, seed=seed, start=start)
     for line in [*data.report.warnings(), *data.report.lines(run.data / "report.json")]:
         say(line)
     return data
 
 
 def _train(
-    run: Run, config: RunConfig, data: PreparedData, say: Say, display: Callable[[], Display]
+    run: Run,
+    config: RunConfig,
+    data: PreparedData,
+    say: Say,
+    display: Callable[[], Display],
+    plan: StepPlan | None,
 ) -> tuple[Progress, int | None, Mapping[str, object]]:
     """Train to the end or to a signal. Return how far it is, the signal, and what was planned."""
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
@@ -237,28 +282,22 @@ def _train(
     check_resources(config, *sizes, run.folder)
     dev = None
     if data.dev is not None:
-        dev = DevSet(
-            data.dev,
-            data.source_tokenizer,
-            data.target_tokenizer,
-            limit=config.train.evaluate_pairs,
-            placeholders=data.placeholders,
-        )
+        sets = [data.dev] if data.earlier_dev is None else [data.dev, data.earlier_dev]
+        dev = DevSet.mean([_dev_set(data, held, config.train.evaluate_pairs) for held in sets])
     splits = None, None
     if config.train.subword_regularization > 0:
         splits = TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)
 
     def publish(model: Seq2Seq, progress: Progress) -> None:
-        facts = {"parameters": model.num_parameters(), "progress": asdict(progress)}
-        _bundle(config, data, model.unique_state_dict(), **facts).save(run.model)
+        metadata = {"parameters": model.num_parameters(), "progress": asdict(progress)}
+        _bundle(config, data, model.unique_state_dict(), **metadata).save(run.model)
 
-    planned, plan = describe_plan(
-        config.train, dropout=config.model.dropout, batches=len(batches(data.train, config.train))
-    )
+    steps = len(batches(data.train, config.train))
+    planned, facts = describe_plan(config.train, dropout=config.model.dropout, batches=steps, plan=plan)
     say(planned)
     stop = StopRequest()
     with TrainingReporter(run.log, display, config.train) as reporter, stop, WATCH.work():
-        reporter.plan(plan)
+        reporter.plan(facts)
         progress = train(
             config,
             data.train,
@@ -266,13 +305,15 @@ def _train(
             run.checkpoints,
             links=data.train_links,
             splits=splits,
-            first_weights=None if config.train.start_from is None else lambda: _start(config).weights,
+            first_weights=None
+            if config.train.start_from is None
+            else lambda: with_token_rows(_first_model(config).weights, sizes),
             evaluate=dev,
             publish=publish,
             reporter=reporter,
             stop=stop.requested,
         )
-    return progress, stop.signal, plan
+    return progress, stop.signal, facts
 
 
 def _mend_model(run: Run, config: RunConfig, data: PreparedData, progress: Progress, say: Say) -> None:
@@ -294,6 +335,59 @@ def _mend_model(run: Run, config: RunConfig, data: PreparedData, progress: Progr
         say(f"the model of step {progress.best_step:,}, which was better on dev, is lost. --overwrite trains it again.")
 
 
+def _dev_set(data: PreparedData, held: HeldOut, limit: int) -> DevSet:
+    tokenizers = data.source_tokenizer, data.target_tokenizer
+    return DevSet(held, *tokenizers, limit=limit, placeholders=data.placeholders)
+
+
+def _score_before(run: Run, config: RunConfig, say: Say) -> None:
+    """Score the model that training starts from on the test sets of the run, once, and keep the scores."""
+    if read_json(run.tests) is not None:
+        return
+    try:
+        start = _first_model(config)
+    except ModelError as error:
+        say(f"no scores from before the training: {error.message}")
+        return
+    tests = PreparedData.load(run.data).tests
+    tokenizers = start.source.tokenizer, start.target.tokenizer
+    model = start.build().eval()
+    scores = {
+        name: DevSet(held, *tokenizers, limit=TESTED, placeholders=start.placeholders).chrf(model)
+        for name, held in tests.items()
+    }
+    write_json(run.tests, {"before": scores})
+
+
+def _score_after(run: Run, data: PreparedData, progress: Progress, say: Say) -> dict[str, dict[str, float | None]]:
+    """Score the kept model on the test sets, and say it beside the scores from before."""
+    held: dict[str, Any] = read_json(run.tests) or {"before": {}}
+    step = progress.best_step or progress.step
+    if held.get("step") != step:
+        model = Bundle.load(run.folder).build().eval()
+        after = {name: _dev_set(data, test, TESTED).chrf(model) for name, test in data.tests.items()}
+        held |= {"after": after, "step": step}
+        write_json(run.tests, held)
+    tests: dict[str, dict[str, float | None]] = {}
+    for name in data.tests:
+        before, after = held["before"].get(name), held["after"][name]
+        tests[name] = {"chrf_before": before, "chrf_after": after}
+        change = "" if before is None else f"{before:.2f} before, "
+        say(f"test   {name}: chrF {change}{after:.2f} after")
+    return tests
+
+
+def _taken_over(config: RunConfig, data: PreparedData, tests: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "model": config.train.start_from,
+        "new_source_tokens": data.new_tokens[0],
+        "new_target_tokens": data.new_tokens[1],
+        "earlier_pairs": data.earlier_pairs,
+        "earlier_share": data.earlier_share,
+        "tests": tests,
+    }
+
+
 def _learned(progress: Progress, run: Run, data: PreparedData) -> tuple[float, float]:
     """Return `same_output` and strict chrF of the kept model, on training text where nothing is held out."""
     if data.dev is None:
@@ -306,8 +400,7 @@ def _learned(progress: Progress, run: Run, data: PreparedData) -> tuple[float, f
             for row in rows
         ]
         held_out = HeldOut.from_pairs("training", texts)
-        sample = DevSet(held_out, data.source_tokenizer, data.target_tokenizer, limit=SAMPLE)
-        scores = sample(Bundle.load(run.folder).build().eval())
+        scores = _dev_set(data, held_out, SAMPLE)(Bundle.load(run.folder).build().eval())
         return scores.same, scores.strict
     if progress.best_same is None or progress.best_strict is None:  # it ended before these were kept
         return 0.0, 100.0

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from attentio.data.settings import DataConfig
+from attentio.data.settings import MOST_COPIES, DataConfig
 from attentio.errors import AttentioError, DataError, UsageError
 from attentio.model.settings import (
     AttentionConfig,
@@ -26,7 +26,7 @@ from attentio.model.settings import (
     SelfAttentionConfig,
 )
 from attentio.runtime.precision import Precision
-from attentio.train.plan import EPOCHS_WITH_TIME, PAIRS_COUNTED, fit
+from attentio.train.plan import EPOCHS_WITH_TIME, FINE_TUNING, PAIRS_COUNTED, fit
 
 Settings = Mapping[str, object]
 
@@ -110,6 +110,15 @@ class TrainConfig(BaseModel):
         str | None,
         Field(description="run or model folder whose weights, tokenizers and cleaners are taken over (--start-from)"),
     ] = None
+    earlier_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=0.95,
+            description="share of training pairs that are those of the run that training starts from, "
+            "so that it forgets nothing. 0: new pairs only",
+        ),
+    ] = 0.5
     fitted_pairs: Annotated[
         int | None,
         Field(ge=0, description="pairs that the preset auto has fitted the settings to. It sets this itself"),
@@ -211,7 +220,7 @@ def effective_config(
     if held is not None:
         return parse_config(_merge(held, over), where=str(run), kinds_by_user=True)
     if preset == AUTO:
-        under = _fitted(over)
+        under = _fitted(over) if start is None else _fine_tuned(over, str(start))
     else:
         under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
     if start is not None:
@@ -248,6 +257,23 @@ def _fitted(over: Settings) -> Settings:
     if given.get("max_seconds") is not None:
         train["epochs"] = EPOCHS_WITH_TIME * cast(int, train.get("epochs", TrainConfig().epochs))
     return _merge(presets()[f"{family}-{found.size}"], {"model": found.model, "train": train})
+
+
+def _fine_tuned(over: Settings, start: str) -> Settings:
+    """Return the preset that fits a training which starts from a model, by the number of new pairs."""
+    under = _fitted(over)
+    train = cast(dict[str, object], under.get("train", {}))
+    given = cast(Settings, over.get("train", {}))
+    for name in ("batch_tokens", "epochs", "average_decay", "warmup_share"):
+        train.pop(name, None)
+    found: dict[str, object] = {**FINE_TUNING}
+    if "warmup_steps" in given:
+        found.pop("warmup_share")
+    if not (Path(start) / "data").is_dir():
+        found["epochs"] = MOST_COPIES * cast(int, found["epochs"])
+    if given.get("max_seconds") is not None:
+        found["epochs"] = EPOCHS_WITH_TIME * cast(int, found["epochs"])
+    return {**under, "train": {**train, **found}}
 
 
 def _with_model(preset: Settings, start: str, resumed: Path | None) -> Settings:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -82,6 +82,30 @@ def progress_of(checkpoint: Checkpoint, checkpoints: Path) -> Progress:
         raise _strange(checkpoints, error) from None
 
 
+class TakenUp(NamedTuple):
+    """Where a run goes on. refusal: why it does not go on to the end that is asked for, where it does not."""
+
+    progress: Progress
+    plan: StepPlan
+    refusal: str | None = None
+
+
+def take_up(checkpoint: Checkpoint, checkpoints: Path, settings: TrainConfig, *, steps_per_epoch: int) -> TakenUp:
+    """Return how a run goes on from one of its checkpoints, also where the settings now ask for another end."""
+    progress = progress_of(checkpoint, checkpoints)
+    try:
+        plan = StepPlan(**checkpoint.state["plan"])
+        if plan.is_of(settings, steps_per_epoch=steps_per_epoch):
+            return TakenUp(progress, plan)
+        following = plan.going_on(settings, steps_per_epoch=steps_per_epoch, progress=progress)
+    except (ArithmeticError, KeyError, TypeError) as error:
+        raise _strange(checkpoints, error) from None
+    if isinstance(following, str):
+        return TakenUp(progress, plan, following)
+    stale = 0 if following.began_at == progress.step else progress.stale_evaluations
+    return TakenUp(replace(progress, ended=None, stale_evaluations=stale), following)
+
+
 def _strange(checkpoints: Path, error: Exception) -> ModelError:
     return ModelError(
         f"{checkpoints}: the newest one cannot be resumed from ({type(error).__name__}: {error}).",
@@ -145,8 +169,11 @@ class TrainingState:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.model, self.progress.step + 1)
 
-    def resume(self, checkpoints: Path, note: Callable[[str], None]) -> bool:
-        """Take up the newest whole checkpoint, and return whether there is one. Damaged ones are noted."""
+    def resume(self, checkpoints: Path, settings: TrainConfig, note: Callable[[str], None]) -> bool:
+        """Take up the newest whole checkpoint, and return whether there is one. Damaged ones are noted.
+
+        A run that reached another end than the settings ask for goes on.
+        """
         newest = next(whole_checkpoints(checkpoints, note), None)
         if newest is None:
             return False
@@ -156,11 +183,11 @@ class TrainingState:
             _load_optimizer(self.optimizer, self.model, tensors["optimizer"])
             _set_random_state(tensors["random"], _device_of(self.model))
             self.sampler.load_state_dict(state["sampler"])
-            self.plan = StepPlan(**state["plan"])
             self.parts = int(state["parts"])
         except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise _strange(checkpoints, error) from None
-        self.progress = progress_of(newest, checkpoints)
+        taken = take_up(newest, checkpoints, settings, steps_per_epoch=len(self.sampler))
+        self.progress, self.plan = taken.progress, taken.plan
         self.saved_at = self.progress.seconds
         return True
 

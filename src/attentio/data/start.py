@@ -1,0 +1,135 @@
+"""What a training on new pairs takes over from a model: how text is read, and pairs that it was trained on.
+
+Earlier pairs keep the model from forgetting them. They come from the prepared data of its run. They are mixed into the
+corpus of the new pairs while that is prepared. So a training needs its first model at the start only.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from attentio.data.corpus import Encoded, EncodedCorpus, Side
+from attentio.data.heldout import HeldOut
+from attentio.data.links import TokenLinks
+from attentio.data.settings import MOST_COPIES
+from attentio.text.clean import Cleaner
+from attentio.text.tokenizer import Tokenizer, fingerprint
+
+CHUNK_PAIRS = 20_000
+EARLIER = "earlier"  # the name of an earlier test set
+
+
+class SideRules(NamedTuple):
+    """What is known of one side before reading all of it. A model that is trained further has a tokenizer."""
+
+    language: str | None
+    cleaner: Cleaner
+    tokenizer: Tokenizer | None = None
+    guessed: bool = False  # the language: neither the user nor a file named it
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the run of a model was trained and tested on. fingerprint: of its prepared data."""
+
+    train: EncodedCorpus
+    links: TokenLinks | None
+    dev: HeldOut | None
+    tests: dict[str, HeldOut]
+    fingerprint: str
+
+    def held_out_texts(self) -> tuple[list[str], list[str]]:
+        """Return all sources and references that the run held out."""
+        sets = [*self.tests.values(), *([self.dev] if self.dev else [])]
+        sources = [text for held in sets for text in held.sources]
+        return sources, [text for held in sets for texts in held.references for text in texts]
+
+    def named_tests(self) -> dict[str, HeldOut]:
+        """Return the test sets by the names that they have beside those of the new pairs."""
+        alone = len(self.tests) == 1
+        return {EARLIER if alone else f"{EARLIER}-{name}": held for name, held in self.tests.items()}
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a training starts.
+
+    sides: languages, cleaners and tokenizers of the model. None for a run that was prepared before: `key` says what
+    they were. earlier: None where only a model is at hand. share: of earlier pairs among all.
+    longest_source: of the model's own training, in tokens.
+    """
+
+    key: Any
+    sides: Sequence[SideRules] | None = None
+    earlier: Earlier | None = None
+    share: float = 0.0
+    longest_source: int = 0
+
+    @classmethod
+    def of(
+        cls, sides: Sequence[SideRules], earlier: Earlier | None = None, share: float = 0.0, longest_source: int = 0
+    ) -> Self:
+        """Return a start, with all that its outcome depends on as its key."""
+        key: dict[str, Any] = {
+            "sides": [[s.language, s.cleaner.as_dict(), s.tokenizer and fingerprint(s.tokenizer)] for s in sides]
+        }
+        if earlier is not None:
+            key["earlier"] = [earlier.fingerprint, share]
+        return cls(json.loads(json.dumps(key)), sides, earlier, share, longest_source)
+
+
+class Mixture(NamedTuple):
+    """How often each new pair stands in the corpus, and which of the earlier pairs do."""
+
+    copies: int
+    rows: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, new: int, earlier: int, share: float, seed: int) -> Self:
+        """Return a mixture in which about `share` of all pairs are earlier ones, drawn from `seed`.
+
+        New pairs stand there up to `MOST_COPIES` times, so that many different earlier ones can stand beside them.
+        There are fewer where there are not so many.
+        """
+        wanted = share / (1 - share) * new  # beside one copy
+        if not new or wanted < 1 or not earlier:
+            return cls(1, np.empty(0, dtype=np.int64))
+        copies = max(1, min(MOST_COPIES, int(earlier / wanted)))
+        count = min(earlier, round(copies * wanted))
+        drawn = np.random.default_rng([seed, count]).permutation(earlier)[:count]
+        return cls(copies, np.sort(drawn))
+
+    def encoded(self, corpus: EncodedCorpus) -> Iterator[tuple[Encoded, Encoded]]:
+        """Yield the earlier pairs in chunks, as `CorpusWriter.add` takes them."""
+        for start in range(0, len(self.rows), CHUNK_PAIRS):
+            rows = self.rows[start : start + CHUNK_PAIRS]
+            yield _rows_of(corpus.source, rows), _rows_of(corpus.target, rows)
+
+    def links(self, earlier: Earlier) -> TokenLinks:
+        """Return the known links of the earlier pairs, none where no links are known."""
+        held = earlier.links
+        if held is None:
+            return TokenLinks.of_pairs([()] * len(self.rows))
+        lengths = held.offsets[self.rows + 1] - held.offsets[self.rows]
+        links = [held.links[held.offsets[row] : held.offsets[row + 1]] for row in self.rows]
+        joined = np.concatenate([np.empty((0, 2), dtype=np.uint16), *links])
+        return TokenLinks(joined, np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
+
+
+def _rows_of(side: Side, rows: npt.NDArray[np.int64]) -> Encoded:
+    ids = [side[row] for row in rows.tolist()]
+    lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+    return np.concatenate([np.empty(0, dtype=np.int32), *ids]).astype(np.int32), lengths
+
+
+def kept_start(manifest: dict[str, Any]) -> Start | None:
+    """Return the start that data was prepared from, by its key alone. None where it had none."""
+    if "start" in manifest:
+        return None if manifest["start"] is None else Start(manifest["start"])
+    # Earlier versions took tokenizers over as they were, and mixed nothing.
+    sides = [cast(dict[str, Any], manifest[name]) for name in ("source", "target")]
+    return Start({"sides": [[side["language"], side["cleaner"], side["tokenizer"]] for side in sides]})
