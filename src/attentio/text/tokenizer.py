@@ -272,7 +272,7 @@ class SentencePieceTokenizer(Tokenizer):
     def with_tokens(self, new: Sequence[str]) -> Self:
         """Return the tokenizer with characters that so far fell back to their bytes. What it knew is cut as before."""
         added = b"".join(map(_single_character, new))
-        return type(self)(self._model + added, lowercase=self._lowercase, cached_words=self._cached_words)
+        return type(self)(self.model + added, lowercase=self.lowercase, cached_words=self._cached_words)
 
     def to_bytes(self) -> bytes:
         return _LOWERCASE * self.lowercase + self.model
