@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from attentio.attention.registry import AXES
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.corpora.small_world.grammar import sample
 from attentio.errors import ResourceError
 from attentio.export.format import Answer, folded, round_last_axis, rounded, tensors_of
 from attentio.export.html import MODULES, Html, page, program, script
-from attentio.export.parity import agreement
+from attentio.export.parity import agreement, model_answers
 from attentio.model.families import build_model
 from attentio.search.batched import SearchConfig
 from attentio.text.learn import train_tokenizer
@@ -48,15 +49,16 @@ def random_bundle(
         for parameter in built.parameters():  # also what starts at zero or one acts
             parameter += 0.1 * torch.randn_like(parameter)
     weights = built.unique_state_dict()
-    return Bundle(architecture, weights, Side(source, language="en"), Side(target), 64, longest_source=40)
+    return Bundle(
+        architecture, weights, Side(source, language="en"), Side(target), 64, longest_source=40, placeholders=True
+    )
 
 
 def answers_of(bundle: Bundle, *, beam: int, model: torch.nn.Module | None = None) -> list[Answer]:
     translator = Translator(bundle, device="cpu")
     if model is not None:
         translator.model = model  # type: ignore[assignment]
-    found = translator.translate(SENTENCES, SearchConfig(beam), trace=True, split=False)
-    return [Answer(one.text, one.score, one.trace.weights if one.trace is not None else {}) for one in found]
+    return model_answers(translator, SENTENCES, beam)
 
 
 def check(bundle: Bundle, folder: Path, *, beam: int, precision: str = "fp32") -> list[Answer]:
@@ -76,18 +78,60 @@ def check(bundle: Bundle, folder: Path, *, beam: int, precision: str = "fp32") -
 CNN = {"family": "cnn", "embedding_size": 10, "hidden_size": 14, "encoder_layers": 2, "decoder_layers": 2}
 
 
+RNN = {"family": "rnn", "embedding_size": 10, "hidden_size": 12}
+TRANSFORMER = {"family": "transformer", "hidden_size": 12, "feed_forward_size": 18, "encoder_layers": 2}
+ABOVE = {"attention_layer": "bottom", "decoder_layers": 2}
+DEEP = {"encoder_layers": 2, "decoder_layers": 2, "residual": True, "layer_norm": True}
+CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    (CNN, {}, {}),
+    (CNN | {"kernel_size": 5, "tie_embeddings": False}, {"score": "cosine", "num_heads": 2}, {}),
+    (CNN | {"max_positions": 7}, {"score": "additive", "normalize": "entmax15", "window": "local-p:3"}, {}),
+    (CNN | {"kernel_size": 1}, {"score": "linear_concat", "normalize": "entmax:1.3", "window": "relative"}, {}),
+    (RNN, {"score": "dot", "normalize": "hard_marginal", "window": "causal"}, {}),
+    (RNN | DEEP | {"cell": "gru"}, {"score": "location_aware", "num_heads": 2}, {}),
+    (RNN | {"query": "previous"}, {"score": "coverage", "normalize": "sparsemax", "num_heads": 3}, {}),
+    (RNN | ABOVE | {"query": "previous", "cell": "gru", "bidirectional": False}, {"score": "normed_additive"}, {}),
+    (RNN | ABOVE | {"input_feeding": True, "embedding_size": 12}, {"score": "fertility_coverage", "num_heads": 2}, {}),
+    (RNN | {"input_feeding": True, "lexical_memory": False}, {"normalize": "monotonic", "num_heads": 2}, {}),
+    (RNN | {"cell": "gru"}, {"score": "scaled_dot", "window": "local-m:4", "num_heads": 2}, {}),
+    (TRANSFORMER | {"activation": "relu"}, {"score": "location"}, {"window": "relative", "num_heads": 2}),
+    (
+        TRANSFORMER | {"norm": "post", "positions": "learned", "max_positions": 9},
+        {"score": "bilinear", "normalize": "mocha", "num_heads": 2},
+        {"window": "local-p:4", "score": "bilinear", "num_heads": 2},
+    ),
+    (
+        TRANSFORMER | {"activation": "silu", "positions": "rotary"},
+        {"score": "scaled_dot", "normalize": "hard_reinforce", "window": "sliding:3", "num_heads": 2},
+        {"score": "scaled_dot", "num_heads": 3},
+    ),
+    (
+        TRANSFORMER | {"activation": "swiglu", "norm": "post", "tie_embeddings": False},
+        {"score": "dot", "window": "local-p:4,renormalize=true", "num_heads": 2},
+        {"score": "additive", "normalize": "sparsemax", "window": "local-m:4", "num_heads": 1},
+    ),
+    (
+        TRANSFORMER,
+        {"score": "cosine", "normalize": "hard_straight_through"},
+        {"score": "cosine", "normalize": "entmax15", "window": "causal", "num_heads": 4},
+    ),
+]
+
+
 @needs_node
-@pytest.mark.parametrize(
-    ("model", "attention"),
-    [
-        ({}, {}),
-        ({"kernel_size": 5, "tie_embeddings": False}, {"score": "cosine", "num_heads": 2}),
-        ({"max_positions": 7, "kernel_size": 1}, {"score": "additive", "normalize": "entmax15", "window": "local-p:3"}),
-    ],
-)
-@pytest.mark.parametrize("beam", [1, 3])
-def test_the_convolutional_family(model: dict[str, Any], attention: dict[str, Any], beam: int, tmp_path: Path) -> None:
-    check(random_bundle(CNN | model, attention), tmp_path, beam=beam)
+@pytest.mark.parametrize(("number", "case"), list(enumerate(CASES)))
+def test_the_program_computes_what_the_model_computes(
+    number: int, case: tuple[dict[str, Any], dict[str, Any], dict[str, Any]], tmp_path: Path
+) -> None:
+    """Greedily and with a beam in turn. Answers, scores and the weights of every attention."""
+    check(random_bundle(*case, seed=number), tmp_path, beam=1 + 2 * (number % 2))
+
+
+def test_every_kind_is_among_the_cases() -> None:
+    for axis, kinds in AXES.items():
+        default = {"score": "bilinear", "normalize": "softmax", "window": "full"}[axis]
+        assert {case[1].get(axis, default).partition(":")[0] for case in CASES} == set(kinds)
+    assert {case[0]["family"] for case in CASES} == Html.expresses.families
 
 
 @needs_node

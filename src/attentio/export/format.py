@@ -24,7 +24,10 @@ SECTIONS = ("attention", "self_attention")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a runtime made of one sentence: the best translation, its score, and by layer the weights (H, T, S)."""
+    """What a runtime made of one sentence: the best translation, its score, and the weights of each attention.
+
+    weights: by name (H, T, S) or, of self-attention, as in `AttentionTrace`. Empty where a runtime gives none.
+    """
 
     text: str
     score: float

@@ -31,7 +31,19 @@ from attentio.runtime.files import write_text
 from attentio.view.embed import static
 
 # In the order of their imports: each name of a module is unique, so that all can stand in one script.
-MODULES = ("text", "tokenizer", "product", "attention", "cnn", "family", "search", "translator", "page")
+MODULES = (
+    "text",
+    "tokenizer",
+    "product",
+    "attention",
+    "cnn",
+    "rnn",
+    "transformer",
+    "family",
+    "search",
+    "translator",
+    "page",
+)
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^ *//.*\n|^ */\*\*(?s:.*?)\*/\n", re.MULTILINE)
 _CHECK = Path(__file__).parent / "static" / "check.mjs"
 _TIMEOUT = 600  # seconds for one comparison
@@ -47,7 +59,7 @@ class Html(Format):
     precisions = ("int8", "fp32")
     ending = ".html"
     expresses: ClassVar[Expresses] = Expresses(
-        families=frozenset({"cnn"}),
+        families=frozenset({"rnn", "cnn", "transformer"}),
         score=frozenset(SCORES),
         normalize=frozenset(NORMALIZERS),
         window=frozenset(WINDOWS),

@@ -123,17 +123,19 @@ def _compare(
     beam: int,
 ) -> Iterator[Agreement]:
     translator = Translator(bundle, device="cpu")
-    model = _answers(translator, sentences, beam)
+    model = model_answers(translator, sentences, beam)
     if precision == "int8":
         translator.model = rounded(folded(bundle))
-        yield agreement("the model in 8 bits", found, _answers(translator, sentences, beam))
+        yield agreement("the model in 8 bits", found, model_answers(translator, sentences, beam))
     yield agreement("the model", found, model, references)
 
 
-def _answers(translator: Translator, sentences: Sequence[str], beam: int) -> list[Answer]:
+def model_answers(translator: Translator, sentences: Sequence[str], beam: int) -> list[Answer]:
+    """Return what the model itself makes of sentences."""
     answers: list[Answer] = []
     for one in translator.translate(sentences, SearchConfig(beam), trace=True, split=False):
-        weights = one.trace.weights if one.trace is not None else {}
+        trace = one.trace
+        weights = {} if trace is None else {**trace.weights, **trace.encoder_self, **trace.decoder_self}
         answers.append(Answer(one.text, one.score, weights))
     return answers
 

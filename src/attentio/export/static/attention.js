@@ -124,10 +124,9 @@ export class Attention {
     const size = values[0].length / heads;
     const context = new Float32Array(values[0].length);
     for (let head = 0; head < heads; head++) {
-      for (let i = 0; i < size; i++) {
-        let sum = 0;
-        for (let j = 0; j < length; j++) sum += weights[head * length + j] * values[j][head * size + i];
-        context[head * size + i] = sum;
+      for (let j = 0; j < length; j++) {
+        const weight = weights[head * length + j];
+        if (weight) for (let i = head * size; i < (head + 1) * size; i++) context[i] += weight * values[j][i];
       }
     }
     const scored = state.scored && this.score.remember ? this.score.remember(keys, state.scored, weights) : null;

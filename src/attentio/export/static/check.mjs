@@ -22,6 +22,8 @@ const translator = new Translator(JSON.parse(inside("model")), fromBase64(inside
 const answers = sentences.map((/** @type {string} */ sentence) => {
   const { text: translated, parts } = translator.translate(sentence, { size: beam, split: false });
   if (parts.length !== 1) return { text: translated, score: 0, weights: {} };
-  return { text: translated, score: parts[0].score, weights: parts[0].trace(0).weights };
+  const trace = parts[0].trace(0);
+  const weights = { ...trace.weights, ...trace.encoder_self, ...trace.decoder_self };
+  return { text: translated, score: parts[0].score, weights };
 });
 process.stdout.write(JSON.stringify(answers));

@@ -2,6 +2,8 @@
 /** What every family of models offers, and the model that puts the output layer on top. */
 
 import { cnn } from "./cnn.js";
+import { rnn } from "./rnn.js";
+import { transformer } from "./transformer.js";
 import { EOS, BOS, PAD } from "./tokenizer.js";
 
 /** @typedef {import("./product.js").Weights} Weights */
@@ -21,7 +23,7 @@ import { EOS, BOS, PAD } from "./tokenizer.js";
 /** @typedef {{logits: Float32Array, state: State, attended: Attended}} Step */
 
 /** @type {Record<string, Build>} */
-export const FAMILIES = { cnn };
+export const FAMILIES = { rnn, cnn, transformer };
 
 /** A family with its output layer. */
 export class Model {

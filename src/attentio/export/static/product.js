@@ -137,6 +137,15 @@ export class Weights {
   }
 
   /**
+   * Return weight and bias of this name as numbers: of a layer normalization.
+   * @param {string} name
+   * @returns {[Float32Array, Float32Array]}
+   */
+  linearNumbers(name) {
+    return [this.numbers(`${name}.weight`), this.numbers(`${name}.bias`)];
+  }
+
+  /**
    * Return W x + b, for `count` rows of W from number `first` on.
    * @param {Linear} linear
    * @param {ArrayLike<number>} x
@@ -212,4 +221,18 @@ export function joined(...vectors) {
     at += vector.length;
   }
   return all;
+}
+
+/**
+ * Return a vector with mean 0 and variance 1, times a weight, plus a bias (Ba 2016).
+ * @param {Float32Array} vector
+ * @param {[Float32Array, Float32Array]} numbers
+ */
+export function layerNorm(vector, [weight, bias]) {
+  let [sum, squares] = [0, 0];
+  for (const value of vector) sum += value;
+  const mean = sum / vector.length;
+  for (const value of vector) squares += (value - mean) ** 2;
+  const scale = 1 / Math.sqrt(squares / vector.length + 1e-5);
+  return vector.map((value, i) => (value - mean) * scale * weight[i] + bias[i]);
 }
