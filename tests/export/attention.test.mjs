@@ -41,7 +41,7 @@ test("softmax, sparsemax, entmax: masked is exactly 0, a row that sees nothing i
 });
 
 test("windows around the position", () => {
-  const seen = (name, options, length, position) => WINDOWS[name](null, "", options, none, false)(null, length, position).mask;
+  const seen = (name, options, length, position) => WINDOWS[name](null, "", options, none)(null, length, position).mask;
   assert.deepEqual([...seen("causal", {}, 4, 1)], [1, 1, 0, 0]);
   assert.equal(seen("causal", {}, 2, 1), null);
   assert.deepEqual([...seen("sliding", { radius: 1 }, 5, 3)], [0, 0, 1, 1, 1]);

@@ -33,9 +33,8 @@ export class Attention {
    * @param {Weights} weights
    * @param {string} name Of the module.
    * @param {AttentionSettings} settings
-   * @param {boolean} [causal] Whether a query sees nothing behind its own position.
    */
-  constructor(weights, name, settings, causal = false) {
+  constructor(weights, name, settings) {
     this.heads = settings.heads;
     const sizes = { heads: settings.heads, query: settings.querySize / settings.heads, key: settings.keySize / settings.heads };
     const { score, normalize } = settings;
@@ -47,7 +46,7 @@ export class Attention {
     this.normalize = this.monotonic === null ? NORMALIZERS[normalize.name](normalize.options) : null;
     const windows = settings.window;
     this.windows = windows.map(({ name: kind, options }, i) =>
-      WINDOWS[kind](weights, windows.length > 1 ? `${name}.window.windows.${i}` : `${name}.window`, options, sizes, causal),
+      WINDOWS[kind](weights, windows.length > 1 ? `${name}.window.windows.${i}` : `${name}.window`, options, sizes),
     );
   }
 
@@ -496,7 +495,7 @@ function masking(heads, length, rule) {
   return { mask, bias: null, factor: null };
 }
 
-/** @type {Record<string, (weights: Weights, name: string, options: Record<string, any>, sizes: Sizes, causal: boolean) => Window>} */
+/** @type {Record<string, (weights: Weights, name: string, options: Record<string, any>, sizes: Sizes) => Window>} */
 export const WINDOWS = {
   full: () => () => EVERYTHING,
   causal: (_, _name, _options, { heads }) => (_query, length, position) =>
@@ -505,12 +504,11 @@ export const WINDOWS = {
     masking(heads, length, (j) => Math.abs(j - position) <= radius),
   "local-m": (_, _name, { radius = 10 }, { heads }) => (_query, length, position) =>
     masking(heads, length, (j) => Math.abs(j - Math.min(position, length - 1)) <= radius),
-  "local-p": (weights, name, { radius = 10, renormalize = false }, { heads }, causal) => {
+  "local-p": (weights, name, { radius = 10, renormalize = false }, { heads }) => {
     const [hidden, center] = [weights.linear(`${name}.hidden`), weights.linear(`${name}.center`)];
-    return (query, length, position) => {
+    return (query, length) => {
       const shares = weights.applyHeads(center, weights.applyHeads(hidden, query, heads).map(Math.tanh), heads);
-      const size = causal ? Math.min(length, position + 1) : length;
-      const centers = shares.map((share) => Math.min(size * sigmoid(share), size - 1));
+      const centers = shares.map((share) => Math.min(length * sigmoid(share), length - 1));
       const away = (/** @type {number} */ i) => (i % length) - centers[Math.floor(i / length)];
       const mask = Uint8Array.from({ length: heads * length }, (_, i) => Number(Math.abs(away(i)) <= radius));
       const gaussian = Float64Array.from(mask, (_, i) => -2 * (away(i) / radius) ** 2);

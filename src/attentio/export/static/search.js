@@ -159,8 +159,9 @@ function sharedOut(all, size) {
   for (let stage = 0; stage < count; stage++) {
     const best = all.filter((choice) => choice.stage === stage).slice(0, 2 * size);
     ended.push(...best.filter(({ token }, i) => token === EOS && i < size));
-    best.filter(({ token }) => token !== EOS).forEach((choice, rank) => turns.push([rank * count + stage, choice]));
+    best.filter(({ token }) => token !== EOS).forEach((choice, rank) => turns.push([rank, choice]));
   }
+  // Of the same rank, those that miss least come first: sorting keeps their order.
   const staying = turns.sort((a, b) => a[0] - b[0]).slice(0, size).map(([, choice]) => choice);
   for (const choice of staying) choice.stays = true;
   return [...ended, ...staying.sort((a, b) => b.total - a.total)];

@@ -138,10 +138,9 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
   /**
    * @param {string} name
    * @param {AttentionChoice} choice
-   * @param {boolean} causal
    */
-  const own = (name, choice, causal) => {
-    const attention = new Attention(weights, `${name}.attention`, sized(choice), causal);
+  const own = (name, choice) => {
+    const attention = new Attention(weights, `${name}.attention`, sized(choice));
     const [all, output] = [weights.linear(`${name}.query_key_value`), weights.linear(`${name}.output`)];
     /**
      * Return query, key and value of a state at a position.
@@ -158,7 +157,7 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
   const below = Array.from({ length: model.encoder_layers }, (_, n) => {
     const name = `encoder.layers.${n}`;
     return {
-      own: own(`${name}.self_attn`, selfAttention, false),
+      own: own(`${name}.self_attn`, selfAttention),
       feedForward: feedForward(`${name}.feed_forward`),
       norm: weights.linearNumbers(`${name}.self_residual.norm`),
       feedResidual: residual(`${name}.feed_forward_residual`),
@@ -167,7 +166,7 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
   const layers = Array.from({ length: model.decoder_layers }, (_, n) => {
     const name = `decoder.layers.${n}`;
     return {
-      own: own(`${name}.self_attn`, decoderSelfAttention, true),
+      own: own(`${name}.self_attn`, decoderSelfAttention),
       attention: new Attention(weights, `${name}.cross.attention`, sized(cross)),
       query: weights.linear(`${name}.cross.query`),
       keyValue: weights.linear(`${name}.cross.key_value`),
