@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from attentio.attention import AXES
+from attentio.attention.registry import find
 from attentio.cli.attention import app
 from attentio.errors import UsageError
-from attentio.testing.example import SOURCE, TARGET
+from attentio.testing.example import SOURCE, TARGET, tried_values, with_option
 
 NAMES = [name for kinds in AXES.values() for name in kinds]
 
@@ -81,3 +82,29 @@ def test_the_pages_are_what_the_classes_say():
     assert (folder / "README.md").read_text(encoding="utf-8") == generate.index()
     assert {page.stem for page in folder.glob("*.md")} == {*NAMES, "README"}
     assert {picture.stem for picture in (folder / "images").iterdir()} == set(NAMES)
+
+
+def test_values_tried_of_an_option_hold_its_own_and_only_what_the_class_allows():
+    for name in NAMES:
+        for option, (values, at) in tried_values(name).items():
+            assert len(values) == len(set(map(str, values))) > 1
+            assert values == sorted(values)
+            for value in values:
+                find(with_option(name, option, value))
+            default = find(name)[1].kind.options()[option].default
+            assert values[at] == {"radius": 2, "hidden_size": 24}.get(option, default)
+    assert tried_values("dot") == {}
+    assert "max_length" in tried_values("location")
+    assert min(tried_values("location")["max_length"].values) >= len(SOURCE)
+
+
+@pytest.mark.slow
+def test_a_page_has_a_map_for_every_value(tmp_path):
+    path = tmp_path / "kind.html"
+    result = run("show", "local-m:3", "--html", str(path))
+    assert result.exit_code == 0
+    page = path.read_text(encoding="utf-8")
+    (tried,) = tried_values("local-m:3").values()
+    assert [f'data-map="radius={value}"' in page for value in tried.values] == [True] * len(tried.values)
+    assert "min(i, S - 1)" in page
+    assert str(tried.values[tried.at]) == "3"

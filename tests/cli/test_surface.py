@@ -21,7 +21,7 @@ CORPUS = [*READING, "--dev", "--keep-going", "--links", "--max-length", "--scrip
 SURFACE = {
     "align": ["<gold>", "<links>", "--gold-index", "--index", "--json", "--sentences"],
     "attention list": ["--json"],
-    "attention show": ["<name>", "--json"],
+    "attention show": ["<name>", "--html", "--json"],
     "compare": [
         *("<files>", *CORPUS, "--at-once", "--baseline", "--beam -b", "--budget", "--config", "--device", "--json"),
         *("--length-penalty", "--on", "--out", "--preset", "--quiet -q", "--resamples", "--seeds", "--sentence"),

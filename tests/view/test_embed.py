@@ -18,7 +18,7 @@ import pytest
 
 from attentio.trace import AttentionTrace
 from attentio.translator import Translator
-from attentio.view.embed import document, notebook, packed, static
+from attentio.view.embed import OptionMaps, document, kind_document, notebook, packed, static
 
 STATIC = Path(__file__).resolve().parents[2] / "src" / "attentio" / "view" / "static"
 Violations = Callable[[Any], list[str]]
@@ -165,9 +165,9 @@ def opened(chromium: Any, tmp_path: Path) -> Callable[..., Any]:
     pages: list[Any] = []
     noticed: list[str] = []
 
-    def show(traces: list[list[AttentionTrace]], width: int = 1000, scheme: str = "light", **options: Any) -> Any:
+    def show(traces: list[list[AttentionTrace]] | str, width: int = 1000, scheme: str = "light", **options: Any) -> Any:
         path = tmp_path / f"page{len(pages)}.html"
-        path.write_text(document(traces, **options), encoding="utf-8")
+        path.write_text(traces if isinstance(traces, str) else document(traces, **options), encoding="utf-8")
         page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
         pages.append(page)
         page.on("pageerror", lambda error: noticed.append(str(error)))
@@ -321,3 +321,37 @@ def test_a_notebook_shows_the_map_in_a_frame(
     page.goto((tmp_path / "cell.html").as_uri())
     assert page.frame_locator("iframe").get_by_role("gridcell", name="target 我, source I").count() == 1
     page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1440, "dark")])
+def test_sliders_choose_the_map_of_a_kind(
+    opened: Callable[..., Any],
+    make_trace: Callable[..., AttentionTrace],
+    violations: Violations,
+    width: int,
+    scheme: str,
+) -> None:
+    traces = [make_trace("I like cats", target, layers=1, heads=1) for target in ("我", "猫", "喜", "欢", "们")]
+    options = [
+        OptionMaps("radius", "keys on each side", ["1", "2", "3"], 1, traces[:3]),
+        OptionMaps("renormalize", "", ["false", "true"], 0, traces[3:]),
+    ]
+    facts = [("formula", "a < b"), ("trap", "none </script>")]
+    page = opened(kind_document("Attention: local-p", facts, traces[1], options), width, scheme)
+
+    def shown() -> list[str]:
+        return page.eval_on_selector_all("section:not([hidden]) h2", "all => all.map(each => each.textContent)")
+
+    assert shown() == ["Attention: local-p"]
+    assert violations(page) == []
+    page.focus("input[data-option=radius]")
+    page.keyboard.press("ArrowRight")
+    assert shown() == ["radius = 3"]
+    assert page.get_attribute("input[data-option=radius]", "aria-valuetext") == "3"
+    page.focus("input[data-option=renormalize]")
+    page.keyboard.press("ArrowRight")
+    assert shown() == ["renormalize = true"]
+    assert page.input_value("input[data-option=radius]") == "1"  # back where it began
+    assert "renormalize = true" in page.text_content("[role=status]")
+    assert violations(page) == []

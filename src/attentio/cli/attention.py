@@ -1,15 +1,21 @@
 """`attentio attention`: the kinds of attention, and what each of them is."""
 
 import json
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attentio.cli import options
+from attentio.runtime.files import check_place, write_text
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from attentio.attention.kind import Kind
+    from attentio.trace import AttentionTrace
 
 app = typer.Typer(no_args_is_help=True, help="The kinds of attention: list them, or show one with its weights.")
 
@@ -57,6 +63,9 @@ def show(
         str,
         typer.Argument(metavar="KIND", help="A kind, as in dot or local-p:3, or a class of your own, mine:MyScore."),
     ],
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with a slider for each option. It works offline.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show one kind: formula, options, paper, cost, trap, and its weights on one sentence, learned on the spot."""
@@ -65,6 +74,7 @@ def show(
     from attentio.errors import UsageError
     from attentio.testing.example import ORDER, SOURCE, TARGET, example_attention, learn
 
+    check_place(html)
     try:
         axis, choice = find(name, trusted=True)
         weights = learn(example_attention(name))
@@ -96,22 +106,48 @@ def show(
     console.print(table)
     console.print()
 
-    import numpy as np
-
-    from attentio.trace import AttentionTrace
     from attentio.view.terminal import print_map
 
-    trace = AttentionTrace(
+    trace = _trace(str(choice), weights)
+    print_map(trace, numbers=True, console=console)
+    if html is not None:
+        facts = [(label, value) for label, value in _as_dict(axis.name, choice.name, choice.kind).items()]
+        _write_page(html, choice.kind, str(choice), [(k, v) for k, v in facts if isinstance(v, str)], trace)
+        sys.stderr.write(f"page {html}\n")
+
+
+def _write_page(
+    path: Path, kind: "type[Kind]", setting: str, facts: "list[tuple[str, str]]", trace: "AttentionTrace"
+) -> None:
+    """Learn the example with every value tried of every option, and write the page."""
+    from attentio.testing.example import example_attention, learn, tried_values, with_option
+    from attentio.view.embed import OptionMaps, kind_document
+
+    found: list[OptionMaps] = []
+    for name, (values, at) in tried_values(setting).items():
+        settings = [with_option(setting, name, value) for value in values]
+        traces = [_trace(each, learn(example_attention(each))) for each in settings]
+        written = [str(value).lower() for value in values]
+        found.append(OptionMaps(name, kind.options()[name].meaning, written, at, traces))
+    write_text(path, kind_document(f"Attention: {setting}", facts, trace, found))
+
+
+def _trace(name: str, weights: "Tensor") -> "AttentionTrace":
+    import numpy as np
+
+    from attentio.testing.example import SOURCE, TARGET
+    from attentio.trace import AttentionTrace
+
+    return AttentionTrace(
         source=" ".join(SOURCE),
         target="".join(TARGET),
         source_tokens=SOURCE,
         target_tokens=TARGET,
         source_spans=_spans(SOURCE, " "),
         target_spans=_spans(TARGET, ""),
-        weights={str(choice): weights.unsqueeze(0).numpy()},
+        weights={name: weights.unsqueeze(0).numpy()},
         token_log_probs=np.zeros(len(TARGET), dtype=np.float32),
     )
-    print_map(trace, numbers=True, console=console)
 
 
 def _spans(tokens: tuple[str, ...], space: str) -> tuple[tuple[int, int], ...]:

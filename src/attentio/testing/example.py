@@ -6,6 +6,7 @@ pages in docs/attention show the result. It is an example, not a benchmark.
 """
 
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -80,3 +81,47 @@ def example_attention(setting: str, *, seed: int = 0) -> Attention:
     score = "normed_additive" if getattr(choice.kind, "is_monotonic", False) else "scaled_dot"
     chosen = choice() if axis.name == "normalize" else choice
     return Attention(_SIZE, _SIZE, **{"score": score, axis.name: chosen})  # type: ignore[arg-type]
+
+
+class Tried(NamedTuple):
+    """Values to try for an option, and the place of the one that it has."""
+
+    values: list[Any]
+    at: int
+
+
+def tried_values(setting: str) -> dict[str, Tried]:
+    """Return values to try for each option of a kind, the one it has in `setting` among them. Raises KindError."""
+    _, choice = find(setting, trusted=True)
+    found: dict[str, Tried] = {}
+    for name, option in choice.kind.options().items():
+        held = choice.options.get(name, _RADIUS if name == "radius" else option.default)
+        values = [value for value in _around(held, option.type) if _allowed(setting, name, value)]
+        if len(values) > 1:
+            found[name] = Tried(values, values.index(_SIZE if held is None else held))
+    return found
+
+
+def with_option(setting: str, name: str, value: object) -> str:
+    """Return a setting in which one option has this value."""
+    _, choice = find(setting, trusted=True)
+    return str(replace(choice, options={**choice.options, name: value}))
+
+
+def _around(held: Any, kind: type) -> list[Any]:
+    if kind is bool:
+        return [False, True]
+    if kind is int:
+        size = _SIZE if held is None else held
+        return sorted({1, 2, 3, max(1, size // 2), size, 2 * size})
+    if kind is float and held:
+        return sorted(float(f"{held * factor:.3g}") for factor in (0.25, 0.5, 1.0, 1.5, 2.0, 4.0))
+    return []
+
+
+def _allowed(setting: str, name: str, value: object) -> bool:
+    try:
+        learn(example_attention(with_option(setting, name, value)), steps=0)
+    except ValueError:  # of the kind, or of a sentence as long as this one
+        return False
+    return True

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -66,19 +66,57 @@ def document(traces: Sequence[Sequence[AttentionTrace]], *, names: Sequence[str]
          for name, trace in zip(named, row, strict=True)]
         for row in traces
     ]  # fmt: skip
-    environment = Environment(
-        loader=PackageLoader("attentio.view", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    script = f"\n{static('attention-map.js')}\n{static('linked.js')}"
-    style = static("document.css")
-    return environment.get_template("document.html.j2").render(
+    return _page(
+        "document.html.j2",
+        ("attention-map.js", "linked.js"),
         heads=heads,
         title=" | ".join(label(row[0].source) for row in traces),
         sentences=[(label(row[0].source), maps) for row, maps in zip(traces, sentences, strict=True)],
-        script=script,
-        script_hash=_hash(script),
-        style=style,
-        style_hash=_hash(style),
+    )
+
+
+class OptionMaps(NamedTuple):
+    """One option of a kind: its meaning, the values tried, which of them is the one it begins with, and the traces."""
+
+    name: str
+    meaning: str
+    tried: Sequence[str]
+    at: int
+    traces: Sequence[AttentionTrace]
+
+
+def kind_document(
+    title: str, facts: Sequence[tuple[str, str]], trace: AttentionTrace, options: Sequence[OptionMaps]
+) -> str:
+    """Return one HTML page about a kind of attention, with a slider for each option. It needs nothing else.
+
+    facts: what the kind says of itself, by name. trace: its map as named.
+    """
+    maps = [("", title, trace)]
+    for option in options:
+        named = zip(option.tried, option.traces, strict=True)
+        maps += [(f"{option.name}={value}", f"{option.name} = {value}", each) for value, each in named]
+    return _page(
+        "kind.html.j2",
+        ("attention-map.js", "sliders.js"),
+        title=title,
+        facts=facts,
+        options=[option._asdict() for option in options],
+        maps=[
+            {"key": key, "name": name, "data": _data(packed(each)), "table": _table(each)} for key, name, each in maps
+        ],
+    )
+
+
+def _page(template: str, scripts: Sequence[str], **fields: Any) -> str:
+    """Return a page that holds its scripts and its style, and may load nothing."""
+    environment = Environment(
+        loader=PackageLoader("attentio.view", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    script = "".join(f"\n{static(name)}" for name in scripts)
+    style = static("document.css")
+    return environment.get_template(template).render(
+        **fields, script=script, script_hash=_hash(script), style=style, style_hash=_hash(style)
     )
 
 
