@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attentio.text.kept import cut_around, unkept
 from attentio.text.placeholders import PLACEHOLDERS, kept_spans, mask, mask_pair, missing, restore
 
 FAMILY, FLAG = "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea"
@@ -75,3 +76,17 @@ def test_what_is_lost_or_doubled_is_missing() -> None:
     kept = {first: "3", second: "4"}
     assert missing(f"a{second}{second}", kept) == [first, second]
     assert restore(f"a{second}{PLACEHOLDERS[5]}", kept).text == "a4"
+
+
+@given(texts)
+def test_cut_around_what_is_kept(text: str) -> None:
+    parts = cut_around(text)
+    assert "".join(parts) == text
+    assert parts[1::2] == [text[start:end] for start, end in kept_spans(text)]
+    assert unkept(text, text) == []
+
+
+def test_what_a_translation_lacks() -> None:
+    assert unkept("3 of {a} and {a} at b.org/3, 13 <b>", "3，{a}，13 <B>") == ["3", "{a}", "<b>"]
+    assert unkept("3 cats", "13只猫") == ["3"]
+    assert unkept("3 cats", "有3只猫") == []

@@ -66,6 +66,20 @@ class Asked(NamedTuple):
     on_step: Callable[[list[int], SearchStep], None] | None = None
     cancelled: Cancelled | None = None
 
+    def copies(self, index: int) -> bool:
+        """Return whether nothing is asked of a source that would change a text without words."""
+        is_free = self.constraint is None or not self.constraint.requires
+        return is_free and not (self.prefix and self.prefix[index])
+
+    def only(self, indices: Sequence[int]) -> "Asked":
+        """Return what is asked of some of the sources."""
+        prefix = None if self.prefix is None else [self.prefix[index] for index in indices]
+        if (on_step := self.on_step) is None:
+            return self._replace(prefix=prefix)
+        return self._replace(
+            prefix=prefix, on_step=lambda places, step: on_step([indices[place] for place in places], step)
+        )
+
 
 def search(
     model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked | None = None

@@ -36,6 +36,11 @@ _KEPT = re.compile(
 )
 
 
+def without_kept(text: str) -> str:
+    """Return a text without the parts that a translation must keep."""
+    return _KEPT.sub("", text)
+
+
 class Masked(NamedTuple):
     """A text with placeholders, and what stands behind each, by placeholder."""
 

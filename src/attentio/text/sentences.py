@@ -5,13 +5,16 @@ White space between sentences is kept, and so is the order. Nothing of the text 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import sentencex
 
+from attentio.text.placeholders import kept_spans
 from attentio.text.script import base_language, ends_without_space
+from attentio.text.words import Span
 
 _LINES = re.compile(r"(\s*\n\s*)")
 _OTHER_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
@@ -71,12 +74,14 @@ def split_sentences(text: str, language: str | None) -> Sentences:
 def cut_long(sentence: str, fits: Callable[[str], bool]) -> list[str]:
     """Return a sentence in parts that fit, cut after clauses, else between words, else between characters.
 
-    Parts are as long as they may be. Single spaces between them are left out, and nothing else is.
+    Parts are as long as they may be. Single spaces between them are left out, and nothing else is. What a translation
+    must keep is not cut, so that it may be longer.
     """
     if fits(sentence):
         return [sentence]
+    kept = kept_spans(sentence)
     for cuts in (_CLAUSE_ENDS, _SPACES):
-        pieces = [piece for piece in cuts.split(sentence) if piece]
+        pieces = _cut(sentence, cuts, kept)
         if len(pieces) > 1:
             parts: list[str] = []
             for piece in pieces:
@@ -85,6 +90,11 @@ def cut_long(sentence: str, fits: Callable[[str], bool]) -> list[str]:
                 else:
                     parts.append(piece)
             return [part for long in parts for part in cut_long(long, fits)]
+    if kept:
+        places = [0, *(place for span in kept for place in span), len(sentence)]
+        parts = [sentence[start:end] for start, end in pairwise(places)]
+        cut = [[part] if number % 2 else cut_long(part, fits) for number, part in enumerate(parts) if part]
+        return [part for each in cut for part in each]
     parts = []
     start = 0
     while start < len(sentence):  # the longest beginning of the rest that fits, and one character if none does
@@ -98,6 +108,18 @@ def cut_long(sentence: str, fits: Callable[[str], bool]) -> list[str]:
         parts.append(sentence[start : start + low])
         start += low
     return parts
+
+
+def _cut(sentence: str, cuts: re.Pattern[str], kept: Sequence[Span]) -> list[str]:
+    """Return the parts between `cuts` that are not inside what is kept."""
+    starts = [start for start, _ in kept]
+    spans: list[Span] = []
+    for cut in cuts.finditer(sentence):
+        before = bisect_left(starts, cut.end()) - 1  # the last that is kept and begins before the end of the cut
+        if before < 0 or kept[before][1] <= cut.start():
+            spans.append(cut.span())
+    places = [0, *(place for span in spans for place in span), len(sentence)]
+    return [sentence[start:end] for start, end in zip(places[::2], places[1::2], strict=True) if start < end]
 
 
 def join_parts(parts: Sequence[str]) -> str:

@@ -25,7 +25,17 @@ from attentio.search.batched import Asked, SearchConfig, search_batches
 from attentio.search.decode import Cancelled, SearchStep
 from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
-from attentio.text.placeholders import PLACEHOLDERS, Masked, Restored, mask, mask_pair, missing, restore
+from attentio.text.placeholders import (
+    PLACEHOLDERS,
+    Masked,
+    Restored,
+    kept_spans,
+    mask,
+    mask_pair,
+    missing,
+    restore,
+    without_kept,
+)
 from attentio.text.sentences import Sentences, cut_long, join_parts, split_sentences
 from attentio.text.special import EOS_TOKEN
 from attentio.text.tokenizer import Tokenizer
@@ -46,6 +56,8 @@ class Translation:
     nbest: the best hypotheses, best first, with `text` the first.
     unseen: characters or words of the source that training never saw.
     lost: numbers, URLs and the like that the source has and the translation lacks.
+    around: what sentences were cut at, so that it stands in the translation: the model kept it in no other way.
+    unforced: terms of a glossary that the translation lacks.
     cut: whether a sentence was longer than any in training, and was translated in parts.
     parts: the translations that this one is made of, each with its trace. None where the text was translated at once.
     """
@@ -59,6 +71,8 @@ class Translation:
     lost: tuple[str, ...] = ()
     cut: bool = False
     parts: "tuple[Translation, ...]" = ()
+    around: tuple[str, ...] = ()
+    unforced: tuple[str, ...] = ()
 
     def leaves(self) -> "tuple[Translation, ...]":
         """Return what was translated at once: the parts, or this translation alone. None of an empty text."""
@@ -119,6 +133,7 @@ class Translator:
         prefix: str | Sequence[str] = "",
         require: Sequence[str] = (),
         forbid: Sequence[str] = (),
+        terms: Callable[[str], Sequence[str]] | None = None,
         on_step: Callable[[Progress], None] | None = None,
         cancelled: Cancelled | None = None,
     ) -> list[Translation]:
@@ -129,9 +144,13 @@ class Translator:
         require, forbid: phrases that must, and that must not, stand in every translation. A phrase counts wherever its
             characters stand, for a word tokenizer its words: "art" also stands in "party". `require` needs a beam, and
             a text of which phrases are required is not split.
+        terms: gives the phrases that the translation of a sentence must hold, as a glossary does. A sentence that lacks
+            some is searched again. `unforced` says which could not be had.
         on_step: is shown every text at every step. cancelled: is asked at every step. CancelledSearch is raised where
             it says so.
 
+        URLs, numbers, tags and the like are kept: by placeholders, else by a second search, else by translating what
+        stands between them. A model without placeholders may change numbers whose digits it has seen in training.
         A text without content gives an empty translation. A sentence of more tokens than any in training is cut at
         clauses, or where it must be. Raises UsageError where a prefix or phrase cannot be written, or not within the
         maximal length.
@@ -161,6 +180,7 @@ class Translator:
         with WATCH.work(small=True):
             found = self._translate_parts(parts, config, asked)
             self._restore_lost(parts, found, config, asked)
+            self._mend(parts, found, config, asked, terms)
         done = iter(found)
         return [text.joined([next(done) for _ in text.parts]) for text in cut_up]
 
@@ -176,7 +196,7 @@ class Translator:
         found: list[_Text] = []
         for text in sentences:
             parts = [
-                _Part(part, {each: what for each, what in kept.items() if each in part}, number)
+                Part(part, {each: what for each, what in kept.items() if each in part}, number)
                 for number, (sentence, (_, kept)) in enumerate(islice(cleaned, len(text.texts)))
                 if sentence.strip()
                 for part in cut_long(sentence, self._fits)
@@ -325,17 +345,47 @@ class Translator:
         """Return whether `text` has more tokens than any source in training."""
         return len(self.bundle.source.tokenizer.encode(text)) > self.bundle.longest_source
 
-    def _translate_parts(self, parts: Sequence["_Part"], config: SearchConfig, asked: Asked) -> list[Translation]:
+    def _translate_parts(self, parts: Sequence["Part"], config: SearchConfig, asked: Asked) -> list[Translation]:
         tokenizer = self.bundle.source.tokenizer
-        sources = [tokenizer.encode(part.text) for part in parts]
-        found: list[Translation | None] = [None] * len(parts)
-        for indices, groups in search_batches(self.model, sources, config, asked):
+        found = [self._copied(part) if asked.copies(index) else None for index, part in enumerate(parts)]
+        live = [index for index, translation in enumerate(found) if translation is None]
+        sources = [tokenizer.encode(parts[index].text) for index in live]
+        for indices, groups in search_batches(self.model, sources, config, asked.only(live)):
             for index, hypotheses in zip(indices, groups, strict=True):
-                found[index] = self._translation(parts[index], sources[index], hypotheses, trace=asked.weights > 0)
+                translation = self._translation(parts[live[index]], sources[index], hypotheses, trace=asked.weights > 0)
+                found[live[index]] = translation
         return [translation for translation in found if translation is not None]
 
+    def _copied(self, part: "Part") -> Translation | None:
+        """Return a part that is nothing but what must be kept, as its own translation."""
+        rest = part.text.translate(dict.fromkeys(map(ord, PLACEHOLDERS))) if part.kept else without_kept(part.text)
+        if rest == part.text or any(map(str.isalnum, rest)):
+            return None
+        text = self._restored(part.text, part.kept).text
+        return Translation(text, text, 0.0, ((text, 0.0),))
+
+    def _mend(
+        self,
+        parts: Sequence["Part"],
+        found: list[Translation],
+        config: SearchConfig,
+        asked: Asked,
+        terms: Callable[[str], Sequence[str]] | None,
+    ) -> None:
+        """Translate again what lacks something to keep, or a term."""
+        if asked.constraint is not None and asked.constraint.requires:
+            return
+        if terms is None and not any(kept_spans(each.source) for each in found):
+            return
+        from attentio.translator.mending import Mender
+
+        mender = Mender(self.bundle, self._translate_parts, config, asked, self._fits)
+        mender.cut_around(found)
+        if terms is not None:
+            mender.force(parts, found, terms)
+
     def _restore_lost(
-        self, parts: Sequence["_Part"], found: list[Translation], config: SearchConfig, asked: Asked
+        self, parts: Sequence["Part"], found: list[Translation], config: SearchConfig, asked: Asked
     ) -> None:
         """Search again, with each placeholder wanted exactly once, where a translation has lost some of them."""
         if asked.constraint is not None and asked.constraint.requires:
@@ -360,7 +410,7 @@ class Translator:
                 found[index] = replace(other, nbest=other.nbest[: max(1, len(translation.nbest))])
 
     def _translation(
-        self, part: "_Part", source: list[int], hypotheses: list[Hypothesis], *, trace: bool
+        self, part: "Part", source: list[int], hypotheses: list[Hypothesis], *, trace: bool
     ) -> Translation:
         decode = self.bundle.target.tokenizer.decode
         best, text = hypotheses[0], decode(hypotheses[0].tokens)
@@ -415,7 +465,7 @@ class Translator:
         )
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """What the model reads at once. kept: what stands behind its placeholders. sentence: its number in the text."""
 
     text: str
@@ -427,7 +477,7 @@ class _Text(NamedTuple):
     """A text as sentences, and each sentence as parts: one, or several where it is too long."""
 
     sentences: Sentences
-    parts: list[_Part]
+    parts: list[Part]
 
     def joined(self, done: Sequence[Translation]) -> Translation:
         """Return the translation of the text from those of its parts."""
@@ -453,7 +503,19 @@ class _Text(NamedTuple):
         score = sum(part.score for part in done) / max(1, len(done))
         unseen = tuple(dict.fromkeys(unit for part in done for unit in part.unseen))
         lost = tuple(each for part in done for each in part.lost)
-        return Translation(source.strip(), text, score, ((text, score),), unseen, None, lost, cut, tuple(done))
+        return Translation(
+            source.strip(),
+            text,
+            score,
+            ((text, score),),
+            unseen,
+            None,
+            lost,
+            cut,
+            tuple(leaf for part in done for leaf in part.leaves()),
+            tuple(each for part in done for each in part.around),
+            tuple(dict.fromkeys(each for part in done for each in part.unforced)),
+        )
 
 
 def _ids_of(tokenizer: Tokenizer, tokens: Sequence[str]) -> list[int]:
