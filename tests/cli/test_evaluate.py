@@ -28,18 +28,24 @@ def test_what_the_run_held_out(attentio: Command, tiny_run: Path) -> None:
     assert "AER" in plain.out
 
 
-def test_faithfulness(attentio: Command, refused: Refused, tiny_run: Path, tmp_path: Path) -> None:
+def test_faithfulness(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
     test = tmp_path / "mine.tsv"
     test.write_text("I love you.\t我爱你。\nWhere is my book?\t我的书在哪里？\n", encoding="utf-8")
     arguments = ("evaluate", tiny_run, test, "--faithfulness", "--resamples", 20, "--beam", 1)
     found = json.loads(attentio(*arguments, "--json").out)["tests"]["mine"]["faithfulness"]
-    assert (found["sentences"], list(found["maps"])) == (2, ["layer 1", "layer 2", "random"])
-    for measures in found["maps"].values():
-        assert list(measures) == ["rank_correlation", "comprehensiveness", "sufficiency"]
-        assert -1 <= measures["rank_correlation"]["value"] <= 1
-    assert "attention against masking, 2 sentences" in attentio(*arguments).out
+    names = ["layer 1", "layer 2", "erasure", "gradient x input", "uniform", "random"]
+    assert (found["sentences"], list(found["maps"])) == (2, names)
+    for name, measures in found["maps"].items():
+        assert list(measures) == ["rank_correlation", "gradient_correlation", "comprehensiveness", "sufficiency"]
+        assert name == "uniform" or -1 <= measures["rank_correlation"]["value"] <= 1
+    assert "faithfulness, 2 sentences" in attentio(*arguments).out
     assert "faithfulness" not in json.loads(attentio(*arguments[:3], "--json").out)["tests"]["mine"]
-    refused(attentio(*arguments, "--gold", test, "--gold-index", 0), 2)
+    gold = tmp_path / "gold.txt"
+    gold.write_text("1-1\n1-1\n", encoding="utf-8")
+    both = attentio("evaluate", tiny_run, test, "--faithfulness", "--gold", gold, "--gold-index", 1, "--json")
+    beside = json.loads(both.out)["tests"]["mine"]["explanations"]
+    assert list(beside) == ["attention", "erasure", "gradient x input"]
+    assert all(0 <= each["error_rate"] <= 1 and each["sentences"] == 2 for each in beside.values())
 
 
 def test_a_test_file_with_several_references(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:

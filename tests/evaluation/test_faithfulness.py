@@ -36,6 +36,11 @@ class OfTheFirstToken:
         fall[:, 0] = 2
         return fall
 
+    def gradient_times_input(self, trace: AttentionTrace) -> Any:
+        signed = np.zeros((2, len(trace.source_tokens)))
+        signed[:, 1] = -3  # it says that the second token matters, and against the word
+        return signed
+
 
 def measured(sources: Sequence[str], resamples: int = 100) -> Any:
     return score_faithfulness(OfTheFirstToken(), sources, resamples=resamples)  # type: ignore[arg-type]
@@ -45,12 +50,23 @@ def test_a_head_that_looks_where_it_matters_and_one_that_does_not() -> None:
     found = measured(["abcd", "", "abcde", "a"])
     assert found["sentences"] == 2  # without the empty one, and the one of a single token
     maps = {name: {key: each["value"] for key, each in row.items()} for name, row in found["maps"].items()}
-    assert list(maps) == ["only", "only, head 0", "only, head 1", "random"]
+    names = ["only", "only, head 0", "only, head 1", "erasure", "gradient x input", "uniform", "random"]
+    assert list(maps) == names
     right, wrong = maps["only, head 0"], maps["only, head 1"]
     assert (right["rank_correlation"], right["comprehensiveness"], right["sufficiency"]) == pytest.approx((1, 2, 0))
     # Of 4 and of 5 tokens: Spearman's rho of two orders that agree on nothing but their ties is -1/3 and -1/4.
     assert wrong["rank_correlation"] == pytest.approx((-1 / 3 - 1 / 4) / 2)
     assert (wrong["comprehensiveness"], wrong["sufficiency"]) == pytest.approx((0, 2))
+    assert right["gradient_correlation"] == pytest.approx((-1 / 3 - 1 / 4) / 2)
+    erasure, gradient = maps["erasure"], maps["gradient x input"]
+    assert (erasure["rank_correlation"], erasure["comprehensiveness"]) == pytest.approx((1, 2))
+    assert (gradient["gradient_correlation"], gradient["comprehensiveness"]) == pytest.approx((1, 0))
+    assert maps["uniform"]["rank_correlation"] is None  # it puts nothing in order
+
+
+def test_a_uniform_map_masks_any_token_alike() -> None:
+    row = measured(["abcde"] * 200)["maps"]["uniform"]["comprehensiveness"]
+    assert row["low"] < 2 / 5 < row["high"]  # one of five tokens is masked, and one of them costs two nats
 
 
 def test_a_random_map_agrees_with_nothing() -> None:

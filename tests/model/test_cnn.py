@@ -286,7 +286,7 @@ def test_the_gradient_into_the_encoder_is_shared_among_the_attentions() -> None:
     """Section 3.4: what passes z is divided by 2 L; the word embeddings in the values get theirs whole."""
 
     def gradients(scale: float | None) -> dict[str, Tensor]:
-        model = build(decoder_layers=3).double()
+        model = build(decoder_layers=3).double().train()  # elsewhere, gradients are what they are
         encoder: Any = model.encoder
         if scale is not None:
             encoder.gradient_scale = scale

@@ -65,7 +65,8 @@ def test_erasure_is_the_translators(client: Any, translator: Translator) -> None
     answer = ask(client, "/erase", prefix=trace.target_tokens).json()
     np.testing.assert_allclose(answer["erasure"], translator.erasure(trace), atol=1e-4)
     assert list(answer["correlation"]) == list(trace.layers)
-    assert all(-1 <= rho <= 1 for rho in answer["correlation"].values())
+    np.testing.assert_allclose(answer["gradient"], np.abs(translator.gradient_times_input(trace)), atol=1e-4)
+    assert all(-1 <= rho <= 1 for rhos in answer["correlation"].values() for rho in rhos)
 
 
 @pytest.mark.parametrize(
@@ -248,13 +249,15 @@ def test_erasure_stands_beside_attention(opened: Callable[..., Any], translator:
     page = opened(f"text={TEXT}&beam=1")
     page.wait_for_selector("#nbest input")
     page.get_by_role("button", name="Measure erasure").click()
-    page.wait_for_selector("#erasure-map > div:nth-child(2) [role=grid]")
+    page.wait_for_selector("#erasure-map > div:nth-child(3) [role=grid]")
     assert "not by itself an explanation" in page.locator("main").text_content()
     trace = translator(TEXT).trace
     assert trace is not None
     cell = page.locator("#erasure-map > div:nth-child(1) td").first.get_attribute("aria-label")
     assert f", {translator.erasure(trace)[0, 0]:.2f}, rank" in cell
-    assert page.locator("#correlation tbody tr").count() == len(trace.layers)
+    second = page.locator("#erasure-map > div:nth-child(2) td").first.get_attribute("aria-label")
+    assert f", {abs(translator.gradient_times_input(trace)[0, 0]):.2f}, rank" in second
+    assert page.locator("#correlation tbody td").count() == 2 * len(trace.layers)
 
 
 @pytest.mark.slow
@@ -272,7 +275,7 @@ def test_every_state_is_accessible(opened: Callable[..., Any], violations: Viola
         page.wait_for_selector("#maps > div:nth-child(2) [role=grid]")
         settled(page)
         page.get_by_role("button", name="Measure erasure").click()
-        page.wait_for_selector("#erasure-map > div:nth-child(2) [role=grid]")
+        page.wait_for_selector("#erasure-map > div:nth-child(3) [role=grid]")
         check(1)  # compared, masked, erased
         page.get_by_label("Language").select_option("zh")
         assert page.get_by_role("button", name="测量擦除").is_visible()

@@ -67,14 +67,7 @@ def evaluate(
         gold = gold or alignments
     device = device or "auto"
     rule = LinkRule(link_rule, threshold, layer_name(layer), head)
-    _check_options(
-        test,
-        gold,
-        gold_index,
-        min_chrf,
-        needs_gold=rule != LinkRule() or reverse is not None,
-        faithfulness=faithfulness,
-    )
+    _check_options(test, gold, gold_index, min_chrf, needs_gold=rule != LinkRule() or reverse is not None)
 
     from attentio.evaluation.links import LinkScorer
     from attentio.evaluation.scores import score_attention, score_run
@@ -86,7 +79,7 @@ def evaluate(
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}
     how = reading.settings()
     if test is not None and gold is not None and gold_index is not None:
-        results = score_attention(scorer, run, test, gold, gold_index=gold_index, **how)
+        results = score_attention(scorer, run, test, gold, gold_index=gold_index, faithfulness=faithfulness, **how)
     else:
         results = score_run(
             translator,
@@ -126,7 +119,6 @@ def _check_options(
     min_chrf: float | None,
     *,
     needs_gold: bool,
-    faithfulness: bool,
 ) -> None:
     """Refuse options that would do nothing, or whose meaning is not said."""
     if gold is None:
@@ -137,8 +129,6 @@ def _check_options(
 
             raise no_gold(f"{test} has no known word links")
         return
-    if faithfulness:
-        raise UsageError("--faithfulness is about translations, and --gold makes none.", hint="Leave one out.")
     if test is None:
         raise UsageError("--gold needs the sentences it links.", hint="attentio evaluate RUN TEST --gold GOLD")
     if gold_index is None:
@@ -182,13 +172,18 @@ def describe(results: dict[str, dict[str, Any]]) -> list[str]:
                 f"{found['possible'] - found['sure']:,} only possible links, precision {percent(found['precision'])}, "
                 f"recall {percent(found['recall'])} ({found['method']})"
             )
+        for looked_at, found in result.get("explanations", {}).items():
+            lines.append(
+                f"  {'AER':<8}{percent(found['error_rate']):>7}  {looked_at}, the strongest source word of each target "
+                f"word, first {found['sentences']:,} sentences"
+            )
     return lines
 
 
 def _faithfulness(found: dict[str, Any]) -> Iterator[str]:
     yield (
-        f"  attention against masking, {found['sentences']:,} sentences: rank correlation with erasure, nats lost by "
-        f"masking the {100 * found['share']:g} % with most attention, nats lost by masking all others"
+        f"  faithfulness, {found['sentences']:,} sentences: rank correlation with erasure, and with gradient x input, "
+        f"nats lost by masking the {100 * found['share']:g} % with most attention, nats lost by masking all others"
     )
     for name, measures in found["maps"].items():
         shown: list[str] = []

@@ -1,8 +1,10 @@
-"""Whether attention shows what a model's translations depend on: measured by masking source tokens.
+"""Whether attention shows what a model's translations depend on: measured by masking source tokens, and by gradients.
 
-Each map of a translation (a layer, a head, and a random map to compare with) is held against three facts:
+Each map of a translation is held against four facts. The maps are those of every layer and head, erasure and gradient
+times input themselves, a uniform map and a random one.
 
 - rank correlation with erasure: does each row put the tokens in the order of what masking them costs?
+- rank correlation with gradient times input, in magnitude (Jain and Wallace, 2019).
 - comprehensiveness: how much probability is lost when the tokens with most attention are masked? More is better.
 - sufficiency: how much is lost when all others are masked? Less is better (DeYoung et al., 2020).
 """
@@ -21,13 +23,14 @@ from attentio.translator import Translator
 
 SHARE = 0.2  # of the source tokens, those with most attention
 SENTENCES = 200
-MEASURES = ("rank_correlation", "comprehensiveness", "sufficiency")
+EXPLANATIONS = ("erasure", "gradient x input")
+MEASURES = ("rank_correlation", "gradient_correlation", "comprehensiveness", "sufficiency")
 
 
 def score_faithfulness(
     translator: Translator, sources: Sequence[str], *, beam: int = 1, resamples: int = 1000
 ) -> dict[str, Any]:
-    """Return the three measures of each layer and head over the first `SENTENCES` sources, with intervals.
+    """Return the four measures of each map over the first `SENTENCES` sources, with intervals.
 
     Losses are in nats of the mean target token. Sources of fewer than two tokens are left out.
     """
@@ -38,29 +41,35 @@ def score_faithfulness(
         if (trace := translation.trace) is None or len(trace.source_tokens) < 3:
             continue
         count += 1
-        fall = translator.erasure(trace)[:, :-1]  # without end-of-sentence, which is never masked
-        maps = [(name, matrix[:, :-1]) for name, matrix in _maps(trace, random)]
-        masks = [mask for _, matrix in maps for mask in _masks(matrix)]
+        facts = translator.erasure(trace), np.abs(translator.gradient_times_input(trace))
+        every = [*_maps(trace), *zip(EXPLANATIONS, facts, strict=True), *_compared(trace, random)]
+        maps = [(name, matrix[:, :-1]) for name, matrix in every]  # the end of the sentence is never masked
+        masks = [mask for _, matrix in maps for mask in _masks(matrix, random)]
         mean = translator.log_probs(trace, [[], *masks]).mean(axis=1)
         for place, (name, matrix) in enumerate(maps):
-            correlation = rank_correlation(matrix, fall)
+            found = [rank_correlation(matrix, fact[:, :-1]) for fact in facts]
             losses = (mean[0] - mean[1 + 2 * place : 3 + 2 * place]).tolist()
-            rows.setdefault(name, []).append([math.nan if correlation is None else correlation, *losses])
+            rows.setdefault(name, []).append([*(math.nan if rho is None else rho for rho in found), *losses])
     parts = {name: _summary(np.array(found), resamples) for name, found in rows.items()}
     return {"sentences": count, "share": SHARE, "maps": parts}
 
 
-def _maps(trace: AttentionTrace, random: np.random.Generator) -> Iterator[tuple[str, Matrix]]:
+def _maps(trace: AttentionTrace) -> Iterator[tuple[str, Matrix]]:
     for layer, weights in trace.weights.items():
         yield layer, trace.matrix(layer)
         for head in range(len(weights) if len(weights) > 1 else 0):
             yield f"{layer}, head {head}", trace.matrix(layer, head)
-    yield "random", random.dirichlet(np.ones(len(trace.source_tokens)), len(trace.target_tokens)).astype(np.float32)
 
 
-def _masks(matrix: Matrix) -> tuple[list[int], list[int]]:
-    """Return the source tokens with most attention in all, and the others."""
-    order = np.argsort(-matrix.sum(axis=0), kind="stable").tolist()
+def _compared(trace: AttentionTrace, random: np.random.Generator) -> Iterator[tuple[str, Matrix]]:
+    count = len(trace.source_tokens)
+    yield "uniform", np.full((len(trace.target_tokens), count), 1 / count, dtype=np.float32)
+    yield "random", random.dirichlet(np.ones(count), len(trace.target_tokens)).astype(np.float32)
+
+
+def _masks(matrix: Matrix, random: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Return the source tokens with most attention in all, and the others. Ties are broken at random."""
+    order = np.lexsort((random.random(matrix.shape[1]), -matrix.sum(axis=0))).tolist()
     count = math.ceil(SHARE * len(order))
     return order[:count], order[count:]
 

@@ -4,10 +4,12 @@ The model is made to produce each given target (forced decoding). Its weights ar
 A `LinkRule` turns weights into links.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from attentio.data.alignments import check_line_counts, read_gold
 from attentio.data.heldout import read_links, read_tsv
@@ -15,8 +17,10 @@ from attentio.data.readers.lines import existing, read_lines, read_utf8
 from attentio.data.settings import DataConfig
 from attentio.data.source import read_pairs
 from attentio.errors import DataError
+from attentio.evaluation.faithfulness import SENTENCES
 from attentio.metrics.alignment import GoldLinks, LinkRule, Links, alignment_error_rate, flipped
 from attentio.text.words import place_words
+from attentio.trace import AttentionTrace, Matrix
 from attentio.translator import Translator
 
 
@@ -46,15 +50,47 @@ class LinkScorer:
 
     def score(self, sentences: Sequence[GoldSentence]) -> dict[str, Any]:
         """Return alignment error rate, precision and recall with the way they were made, as `--json` prints them."""
-        found = _drawn(self.translator, self.rule, sentences)
+        found = _drawn(self.translator, self.rule, sentences, _attention)
         if self.reverse is not None:
-            back = _drawn(self.reverse, self.rule, [sentence.swapped() for sentence in sentences])
+            back = _drawn(self.reverse, self.rule, [sentence.swapped() for sentence in sentences], _attention)
             found = [there & flipped(other) for there, other in zip(found, back, strict=True)]
         score = alignment_error_rate(found, [sentence.links for sentence in sentences])
         layer = self.rule.layer or list(self.translator.model.decoder.cross_attention())[-1]
         head = "mean of heads" if self.rule.head is None else f"head {self.rule.head}"
         both = "" if self.reverse is None else ", intersected with the other direction"
         return {**score.as_dict(), "method": f"{self.rule.name}, {layer}, {head}{both}"}
+
+    def score_explanations(self, sentences: Sequence[GoldSentence]) -> dict[str, dict[str, Any]]:
+        """Return the scores of links drawn from attention, erasure and gradient times input, on the same sentences.
+
+        Each target word is linked to its strongest source word. Attention is that of the last layer.
+        """
+        some = sentences[:SENTENCES]
+        gold = [sentence.links for sentence in some]
+        scores = {
+            name: alignment_error_rate(_drawn(self.translator, LinkRule(), some, looked_at), gold)
+            for name, looked_at in LOOKED_AT.items()
+        }
+        return {name: {**score.as_dict(), "sentences": len(some)} for name, score in scores.items()}
+
+
+def _attention(_: Translator, trace: AttentionTrace) -> AttentionTrace:
+    return trace
+
+
+def _erasure(translator: Translator, trace: AttentionTrace) -> AttentionTrace:
+    return _with_weights(trace, translator.erasure(trace).clip(0))
+
+
+def _gradient(translator: Translator, trace: AttentionTrace) -> AttentionTrace:
+    return _with_weights(trace, np.abs(translator.gradient_times_input(trace)))
+
+
+def _with_weights(trace: AttentionTrace, matrix: Matrix) -> AttentionTrace:
+    return replace(trace, weights={"fact": matrix[None]}, encoder_self={}, decoder_self={})
+
+
+LOOKED_AT = {"attention": _attention, "erasure": _erasure, "gradient x input": _gradient}
 
 
 def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) -> list[GoldSentence]:
@@ -93,8 +129,13 @@ def held_out_sentences(stem: Path) -> list[GoldSentence]:
     return found
 
 
-def _drawn(translator: Translator, rule: LinkRule, sentences: Sequence[GoldSentence]) -> list[Links]:
-    """Return the links of each sentence, none where a side has no words."""
+def _drawn(
+    translator: Translator,
+    rule: LinkRule,
+    sentences: Sequence[GoldSentence],
+    looked_at: Callable[[Translator, AttentionTrace], AttentionTrace],
+) -> list[Links]:
+    """Return the links of each sentence, none where a side has no words. `looked_at` gives the weights to draw from."""
     found: list[Links] = [frozenset()] * len(sentences)
     places = [i for i, sentence in enumerate(sentences) if sentence.source_words and sentence.target_words]
     filled = [sentences[i] for i in places]
@@ -106,5 +147,5 @@ def _drawn(translator: Translator, rule: LinkRule, sentences: Sequence[GoldSente
     for place, sentence, trace, source, target in zip(places, filled, traces, sources, targets, strict=True):
         if source is None or target is None:
             raise DataError(f"{sentence.where}: its words cannot be found again after cleaning.")
-        found[place] = rule(trace, source, target)
+        found[place] = rule(looked_at(translator, trace), source, target)
     return found

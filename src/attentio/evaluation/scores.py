@@ -97,18 +97,27 @@ def score_run(
             found = score_faithfulness(translator, held_out.sources, beam=beam, resamples=resamples)
             results[name]["faithfulness"] = found
         if name in known:
-            results[name]["alignment"] = (scorer or LinkScorer(translator)).score(held_out_sentences(known[name]))
+            scoring, sentences = scorer or LinkScorer(translator), held_out_sentences(known[name])
+            results[name]["alignment"] = scoring.score(sentences)
+            if faithfulness:
+                results[name]["explanations"] = scoring.score_explanations(sentences)
     return results
 
 
 def score_attention(
-    scorer: LinkScorer, run: Path, test: Path, gold: Path, *, gold_index: int, **reading: object
+    scorer: LinkScorer, run: Path, test: Path, gold: Path, *, gold_index: int, faithfulness: bool, **reading: object
 ) -> dict[str, dict[str, Any]]:
-    """Return how the links that attention draws agree with gold links, by the name of the test file."""
+    """Return how the links that attention draws agree with gold links, by the name of the test file.
+
+    faithfulness: whether links from erasure and gradient times input stand beside them.
+    """
     config = reading_settings(run, test, **reading)
     sentences = gold_sentences(test, gold, index=gold_index, config=config)
     _check_direction(test, scorer.translator, [(sentence.source, sentence.target) for sentence in sentences])
-    return {test.stem: {"alignment": scorer.score(sentences)}}
+    result: dict[str, Any] = {"alignment": scorer.score(sentences)}
+    if faithfulness:
+        result["explanations"] = scorer.score_explanations(sentences)
+    return {test.stem: result}
 
 
 def held_out_sets(run: Path) -> dict[str, HeldOut]:

@@ -96,7 +96,7 @@ class CNNEncoder(nn.Module):
         for layer in self.layers:
             states = layer(states, padding)
         keys = self.to_width(states)
-        if keys.requires_grad:
+        if self.training and keys.requires_grad:
             keys.register_hook(self._scaled)
         values = (keys + embedded) * HALF
         return Encoded(keys, mask, values=values * mask.sum(-1).to(values.dtype).sqrt()[:, None, None])

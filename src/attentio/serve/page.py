@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -89,11 +90,13 @@ def router(server: Server) -> APIRouter:
         fall = translator.erasure(forced.trace, masked=asked.masked)
         length = len(asked.prefix) or len(fall)
         free = [place for place in range(fall.shape[1] - 1) if place not in asked.masked]  # without end-of-sentence
+        gradient = np.abs(translator.gradient_times_input(forced.trace))
         correlation = {
-            layer: rank_correlation(forced.trace.matrix(layer)[:length, free], fall[:length, free])
+            layer: [rank_correlation(forced.trace.matrix(layer)[:length, free], fact[:length, free])
+                    for fact in (fall, gradient)]
             for layer in forced.trace.layers
-        }
-        return {"erasure": fall[:length].tolist(), "correlation": correlation}
+        }  # fmt: skip
+        return {"erasure": fall[:length].tolist(), "gradient": gradient[:length].tolist(), "correlation": correlation}
 
     return routes
 

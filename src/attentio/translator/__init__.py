@@ -9,6 +9,7 @@ A `Translator` keeps nothing of a call, so that any number of threads may use on
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 
 from attentio.bundle import Bundle
 from attentio.errors import UsageError
+from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import resolve_device
 from attentio.search import DEFAULT_BEAM
 from attentio.search.attended import CANDIDATES
 from attentio.search.batched import Asked, SearchConfig, search_batches
 from attentio.search.decode import Cancelled, SearchStep
-from attentio.search.forced import forced_batches
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.placeholders import (
     PLACEHOLDERS,
@@ -267,6 +268,8 @@ class Translator:
 
     def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[AttentionTrace]:
         """Return what the model attends to when it is made to write each given target, step by step as in a search."""
+        from attentio.search.forced import forced_batches  # loaded only where a target is given
+
         cleaned = zip(self.bundle.source.cleaner.lines(sources), self.bundle.target.cleaner.lines(targets), strict=True)
         pairs = [mask_pair(*pair) if self.bundle.placeholders else (*pair, dict[str, str]()) for pair in cleaned]
         source_tokenizer, target_tokenizer = self.bundle.source.tokenizer, self.bundle.target.tokenizer
@@ -325,6 +328,8 @@ class Translator:
 
         masks: the source tokens, counted from 0, that are read as unknown. Nothing is masked for an empty one.
         """
+        from attentio.search.forced import forced_batches
+
         source = _ids_of(self.bundle.source.tokenizer, trace.source_tokens[:-1])
         target = _ids_of(self.bundle.target.tokenizer, trace.target_tokens)
         given = target[:-1] if target[-1] == self.bundle.target.tokenizer.special.eos else target
@@ -334,6 +339,22 @@ class Translator:
             for index, hypothesis in zip(indices, hypotheses, strict=True):
                 found[index] = hypothesis.log_probs[: len(target)]
         return found
+
+    def gradient_times_input(self, trace: AttentionTrace) -> NDArray[np.float32]:
+        """Return (T, S): the gradient of each target token's log-probability by each source embedding, times it.
+
+        To first order it is what the token adds to the log-probability, the end of the sentence included.
+        """
+        from attentio.search.gradient import gradient_times_input
+
+        source = _ids_of(self.bundle.source.tokenizer, trace.source_tokens[:-1])
+        target = _ids_of(self.bundle.target.tokenizer, trace.target_tokens)
+        return gradient_times_input(self._plain_model, source, target)
+
+    @cached_property
+    def _plain_model(self) -> Seq2Seq:
+        """The model as it was trained: on the CPU, not packed, so that it has gradients."""
+        return self.bundle.build().eval()
 
     def _masked(self, source: Sequence[int], places: Collection[int]) -> list[int]:
         if any(not 0 <= place < len(source) for place in places):

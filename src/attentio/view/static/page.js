@@ -36,9 +36,9 @@ const TEXTS = {
     map: "Attention", steps: "Step by step",
     steps_hint: "The likeliest next tokens at each step. Choose one to force it: the translation goes on from there.",
     step: (/** @type {number[]} */ [t, of]) => `Step ${t} of ${of}`, release: "Let the model choose again",
-    begin: "(beginning)", erasure: "Erasure beside attention", erase: "Measure erasure",
-    erasure_hint: "How much the log-probability of each target token falls when a source token is masked. Attention is not by itself an explanation: compare the two.",
-    correlation: "Rank correlation of attention with erasure", layer: "Layer", erased: "fall of log-probability",
+    begin: "(beginning)", erasure: "Erasure and gradients beside attention", erase: "Measure erasure",
+    erasure_hint: "How much the log-probability of each target token falls when a source token is masked. Gradient × input says the same to first order, in magnitude. Attention is not by itself an explanation: compare the three.",
+    correlation: "Rank correlation (ρ) of attention with both", layer: "Layer", by_erasure: "erasure", gradient: "gradient × input", erased: "fall of log-probability",
     failed: "The server does not answer. Is attentio still running?",
   },
   zh: {
@@ -51,9 +51,9 @@ const TEXTS = {
     map: "注意力", steps: "逐步查看",
     steps_hint: "每一步最可能的下一个词元。选一个即强制写出它，译文从那里继续。",
     step: (/** @type {number[]} */ [t, of]) => `第 ${t} 步，共 ${of} 步`, release: "让模型重新选择",
-    begin: "（开头）", erasure: "擦除与注意力对照", erase: "测量擦除",
-    erasure_hint: "遮盖一个原文词元时，各译文词元的对数概率下降多少。注意力本身不是解释，请对照两者。",
-    correlation: "注意力与擦除的等级相关", layer: "层", erased: "对数概率下降",
+    begin: "（开头）", erasure: "擦除、梯度与注意力对照", erase: "测量擦除",
+    erasure_hint: "遮盖一个原文词元时，各译文词元的对数概率下降多少。梯度×输入是它的一阶近似，取绝对值。注意力本身不是解释，请对照三者。",
+    correlation: "注意力与两者的等级相关（ρ）", layer: "层", by_erasure: "擦除", gradient: "梯度×输入", erased: "对数概率下降",
     failed: "服务器没有响应。attentio 还在运行吗？",
   },
 };
@@ -369,22 +369,24 @@ function showStep() {
   map?.point(trace.target_spans[step - 1], "target");
 }
 
-/** Measure erasure, and show it beside the attention of the last layer. */
+/** Measure erasure and gradients, and show them beside the attention of the last layer. */
 function erase() {
   return busy(async () => {
     const t = texts();
     const { trace } = found[asked.chosen];
-    const { erasure, correlation } = await post("erase", { model: asked.model, text: asked.text, masked: asked.masked, prefix: trace.target_tokens });
+    const { erasure, gradient, correlation } = await post("erase", { model: asked.model, text: asked.text, masked: asked.masked, prefix: trace.target_tokens });
     at("correlation").querySelector("tbody")?.replaceChildren(
-      ...Object.entries(correlation).map(([layer, rho]) => made("tr", {}, made("th", { scope: "row" }, layer), made("td", {}, rho === null ? "–" : rho.toFixed(2)))),
+      ...Object.entries(correlation).map(([layer, rhos]) =>
+        made("tr", {}, made("th", { scope: "row" }, layer), ...rhos.map((/** @type {number | null} */ rho) => made("td", {}, rho === null ? "–" : rho.toFixed(2)))),
+      ),
     );
     at("erased").hidden = false;
     at("erasure-map").replaceChildren();
-    const fields = { ...trace, encoder_self: {}, decoder_self: {}, name: t.erased, weights: { [t.erased]: [erasure] } };
     const attention = { ...trace, encoder_self: {}, decoder_self: {} };
-    showMaps("erasure-map", [{ ...found[asked.chosen], trace: fields }, { ...found[asked.chosen], trace: attention }], []);
-    const [first, second] = at("erasure-map").querySelectorAll("attention-map");
-    for (const [map, scale] of /** @type {const} */ ([[first, "map"], [second, "fixed"]])) {
+    const named = [[t.erased, erasure], [t.gradient, gradient]].map(([name, map]) => ({ ...attention, name, weights: { [name]: [map] } }));
+    showMaps("erasure-map", [...named, attention].map((one) => ({ ...found[asked.chosen], trace: one })), []);
+    const [first, second, third] = at("erasure-map").querySelectorAll("attention-map");
+    for (const [map, scale] of /** @type {const} */ ([[first, "map"], [second, "map"], [third, "fixed"]])) {
       /** @type {AttentionMap} */ (map).show({ scale, numbers: true, unit: "tokens" });
     }
   });
