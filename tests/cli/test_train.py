@@ -37,9 +37,13 @@ def test_a_run_folder_and_what_is_said(train: Command, pairs: Path, tmp_path: Pa
 
 
 def test_quiet_and_json(train: Command, pairs: Path, tmp_path: Path) -> None:
+    with pairs.open("a", encoding="utf-8") as file:
+        file.write("one column alone\n")
     outcome = train(pairs, "--out", tmp_path / "out", "--quiet", "--json")
     assert outcome.err == ""
     shown = json.loads(outcome.out)
+    assert shown["data"]["dropped"] == {"one column": 1}
+    assert shown["data"]["train"] > 0
     assert (shown["schema"], shown["steps"], shown["ended"]) == (1, 4, "all steps done")
     assert shown["interrupted_by"] is None
 

@@ -144,6 +144,11 @@ class DataReport:
                 shown.append(f"script {mix} (before conversion)")
         return [*shown, *(f"note   {note}" for note in self.notes)]
 
+    def summary(self) -> dict[str, object]:
+        """Return what was kept and what was not, as `train --json` prints it."""
+        facts = {"train": self.train, "dev": self.dev, "test": self.test, "dropped": self.dropped}
+        return {**facts, "mended": self.mended, "notes": self.notes}
+
     def warnings(self) -> list[str]:
         """Return one line for each reason for which a part lost pairs, with the first lines where it did."""
         shown: list[str] = []

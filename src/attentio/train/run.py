@@ -159,6 +159,7 @@ def run_training(
             say(f"warning: {warning}")
     return {
         "run": str(run.folder),
+        "data": data.report.summary(),
         "plan": facts,
         "started_from": None if config.train.start_from is None else _taken_over(config, data, tests),
         "ended": progress.ended,
