@@ -200,6 +200,13 @@ def test_modules_can_stand_in_one_script() -> None:
 
 
 @needs_node
+def test_names_of_modules_do_not_clash(tmp_path: Path) -> None:
+    (tmp_path / "all.mjs").write_text(script(), encoding="utf-8")
+    done = subprocess.run(["node", "--check", tmp_path / "all.mjs"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+@needs_node
 def test_the_programs_parts_compute_right() -> None:
     tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
     done = subprocess.run(["node", "--test", *tests], capture_output=True, text=True, check=False)

@@ -34,6 +34,7 @@ from attentio.view.embed import static
 MODULES = (
     "text",
     "tokenizer",
+    "wasm",
     "product",
     "attention",
     "cnn",
@@ -46,6 +47,7 @@ MODULES = (
 )
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^ *//.*\n|^ */\*\*(?s:.*?)\*/\n", re.MULTILINE)
 _CHECK = Path(__file__).parent / "static" / "check.mjs"
+_LONGEST_MESSAGE = 200
 _TIMEOUT = 600  # seconds for one comparison
 
 
@@ -84,8 +86,7 @@ class Html(Format):
             check=False,
         )
         if done.returncode:
-            said = done.stderr.strip().splitlines()
-            told = next((line for line in said if "Error" in line), said[-1] if said else "it said nothing")
+            told = " ".join(done.stderr.split())[:_LONGEST_MESSAGE] or "it said nothing"
             raise ResourceError(f"{path}: node could not run the page ({told}).", code="E_EXPORT_RUN", file=path)
         return [
             Answer(

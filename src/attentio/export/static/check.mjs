@@ -13,17 +13,26 @@ const inside = (id) => {
   const place = text.indexOf(` id="${id}"`);
   const begin = text.indexOf(">", place) + 1;
   const end = text.indexOf("</script>", begin);
-  if (place < 0 || end < 0) throw new Error(`Error: the page has no ${id}`);
+  if (place < 0 || end < 0) throw new Error(`the page has no ${id}`);
   return text.slice(begin, end);
 };
-const source = `data:text/javascript;base64,${Buffer.from(inside("program")).toString("base64")}`;
-const { Translator, fromBase64 } = await import(source);
-const translator = new Translator(JSON.parse(inside("model")), fromBase64(inside("weights")));
-const answers = sentences.map((/** @type {string} */ sentence) => {
-  const { text: translated, parts } = translator.translate(sentence, { size: beam, split: false });
-  if (parts.length !== 1) return { text: translated, score: 0, weights: {} };
-  const trace = parts[0].trace(0);
-  const weights = { ...trace.weights, ...trace.encoder_self, ...trace.decoder_self };
-  return { text: translated, score: parts[0].score, weights };
-});
-process.stdout.write(JSON.stringify(answers));
+
+async function answers() {
+  const source = `data:text/javascript;base64,${Buffer.from(inside("program")).toString("base64")}`;
+  const { Translator, fromBase64 } = await import(source);
+  const translator = new Translator(JSON.parse(inside("model")), fromBase64(inside("weights")));
+  return sentences.map((/** @type {string} */ sentence) => {
+    const { text: translated, parts } = translator.translate(sentence, { size: beam, split: false });
+    if (parts.length !== 1) return { text: translated, score: 0, weights: {} };
+    const trace = parts[0].trace(0);
+    const weights = { ...trace.weights, ...trace.encoder_self, ...trace.decoder_self };
+    return { text: translated, score: parts[0].score, weights };
+  });
+}
+
+try {
+  process.stdout.write(JSON.stringify(await answers()));
+} catch (error) {
+  process.stderr.write(String(error)); // without where: that would be the whole program
+  process.exitCode = 1;
+}

@@ -5,6 +5,8 @@
  * All numbers lie in one buffer, so that WebAssembly can read them. Rows are padded to a multiple of four numbers.
  */
 
+import { vectorKernel } from "./wasm.js";
+
 /** @typedef {{name: string, shape: number[], at: number, scales?: number}} StoredTensor `scales`: where those of 8-bit rows are. */
 /** @typedef {{data: Float32Array, rows: number, columns: number, stride: number}} Matrix Row r begins at r * stride. */
 /** @typedef {{matrix: Matrix, bias: Float32Array | null}} Linear */
@@ -48,16 +50,17 @@ export class Weights {
   /**
    * @param {StoredTensor[]} index
    * @param {ArrayBuffer} bytes What the index points into.
+   * @param {boolean} [plain] Whether the product is computed in JavaScript alone.
    */
-  constructor(index, bytes) {
+  constructor(index, bytes, plain = false) {
     const widest = Math.max(1, ...index.map(({ shape }) => padded(shape[shape.length - 1] ?? 1)));
     const tallest = Math.max(1, ...index.map(({ shape }) => rowsOf(shape)));
     const sizes = index.map(({ shape }) => rowsOf(shape) * padded(shape[shape.length - 1] ?? 1));
     const room = padded(widest) + padded(tallest) + sizes.reduce((a, b) => a + padded(b), 0);
-    this.buffer = new ArrayBuffer(4 * room);
+    const vectors = plain ? null : vectorKernel(4 * room);
+    this.buffer = vectors?.buffer ?? new ArrayBuffer(4 * room);
     this.free = 0;
-    /** @type {Kernel} */
-    this.kernel = plainKernel;
+    this.kernel = vectors?.kernel ?? plainKernel;
     this.input = this.take(widest);
     this.output = this.take(tallest);
     /** @type {Map<string, Matrix>} */

@@ -62,10 +62,11 @@ export class Translator {
   /**
    * @param {StoredModel} stored
    * @param {ArrayBuffer} bytes The weights.
+   * @param {boolean} [plain] Whether products are computed without WebAssembly.
    */
-  constructor(stored, bytes) {
+  constructor(stored, bytes, plain = false) {
     this.stored = stored;
-    this.weights = new Weights(stored.tensors, bytes);
+    this.weights = new Weights(stored.tensors, bytes, plain);
     this.model = new Model(this.weights, stored.architecture);
     this.text = new Text(stored.ranges);
     this.source = openTokenizer(stored.source.tokenizer, stored.ranges);

@@ -4,7 +4,9 @@ import { test } from "node:test";
 
 const load = (name) => import(new URL(`../../src/attentio/export/static/${name}`, import.meta.url).href);
 const { NORMALIZERS, SCORES, WINDOWS } = await load("attention.js");
-const { Weights, logSumExp } = await load("product.js");
+const { Weights, layerNorm, logSumExp, plainKernel } = await load("product.js");
+const { assemble, leb128, moduleBytes, vectorKernel } = await load("wasm.js");
+const { erf } = await load("transformer.js");
 const { fromUtf8, lowered } = await load("tokenizer.js");
 const { likeliest, NoLoops } = await load("search.js");
 
@@ -80,4 +82,49 @@ test("a token three times is enough, of those without letters eight", () => {
   assert.deepEqual(after(1, 1, 1, 1), []);
     assert.deepEqual(after(0, 2, 0, 2, 0, 2), []);
   assert.deepEqual(after(0, 2, 0, 2, 0, 2, 0), [2]);
+});
+
+test("the product in WebAssembly is the product in JavaScript, whatever the sizes", () => {
+  let seed = 1;
+  const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647 - 0.5;
+  for (const [rows, columns] of [[1, 1], [4, 4], [7, 5], [9, 16], [64, 33], [130, 257]]) {
+    const bytes = Float32Array.from({ length: rows * columns }, random).buffer;
+    const x = Float32Array.from({ length: columns }, random);
+    const index = [{ name: "a.weight", shape: [rows, columns], at: 0 }];
+    const [fast, plain] = [false, true].map((one) => new Weights(index, bytes, one));
+    assert.notEqual(fast.kernel, plainKernel);
+    assert.equal(plain.kernel, plainKernel);
+    const first = Math.floor(rows / 2);
+    for (const part of [[0, rows], [first, rows - first]]) {
+      const [found, wanted] = [fast, plain].map((one) => one.apply(one.linear("a"), x, ...part));
+      close([...found], [...wanted], 1e-5);
+    }
+    close([...plain.apply(plain.linear("a"), x)], Array.from({ length: rows }, (_, row) => x.reduce((sum, value, i) => sum + value * new Float32Array(bytes)[row * columns + i], 0)), 1e-5);
+  }
+});
+
+test("without WebAssembly the product is plain", () => {
+  const { WebAssembly: there } = globalThis;
+  try {
+    for (const forbidden of [undefined, { Memory: class { constructor() { throw new Error("forbidden"); } } }]) {
+      globalThis.WebAssembly = forbidden;
+      assert.equal(vectorKernel(100), null);
+    }
+  } finally {
+    globalThis.WebAssembly = there;
+  }
+});
+
+test("the assembler, by hand", () => {
+  assert.deepEqual([0, 1, 63, 64, -1, -64, -65, 300].map(leb128), [[0], [1], [63], [0xc0, 0], [0x7f], [0x40], [0xbf, 0x7f], [0xac, 2]]);
+  assert.deepEqual(assemble("local.get b i32.const 16 i32.add local.tee a br_if 0 end", ["a", "b"]), [0x20, 1, 0x41, 16, 0x6a, 0x22, 0, 0x0d, 0, 0x0b]);
+  assert.deepEqual(assemble("v128.load 0 f32x4.mul f32.store 12", []), [0xfd, 0, 4, 0, 0xfd, 0xe6, 1, 0x38, 2, 12]);
+  assert.throws(() => assemble("i64.add", []), /no instruction i64.add/);
+  assert.throws(() => assemble("local.get z", ["a"]), /no local z/);
+  assert.ok(WebAssembly.validate(moduleBytes()));
+});
+
+test("erf and the parts of a Transformer", () => {
+  for (const [x, wanted] of [[0, 0], [0.5, 0.5204998778130465], [-1, -0.8427007929497149], [2.345, 0.9990879220321647], [7, 1]]) close([erf(x)], [wanted], 1e-8);
+  close([...layerNorm(Float32Array.from([1, 3]), [Float32Array.from([1, 2]), Float32Array.from([0, 1])])], [-1, 3], 1e-4);
 });
