@@ -161,6 +161,12 @@ def test_sentences_are_cut_and_joined(js: Js) -> None:
 
 def test_long_sentences_are_cut_where_python_cuts(js: Js) -> None:
     texts = ["one, two three; four five six seven", "一二三，四五六七八九十", "abcdefghij" * 3, "a b" * 9, "short"]
+    texts += [
+        "see http://a.b/c,d?e=f;g now",
+        "%d, {some name} and 1,000,000,000",
+        "x" * 9 + "<b a, b>" + "y" * 9,
+        "a，b，",
+    ]
     body = """
     const { Text, lengthOf } = await load("text.js");
     const text = new Text(given.ranges);

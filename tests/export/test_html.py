@@ -27,11 +27,17 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is n
 STATIC = Path(__file__).resolve().parents[2] / "src" / "attentio" / "export" / "static"
 Violations = Callable[[Any], list[str]]
 PAIRS = sample(60, seed=5)
-SENTENCES = ["My sister bought two books.", "Where?", "He likes 3 cats, 12 dogs and 😀.", "龘 xyz 1,000"]
+SENTENCES = [
+    "My sister bought two books.",
+    "Where?",
+    "He likes 3 cats, 12 dogs and 😀.",
+    "龘 xyz 1,000, <b>",
+    "12, 3.5!",
+]
 
 
 def random_bundle(
-    model: dict[str, Any], attention: dict[str, Any] | None = None, own: dict[str, Any] | None = None, *, seed: int = 1
+    model: dict[str, Any], attention: dict[str, Any] | None = None, own: dict[str, Any] | None = None, *, seed: int = 0
 ) -> Bundle:
     """A model of random weights between characters: nothing it writes makes sense, and every number counts."""
     parts = {"model": model, "attention": attention or {}} | ({"self_attention": own} if own else {})
@@ -49,9 +55,8 @@ def random_bundle(
         for parameter in built.parameters():  # also what starts at zero or one acts
             parameter += 0.1 * torch.randn_like(parameter)
     weights = built.unique_state_dict()
-    return Bundle(
-        architecture, weights, Side(source, language="en"), Side(target), 64, longest_source=40, placeholders=True
-    )
+    sides = Side(source, language="en"), Side(target)
+    return Bundle(architecture, weights, *sides, 64, longest_source=25, placeholders=seed % 2 == 0)
 
 
 def answers_of(bundle: Bundle, *, beam: int, model: torch.nn.Module | None = None) -> list[Answer]:

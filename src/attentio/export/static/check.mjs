@@ -22,11 +22,10 @@ async function answers() {
   const { Translator, fromBase64 } = await import(source);
   const translator = new Translator(JSON.parse(inside("model")), fromBase64(inside("weights")));
   return sentences.map((/** @type {string} */ sentence) => {
-    const { text: translated, parts } = translator.translate(sentence, { size: beam, split: false });
-    if (parts.length !== 1) return { text: translated, score: 0, weights: {} };
-    const trace = parts[0].trace(0);
-    const weights = { ...trace.weights, ...trace.encoder_self, ...trace.decoder_self };
-    return { text: translated, score: parts[0].score, weights };
+    const { text: translated, score, parts } = translator.translate(sentence, { size: beam, split: false });
+    const trace = parts.length === 1 && parts[0].trace?.(0);
+    const weights = trace ? { ...trace.weights, ...trace.encoder_self, ...trace.decoder_self } : {};
+    return { text: translated, score, weights };
   });
 }
 

@@ -23,6 +23,7 @@ const PAGE_TEXTS = {
     ready: (/** @type {string} */ ms) => `Translated in ${ms} ms.`,
     unseen: (/** @type {string} */ what) => `Never seen in training: ${what}. Expect poor output there.`,
     lost: (/** @type {string} */ what) => `Not kept in the translation: ${what}.`,
+    around: (/** @type {string} */ what) => `Kept, and what stands around it was translated by itself: ${what}.`,
     cut: "A sentence was longer than any in training. It was translated in parts.",
     failed: (/** @type {string} */ why) => `The model could not be opened: ${why}.`,
   },
@@ -37,6 +38,7 @@ const PAGE_TEXTS = {
     ready: (/** @type {string} */ ms) => `用时 ${ms} 毫秒。`,
     unseen: (/** @type {string} */ what) => `训练中从未见过：${what}。该处译文可能较差。`,
     lost: (/** @type {string} */ what) => `译文中没有保留：${what}。`,
+    around: (/** @type {string} */ what) => `原样保留，其前后分别翻译：${what}。`,
     cut: "有句子比训练中的都长，已分段翻译。",
     failed: (/** @type {string} */ why) => `无法打开模型：${why}。`,
   },
@@ -135,22 +137,30 @@ async function translateTyped() {
     element("fault").hidden = false;
     element("fault").textContent = error instanceof Error ? error.message : String(error);
   }
-  shown.sentence = Math.max(0, Math.min(shown.sentence, (translated?.parts.length ?? 0) - 1));
+  shown.sentence = Math.max(0, Math.min(shown.sentence, leavesOf(translated).length - 1));
   show();
   element("main").setAttribute("aria-busy", "false");
 }
 
+/**
+ * Return what has a map.
+ * @param {Translation | null} translation
+ */
+const leavesOf = (translation) => translation?.parts.flatMap(({ leaves }) => leaves) ?? [];
+
 /** Show the translation, its hypotheses and the map of the chosen one. */
 function show() {
   const t = words();
-  const parts = translated?.parts ?? [];
-  element("result").hidden = !parts.length;
-  if (!translated || !parts.length) return;
+  const parts = leavesOf(translated);
+  element("result").hidden = !translated?.parts.length;
+  if (!translated?.parts.length) return;
   element("translation").textContent = translated.text;
   element("translation").lang = translator.stored.target.language ?? "";
-  const { unseen, lost, cut } = translated;
-  const notes = [lost.length ? t.lost(lost.join(" ")) : "", unseen.length ? t.unseen(unseen.slice(0, 8).join(" ")) : "", cut ? t.cut : ""];
+  const { unseen, lost, around, cut } = translated;
+  const notes = [lost.length ? t.lost(lost.join(" ")) : "", around.length ? t.around(around.join(" ")) : "", unseen.length ? t.unseen(unseen.slice(0, 8).join(" ")) : "", cut ? t.cut : ""];
   element("notes").replaceChildren(...notes.filter(Boolean).map((note) => create("li", {}, note)));
+  element("look").hidden = !parts.length;
+  if (!parts.length) return;
   element("sentences").hidden = parts.length < 2;
   const options = parts.map(({ source }, i) => {
     const option = /** @type {HTMLOptionElement} */ (create("option", { value: String(i) }, `${i + 1}: ${source}`));
@@ -178,12 +188,12 @@ function show() {
 }
 
 function showMap() {
-  const part = /** @type {Translation} */ (translated).parts[shown.sentence];
+  const part = leavesOf(translated)[shown.sentence];
   const map = /** @type {MapElement} */ (element("attention"));
   map.setAttribute("lang", shown.language);
   if (shown.theme) map.setAttribute("theme", shown.theme);
   else map.removeAttribute("theme");
-  map.trace = part.trace(shown.chosen);
+  map.trace = /** @type {(n: number) => Trace} */ (part.trace)(shown.chosen);
 }
 
 /** Write all texts of the page in the chosen language, and put on the chosen colors. */

@@ -183,8 +183,9 @@ export class Text {
    */
   cut(sentence, fits) {
     if (fits(sentence)) return [sentence];
+    const kept = keptSpans(sentence);
     for (const cuts of [CLAUSES, SPACES]) {
-      const pieces = sentence.split(cuts).filter(Boolean);
+      const pieces = piecesBetween(sentence, cuts, kept);
       if (pieces.length < 2) continue;
       /** @type {string[]} */
       const parts = [];
@@ -195,16 +196,41 @@ export class Text {
       }
       return parts.flatMap((part) => this.cut(part, fits));
     }
+    if (kept.length) return cutAround(sentence).flatMap((part, i) => (!part ? [] : i % 2 ? [part] : this.cut(part, fits)));
     const chars = Array.from(sentence);
-    let [low, high] = [1, chars.length];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (fits(chars.slice(0, middle).join(""))) low = middle;
-      else high = middle - 1;
+    /** @type {string[]} */
+    const parts = [];
+    for (let start = 0; start < chars.length; ) {
+      let [low, high] = [1, chars.length - start];
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if (fits(chars.slice(start, start + middle).join(""))) low = middle;
+        else high = middle - 1;
+      }
+      parts.push(chars.slice(start, start + low).join(""));
+      start += low;
     }
-    const rest = chars.slice(low).join("");
-    return [chars.slice(0, low).join(""), ...(rest ? this.cut(rest, fits) : [])];
+    return parts;
   }
+}
+
+/**
+ * Return the parts of a sentence between cuts that are not inside what is kept.
+ * @param {string} sentence
+ * @param {RegExp} cuts
+ * @param {Span[]} kept In UTF-16 units, as all places here.
+ */
+function piecesBetween(sentence, cuts, kept) {
+  const places = [0];
+  for (const found of sentence.matchAll(new RegExp(cuts, "gu"))) {
+    const [start, end] = [found.index, found.index + found[0].length];
+    const before = kept.filter(([first]) => first < end).pop(); // the last that begins before the end of the cut
+    if (!before || before[1] <= start) places.push(start, end);
+  }
+  places.push(sentence.length);
+  const pieces = [];
+  for (let i = 0; i < places.length; i += 2) pieces.push(sentence.slice(places[i], places[i + 1]));
+  return pieces.filter(Boolean);
 }
 
 // What a translation must keep: addresses, numbers, tags, emoji, and variables such as {name} and %s.
@@ -226,6 +252,46 @@ const KEPT = new RegExp(
     "|(?<![^\\W_])[0-9]+(?:[.,:/\\-][0-9]+)*%?",
   "gu",
 );
+
+/**
+ * Return where the parts of a text stand that a translation must keep, in UTF-16 units.
+ * @param {string} text
+ * @returns {Span[]}
+ */
+const keptSpans = (text) => [...text.matchAll(KEPT)].map((found) => [found.index, found.index + found[0].length]);
+
+/**
+ * Return a text in parts: every second one is to be kept. Those between may be empty.
+ * @param {string} text
+ */
+export function cutAround(text) {
+  const places = [0, ...keptSpans(text).flat(), text.length];
+  return places.slice(1).map((end, i) => text.slice(places[i], end));
+}
+
+/**
+ * Return the parts of a source to keep that its translation has less often, each once.
+ *
+ * A number counts where no other digit is beside it.
+ * @param {string} source
+ * @param {string} text
+ */
+export function unkept(source, text) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const part of cutAround(source).filter((_, i) => i % 2)) counts.set(part, (counts.get(part) ?? 0) + 1);
+  const times = (/** @type {string} */ part) => {
+    if (!/^[0-9]/.test(part)) return text.split(part).length - 1;
+    return (text.match(new RegExp(`(?<![0-9])${part.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}(?![0-9])`, "g")) ?? []).length;
+  };
+  return [...counts].filter(([part, count]) => times(part) < count).map(([part]) => part);
+}
+
+/**
+ * Return a text without the parts that a translation must keep.
+ * @param {string} text
+ */
+export const withoutKept = (text) => text.replace(KEPT, "");
 
 /**
  * Return the placeholders of `kept` that a masked text does not hold exactly once.

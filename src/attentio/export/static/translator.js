@@ -4,7 +4,7 @@
 import { Model } from "./family.js";
 import { Weights } from "./product.js";
 import { likeliest, NoLoops, search } from "./search.js";
-import { lengthOf, missing, strip, Text } from "./text.js";
+import { cutAround, lengthOf, missing, strip, Text, unkept, WHITE, withoutKept } from "./text.js";
 import { openTokenizer } from "./tokenizer.js";
 
 /** @typedef {import("./text.js").Span} Span */
@@ -41,21 +41,32 @@ import { openTokenizer } from "./tokenizer.js";
  * @property {string} name
  */
 /**
- * @typedef {object} Part What was translated at once.
+ * @typedef {object} Part A sentence, or a part of one that is too long.
  * @property {string} source
  * @property {string} text
  * @property {number} score
- * @property {{text: string, score: number, hypothesis: Hypothesis}[]} nbest
+ * @property {{text: string, score: number}[]} nbest
  * @property {string[]} unseen
  * @property {string[]} lost
- * @property {(n: number) => Trace} trace What hypothesis number n attended to.
+ * @property {string[]} around What it was cut at, so that it is kept.
+ * @property {((n: number) => Trace) | null} trace What hypothesis number n attended to. Null where nothing did.
+ * @property {Part[]} leaves What was translated at once: the part itself, or what stands between what is kept.
  */
-/** @typedef {{text: string, parts: Part[], unseen: string[], lost: string[], cut: boolean}} Translation */
+/** @typedef {{text: string, score: number, parts: Part[], unseen: string[], lost: string[], around: string[], cut: boolean}} Translation */
 /** @typedef {{masked: string, kept: Map<string, string>, sentence: number}} Piece */
 
 const CANDIDATES = 5;
 const SEARCH_AGAIN = 5; // the least beam, where something that must be kept is lost
 const EOS_TOKEN = "</s>";
+
+const ENDS = new RegExp(`[${WHITE}]*[.!?。！？…]+$`, "u");
+
+/**
+ * Return a part that is nothing but what must be kept as its own translation.
+ * @param {string} text
+ * @returns {Part}
+ */
+const copied = (text) => ({ source: text, text, score: 0, nbest: [{ text, score: 0 }], unseen: [], lost: [], around: [], trace: null, leaves: [] });
 
 /** Translates with one model. */
 export class Translator {
@@ -102,13 +113,15 @@ export class Translator {
     /** @type {Part[]} */
     const parts = [];
     for (const piece of pieces) {
-      parts.push(this.part(piece, { size, lengthPenalty }));
+      parts.push(this.mended(this.part(piece, { size, lengthPenalty }), { size, lengthPenalty }));
       yield [parts.length, pieces.length];
     }
     const bySentence = sentences.texts.map((_, number) => parts.filter((_part, i) => pieces[i].sentence === number));
     return {
       text: parts.length ? this.text.join(sentences, bySentence.map((group) => this.text.joinParts(group.map((part) => part.text)))) : "",
+      score: parts.reduce((sum, part) => sum + part.score, 0) / Math.max(1, parts.length),
       parts,
+      around: parts.flatMap((part) => part.around),
       unseen: [...new Set(parts.flatMap((part) => part.unseen))],
       lost: parts.flatMap((part) => part.lost),
       cut: bySentence.some((group) => group.length > 1),
@@ -132,11 +145,16 @@ export class Translator {
   }
 
   /**
+   * Return what the model makes of what it reads at once. A part that is nothing but what must be kept is copied.
    * @param {Piece} piece
    * @param {Beam} beam
    * @returns {Part}
    */
   part({ masked, kept }, beam) {
+    const hidden = this.stored.placeholders ? kept : null;
+    const read = this.text.restore(masked, hidden).text;
+    const rest = kept.size ? masked.replace(this.text.taken, "") : withoutKept(masked);
+    if (rest !== masked && !/[\p{L}\p{N}]/u.test(rest)) return copied(read);
     const source = this.source.encode(masked);
     let { hypotheses, attended } = search(this.model, source, beam, this.noLoops);
     const lostOf = (/** @type {Hypothesis} */ one) => missing(this.target.decode(one.tokens), kept);
@@ -152,21 +170,59 @@ export class Translator {
         lost = lostOf(hypotheses[0]);
       }
     }
-    const hidden = this.stored.placeholders ? kept : null;
-    const read = this.text.restore(masked, hidden);
-    const nbest = hypotheses.map((hypothesis) => {
-      const { text } = this.text.restore(this.target.decode(hypothesis.tokens), hidden);
-      return { text, score: hypothesis.score, hypothesis };
-    });
-    return {
-      source: read.text,
+    const nbest = hypotheses.map(({ tokens, score }) => ({ text: this.text.restore(this.target.decode(tokens), hidden).text, score }));
+    /** @type {Part} */
+    const part = {
+      source: read,
       text: nbest[0].text,
       score: nbest[0].score,
       nbest,
       unseen: this.source.unseen(masked),
       lost: lost.map((placeholder) => /** @type {string} */ (kept.get(placeholder))),
+      around: [],
       trace: (n) => this.trace(masked, source, hypotheses[n], attended, hidden),
+      leaves: [],
     };
+    part.leaves.push(part);
+    return part;
+  }
+
+  /**
+   * Return a part with what it must keep: where some is lost, what stands between is translated by itself.
+   *
+   * A model without placeholders may write numbers that it has seen in training in another way.
+   * @param {Part} part
+   * @param {Beam} beam
+   * @returns {Part}
+   */
+  mended(part, beam) {
+    const lacking = unkept(part.source, part.text);
+    if (!lacking.length) return part;
+    const unseen = new Set(Array.from(part.unseen.join("")));
+    const known = (/** @type {string} */ one) => /^[0-9]/.test(one) && !Array.from(one).some((char) => unseen.has(char));
+    if (!this.stored.placeholders && lacking.every(known)) return { ...part, lost: lacking };
+    const cut = cutAround(part.source);
+    const fits = (/** @type {string} */ text) => this.source.encode(text).length <= this.stored.longestSource;
+    /** @type {Part[]} */
+    const leaves = [];
+    let text = "";
+    cut.forEach((between, i) => {
+      const bare = strip(between);
+      if (i % 2 || !/\p{L}/u.test(between)) {
+        text += between;
+        return;
+      }
+      const group = this.text.cut(bare, fits).map((masked) => this.part({ masked, kept: new Map(), sentence: 0 }, beam));
+      leaves.push(...group);
+      let written = this.text.joinParts(group.map((one) => one.text));
+      if (!ENDS.test(bare)) written = written.replace(ENDS, ""); // a model ends whatever it is given
+      const start = between.indexOf(bare);
+      text += between.slice(0, start) + written + between.slice(start + bare.length);
+    });
+    const score = leaves.reduce((sum, leaf) => sum + leaf.score, 0) / Math.max(1, leaves.length);
+    const around = cut.filter((_, i) => i % 2);
+    const traced = leaves.flatMap((leaf) => leaf.leaves);
+    return { ...part, text: strip(text), score, nbest: [{ text: strip(text), score }], lost: [], around, trace: null, leaves: traced };
   }
 
   /**
