@@ -3,8 +3,12 @@
 from typing import Any
 
 import pytest
+import torch
 
+from attentio.bundle import Bundle
 from attentio.data.heldout import HeldOut
+from attentio.runtime.processes import AVAILABLE, share_out
+from attentio.search import batched
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.learn import train_tokenizer
 from attentio.text.placeholders import PLACEHOLDERS
@@ -32,3 +36,30 @@ def test_what_must_be_kept_is_hidden_on_dev_and_put_back(monkeypatch: pytest.Mon
     plain = DevSet(held, source, target, limit=10)
     assert "12:30" in source.decode(plain.sources[0]) or source.special.unk in plain.sources[0]
     assert first not in source.decode(plain.sources[0])
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="workers are copies of a process, on Linux")
+def test_several_processes_find_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle.load("small-world")
+    pairs = [(f"The cat sees {n} {thing}.", f"猫看见{n}。") for n in range(20) for thing in ("dogs", "books", "a", "b")]
+    held = HeldOut.from_pairs("dev", pairs)
+    dev = DevSet(held, bundle.source.tokenizer, bundle.target.tokenizer, limit=100)
+    model = bundle.build().eval()
+    monkeypatch.setattr(batched, "SENTENCES_A_WORKER", 20)
+    processes: list[int] = []
+
+    def shared(function: Any, items: Any, workers: int, **options: Any) -> Any:
+        processes.append(workers)
+        return share_out(function, items, workers, **options)
+
+    monkeypatch.setattr("attentio.runtime.processes.share_out", shared)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = dev(model)
+        assert processes == []
+        torch.set_num_threads(2)
+        assert dev(model) == alone
+        assert processes == [2]
+    finally:
+        torch.set_num_threads(threads)

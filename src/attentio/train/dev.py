@@ -70,8 +70,9 @@ class DevSet:
         return scores
 
     def outputs(self, model: Seq2Seq) -> list[str]:
-        """Return greedy translations of the sources."""
-        best = [hypotheses[0] for hypotheses in search(model, self.sources, SearchConfig())]
+        """Return greedy translations of the sources, where it pays from several processes."""
+        config = SearchConfig(workers=torch.get_num_threads())
+        best = [hypotheses[0] for hypotheses in search(model, self.sources, config)]
         return [
             restore(self.target.decode(hypothesis.tokens), masked.kept).text
             for hypothesis, masked in zip(best, self.masked, strict=True)
