@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PRIVATE = re.compile(r"_[A-Za-z]\w*")
 IMPORT = re.compile(r"from attentio[\w.]* import (\([^)]*\)|[^\n;]*)")  # also in programs that tests run
-OF_OTHERS = {"_mean", "_repr_html_"}  # an attribute of sacreBLEU's results, and what notebooks call
+OF_OTHERS = {"_mean", "_repr_html_", "_repr_mimebundle_", "_esm"}  # of sacreBLEU's results, and what notebooks read
 STYLE = re.compile(r"""class(?:Name)?=\\?["'][A-Za-z]""")
 
 

@@ -62,7 +62,7 @@ def document(traces: Sequence[Sequence[AttentionTrace]], *, names: Sequence[str]
     """
     named = list(names) or [""] * max(map(len, traces), default=0)
     sentences = [
-        [{"data": _data(packed(trace, name=name)), "table": _table(trace), "name": name, "text": label(trace.target)}
+        [{"data": _data(packed(trace, name=name)), "table": table(trace), "name": name, "text": label(trace.target)}
          for name, trace in zip(named, row, strict=True)]
         for row in traces
     ]  # fmt: skip
@@ -103,7 +103,7 @@ def kind_document(
         facts=facts,
         options=[option._asdict() for option in options],
         maps=[
-            {"key": key, "name": name, "data": _data(packed(each)), "table": _table(each)} for key, name, each in maps
+            {"key": key, "name": name, "data": _data(packed(each)), "table": table(each)} for key, name, each in maps
         ],
     )
 
@@ -130,7 +130,7 @@ def notebook(trace: AttentionTrace) -> str:
         f'style="width: 100%; height: {_FRAME}px; border: 0" srcdoc="{escape(document([[trace]]))}"></iframe>'
     )
     summary = escape(f"{label(trace.source)} → {label(trace.target)}")
-    return f"{frame}<details><summary>{summary}</summary>{_table(trace)}</details>"
+    return f"{frame}<details><summary>{summary}</summary>{table(trace)}</details>"
 
 
 def _half(weights: NDArray[np.float32]) -> dict[str, object]:
@@ -147,8 +147,8 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _table(trace: AttentionTrace) -> str:
-    """Return the last layer between words as a table with shades of its own."""
+def table(trace: AttentionTrace) -> str:
+    """Return the last layer between words as a table, for readers without scripts."""
     words = trace.words()
     matrix = words.matrix(words.layers[-1])
     head = "".join(f'<th scope="col">{escape(label(token))}</th>' for token in words.source_tokens)
