@@ -2,7 +2,7 @@
 // One map of many is shown: that of the value to which a slider was moved. Without scripts all are shown.
 const sliders = /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll("input[data-option]")]);
 const maps = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-map]")]);
-const status = document.querySelector("[data-shown]");
+const spoken = document.querySelector("[data-shown]");
 
 /** @param {HTMLInputElement} slider @param {number} place */
 function set(slider, place) {
@@ -18,7 +18,7 @@ function set(slider, place) {
 function show(key) {
   const shown = maps.find((map) => map.dataset.map === key) ?? maps[0];
   for (const map of maps) map.hidden = map !== shown;
-  if (status) status.textContent = shown?.querySelector("h2")?.textContent ?? "";
+  if (spoken) spoken.textContent = shown?.querySelector("h2")?.textContent ?? "";
 }
 
 const first = sliders.map((slider) => Number(slider.value));
