@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from unittest.mock import patch
 
+import docx
 import pytest
 import typer
 
@@ -182,6 +183,12 @@ def prepare_folder(folder: Path, tiny_run: Path) -> None:
         (folder / name).write_text("".join(f"{text}\n" for text in sides), encoding="utf-8")
     (folder / "input.txt").write_text("I love you.\n\nWhere is my book?\n", encoding="utf-8")
     (folder / "keys.txt").write_text("a-long-secret-key\n", encoding="utf-8")
+    (folder / "page.html").write_text("<h1>My cat</h1><p>I <b>love</b> you.</p>\n", encoding="utf-8")
+    (folder / "terms.tsv").write_text("# animals\ncat\t狗\n", encoding="utf-8")
+    (folder / "memory.tsv").write_text("I love you.\t我很爱你。\n", encoding="utf-8")
+    letter = docx.Document()
+    letter.add_paragraph("I love you.")
+    letter.save(str(folder / "letter.docx"))
     (folder / "mine.py").write_text(OWN_KIND, encoding="utf-8")
     shutil.copytree(tiny_run, folder / "runs" / "mine")
 

@@ -66,8 +66,9 @@ SURFACE = {
         *("--overwrite", "--preset", "--quiet -q", "--seed", "--set -o", "--start-from"),
     ],
     "translate": [
-        *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--forbid", "--json"),
-        *("--length-penalty", "--max-length", "--nbest", "--no-repeat", "--out", "--precision", "--prefix"),
+        *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--forbid", "--format"),
+        *("--glossary", "--json", "--length-penalty", "--max-length", "--memory", "--nbest", "--no-repeat", "--out"),
+        *("--precision", "--prefix"),
         *("--require", "--sample", "--seed", "--split", "--no-split", "--temperature", "--top-k", "--top-p"),
     ],
     "view": [

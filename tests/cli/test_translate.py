@@ -104,7 +104,7 @@ def test_json_lines(attentio: Command, tiny_run: Path) -> None:
     for each in shown:
         assert each.keys() == {
             *("id", "source", "text", "score", "nbest", "source_tokens", "target_tokens", "alignment", "unseen"),
-            *("lost", "sentences", "cut"),
+            *("lost", "around", "unforced", "sentences", "cut"),
         }
         assert "".join(each["target_tokens"]) == "".join(each["text"].split())
         for link in each["alignment"].split():
@@ -146,7 +146,7 @@ def test_where_out_cannot_be_is_said_before_the_model_is_opened(
 @pytest.mark.parametrize(
     ("name", "text", "what"),
     [
-        ("memory.tmx", '<?xml version="1.0"?>\n<tmx version="1.4"></tmx>\n', "is TMX"),
+        ("memory.tmx.txt", '<?xml version="1.0"?>\n<tmx version="1.4"></tmx>\n', "is XML or HTML"),
         ("page.txt", "\n<!DOCTYPE html>\n<html></html>\n", "is XML or HTML"),
         ("lines.jsonl", '{"en": "Yes."}\n', "is JSON"),
         ("pairs.tsv", "I love you.\t我爱你。\nYes.\t是。\n", "is a table of 2 columns"),

@@ -125,4 +125,6 @@ def test_terms_that_cannot_be_forced_are_said(translator: Translator) -> None:
     found = translator.translate(["My sister has a cat. I love you.", "3 cats"], SearchConfig(5), terms=wanted)
     assert "朋友" in found[0].text
     assert found[0].unforced == ("龘",)
-    assert found[1].unforced == ("龘", "朋友")
+    assert found[1].text.startswith("3 ")
+    assert "朋友" in found[1].text  # between what is kept
+    assert found[1].unforced == ("龘",)

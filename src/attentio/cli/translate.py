@@ -1,8 +1,8 @@
-"""`attentio translate`: lines in, lines out."""
+"""`attentio translate`: lines in, lines out. Documents are translated in `cli.documents`."""
 
 import json
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from attentio.cli import options
+from attentio.cli.documents import open_document, read_memory
+from attentio.documents import Glossary, Match
 from attentio.errors import DataError, UsageError
 from attentio.runtime.files import check_place, new_file
 from attentio.search import DEFAULT_BEAM
@@ -62,11 +64,20 @@ def translate(
     forbid: Annotated[list[str] | None, typer.Option(help="Phrase that no translation holds. Repeat for more.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens after which a translation is cut off.")] = None,
     no_repeat: Annotated[int, typer.Option(min=0, help="Repeat no run of this many tokens. 0 allows all.")] = 0,
+    format_: Annotated[
+        str, typer.Option("--format", help="What FILE is: auto goes by its suffix. lines, html, docx: see the docs.")
+    ] = "auto",
+    glossary: Annotated[
+        Path | None, typer.Option("--glossary", help="TSV of terms and the translations they must have.")
+    ] = None,
+    memory: Annotated[
+        Path | None, typer.Option("--memory", help="TMX or TSV of known translations. They are used where they fit.")
+    ] = None,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
 ) -> None:
-    """Translate text line by line: one line in, one line out. An empty line stays empty."""
+    """Translate text line by line, or a document with its structure. An empty line stays empty."""
     if former_out is not None:
         sys.stderr.write("note: -o of translate is written --out now\n")
         out = out or former_out
@@ -80,7 +91,11 @@ def translate(
         many = f"--beam {beam}" if (beam or 1) > 1 else f"--nbest {nbest}"
         raise UsageError(f"{many} and --sample do not go together.", hint="Leave one of them out.")
     check_place(out)
-    lines = _read(files or [])
+    document = open_document(files or [], format_)
+    if document is not None:
+        document.check(out, alone="--nbest" if nbest else "--alignments" if alignments else "", as_json=as_json)
+    lines = _read(files or []) if document is None else iter(())
+    terms = Glossary.read(glossary) if glossary is not None else None
     import torch
 
     from attentio.search.batched import SearchConfig
@@ -97,37 +112,59 @@ def translate(
         no_repeat=no_repeat,
     )
     translator = Translator.load(run, device=device or "auto", precision=precision)
+    known = read_memory(memory, translator)
     number = 0
-    notes = Notes(translator)
+    notes = Notes(translator, "segment" if document is not None else "line")
+    notes.gather(*(terms.notes if terms is not None else ()))
+
+    def ask(texts: Sequence[str]) -> "list[Translation]":
+        return translator.translate(
+            texts,
+            config,
+            trace=document is None and (alignments or as_json),
+            split=split,
+            prefix=prefix,
+            require=require or (),
+            forbid=forbid or (),
+            terms=terms,
+        )
+
+    def recall(texts: Sequence[str]) -> "list[Translation]":
+        return ask(texts) if known is None else known.translate(texts, ask, translator.source_language)
+
+    if document is not None:
+        document.translate(recall, translator, notes, out, as_json=as_json)
+        notes.write(nbest=0)
+        return
     # Someone typing waits for each answer. A file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
     with _output(out) as write:
         while chunk := list(islice(lines, at_once)):
-            found = translator.translate(
-                chunk,
-                config,
-                trace=alignments or as_json,
-                split=split,
-                prefix=prefix,
-                require=require or (),
-                forbid=forbid or (),
-            )
+            found = recall(chunk)
             if number == 0:
                 notes.check_language(chunk)
             for line, translation in zip(chunk, found, strict=True):
                 notes.add(translation, number + 1)
-                write(_render(number, line, translation, nbest=nbest, alignments=alignments, as_json=as_json))
+                matches = known.similar(line) if known is not None and (nbest or as_json) else None
+                write(_render(number, line, translation, matches, nbest=nbest, alignments=alignments, as_json=as_json))
                 number += 1
     notes.write(nbest=nbest)
 
 
 def _render(
-    number: int, line: str, translation: "Translation", *, nbest: int, alignments: bool, as_json: bool
+    number: int,
+    line: str,
+    translation: "Translation",
+    matches: Sequence[Match] | None,
+    *,
+    nbest: int,
+    alignments: bool,
+    as_json: bool,
 ) -> list[str]:
     if nbest:
-        return [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[:nbest]] or [
-            f"{number} |||  ||| 0"
-        ]
+        own = [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[:nbest]]
+        similar = [f"{number} ||| {match.text} ||| memory={match.score:.4f}" for match in matches or ()]
+        return [*(own or [f"{number} |||  ||| 0"]), *similar]
     if not (alignments or as_json):
         return [translation.text]
     links = _links(translation)
@@ -144,9 +181,13 @@ def _render(
         "alignment": links,
         "unseen": list(translation.unseen),
         "lost": list(translation.lost),
+        "around": list(translation.around),
+        "unforced": list(translation.unforced),
         "sentences": len(translation.leaves()),
         "cut": translation.cut,
     }
+    if matches is not None:
+        shown["memory"] = [match._asdict() for match in matches]
     return [json.dumps(shown, ensure_ascii=False)]
 
 
@@ -166,8 +207,13 @@ def _words(text: str) -> list[str]:
 class Notes:
     """Notes on the whole input, written at its end, also by `view`: a long file gets one line and not thousands."""
 
-    def __init__(self, translator: "Translator") -> None:
+    def __init__(self, translator: "Translator", unit: str = "line") -> None:
         self._translator = translator
+        self._unit = unit
+        self._gathered: list[str] = []
+        self._around: list[int] = []
+        self._unforced: dict[str, None] = {}
+        self._with_unforced: list[int] = []
         self._cut: list[int] = []  # numbers of lines, from 1
         self._joined: list[int] = []  # lines of several sentences
         self._lost: dict[int, tuple[str, ...]] = {}
@@ -182,6 +228,10 @@ class Notes:
         if reads is not None and found is not None and reads != found:
             sys.stderr.write(f"note: the text looks like {found!r}, and this model reads {reads!r}.\n")
 
+    def gather(self, *notes: str) -> None:
+        """Add notes that were made elsewhere, a sentence each."""
+        self._gathered += notes
+
     def add(self, translation: "Translation", number: int) -> None:
         if translation.cut:
             self._cut.append(number)
@@ -189,36 +239,50 @@ class Notes:
             self._joined.append(number)
         if translation.lost:
             self._lost[number] = translation.lost
+        if translation.around:
+            self._around.append(number)
+        if translation.unforced:
+            self._with_unforced.append(number)
+            self._unforced.update(dict.fromkeys(translation.unforced))
         if translation.unseen:
             self._with_unseen.append(number)
             self._unseen.update(dict.fromkeys(translation.unseen))
 
+    def _named(self, numbers: list[int]) -> str:
+        return f"{self._unit} {numbers[0]}" + (f" and {len(numbers) - 1:,} more" if numbers[1:] else "")
+
     def write(self, *, nbest: int) -> None:
         """Write one line for each kind of note."""
+        sys.stderr.writelines(f"note: {note}\n" for note in self._gathered)
         if self._cut:
             sys.stderr.write(
                 f"warning: sentences longer than the {self._translator.bundle.longest_source} tokens of training, cut "
-                f"into parts: {_named(self._cut)}.\n"
+                f"into parts: {self._named(self._cut)}.\n"
             )
         if self._joined and nbest > 1:
-            sys.stderr.write(f"note: several sentences, and so one hypothesis: {_named(self._joined)}.\n")
+            sys.stderr.write(f"note: several sentences, and so one hypothesis: {self._named(self._joined)}.\n")
         if self._lost:
             number, lost = next(iter(self._lost.items()))
             sys.stderr.write(
-                f"warning: not kept in the translation: {' '.join(lost)} (line {number})"
-                + (f" and others in {len(self._lost) - 1:,} more lines" if len(self._lost) > 1 else "")
+                f"warning: not kept in the translation: {' '.join(lost)} ({self._unit} {number})"
+                + (f" and others in {len(self._lost) - 1:,} more {self._unit}s" if len(self._lost) > 1 else "")
                 + ". See `lost` in --json.\n"
+            )
+        if self._unforced:
+            terms = " ".join(islice(self._unforced, 5)) + (" …" if len(self._unforced) > 5 else "")
+            where = self._named(self._with_unforced)
+            sys.stderr.write(f"warning: terms of the glossary that are missing: {terms} ({where}).\n")
+        if self._around:
+            sys.stderr.write(
+                "note: cut at what must be kept, which the model would have lost, and translated in parts: "
+                f"{self._named(self._around)}.\n"
             )
         if self._unseen:
             some = " ".join(islice(self._unseen, 5)) + (" …" if len(self._unseen) > 5 else "")
             sys.stderr.write(
-                f"note: {len(self._unseen)} never seen in training ({some}): {_named(self._with_unseen)}. "
+                f"note: {len(self._unseen)} never seen in training ({some}): {self._named(self._with_unseen)}. "
                 "Expect poor output there.\n"
             )
-
-
-def _named(lines: list[int]) -> str:
-    return f"line {lines[0]}" + (f" and {len(lines) - 1:,} more" if lines[1:] else "")
 
 
 def _read(files: list[Path]) -> Iterator[str]:

@@ -13,5 +13,20 @@ from attentio.documents.formats import (
     translate_document,
     translate_html,
 )
+from attentio.documents.glossary import Glossary
+from attentio.documents.memory import Match, Memory
+from attentio.documents.pairs import append_pair
 
-__all__ = ["FORMATS", "Lost", "Translate", "Translated", "suffix_of", "translate_document", "translate_html"]
+__all__ = [
+    "FORMATS",
+    "Glossary",
+    "Lost",
+    "Match",
+    "Memory",
+    "Translate",
+    "Translated",
+    "append_pair",
+    "suffix_of",
+    "translate_document",
+    "translate_html",
+]

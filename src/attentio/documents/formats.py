@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
 from pathlib import PurePath
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from attentio.documents.document import Document, File
 from attentio.documents.html import open_fragment
 from attentio.documents.segments import Segment
 from attentio.errors import UsageError
-from attentio.translator import Translation
 
-Translate: TypeAlias = Callable[[Sequence[str]], Sequence[str | Translation]]
+if TYPE_CHECKING:  # a document is opened without torch
+    from attentio.translator import Translation
+
+Translate: TypeAlias = Callable[[Sequence[str]], Sequence["str | Translation"]]
 
 
 class Format(NamedTuple):
@@ -82,7 +84,7 @@ class Translated:
     skipped: int = 0
     lost: tuple[Lost, ...] = ()
     notes: tuple[str, ...] = ()
-    translations: tuple[str | Translation, ...] = ()
+    translations: "tuple[str | Translation, ...]" = ()
 
 
 def suffix_of(name: str) -> str | None:

@@ -400,10 +400,7 @@ class Translator:
             return
         from attentio.translator.mending import Mender
 
-        mender = Mender(self.bundle, self._translate_parts, config, asked, self._fits)
-        mender.cut_around(found)
-        if terms is not None:
-            mender.force(parts, found, terms)
+        Mender(self.bundle, self._translate_parts, config, asked, self._fits).mend(parts, found, terms)
 
     def _restore_lost(
         self, parts: Sequence["Part"], found: list[Translation], config: SearchConfig, asked: Asked

@@ -5,7 +5,7 @@ of a second search. This module is loaded only where a first translation lacks s
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from attentio.bundle import Bundle
@@ -36,25 +36,40 @@ class Mender:
         self._config, self._asked = config, asked
         self._fits = fits
 
-    def cut_around(self, found: list[Translation]) -> None:
-        """Translate what stands between kept parts of a sentence, where the translation of the whole lost some.
+    def mend(
+        self, parts: Sequence[Part], found: list[Translation], terms: Callable[[str], Sequence[str]] | None
+    ) -> None:
+        """Mend the translations of parts, in their list. terms: gives the phrases that a translation must hold."""
+        cuts = self._to_cut(found)
+        if terms is not None:
+            self._force({index: part for index, part in enumerate(parts) if index not in cuts}, found, terms)
+        if cuts:
+            self._cut(cuts, found, terms)
 
-        Where nothing can be done, `lost` says what is missing.
-        """
+    def _to_cut(self, found: list[Translation]) -> dict[int, list[str]]:
+        """Return the sentences that must be cut, cut. What may or cannot be mended is named in `lost`."""
         cuts: dict[int, list[str]] = {}
         for index, translation in enumerate(found):
-            missing = unkept(translation.source, translation.text)
+            missing = _unkept(translation)
             if not missing:
                 continue
             if self._may_lack(found[index], missing) or self._config.max_length or self._prefix(index):
                 found[index] = replace(found[index], lost=tuple(missing))
             else:
                 cuts[index] = cut_around(found[index].source)
-        between = [
-            cut_long(text.strip(), self._fits) for cut in cuts.values() for text in cut[::2] if _has_letters(text)
-        ]
-        asked = self._asked._replace(prefix=None, on_step=None)
-        done = iter(self._search([Part(text, {}, 0) for texts in between for text in texts], self._config, asked))
+        return cuts
+
+    def _cut(
+        self, cuts: dict[int, list[str]], found: list[Translation], terms: Callable[[str], Sequence[str]] | None
+    ) -> None:
+        """Translate what stands between kept parts of sentences."""
+        texts = [text for cut in cuts.values() for text in cut[::2] if _has_letters(text)]
+        between = [cut_long(text.strip(), self._fits) for text in texts]
+        parts = [Part(text, {}, 0) for texts in between for text in texts]
+        translations = self._search(parts, self._config, self._asked._replace(prefix=None, on_step=None))
+        if terms is not None:
+            self._force(dict(enumerate(parts)), translations, terms)
+        done = iter(translations)
         groups = iter([[next(done) for _ in texts] for texts in between])
         for index, cut in cuts.items():
             leaves: list[Translation] = []
@@ -79,16 +94,23 @@ class Mender:
                 nbest=((text, score),),
                 trace=None,
                 lost=(),
+                unseen=tuple(dict.fromkeys(unit for leaf in leaves for unit in leaf.unseen)),
                 parts=tuple(leaves),
                 around=tuple(cut[1::2]),
+                unforced=tuple(dict.fromkeys(term for leaf in leaves for term in leaf.unforced)),
             )
 
-    def force(self, parts: Sequence[Part], found: list[Translation], terms: Callable[[str], Sequence[str]]) -> None:
-        """Search again where a translation lacks terms, with those required that the model can write."""
-        wanted = {index: tuple(dict.fromkeys(terms(each.source))) for index, each in enumerate(found)}
+    def _force(
+        self, parts: Mapping[int, Part], found: list[Translation], terms: Callable[[str], Sequence[str]]
+    ) -> None:
+        """Search again where a translation lacks terms, with those required that the model can write.
+
+        parts: by the number of the translation, those that are looked at.
+        """
+        wanted = {index: tuple(dict.fromkeys(terms(found[index].source))) for index in parts}
         groups: dict[tuple[tuple[str, ...], int | None], list[int]] = {}
         for index, phrases in wanted.items():
-            if self._lacking(found[index], phrases) and not found[index].around:
+            if self._lacking(found[index], phrases):
                 can = tuple(phrase for phrase in phrases if self._can_write(phrase))[:MOST_REQUIRED]
                 # Placeholders are wanted of one sentence alone.
                 groups.setdefault((can, index if parts[index].kept else None), []).append(index)
@@ -97,14 +119,13 @@ class Mender:
             if not phrases:
                 continue
             constraint = self._requiring(phrases, parts[indices[0]].kept)
-            prefix = None if self._asked.prefix is None else [self._asked.prefix[index] for index in indices]
-            asked = self._asked._replace(constraint=constraint, prefix=prefix, on_step=None)
+            asked = self._asked.only(indices)._replace(constraint=constraint, on_step=None)
             try:
                 forced = self._search([parts[index] for index in indices], again, asked)
             except UsageError:
                 continue  # no translation that is short enough holds them
             for index, other in zip(indices, forced, strict=True):
-                if not other.lost:
+                if not other.lost and len(_unkept(other)) <= len(_unkept(found[index])):
                     found[index] = replace(other, nbest=other.nbest[: max(1, len(found[index].nbest))])
         for index, phrases in wanted.items():
             if lacking := self._lacking(found[index], phrases):
@@ -139,6 +160,10 @@ class Mender:
         text = _bare(translation.text)
         cleaned = self._bundle.target.cleaner.lines(phrases)
         return tuple(phrase for phrase, clean in zip(phrases, cleaned, strict=True) if _bare(clean) not in text)
+
+
+def _unkept(translation: Translation) -> list[str]:
+    return unkept(translation.source, translation.text)
 
 
 def _bare(text: str) -> str:

@@ -1,33 +1,23 @@
-"""Translation memories: the pairs of a TMX file, streamed, with the line that each unit begins at.
+"""Translation memories: the pairs of a TMX file, streamed. `documents.units` says what its units are.
 
-Inline codes (`bpt`, `ept`, `ph`, `it`, `ut`, `sub`) are formatting and left out. `hi` marks text and is kept. The file
-is read twice: first to see which languages its units have, then for its texts.
+The file is read twice: first to see which languages its units have, then for its texts.
 """
 
 import binascii
-import html.entities
 import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, permutations, product
-from typing import NamedTuple
-from xml.parsers import expat
 
 from attentio.data.readers.lines import File, Origin, Row, Rows, decode_stream, find_codec, one_line, read_blocks
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
+from attentio.documents.units import UnitReader, normal_tag
 from attentio.errors import DataError, UsageError
 from attentio.text.encoding import byte_order_mark
 from attentio.text.script import base_language
 
-_CODES = frozenset({"bpt", "ept", "ph", "it", "ut", "sub"})
-_PLACEHOLDERS = frozenset({"ph", "ut"})  # stand for something between two words: a line break, a tab, a picture
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
-
-
-class _Unit(NamedTuple):
-    texts: list[tuple[str, str]]  # tag, text
-    line: int
 
 
 def read_tmx(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
@@ -37,8 +27,8 @@ def read_tmx(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
     languages without region and script. Raises DataError where the file has no such pair or is damaged.
     """
     file = origin.file
-    reader = _Reader(file)
-    units = Counter(tuple(dict.fromkeys(tag for tag, _ in unit.texts)) for unit in reader.units(config))
+    reader = UnitReader(str(file))
+    units = Counter(tuple(dict.fromkeys(tag for tag, _ in unit.texts)) for unit in reader.units(_decoded(file, config)))
     sides = _choose(file, units, reader.main_language, config)
     log.note(f"{file}: reading {sides[0]} to {sides[1]}")
     first, second = map(base_language, sides)
@@ -46,7 +36,7 @@ def read_tmx(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
 
 
 def _pairs(origin: Origin, config: DataConfig, sides: tuple[str, str], log: DropLog) -> Iterator[Row]:
-    for unit in _Reader(origin.file).units(config):
+    for unit in UnitReader(str(origin.file)).units(_decoded(origin.file, config)):
         texts: list[list[str]] = []
         for wanted, other in (sides, sides[::-1]):
             found = [(tag, text) for tag, text in unit.texts if tag == wanted]
@@ -67,7 +57,7 @@ def _choose(file: File, units: Counter[tuple[str, ...]], main: str | None, confi
     if tags in ([], [""]):
         what = "units name no language (xml:lang is missing)" if tags else "file has no unit"
         raise DataError(f"{file}: the {what}.", file=str(file))
-    source, target = _normal(config.source_language), _normal(config.target_language)
+    source, target = normal_tag(config.source_language), normal_tag(config.target_language)
     whole = base_language(source) is not None and base_language(source) == base_language(target)
     counts: Counter[tuple[str, str]] = Counter()
     for by_tag in (whole, True):
@@ -93,10 +83,6 @@ def _choose(file: File, units: Counter[tuple[str, ...]], main: str | None, confi
     return source or best[0], target or best[1]
 
 
-def _normal(tag: str | None) -> str | None:
-    return tag.replace("_", "-").lower() if tag else None
-
-
 def _decoded(file: File, config: DataConfig) -> Iterator[str]:
     """Return the text of the file, decoded by its byte order mark, the settings, its declaration, or as UTF-8."""
     blocks = read_blocks(file)
@@ -113,71 +99,3 @@ def _decoded(file: File, config: DataConfig) -> Iterator[str]:
         what = f"{file} says that its encoding is {encoding!r}, which is unknown."
         hint = "Name another: --encoding gb18030, or convert it to UTF-8."
         raise DataError(what, hint=hint, code="E_DATA_ENCODING", file=str(file)) from None
-
-
-class _Reader:
-    """Collects the units of a file as expat meets their parts."""
-
-    def __init__(self, file: File) -> None:
-        self.main_language: str | None = None
-        self._file = file
-        self._parser = expat.ParserCreate("utf-8")  # what is declared has been decoded already
-        self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._text
-        self._parser.SkippedEntityHandler = self._entity
-        self._done: list[_Unit] = []
-        self._unit = _Unit([], 0)
-        self._language = ""
-        self._segment: list[str] | None = None
-        self._codes = 0
-        self._gap = False
-
-    def units(self, config: DataConfig) -> Iterator[_Unit]:
-        try:
-            for text in chain(_decoded(self._file, config), [""]):
-                self._parser.Parse(text.encode("utf-8", "surrogatepass"), text == "")
-                yield from self._done
-                self._done = []
-        except expat.ExpatError as error:
-            what = f"{self._file} line {error.lineno}: not well-formed XML ({expat.ErrorString(error.code)})."
-            raise DataError(what, file=str(self._file), line=error.lineno) from None
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "header":
-            self.main_language = _normal(attributes.get("srclang"))
-        elif name == "tu":
-            self._unit = _Unit([], self._parser.CurrentLineNumber)
-        elif name == "tuv":
-            self._language = _normal(attributes.get("xml:lang") or attributes.get("lang")) or ""
-        elif name == "seg":
-            self._segment, self._gap = [], False
-        elif name in _CODES:
-            self._codes += 1
-            self._gap = self._gap or name in _PLACEHOLDERS
-
-    def _end(self, name: str) -> None:
-        if name == "seg" and self._segment is not None:
-            self._unit.texts.append((self._language, "".join(self._segment)))
-            self._segment = None
-        elif name == "tu":
-            self._done.append(self._unit)
-        elif name in _CODES:
-            self._codes -= 1
-
-    def _text(self, data: str) -> None:
-        if self._segment is None or self._codes:
-            return
-        if self._gap and self._segment and self._segment[-1][-1:].isalnum() and data[:1].isalnum():
-            self._segment.append(" ")
-        self._gap = False
-        self._segment.append(data)
-
-    def _entity(self, name: str, _: object) -> None:
-        """Put in the character of an entity that an external DTD defines. HTML's names are known."""
-        point = html.entities.name2codepoint.get(name)
-        if point is None:
-            line = self._parser.CurrentLineNumber
-            raise DataError(f"{self._file} line {line}: undefined entity &{name};.", file=str(self._file), line=line)
-        self._text(chr(point))
