@@ -21,7 +21,7 @@ try:
     import uvicorn
     from fastapi import FastAPI, Request, Response
     from fastapi.exceptions import RequestValidationError
-    from fastapi.responses import JSONResponse
+    from fastapi.responses import JSONResponse, PlainTextResponse
     from starlette.exceptions import HTTPException
     from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -110,7 +110,7 @@ def _add_state(app: FastAPI, server: Server) -> None:
         free = waiting < server.settings.waiting and bool(server.service.translators)
         return JSONResponse({"status": "ready" if free else "busy", "waiting": waiting}, 200 if free else 503)
 
-    @app.get("/metrics", tags=["state"])
+    @app.get("/metrics", tags=["state"], response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Give counters for Prometheus."""
         server.guard.admit(request)

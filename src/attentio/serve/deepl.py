@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -21,7 +21,7 @@ from attentio.serve.server import Server
 from attentio.serve.service import Options
 
 NO_LIMIT = 1_000_000_000_000  # characters: clients want a number
-_STATUS: Mapping[Kind, int] = {"no key": 403, "too long": 413}
+_STATUS: Mapping[Kind, int] = {"no key": 403}
 _VARIANTS = {"en": ("EN-GB", "EN-US"), "pt": ("PT-PT",), "zh-Hans": ("ZH", "ZH-HANS")}  # of a target
 
 
@@ -32,25 +32,16 @@ def _as_list(value: object) -> object:
 class Asked(BaseModel):
     """Texts, and how they are translated. What changes style is refused where it asks for more than the default."""
 
+    model_config = ConfigDict(strict=True)
+
     text: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
     target_lang: str = Field(min_length=1)
-    source_lang: str | None = None
-    tag_handling: Literal["html", "xml"] | None = None
+    source_lang: str = ""
+    tag_handling: Literal["html", "xml", ""] = ""
     split_sentences: Literal["0", "1", "nonewlines"] = "1"
     formality: Literal["default", "prefer_more", "prefer_less"] = "default"
 
 
-_TRANSLATE = body(
-    {
-        "text": {"anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 1}, {"type": "string"}]},
-        "target_lang": {"type": "string", "minLength": 1},
-        "source_lang": {"type": "string"},
-        "tag_handling": {"type": "string", "enum": ["html", "xml"]},
-        "split_sentences": {"type": "string", "enum": ["0", "1", "nonewlines"]},
-        "formality": {"type": "string", "enum": ["default", "prefer_more", "prefer_less"]},
-    },
-    required=("text", "target_lang"),
-)
 _TRANSLATED = error_schema(
     {
         "translations": {
@@ -78,27 +69,40 @@ def router(server: Server) -> APIRouter:
     """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["DeepL"])
+    text = {"type": "string", "maxLength": server.settings.characters}
+    sources = [code.partition("-")[0].upper() for code in service.sources]
+    translate_body = body(
+        {
+            "text": {
+                "anyOf": [{"type": "array", "items": text, "minItems": 1, "maxItems": server.settings.texts}, text]
+            },
+            "target_lang": {"type": "string", "enum": [name for code in service.written for name in _names(code)]},
+            "source_lang": {"type": "string", "enum": [*sources, ""]},
+            "tag_handling": {"type": "string", "enum": ["html", "xml", ""]},
+            "split_sentences": {"type": "string", "enum": ["0", "1", "nonewlines"]},
+            "formality": {"type": "string", "enum": ["default", "prefer_more", "prefer_less"]},
+        },
+        required=("text", "target_lang"),
+    )
 
-    @routes.post("/v2/translate", openapi_extra=_TRANSLATE, responses=answers({200: _TRANSLATED}) | _REFUSALS)
+    @routes.post("/v2/translate", openapi_extra=translate_body, responses=answers({200: _TRANSLATED}) | _REFUSALS)
     async def translate(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Translate texts."""
         given = await parameters(request, lists=("text",))
         asked = validated(Asked, given)
         who = guard.admit(request, first_given(given), cost=len(asked.text))
         service.check_sizes(asked.text)
-        service.language(asked.target_lang)
-        source = asked.source_lang or (await service.detect(asked.text, asked.target_lang))[0].language
-        pair = service.pair(source, asked.target_lang)
+        pair, _ = await service.pair_for(asked.text, asked.source_lang or None, asked.target_lang)
         options = Options(split=asked.split_sentences != "0")
-        if asked.tag_handling is not None:
+        if asked.tag_handling:
             done = await translate_html(service, asked.text, pair, options)
         else:
             done = [each.text for each in await service.translate(asked.text, pair, options)]
         guard.usage[who] += sum(map(len, asked.text))
         code = pair.source.partition("-")[0].upper()
         translations = [
-            {"detected_source_language": code, "text": text, "billed_characters": len(source)}
-            for source, text in zip(asked.text, done, strict=True)
+            {"detected_source_language": code, "text": text, "billed_characters": len(given)}
+            for given, text in zip(asked.text, done, strict=True)
         ]
         return JSONResponse({"translations": translations})
 
@@ -113,11 +117,10 @@ def router(server: Server) -> APIRouter:
         if kind == "source":
             listed = [{"language": code.partition("-")[0].upper(), "name": name_of(code)} for code in service.sources]
         else:
-            written = dict.fromkeys(pair.target for pair in service.pairs)
             listed = [
                 {"language": variant, "name": name_of(code), "supports_formality": False}
-                for code in written
-                for variant in _VARIANTS.get(code, (code.upper(),))
+                for code in service.written
+                for variant in _names(code)
             ]
         return JSONResponse(listed)
 
@@ -128,6 +131,11 @@ def router(server: Server) -> APIRouter:
         return JSONResponse({"character_count": guard.usage[who], "character_limit": NO_LIMIT})
 
     return routes
+
+
+def _names(code: str) -> tuple[str, ...]:
+    """Return how DeepL writes a language that is translated into."""
+    return _VARIANTS.get(code, (code.upper(),))
 
 
 def refuse(_: Request, problem: Problem) -> Response:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from attentio.serve.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
+_EXACT = 2**53  # below it a float holds every integer
 UNREADABLE = "the body cannot be read."
 
 
@@ -63,13 +64,19 @@ def is_json(request: Request) -> bool:
 async def json_object(request: Request) -> dict[str, Any]:
     """Return the JSON object of a body. Raises Problem."""
     try:
-        found = json.loads(await request.body())
+        found = json.loads(await request.body(), parse_float=_number)
     except (ValueError, RecursionError):
         raise Problem("bad", UNREADABLE) from None
     if not isinstance(found, dict):
         raise Problem("bad", "Invalid JSON format")
     _check_unicode(found)
     return found
+
+
+def _number(text: str) -> float | int:
+    """Return a number of JSON, for which 1.0 is an integer."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
 def validated(model: type[Model], values: Mapping[str, Any]) -> Model:

@@ -28,9 +28,8 @@ _MESSAGES: Mapping[Kind, str] = {
     "wrong key": "Invalid API key",
 }
 _SAMPLE = 4_000  # bytes of a file that decide its language
-_TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-_KEY = {"type": "string", "description": "A key, where the server needs one."}
-_CODE = {"type": "string", "minLength": 1}
+_KEY = {"description": "A key, where the server needs one."}
+_TEXT = {"type": "string", "minLength": 1}
 _DETECTED = {
     "type": "object",
     "required": ["confidence", "language"],
@@ -51,16 +50,27 @@ def router(server: Server) -> APIRouter:
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["LibreTranslate"])
 
+    text = {**_TEXT, "maxLength": server.settings.characters}
+    texts = {"type": "array", "items": text, "minItems": 1, "maxItems": server.settings.texts}
+    in_forms = {"q": {"anyOf": [text, texts]}, "format": {"type": "string", "enum": ["text", "html"]}}
+    q = {"anyOf": [text, {**texts, "items": {**text, "minLength": 0}}]}
+    source_code = {
+        "type": "string",
+        "enum": ["auto", *service.sources],
+        "description": "Other spellings are read, too.",
+    }
+    target_code = {"type": "string", "enum": service.written}
     translate_body = body(
         {
-            "q": _TEXTS,
-            "source": {**_CODE, "description": "A language code, or auto."},
-            "target": _CODE,
-            "format": {"type": "string", "enum": ["text", "html"], "default": "text"},
+            "q": q,
+            "source": source_code,
+            "target": target_code,
+            "format": {"enum": ["text", "html", None], "default": "text"},
             "alternatives": {"type": "integer", "maximum": server.settings.alternatives, "default": 0},
             "api_key": _KEY,
         },
         required=("q", "source", "target"),
+        in_forms=in_forms,
     )
     translated = {
         "type": "object",
@@ -78,18 +88,13 @@ def router(server: Server) -> APIRouter:
         given = await parameters(request, lists=("q",))
         texts, many = _texts_of(given)
         guard.admit(request, first_given(given), cost=len(texts))
-        form = given.get("format") or "text"
+        form = "text" if given.get("format") is None else given["format"]
         if form not in ("text", "html"):
             raise Problem("bad", f"{str(form)[:20]} format is not supported")
         alternatives = _alternatives_of(given, server.settings.alternatives)
         source, target = _code_of(given, "source"), _code_of(given, "target")
         service.check_sizes(texts)
-        service.language(target)
-        detected: Detected | None = None
-        if source.lower() == "auto":
-            detected = (await service.detect(texts, target))[0]
-            source = detected.language
-        pair = service.pair(source, target)
+        pair, detected = await service.pair_for(texts, source, target)
         answer: dict[str, Any] = {}
         if form == "html":
             done = await translate_html(service, texts, pair, Options())
@@ -111,7 +116,7 @@ def router(server: Server) -> APIRouter:
 
     @routes.post(
         "/detect",
-        openapi_extra=body({"q": _TEXTS, "api_key": _KEY}, required=("q",)),
+        openapi_extra=body({"q": q, "api_key": _KEY}, required=("q",), in_forms={"q": in_forms["q"]}),
         responses=answers({200: detections, **_REFUSALS}),
     )
     async def detect(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -148,7 +153,7 @@ def router(server: Server) -> APIRouter:
         return JSONResponse(_frontend(server))
 
     file_body = body(
-        {"file": {"type": "string", "format": "binary"}, "source": _CODE, "target": _CODE, "api_key": _KEY},
+        {"file": {"type": "string", "format": "binary"}, "source": source_code, "target": target_code, "api_key": _KEY},
         required=("file", "source", "target"),
         forms=("multipart/form-data",),
     )
@@ -167,10 +172,8 @@ def router(server: Server) -> APIRouter:
         cost = max(1, len(file.content) // server.settings.characters)
         guard.admit(request, first_given(given), cost=cost)
         source, target = _code_of(given, "source"), _code_of(given, "target")
-        if source.lower() == "auto":
-            texts = [file.content[:_SAMPLE].decode("utf-8", "replace")]
-            source = (await service.detect(texts, target))[0].language
-        pair = service.pair(source, target)
+        sample = file.content[:_SAMPLE].decode("utf-8", "replace")
+        pair, _ = await service.pair_for([sample], source, target)
         found = await translate_file(service, file, pair, Options())
         name = shelf.put(found.content, suffix_of(file.name) or "", pair.target)
         return JSONResponse({"translatedFileUrl": str(request.url_for("download", name=name))})
@@ -186,7 +189,7 @@ def router(server: Server) -> APIRouter:
         return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
 
     suggest_body = body(
-        {"q": _CODE, "s": _CODE, "source": _CODE, "target": _CODE, "api_key": _KEY},
+        {"q": _TEXT, "s": _TEXT, "source": source_code, "target": target_code, "api_key": _KEY},
         required=("q", "s", "source", "target"),
     )
     success = {"type": "object", "required": ["success"], "properties": {"success": {"type": "boolean"}}}

@@ -9,15 +9,16 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from attentio.serve.forms import json_object, validated
 from attentio.serve.problems import Kind, Problem
-from attentio.serve.schema import REFUSALS, answers, error_schema
+from attentio.serve.schema import REFUSALS, answers, described, error_schema
 from attentio.serve.server import Server
 from attentio.serve.service import Pair, Service
 
@@ -30,6 +31,8 @@ _CHUNK = re.compile(r".+?(?:[。！？!?.]+\s*|\n+|\Z)", re.DOTALL)
 class Part(BaseModel):
     """A part of a message. Only text is read."""
 
+    model_config = ConfigDict(strict=True)
+
     type: str
     text: str = ""
 
@@ -37,18 +40,24 @@ class Part(BaseModel):
 class Message(BaseModel):
     """One message of a chat."""
 
-    role: str
+    model_config = ConfigDict(strict=True)
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[Part] | None = None
 
 
 class StreamOptions(BaseModel):
     """What else a stream tells."""
 
+    model_config = ConfigDict(strict=True)
+
     include_usage: bool = False
 
 
 class Asked(BaseModel):
     """A chat to be completed."""
+
+    model_config = ConfigDict(strict=True)
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -64,6 +73,8 @@ _ERROR = {
 }
 _REFUSALS: Any = answers(dict.fromkeys(REFUSALS, error_schema({"error": _ERROR})))
 _COMPLETION = error_schema({"id": {"type": "string"}, "choices": {"type": "array"}, "usage": {"type": "object"}})
+_ANSWERS: Any = answers({200: _COMPLETION}) | _REFUSALS
+_ANSWERS[200]["content"]["text/event-stream"] = {}
 
 
 def router(server: Server) -> APIRouter:
@@ -71,6 +82,7 @@ def router(server: Server) -> APIRouter:
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["OpenAI"])
     began = int(time.time())
+    schema = described(Asked, model={"enum": _names(service)})
 
     @routes.get("/v1/models", responses=_REFUSALS)
     async def models(request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -86,9 +98,10 @@ def router(server: Server) -> APIRouter:
         _pair(service, name)
         return {"id": name, "object": "model", "created": began, "owned_by": "attentio"}
 
-    @routes.post("/v1/chat/completions", responses=answers({200: _COMPLETION}) | _REFUSALS)
-    async def complete(request: Request, asked: Asked) -> Response:  # pyright: ignore[reportUnusedFunction]
+    @routes.post("/v1/chat/completions", openapi_extra=schema, responses=_ANSWERS)
+    async def complete(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Translate the last message of the user."""
+        asked = validated(Asked, await json_object(request))
         guard.admit(request)
         pair = _pair(service, asked.model)
         text = _text(asked.messages)
@@ -136,13 +149,11 @@ def _pair(service: Service, name: str) -> Pair:
 
 
 def _text(messages: list[Message]) -> str:
-    """Return the text of the last message of the user."""
-    content = next((message.content for message in reversed(messages) if message.role == "user"), None)
-    if isinstance(content, list):
-        content = "".join(part.text for part in content if part.type == "text")
-    if not content:
-        raise Problem("bad", "there is no message of the user with text.")
-    return content
+    """Return the text of the last message of the user, or of the last one."""
+    found = next((message for message in reversed(messages) if message.role == "user"), messages[-1])
+    if isinstance(found.content, list):
+        return "".join(part.text for part in found.content if part.type == "text")
+    return found.content or ""
 
 
 async def _chunks(base: dict[str, Any], text: str, usage: dict[str, int] | None) -> AsyncIterator[str]:

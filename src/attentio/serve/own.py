@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from attentio.metrics.alignment import format_links, text_links
+from attentio.serve.forms import json_object, validated
 from attentio.serve.problems import Problem
-from attentio.serve.schema import REFUSALS, answers, error_schema
+from attentio.serve.schema import REFUSALS, answers, described, error_schema
 from attentio.serve.server import Server
 from attentio.serve.service import Options
 from attentio.text.words import words
@@ -26,18 +27,18 @@ class Asked(BaseModel):
     model: the name of a model, or source and target. Without a source, it is detected.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     texts: list[str] = Field(min_length=1, description="What is translated.")
-    source: str | None = Field(None, min_length=1, description="Language of the texts. Detected where it is missing.")
-    target: str | None = Field(None, min_length=1, description="Language of the translations.")
-    model: str | None = Field(None, description="Name of a model, instead of languages.")
+    source: str = Field("auto", description="Language of the texts. Detected where it is missing.")
+    target: str = Field("", description="Language of the translations. Needed where there are several.")
+    model: str = Field("", description="Name of a model, instead of languages.")
     beam: int | None = Field(None, ge=1, le=20, description="Hypotheses kept at each step.")
     nbest: int = Field(1, ge=1, le=20, description="Hypotheses of each text, where it is one sentence.")
     split: bool = Field(True, description="Translate the sentences of a text one by one.")
     alignments: bool = Field(False, description="Give word links from attention.")
     trace: bool = Field(False, description="Give the weights of every layer and head, for each sentence.")
-    seconds: float | None = Field(None, gt=0, le=86_400, description="How long it may take.")
+    seconds: float | None = Field(None, ge=1, le=86_400, description="How long it may take.")
 
 
 class Hypothesis(BaseModel):
@@ -65,7 +66,7 @@ class Text(BaseModel):
 
 
 class Answer(BaseModel):
-    """All translations, in order, and which model made them."""
+    """All translations, in order, and which model made them. It is empty where nothing had to be translated."""
 
     schema_: int = Field(1, alias="schema")
     model: str
@@ -76,12 +77,7 @@ class Answer(BaseModel):
 
 
 _PROBLEM = error_schema(
-    {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-    }
+    {**{name: {"type": "string"} for name in ("type", "title", "detail")}, "status": {"type": "integer"}}
 )
 _REFUSALS: Any = answers(dict.fromkeys(REFUSALS, _PROBLEM), media_type="application/problem+json")
 
@@ -90,34 +86,41 @@ def router(server: Server) -> APIRouter:
     """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["Attentio"])
+    text = {"type": "string", "maxLength": server.settings.characters}
+    schema = described(
+        Asked,
+        texts={"items": text, "maxItems": server.settings.texts},
+        source={"enum": ["auto", *service.sources]},
+        target={"enum": service.written},
+        model={"enum": [pair.model for pair in service.pairs]},
+    )
 
-    @routes.post("/api/v1/translate", responses=_REFUSALS, response_model_exclude_none=True)
-    async def translate(request: Request, asked: Asked) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    @routes.post("/api/v1/translate", openapi_extra=schema, responses=_REFUSALS, response_model_exclude_none=True)
+    async def translate(request: Request) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Translate texts, and show how."""
+        asked = validated(Asked, await json_object(request))
         guard.admit(request, cost=len(asked.texts))
         service.check_sizes(asked.texts)
-        confidence = None
-        if asked.model is not None:
-            if asked.source is not None or asked.target is not None:
-                raise Problem("bad", "give a model, or languages, not both.")
+        detected = None
+        if asked.model:
             pair = service.model(asked.model)
-        elif asked.target is None:
-            raise Problem("bad", "give a target language, or a model.")
+            source = pair.source if asked.source == "auto" else service.language(asked.source)
+            if (source, service.language(asked.target or pair.target)) != pair[1:]:
+                raise Problem("bad", f"this model translates from {pair.source} into {pair.target}.")
         else:
-            source = asked.source
-            if source is None:
-                source, confidence = (await service.detect(asked.texts, asked.target))[0]
-            pair = service.pair(source, asked.target)
+            target = asked.target or (service.written[0] if len(service.written) == 1 else "")
+            if not target:
+                raise Problem("bad", "give a target language, or a model.")
+            pair, detected = await service.pair_for(asked.texts, asked.source, target)
         options = Options(asked.beam, asked.nbest, asked.trace or asked.alignments, asked.split)
         found = await service.translate(asked.texts, pair, options, seconds=asked.seconds)
-        texts = [_shown(text, each, asked) for text, each in zip(asked.texts, found, strict=True)]
         return Answer(
             schema=1,
             model=pair.model,
             source=pair.source,
             target=pair.target,
-            confidence=confidence,
-            translations=texts,
+            confidence=None if detected is None else detected.confidence,
+            translations=[_shown(text, each, asked) for text, each in zip(asked.texts, found, strict=True)],
         )
 
     return routes

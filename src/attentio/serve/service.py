@@ -22,7 +22,10 @@ from attentio.translator import Translation, Translator
 
 
 class Pair(NamedTuple):
-    """A model and the languages between which it translates, as canonical codes."""
+    """A model and the languages between which it translates, as canonical codes.
+
+    Text that is in the target language already has no model: its name is empty.
+    """
 
     model: str
     source: str
@@ -96,6 +99,11 @@ class Service:
         """Return all languages that are read or written, those read first."""
         return list(dict.fromkeys([*self.sources, *(pair.target for pair in self.pairs)]))
 
+    @property
+    def written(self) -> list[str]:
+        """Return the languages that are written, in the order of the models."""
+        return list(dict.fromkeys(pair.target for pair in self.pairs))
+
     def targets(self, source: str) -> list[str]:
         """Return the languages that `source` is translated into."""
         return list(dict.fromkeys(pair.target for pair in self.pairs if pair.source == source))
@@ -115,6 +123,19 @@ class Service:
                 return pair
         shown = [f"{name_of(code)} ({code})" for code in (target, source)]
         raise Problem("bad", f"{shown[0]} is not available as a target language from {shown[1]}")
+
+    async def pair_for(self, texts: Sequence[str], source: str | None, target: str) -> tuple[Pair, Detected | None]:
+        """Return the model for texts, and the detected language where `source` is None or "auto".
+
+        Texts that are found to be in the target language need no model. Raises Problem where there is none.
+        """
+        if source is not None and source.lower() != "auto":
+            return self.pair(source, target), None
+        target = self.language(target)
+        detected = (await self.detect(texts, target))[0]
+        if detected.language == target:
+            return Pair("", target, target), detected
+        return self.pair(detected.language, target), detected
 
     def model(self, name: str) -> Pair:
         """Return the pair of a model by its name. Raises Problem where there is none."""
@@ -147,6 +168,8 @@ class Service:
     async def _translate(
         self, texts: Sequence[str], pair: Pair, options: Options | None = None, seconds: float | None = None
     ) -> list[Translation]:
+        if not pair.model:
+            return [_unchanged(text) for text in texts]
         options = options or Options()
         config = SearchConfig(max(options.beam or self.settings.beam, options.nbest))
         key = _Key(pair.model, config, options.trace, options.split)
@@ -187,7 +210,7 @@ class Service:
     def _known(self, key: _Key, text: str) -> Translation | None:
         """Return the translation of a text that needs no search."""
         if not any(map(str.isalnum, text)):
-            return Translation(text, text, 0.0, ((text, 0.0),))
+            return _unchanged(text)
         if (kept := self._kept.get((key, text))) is not None:
             self._kept.move_to_end((key, text))
         return kept
@@ -212,6 +235,10 @@ class Service:
         self.instruments.batch_texts.observe(batch.texts)
         for seconds in batch.seconds_waited:
             self.instruments.waited.observe(seconds)
+
+
+def _unchanged(text: str) -> Translation:
+    return Translation(text, text, 0.0, ((text, 0.0),))
 
 
 def _written(language: str, translator: Translator) -> str:
