@@ -30,12 +30,24 @@ def test_sentences_of_a_file_and_json(shell: Shell, tmp_path: Path) -> None:
     assert told["bytes"] == (tmp_path / "a.html").stat().st_size
 
 
+def test_several_directions_in_one_site(tiny_run: Path, shell: Shell, tmp_path: Path) -> None:
+    command = f"attentio export small-world --to site --out site --with {tiny_run} --sentences 3 --beam 1 --name first"
+    status, said = shell(command, tmp_path)
+    assert status == 0, said
+    assert "first, the model in 8 bits  3" in said
+    assert "run, the model" in said
+    assert sorted(path.suffix for path in (tmp_path / "site").iterdir()) == [
+        *(".bin", ".bin", ".css", ".html", ".js", ".js", ".json", ".json")
+    ]
+
+
 @pytest.mark.parametrize(
     ("command", "status", "words"),
     [
         ("small-world --to pdf --out a.pdf", 2, "there is no format 'pdf'"),
         ("small-world --to html --out no/a.html", 5, "no/"),
         ("small-world --to html --out a.html --check none.txt", 3, "none.txt: no such file"),
+        ("small-world --to html --out a.html --with small-world", 2, "two models would be called 'small-world'"),
         ("none --to html --out a.html", 4, "none: no such folder"),
         ("{model} --to html --out a.html", 2, "has no dev set to compare with"),
     ],

@@ -54,6 +54,7 @@ SURFACE = {
     "export": [
         *("<run>", "--beam -b", "--check", "--json", "--name", "--out", "--precision", "--sentences", "--to"),
         "--unchecked",
+        "--with",
     ],
     "serve": [
         *("<runs>", "--allow-host", "--batch-texts", "--batch-wait", "--beam -b", "--cache", "--cors-origin"),

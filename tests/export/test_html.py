@@ -5,7 +5,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,13 +18,21 @@ from attentio.attention.registry import AXES
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.corpora.small_world.grammar import sample
 from attentio.errors import ResourceError
-from attentio.export.format import Answer, folded, round_last_axis, rounded, tensors_of
-from attentio.export.html import MODULES, Html, page, program, script
+from attentio.export.format import Answer, Named, folded, round_last_axis, rounded, tensors_of
+from attentio.export.html import MODULES, Html, Site, page, program, script
 from attentio.export.parity import agreement, model_answers
 from attentio.model.families import build_model
 from attentio.search.batched import SearchConfig
 from attentio.text.learn import train_tokenizer
 from attentio.translator import Translator
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder, and prints nothing."""
+
+    def log_message(self, *_: object) -> None:
+        return
+
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
 STATIC = Path(__file__).resolve().parents[2] / "src" / "attentio" / "export" / "static"
@@ -54,9 +65,10 @@ def random_bundle(
     with torch.no_grad():
         for parameter in built.parameters():  # also what starts at zero or one acts
             parameter += 0.1 * torch.randn_like(parameter)
+        built.decoder.bias[2] += 2  # sentences end before their limit
     weights = built.unique_state_dict()
     sides = Side(source, language="en"), Side(target)
-    return Bundle(architecture, weights, *sides, 64, longest_source=25, placeholders=seed % 2 == 0)
+    return Bundle(architecture, weights, *sides, 64, longest_source=29, placeholders=seed % 2 == 0)
 
 
 def answers_of(bundle: Bundle, *, beam: int, model: torch.nn.Module | None = None) -> list[Answer]:
@@ -68,7 +80,7 @@ def answers_of(bundle: Bundle, *, beam: int, model: torch.nn.Module | None = Non
 
 def check(bundle: Bundle, folder: Path, *, beam: int, precision: str = "fp32") -> list[Answer]:
     """Asserts that the page of a model gives what the model gives."""
-    Html().write(bundle, folder / "page.html", name="random", precision=precision)
+    Html().write([Named("random", bundle)], folder / "page.html", precision=precision)
     found = Html().run(folder / "page.html", SENTENCES, beam=beam)
     model = rounded(folded(bundle)) if precision == "int8" else None
     wanted = answers_of(bundle, beam=beam, model=model)
@@ -162,7 +174,7 @@ def test_shared_tensors_stand_in_a_file_once() -> None:
 def test_the_model_that_comes_with_the_package(tmp_path: Path) -> None:
     bundle = Bundle.load("small-world")
     path = tmp_path / "page.html"
-    Html().write(bundle, path, name="small-world", precision="int8")
+    Html().write([Named("small-world", bundle)], path, precision="int8")
     texts = [pair.source for pair in PAIRS[:20]]
     found = Html().run(path, texts, beam=2)
     wanted = Translator(bundle, device="cpu").translate(texts, SearchConfig(2), split=False)
@@ -175,16 +187,50 @@ def test_the_model_that_comes_with_the_package(tmp_path: Path) -> None:
 @needs_node
 def test_a_damaged_page_is_an_error_of_one_line(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    text = page(random_bundle(CNN), name="x")
+    text = page([Named("x", random_bundle(CNN))])
     for damaged in (text[: len(text) // 2], text.replace('"name":"decoder.output"', '"name":""'), "<html></html>"):
         path.write_text(damaged, encoding="utf-8")
-        with pytest.raises(ResourceError, match="node could not run the page") as caught:
+        with pytest.raises(ResourceError, match="the page does not run") as caught:
             Html().run(path, SENTENCES, beam=1)
         assert "\n" not in str(caught.value)
 
 
+@needs_node
+def test_a_site_is_the_same_page_in_files(tmp_path: Path) -> None:
+    models = [Named("one", random_bundle(CNN)), Named("two", random_bundle(RNN))]
+    site, whole = tmp_path / "site", tmp_path / "page.html"
+    site.mkdir()
+    Site().write(models, site, precision="int8")
+    Html().write(models, whole, precision="int8")
+    for number, model in enumerate(models):
+        found = [each.run(path, SENTENCES, beam=1, number=number) for each, path in ((Site(), site), (Html(), whole))]
+        wanted = answers_of(model.bundle, beam=1, model=rounded(folded(model.bundle)))
+        assert [one.text for one in found[0]] == [one.text for one in found[1]] == [one.text for one in wanted]
+    text = (site / "index.html").read_text(encoding="utf-8")
+    named = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', text)
+    assert sorted(named) == ["attention-map.js", "page.css", "program.js"]
+    assert "connect-src 'self'" in text
+    assert "<script>" not in text
+    assert all((site / name).is_file() for name in named)
+
+
+@pytest.mark.slow
+def test_chromium_stands_in_for_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (browser := shutil.which("chromium")) is None:
+        pytest.skip("there is no Chromium")
+    monkeypatch.setattr(shutil, "which", lambda name: browser if name == "chromium" else None)
+    assert Html().unavailable() is None
+    found = check(random_bundle(RNN | DEEP), tmp_path, beam=2)
+    assert found[1].weights.keys() == {"attention"}
+    (tmp_path / "page.html").write_text(page([Named("x", random_bundle(CNN))]).replace('"shape":[', '"shape":["'))
+    with pytest.raises(ResourceError, match="the page does not run"):
+        Html().run(tmp_path / "page.html", SENTENCES, beam=1)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert Html().unavailable() == "neither node nor Chromium is installed"
+
+
 def test_the_page_may_load_nothing() -> None:
-    text = page(random_bundle(CNN), name='<b>"it"')
+    text = page([Named('<b>"it"', random_bundle(CNN))])
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     policy = html.unescape(policy)
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
@@ -234,7 +280,7 @@ def test_the_types_of_the_scripts_are_right(node_modules: Callable[[str], Path])
 def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Fragment -> the page of the small world, opened from disk. Errors of scripts and requests fail the test."""
     path = tmp_path / "page.html"
-    path.write_text(page(Bundle.load("small-world"), name="small-world"), encoding="utf-8")
+    path.write_text(page([Named("small-world", Bundle.load("small-world"))]), encoding="utf-8")
     pages: list[Any] = []
     noticed: list[str] = []
 
@@ -279,6 +325,34 @@ def test_translate_by_keyboard_and_look(opened: Callable[..., Any]) -> None:
     again.wait_for_selector("#nbest input")
     assert again.locator("#translation").text_content() == wanted.text
     assert again.get_by_label("Sentence").input_value() == "1"
+
+
+@pytest.mark.slow
+def test_a_site_loads_the_direction_that_is_chosen(chromium: Any, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    models = [Named("small", Bundle.load("small-world")), Named("random", random_bundle(CNN))]
+    Site().write(models, site, precision="int8")
+    handler = partial(QuietHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        shown = chromium.new_page(locale="en-US")
+        asked: list[str] = []
+        shown.on("request", lambda one: asked.append(one.url.rpartition("/")[2]))
+        shown.goto(f"http://127.0.0.1:{server.server_port}/index.html#text=I+love+you.&beam=1")
+        shown.wait_for_selector("#nbest input")
+        wanted = Translator(models[0].bundle, device="cpu")("I love you.")
+        assert shown.locator("#translation").text_content() == wanted.text
+        assert "model-1.bin" not in asked
+        shown.get_by_label("Direction").select_option("1")
+        shown.wait_for_function("() => !document.querySelector('main[aria-busy=true]')")
+        assert "model-1.bin" in asked
+        rough = rounded(folded(models[1].bundle))
+        translator = Translator(models[1].bundle, device="cpu")
+        translator.model = rough
+        assert shown.locator("#translation").text_content() == translator("I love you.").text
+        shown.close()
+        server.shutdown()
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.bundle import Bundle
 from attentio.errors import MissingExtra, QualityGate, UsageError
 from attentio.export import FORMATS
-from attentio.export.format import Answer, Expresses, Format, check_expressed
-from attentio.export.parity import agreement, export
+from attentio.export.format import Answer, Expresses, Format, Named, check_expressed
+from attentio.export.parity import ToExport, agreement, export
 from attentio.search.batched import SearchConfig
 from attentio.translator import Translator
 
@@ -24,7 +24,7 @@ REFERENCES = [["我爱你。"], ["我的书在哪儿？"], ["他睡觉。"]]
 class Pretended(Format):
     """A file whose runtime is the model itself, and then changes its answers."""
 
-    name, about, runtime, ending, precisions = "pretended", "a test", "nothing", ".txt", ("fp32", "int8")
+    name, about, runtime, precisions = "pretended", "a test", "nothing", ("fp32", "int8")
     expresses = Expresses(frozenset({"cnn"}), frozenset(SCORES), frozenset(NORMALIZERS), frozenset(WINDOWS))
 
     def __init__(
@@ -33,14 +33,14 @@ class Pretended(Format):
         self.change = change
         self.why = why
 
-    def write(self, bundle: Bundle, path: Path, *, name: str, precision: str) -> None:
-        path.write_text(f"{name} {precision}", encoding="utf-8")
-        self.bundle = bundle
+    def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
+        path.write_text(f"{models[0].name} {precision}", encoding="utf-8")
+        self.bundle = models[0].bundle
 
     def unavailable(self) -> str | None:
         return self.why
 
-    def run(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer]:
+    def run(self, path: Path, sentences: Sequence[str], *, beam: int, number: int = 0) -> list[Answer]:
         found = Translator(self.bundle, device="cpu").translate(sentences, SearchConfig(beam), trace=True, split=False)
         answers = [Answer(one.text, one.score, one.trace.weights) for one in found if one.trace is not None]
         return [self.change(number, answer) for number, answer in enumerate(answers)]
@@ -51,9 +51,9 @@ def bundle() -> Bundle:
     return Bundle.load("small-world")
 
 
-def write(bundle: Bundle, chosen: Format, path: Path, **others: Any) -> Any:
-    asked = {"name": "it", "precision": "fp32", "sentences": SENTENCES, "beam": 2} | others
-    return export(bundle, chosen, path, **asked)
+def write(bundle: Bundle, chosen: Format, path: Path, *, sentences: Sequence[str] = SENTENCES, **others: Any) -> Any:
+    model = ToExport("it", bundle, sentences, others.pop("references", None))
+    return export(chosen, path, [model], **({"precision": "fp32", "beam": 2} | others))
 
 
 def test_what_agrees_is_written_and_told(bundle: Bundle, tmp_path: Path) -> None:
@@ -117,6 +117,33 @@ def test_without_the_runtime_nothing_is_written_unless_asked(bundle: Bundle, tmp
 def test_what_makes_no_sense_is_refused(bundle: Bundle, others: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words):
         write(bundle, Pretended(), tmp_path / "it.txt", **others)
+
+
+def test_a_folder_of_something_else_is_not_replaced(bundle: Bundle, tmp_path: Path) -> None:
+    class Folder(Pretended):
+        mark = "it"
+
+        def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
+            super().write(models, path / "it", precision=precision)
+
+    (tmp_path / "other" / "mine").mkdir(parents=True)
+    with pytest.raises(UsageError, match="holds something else"):
+        write(bundle, Folder(), tmp_path / "other")
+    for _ in range(2):  # an earlier one of its kind is replaced
+        assert write(bundle, Folder(), tmp_path / "fresh").bytes == 7
+    (tmp_path / "fresh" / "more").touch()
+    with pytest.raises(QualityGate):
+        write(bundle, Folder(CHANGES["an answer"]), tmp_path / "fresh")
+    assert sorted(path.name for path in (tmp_path / "fresh").iterdir()) == ["it", "more"]
+    assert (tmp_path / "other" / "mine").is_dir()
+
+
+def test_several_models_are_refused_where_one_fits_and_never_share_a_name(bundle: Bundle, tmp_path: Path) -> None:
+    models = [ToExport("it", bundle, SENTENCES)] * 2
+    with pytest.raises(UsageError, match="holds one model, not 2"):
+        export(Pretended(), tmp_path / "it.txt", models, precision="fp32")
+    with pytest.raises(UsageError, match="two models would be called 'it'"):
+        export(FORMATS["html"], tmp_path / "it.html", models, precision="fp32")
 
 
 def test_a_setting_is_refused_by_name_with_the_format_that_can(bundle: Bundle) -> None:

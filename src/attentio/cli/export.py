@@ -16,10 +16,13 @@ SENTENCES = 100
 
 def export(
     run: options.Run,
-    to: Annotated[str, typer.Option("--to", help="Format: html.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write, whole or not at all.")],
+    to: Annotated[str, typer.Option("--to", help="Format: html or site.")],
+    out: Annotated[Path, typer.Option("--out", help="File or folder to write, whole or not at all.")],
     precision: Annotated[
         str | None, typer.Option(help="How weights are stored: int8 or fp32. Default: the first that the format has.")
+    ] = None,
+    others: Annotated[
+        list[Path] | None, typer.Option("--with", help="Another run on the same page. Repeat for more.")
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="What the model is called. Default: the run folder.")
@@ -39,25 +42,21 @@ def export(
     from attentio.bundle import Bundle
     from attentio.export import FORMATS
     from attentio.export.format import check_expressed
+    from attentio.export.parity import ToExport
     from attentio.export.parity import export as write
 
     if to not in FORMATS:
         raise UsageError(f"there is no format {to!r}.", hint=f"One of: {', '.join(FORMATS)}.")
     chosen = FORMATS[to]
-    bundle = Bundle.load(run)
-    check_expressed(chosen, bundle, [other for other in FORMATS.values() if other is not chosen])
-    texts, references = _to_compare(run, check, sentences) if not unchecked else ([], None)
-    report = write(
-        bundle,
-        chosen,
-        out,
-        name=name or run.resolve().name,
-        precision=precision or chosen.precisions[0],
-        sentences=texts,
-        references=references,
-        beam=beam,
-        unchecked=unchecked,
-    )
+    runs = [run, *(others or [])]
+    models: list[ToExport] = []
+    for each in runs:
+        bundle = Bundle.load(each)
+        check_expressed(chosen, bundle, [other for other in FORMATS.values() if other is not chosen])
+        called = name if name and each is run else each.resolve().name
+        texts, references = _to_compare(each, check, sentences) if not unchecked else ([], None)
+        models.append(ToExport(called, bundle, texts, references))
+    report = write(chosen, out, models, precision=precision or chosen.precisions[0], beam=beam, unchecked=unchecked)
     if as_json:
         typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
         return

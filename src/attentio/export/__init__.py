@@ -7,6 +7,6 @@ cannot express is refused by name.
 from collections.abc import Mapping
 
 from attentio.export.format import Format
-from attentio.export.html import Html
+from attentio.export.html import Html, Site
 
-FORMATS: Mapping[str, Format] = {each.name: each for each in (Html(),)}
+FORMATS: Mapping[str, Format] = {each.name: each for each in (Html(), Site())}

@@ -43,14 +43,26 @@ class Expresses(NamedTuple):
     window: frozenset[str]
 
 
+class Named(NamedTuple):
+    """A model, and what it is called where it goes."""
+
+    name: str
+    bundle: Bundle
+
+
 class Format(ABC):
-    """A kind of file. `runtime`: the program that runs it. `precisions`: how weights can be stored, the usual first."""
+    """A kind of file.
+
+    runtime: what runs it. precisions: how weights can be stored, the usual first. many: whether it can hold several
+    models. mark: of a format that is a folder, a file that is in every such folder. None for a file.
+    """
 
     name: ClassVar[str]
     about: ClassVar[str]
     runtime: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
-    ending: ClassVar[str]
+    many: ClassVar[bool] = False
+    mark: ClassVar[str | None] = None
     expresses: ClassVar[Expresses]
 
     def refusals(self, bundle: Bundle) -> list[str]:
@@ -67,16 +79,19 @@ class Format(ABC):
         return found
 
     @abstractmethod
-    def write(self, bundle: Bundle, path: Path, *, name: str, precision: str) -> None:
-        """Write the file. `name`: what the model is called in it."""
+    def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
+        """Write the file, or fill the folder."""
 
     @abstractmethod
     def unavailable(self) -> str | None:
         """Return why the runtime cannot be used here, None where it can."""
 
     @abstractmethod
-    def run(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer]:
-        """Return what the runtime makes of sentences with this file. Raises ResourceError where it fails."""
+    def run(self, path: Path, sentences: Sequence[str], *, beam: int, number: int = 0) -> list[Answer]:
+        """Return what the runtime makes of sentences with model `number` of this file.
+
+        Raises ResourceError where it fails.
+        """
 
 
 def check_expressed(chosen: Format, bundle: Bundle, others: Sequence[Format]) -> None:

@@ -1,7 +1,7 @@
-"""One HTML page that holds a model, translates with it and shows what it attended to: offline, and without a request.
+"""A page that translates with the models it holds, and shows what they attended to: offline, without a request.
 
-The page holds the program (`static/*.js`), the weights in base64, and the map of `attentio.view`. The same program runs
-in node, which is how a page is compared with its model.
+The page holds the program (`static/*.js`), the weights in base64, and the map of `attentio.view`. A site is the same
+page with its parts in files. The program also runs in node, which is how it is compared with a model.
 """
 
 import base64
@@ -10,9 +10,11 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
+from html import unescape
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -21,10 +23,9 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
-from attentio.bundle import Bundle
 from attentio.errors import ResourceError
 from attentio.export.described import RANGES, side
-from attentio.export.format import Answer, Expresses, Format, folded, kind_of, round_last_axis, tensors_of
+from attentio.export.format import Answer, Expresses, Format, Named, folded, kind_of, round_last_axis, tensors_of
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig
 from attentio.runtime.files import write_text
@@ -32,105 +33,190 @@ from attentio.view.embed import static
 
 # In the order of their imports: each name of a module is unique, so that all can stand in one script.
 MODULES = (
-    "text",
-    "tokenizer",
-    "wasm",
-    "product",
-    "attention",
-    "cnn",
-    "rnn",
-    "transformer",
-    "family",
-    "search",
-    "translator",
-    "page",
+    *("text", "tokenizer", "wasm", "product", "attention", "cnn", "rnn", "transformer", "family"),
+    *("search", "translator", "inline", "page"),
 )
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^ *//.*\n|^ */\*\*(?s:.*?)\*/\n", re.MULTILINE)
-_CHECK = Path(__file__).parent / "static" / "check.mjs"
+_STATIC = Path(__file__).parent / "static"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _LONGEST_MESSAGE = 200
 _TIMEOUT = 600  # seconds for one comparison
+_EVERYTHING = Expresses(
+    families=frozenset({"rnn", "cnn", "transformer"}),
+    score=frozenset(SCORES),
+    normalize=frozenset(NORMALIZERS),
+    window=frozenset(WINDOWS),
+)
+
+
+class Program(Format):
+    """What formats have in common whose runtime is the program of the page: in node, else in Chromium."""
+
+    runtime = "a browser. Compared by node or Chromium"
+    precisions = ("int8", "fp32")
+    many = True
+    expresses: ClassVar[Expresses] = _EVERYTHING
+
+    @abstractmethod
+    def parts(self, path: Path, number: int) -> tuple[str, str, str]:
+        """Return the program, the model as JSON, and its weights in base64, read from what was written."""
+
+    def unavailable(self) -> str | None:
+        return None if shutil.which("node") or _browser() else "neither node nor Chromium is installed"
+
+    def run(self, path: Path, sentences: Sequence[str], *, beam: int, number: int = 0) -> list[Answer]:
+        """Return what the program of a page makes of sentences. Raises ResourceError where it cannot run."""
+        try:
+            names = ("program", "model", "weights")
+            asked = dict(zip(names, self.parts(path, number), strict=True))
+            run = _by_node if shutil.which("node") else _by_chromium
+            found = json.loads(run({**asked, "sentences": list(sentences), "beam": beam}))
+        except (ValueError, OSError, subprocess.SubprocessError) as error:
+            told = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+            raise ResourceError(f"{path}: the page does not run ({told}).", code="E_EXPORT_RUN", file=path) from None
+        return [
+            Answer(one["text"], one["score"], {name: np.asarray(w, np.float32) for name, w in one["weights"].items()})
+            for one in found
+        ]
 
 
 @final
-class Html(Format):
-    """A page for any browser."""
+class Html(Program):
+    """A page for any browser, with everything in it."""
 
     name = "html"
     about = "one page that translates and shows its attention, offline"
-    runtime = "a browser, or node"
-    precisions = ("int8", "fp32")
-    ending = ".html"
-    expresses: ClassVar[Expresses] = Expresses(
-        families=frozenset({"rnn", "cnn", "transformer"}),
-        score=frozenset(SCORES),
-        normalize=frozenset(NORMALIZERS),
-        window=frozenset(WINDOWS),
+
+    def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
+        write_text(path, page(models, precision=precision))
+
+    def parts(self, path: Path, number: int) -> tuple[str, str, str]:
+        text = path.read_text(encoding="utf-8")
+        return _inside(text, "program"), _inside(text, f"model-{number}"), _inside(text, f"weights-{number}")
+
+
+@final
+class Site(Program):
+    """A folder for any web server: a page that loads a model when it is chosen."""
+
+    name = "site"
+    about = "a folder of files for a web server: the page loads a model when it is chosen"
+    mark = "model-0.json"
+
+    def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
+        (path / "index.html").write_text(_rendered(models, stored=[], scripts=[]), encoding="utf-8")
+        (path / "attention-map.js").write_text(static("attention-map.js"), encoding="utf-8")
+        (path / "program.js").write_text(script(fetched=True), encoding="utf-8")
+        (path / "page.css").write_text(program("page.css"), encoding="utf-8")
+        for number, model in enumerate(models):
+            described_as, weights = described(model, precision=precision)
+            (path / f"model-{number}.json").write_text(_json(described_as), encoding="utf-8")
+            (path / f"model-{number}.bin").write_bytes(weights)
+
+    def parts(self, path: Path, number: int) -> tuple[str, str, str]:
+        code, model = ((path / name).read_text(encoding="utf-8") for name in ("program.js", f"model-{number}.json"))
+        return code, model, base64.b64encode((path / f"model-{number}.bin").read_bytes()).decode()
+
+
+def _inside(text: str, name: str) -> str:
+    """Return what stands in an element of a page. Raises ValueError where it is not there."""
+    _, found, rest = text.partition(f' id="{name}">')
+    content, ended, _ = rest.partition("</script>")
+    if not (found and ended):
+        raise ValueError(f"the page has no {name}")
+    return content
+
+
+def _by_node(asked: Mapping[str, Any]) -> str:
+    done = subprocess.run(
+        ["node", str(_STATIC / "check.mjs")],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=_TIMEOUT,
+        check=False,
     )
+    if done.returncode:
+        raise ValueError(done.stderr or "node said nothing")
+    return done.stdout
 
-    def write(self, bundle: Bundle, path: Path, *, name: str, precision: str) -> None:
-        write_text(path, page(bundle, name=name, precision=precision))
 
-    def unavailable(self) -> str | None:
-        return None if shutil.which("node") else "node is not installed"
+def _by_chromium(asked: Mapping[str, Any]) -> str:
+    """Run the program in a page of its own, which writes the answers into itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "check.html"
+        held = f'<script type="application/json" id="asked">{_json(asked)}</script>'
+        check = f'<script type="module">{program("check-page.js")}</script>'
+        text = f'<!doctype html><meta charset="utf-8"><body>{held}{check}'
+        path.write_text(text, encoding="utf-8")
+        # A page that it opens itself, without a network, needs no sandbox, and without rights there is none.
+        options = ["headless", "no-sandbox", "disable-gpu", "dump-dom", f"user-data-dir={folder}/profile"]
+        options.append(f"virtual-time-budget={1000 * _TIMEOUT}")
+        command = [str(_browser()), *(f"--{option}" for option in options), path.as_uri()]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_TIMEOUT, check=False)
+    found = re.search(r'<pre id="(answers|fault)">(.*?)</pre>', done.stdout, re.DOTALL)
+    if found is None or found[1] == "fault":
+        raise ValueError(unescape(found[2]) if found else "Chromium said nothing")
+    return unescape(found[2])
 
-    def run(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer]:
-        """Return what the program of a page makes of sentences, run by node."""
-        asked = json.dumps({"page": str(path), "sentences": list(sentences), "beam": beam})
-        done = subprocess.run(
-            ["node", str(_CHECK)],
-            input=asked,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=_TIMEOUT,
-            check=False,
-        )
-        if done.returncode:
-            told = " ".join(done.stderr.split())[:_LONGEST_MESSAGE] or "it said nothing"
-            raise ResourceError(f"{path}: node could not run the page ({told}).", code="E_EXPORT_RUN", file=path)
-        return [
-            Answer(
-                one["text"],
-                one["score"],
-                {name: np.asarray(layer, dtype=np.float32) for name, layer in one["weights"].items()},
-            )
-            for one in json.loads(done.stdout)
-        ]
+
+def _browser() -> str | None:
+    return next((path for name in _BROWSERS if (path := shutil.which(name))), None)
 
 
 @cache
 def program(name: str) -> str:
     """Return the text of a file of the page."""
-    return files("attentio.export").joinpath("static", name).read_text(encoding="utf-8")
+    return (_STATIC / name).read_text(encoding="utf-8")
 
 
 @cache
-def script() -> str:
-    """Return all modules of the page as one, without the imports between them and without comments."""
-    return "\n".join(_LEFT_OUT.sub("", program(f"{name}.js")) for name in MODULES)
+def script(*, fetched: bool = False) -> str:
+    """Return all modules of the page as one, without the imports between them and without comments.
+
+    fetched: models are files beside the page, and stand in the page otherwise.
+    """
+    names = ["fetched" if fetched and name == "inline" else name for name in MODULES]
+    return "\n".join(_LEFT_OUT.sub("", program(f"{name}.js")) for name in names)
 
 
-def page(bundle: Bundle, *, name: str, precision: str = "int8") -> str:
-    """Return the page of a model. `precision`: "int8", one scale for each row, or "fp32"."""
-    stored, weights = described(bundle, name=name, precision=precision)
+def page(models: Sequence[Named], *, precision: str = "int8") -> str:
+    """Return the page of models. `precision`: "int8", one scale for each row, or "fp32"."""
     scripts = [f"\n{static('attention-map.js')}\n", f"\n{script()}"]
-    style = program("page.css")
+    held = [described(model, precision=precision) for model in models]
+    stored = [(_json(described_as), base64.b64encode(weights).decode()) for described_as, weights in held]
+    return _rendered(models, stored=stored, scripts=scripts)
+
+
+def _rendered(models: Sequence[Named], *, stored: Sequence[tuple[str, str]], scripts: Sequence[str]) -> str:
+    """Return the page with scripts and models in it, or, without scripts, with files beside it."""
     environment = Environment(
         loader=PackageLoader("attentio.export", "templates"), autoescape=True, undefined=StrictUndefined
     )
+    directions = [
+        {"name": name, "source": bundle.source.language, "target": bundle.target.language} for name, bundle in models
+    ]
+    style = program("page.css")
     return environment.get_template("page.html.j2").render(
-        title=name,
+        title=", ".join(name for name, _ in models),
+        directions=_json(directions),
+        stored=stored,
         scripts=scripts,
         hashes=" ".join(f"'{_hash(text)}'" for text in scripts),
         style=style,
         style_hash=_hash(style),
-        model=json.dumps(stored, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
-        weights=base64.b64encode(weights).decode(),
     )
 
 
-def described(bundle: Bundle, *, name: str, precision: str) -> tuple[dict[str, Any], bytes]:
+def _json(value: object) -> str:
+    """Return JSON that may stand in a script element: no text of it can end the element."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def described(named: Named, *, precision: str) -> tuple[dict[str, Any], bytes]:
     """Return what the program needs to know of a model as JSON, and the bytes of its weights."""
+    name, bundle = named
     model = folded(bundle)
     index, weights = packed(model, precision)
     architecture = bundle.architecture

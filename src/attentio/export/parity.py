@@ -7,15 +7,15 @@ must be that of the model with the same weights. Weights in 8 bits must cost nex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from attentio.bundle import Bundle
 from attentio.errors import MissingExtra, QualityGate, UsageError
-from attentio.export.format import Answer, Format, folded, rounded
+from attentio.export.format import Answer, Format, Named, folded, rounded
 from attentio.metrics.quality import corpus_chrf
-from attentio.runtime.files import check_place, new_file
+from attentio.runtime.files import check_folder, check_place, new_file, new_folder
 from attentio.search.batched import SearchConfig
 from attentio.translator import Translator
 
@@ -74,60 +74,79 @@ class Report:
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+class ToExport(NamedTuple):
+    """A model, what it is called, and sentences to compare with. references: of each sentence, for chrF."""
+
+    name: str
+    bundle: Bundle
+    sentences: Sequence[str] = ()
+    references: Sequence[Sequence[str]] | None = None
+
+
 def export(
-    bundle: Bundle,
     chosen: Format,
     path: Path,
+    models: Sequence[ToExport],
     *,
-    name: str,
     precision: str,
-    sentences: Sequence[str],
-    references: Sequence[Sequence[str]] | None = None,
     beam: int = 5,
     unchecked: bool = False,
 ) -> Report:
-    """Write a model as a file of a format, if the file agrees with the model on `sentences`. All or nothing.
+    """Write models as a file of a format, if the file agrees with each on its sentences. All or nothing.
 
-    references: of each sentence, for chrF. unchecked: write it without a comparison.
+    unchecked: write it without a comparison.
     Raises UsageError for what cannot be asked, MissingExtra without the runtime, and QualityGate where they disagree.
     """
-    if precision not in chosen.precisions:
-        raise UsageError(
-            f"{chosen.name} has no precision {precision!r}.", hint=f"One of: {', '.join(chosen.precisions)}."
-        )
-    check_place(path)
+    _check_asked(chosen, models, precision)
+    is_folder = chosen.mark is not None
+    if is_folder:
+        _check_replaced(path, chosen.mark)
+    else:
+        check_place(path)
     if not unchecked:
         if why := chosen.unavailable():
-            hint = f"Install {chosen.runtime}. Or give --unchecked to write the file without a comparison."
+            hint = "Install one of them, or give --unchecked to write the file without a comparison."
             raise MissingExtra(f"{chosen.name} cannot be compared with the model here: {why}.", hint=hint)
-        if not sentences:
+        if not all(each.sentences for each in models):
             raise UsageError("there is no sentence to compare with.", hint="Give --check FILE, or --unchecked.")
-    with new_file(path) as partial:
-        chosen.write(bundle, partial, name=name, precision=precision)
-        size = partial.stat().st_size
-        agreements: tuple[Agreement, ...] = ()
-        if not unchecked:
-            found = chosen.run(partial, sentences, beam=beam)
-            agreements = tuple(_compare(bundle, found, sentences, references, precision=precision, beam=beam))
-            _refuse(chosen, agreements, precision)
-    return Report(chosen.name, precision, str(path), size, beam, agreements)
+    with new_folder(path) if is_folder else new_file(path) as partial:
+        chosen.write([Named(each.name, each.bundle) for each in models], partial, precision=precision)
+        size = sum(file.stat().st_size for file in partial.iterdir()) if is_folder else partial.stat().st_size
+        agreements: list[Agreement] = []
+        for number, each in enumerate(models if not unchecked else ()):
+            found = chosen.run(partial, each.sentences, beam=beam, number=number)
+            named = f"{each.name}, " if len(models) > 1 else ""
+            compared = list(_compare(each, found, named, precision=precision, beam=beam))
+            _refuse(chosen, compared, precision)
+            agreements += compared
+    return Report(chosen.name, precision, str(path), size, beam, tuple(agreements))
 
 
-def _compare(
-    bundle: Bundle,
-    found: Sequence[Answer],
-    sentences: Sequence[str],
-    references: Sequence[Sequence[str]] | None,
-    *,
-    precision: str,
-    beam: int,
-) -> Iterator[Agreement]:
-    translator = Translator(bundle, device="cpu")
-    model = model_answers(translator, sentences, beam)
+def _check_asked(chosen: Format, models: Sequence[ToExport], precision: str) -> None:
+    if precision not in chosen.precisions:
+        hint = f"One of: {', '.join(chosen.precisions)}."
+        raise UsageError(f"{chosen.name} has no precision {precision!r}.", hint=hint)
+    if len(models) > 1 and not chosen.many:
+        raise UsageError(f"{chosen.name} holds one model, not {len(models)}.")
+    names = [each.name for each in models]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"two models would be called {twice!r}.", hint="Give --name to the first.")
+
+
+def _check_replaced(folder: Path, mark: str | None) -> None:
+    """Refuse to replace a folder that holds something else."""
+    check_folder(folder)
+    if folder.exists() and not (folder.is_dir() and ((folder / str(mark)).is_file() or not any(folder.iterdir()))):
+        raise UsageError(f"{folder} holds something else, and would be replaced.", hint="Choose another --out.")
+
+
+def _compare(model: ToExport, found: Sequence[Answer], named: str, *, precision: str, beam: int) -> Iterator[Agreement]:
+    translator = Translator(model.bundle, device="cpu")
+    wanted = model_answers(translator, model.sentences, beam)
     if precision == "int8":
-        translator.model = rounded(folded(bundle))
-        yield agreement("the model in 8 bits", found, model_answers(translator, sentences, beam))
-    yield agreement("the model", found, model, references)
+        translator.model = rounded(folded(model.bundle))
+        yield agreement(f"{named}the model in 8 bits", found, model_answers(translator, model.sentences, beam))
+    yield agreement(f"{named}the model", found, wanted, model.references)
 
 
 def model_answers(translator: Translator, sentences: Sequence[str], beam: int) -> list[Answer]:

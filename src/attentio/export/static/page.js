@@ -4,7 +4,8 @@
  * What was typed stands in the fragment of the address, which a browser sends to nobody.
  */
 
-import { Translator, fromBase64 } from "./translator.js";
+import { storedModel } from "./inline.js";
+import { Translator } from "./translator.js";
 
 /** @typedef {import("./translator.js").Translation} Translation */
 /** @typedef {import("./translator.js").Part} Part */
@@ -17,7 +18,7 @@ const PAGE_TEXTS = {
     source: "Source text (Ctrl+Enter translates)", search: "Search", greedy: "greedy", beam: (/** @type {number} */ n) => `beam ${n}`,
     translate: "Translate", translation: "Translation", sentence: "Sentence", nbest: "Hypotheses, best first",
     score: (/** @type {string} */ s) => `score ${s}`, map: "Attention",
-    offline: "This page holds the whole model. Nothing that you type leaves it.",
+    offline: "The model works in this page. Nothing that you type leaves it.", opening: "The model is being opened …",
     hint: "The stronger the color, the more attention. Attention is not by itself an explanation of a translation.",
     working: (/** @type {number[]} */ [done, all]) => `Sentence ${done} of ${all} …`,
     ready: (/** @type {string} */ ms) => `Translated in ${ms} ms.`,
@@ -32,7 +33,7 @@ const PAGE_TEXTS = {
     source: "原文（Ctrl+Enter 翻译）", search: "搜索", greedy: "贪心", beam: (/** @type {number} */ n) => `束宽 ${n}`,
     translate: "翻译", translation: "译文", sentence: "句子", nbest: "候选译文，最佳在前",
     score: (/** @type {string} */ s) => `得分 ${s}`, map: "注意力",
-    offline: "本页包含整个模型。输入的内容不会离开本页。",
+    offline: "模型在本页内运行。输入的内容不会离开本页。", opening: "正在打开模型……",
     hint: "颜色越深，注意力越多。注意力本身不是对译文的解释。",
     working: (/** @type {number[]} */ [done, all]) => `第 ${done} 句，共 ${all} 句……`,
     ready: (/** @type {string} */ ms) => `用时 ${ms} 毫秒。`,
@@ -46,9 +47,14 @@ const PAGE_TEXTS = {
 const BEAM_SIZES = [1, 3, 5, 10];
 const PAUSE = 30; // milliseconds of work after which the page may answer
 
-/** @typedef {{text: string, beam: number, sentence: number, chosen: number, language: "en" | "zh", theme: string, map: object}} Shown */
+/** @typedef {{name: string, source: string | null, target: string | null}} Direction */
+/** @typedef {{text: string, model: number, beam: number, sentence: number, chosen: number, language: "en" | "zh", theme: string, map: object}} Shown */
 /** @type {Shown} */
-const shown = { text: "", beam: 5, sentence: 0, chosen: 0, language: globalThis.navigator?.language?.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
+const shown = { text: "", model: 0, beam: 5, sentence: 0, chosen: 0, language: globalThis.navigator?.language?.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
+/** @type {Direction[]} */
+let directions = [];
+/** @type {Map<number, Promise<Translator>>} */
+const opened = new Map();
 /** @type {Translator} */
 let translator;
 /** @type {Translation | null} */
@@ -84,6 +90,7 @@ function readFragment() {
     return value >= least && value <= most ? value : null;
   };
   shown.text = said.get("text") ?? shown.text;
+  shown.model = number("model", 0, directions.length - 1) ?? shown.model;
   shown.beam = number("beam", 1, 20) ?? shown.beam;
   shown.sentence = number("sentence", 0, 1e6) ?? shown.sentence;
   shown.chosen = number("chosen", 0, 20) ?? shown.chosen;
@@ -107,12 +114,41 @@ function writeFragment() {
 
 const pause = () => new Promise((go) => setTimeout(go, 0));
 
+/** Open the chosen model, and return whether it can be used. It is opened once. */
+async function openModel() {
+  const { model } = shown;
+  if (!opened.has(model)) {
+    element("status").textContent = words().opening;
+    await pause();
+    opened.set(model, storedModel(model).then(([stored, weights]) => new Translator(stored, weights)));
+  }
+  try {
+    const found = await /** @type {Promise<Translator>} */ (opened.get(model));
+    if (model !== shown.model) return false; // another was chosen since
+    translator = found;
+    element("status").textContent = "";
+    return true;
+  } catch (error) {
+    opened.delete(model);
+    element("status").textContent = "";
+    element("fault").hidden = false;
+    element("fault").textContent = words().failed(error instanceof Error ? error.message : String(error));
+    return false;
+  }
+}
+
 /** Translate what is typed, part by part, so that the page stays awake. A later call ends an earlier one. */
 async function translateTyped() {
   const mine = ++running;
   writeFragment();
   element("main").setAttribute("aria-busy", "true");
   element("fault").hidden = true;
+  const ready = await openModel();
+  if (mine !== running) return;
+  if (!ready) {
+    element("main").setAttribute("aria-busy", "false");
+    return;
+  }
   const begin = performance.now();
   let last = begin;
   await pause();
@@ -207,6 +243,16 @@ function dressPage() {
   input("language").value = shown.language;
   input("theme").value = shown.theme;
   input("text").value = shown.text;
+  input("text").lang = directions[shown.model].source ?? "";
+  element("directions").hidden = directions.length < 2;
+  element("direction").replaceChildren(
+    ...directions.map(({ name, source, target }, i) => {
+      const told = source && target ? `${name} (${source} → ${target})` : name;
+      const option = /** @type {HTMLOptionElement} */ (create("option", { value: String(i) }, told));
+      option.selected = i === shown.model;
+      return option;
+    }),
+  );
   const sizes = [...new Set([...BEAM_SIZES, shown.beam])].sort((a, b) => a - b);
   element("beam").replaceChildren(
     ...sizes.map((n) => {
@@ -218,19 +264,13 @@ function dressPage() {
 }
 
 async function startPage() {
+  directions = JSON.parse(element("models").textContent ?? "");
   readFragment();
   dressPage();
-  try {
-    await pause(); // the form is shown while the model is opened
-    const stored = JSON.parse(element("model").textContent ?? "");
-    translator = new Translator(stored, fromBase64(element("weights").textContent ?? ""));
-    element("weights").remove(); // they are in the program now
-    input("text").lang = stored.source.language ?? "";
-  } catch (error) {
-    element("fault").hidden = false;
-    element("fault").textContent = words().failed(error instanceof Error ? error.message : String(error));
-    return;
-  }
+  await pause(); // the form is shown while the model is opened
+  const ready = await openModel();
+  element("main").setAttribute("aria-busy", "false");
+  if (!ready && directions.length < 2) return;
   input("submit").disabled = false;
   const submit = () => {
     Object.assign(shown, { text: input("text").value, sentence: 0, chosen: 0 });
@@ -243,6 +283,11 @@ async function startPage() {
   element("text").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
+    submit();
+  });
+  element("direction").addEventListener("change", () => {
+    Object.assign(shown, { model: Number(input("direction").value), text: input("text").value });
+    dressPage();
     submit();
   });
   element("beam").addEventListener("change", () => {
@@ -275,7 +320,6 @@ async function startPage() {
     dressPage();
     translateTyped();
   });
-  element("main").setAttribute("aria-busy", "false");
   if (shown.text) await translateTyped();
 }
 

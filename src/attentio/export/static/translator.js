@@ -331,3 +331,19 @@ export function fromBase64(text) {
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
   return bytes.buffer;
 }
+
+/**
+ * Return what a model makes of sentences, with the weights of every attention: for comparing it with Python.
+ * @param {string} model As JSON.
+ * @param {string} weights In base64.
+ * @param {string[]} sentences
+ * @param {number} size Of the beam.
+ */
+export function answersOf(model, weights, sentences, size) {
+  const translator = new Translator(JSON.parse(model), fromBase64(weights));
+  return sentences.map((sentence) => {
+    const { text, score, parts } = translator.translate(sentence, { size, split: false });
+    const trace = parts.length === 1 ? parts[0].trace?.(0) : null;
+    return { text, score, weights: { ...trace?.weights, ...trace?.encoder_self, ...trace?.decoder_self } };
+  });
+}
