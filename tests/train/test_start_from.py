@@ -13,13 +13,13 @@ from attentio.bundle import Bundle
 from attentio.corpora.small_world.grammar import sample
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.prepare import PreparedData
-from attentio.data.settings import MOST_COPIES
-from attentio.data.start import Mixture
+from attentio.data.start import MOST_COPIES, Mixture
 from attentio.errors import DataError, ModelError, UsageError
 from attentio.evaluation.seen import SeenSentences
 from attentio.metrics.quality import corpus_chrf
 from attentio.model.families import build_model
 from attentio.search.batched import SearchConfig
+from attentio.train.plan import fine_tuning
 from attentio.train.run import TrainResult, run_training, train_files
 from attentio.train.settings import effective_config
 from attentio.train.vocabulary import with_token_rows
@@ -55,8 +55,10 @@ def test_weights_and_vocabulary_are_taken_over(tiny_run: Path, pairs: Path, tmp_
 @pytest.mark.parametrize("preset", ["cnn-tiny", "rnn-tiny", "transformer-tiny", "notebook"])
 def test_new_tokens_leave_the_logits_of_all_others_as_they_are(preset: str) -> None:
     config, sizes, more = effective_config(preset=preset), (37, 41), (43, 53)
-    sections = {"self_attention": config.self_attention}
-    model, larger = (build_model(config.model, config.attention, *each, **sections).eval() for each in (sizes, more))
+    model, larger = (
+        build_model(config.model, config.attention, *each, self_attention=config.self_attention).eval()
+        for each in (sizes, more)
+    )
     weights = with_token_rows(model.unique_state_dict(), more)
     assert sum(len(weights[name]) != len(rows) for name, rows in model.unique_state_dict().items()) >= 3
     with torch.inference_mode():
@@ -108,6 +110,18 @@ def test_the_corpus_holds_new_pairs_and_earlier_ones(tiny_run: Path, pairs: Path
     assert earlier.dev is None or data.earlier_dev is not None
     for kept in (earlier.tests["test"], *filter(None, [earlier.dev])):
         assert held.unseen(kept).sources == kept.sources or kept is earlier.dev
+
+
+def test_settings_fit_the_new_pairs_however_often_they_stand_in_the_corpus(tiny_run: Path, pairs: Path) -> None:
+    given = {"data": {"train": [str(pairs)]}, "train": {"start_from": str(tiny_run)}}
+    config = effective_config(settings=given)
+    copies = Mixture.of(60, len(PreparedData.load(tiny_run / "data").train), config.train.earlier_share, 0).copies
+    assert config.train.epochs == -(-40 // copies)
+    alone = effective_config(settings=given | {"train": {"start_from": "small-world"}})
+    assert (alone.train.epochs, alone.train.learning_rate) == (40, config.train.learning_rate)
+    assert effective_config(settings=given, overrides=["train.earlier_share=0.0"]).train.epochs == 40
+    assert effective_config(settings=given, overrides=["train.epochs=3"]).train.epochs == 3
+    assert fine_tuning(9000, 1)["epochs"] < fine_tuning(3000, 1)["epochs"] < fine_tuning(300, 1)["epochs"]
 
 
 def test_a_model_alone_is_trained_on_without_earlier_pairs_and_this_is_said(

@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-MOST_COPIES = 10  # of each new pair among earlier ones (data/start.py). The preset auto counts on it
 TokenizerKind = Literal["auto", "word", "char", "sentencepiece"]
 
 

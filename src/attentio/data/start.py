@@ -7,18 +7,20 @@ corpus of the new pairs while that is prepared. So a training needs its first mo
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from attentio.data.corpus import Encoded, EncodedCorpus, Side
+from attentio.data.corpus import MANIFEST, Encoded, EncodedCorpus, Side
 from attentio.data.heldout import HeldOut
 from attentio.data.links import TokenLinks
-from attentio.data.settings import MOST_COPIES
+from attentio.runtime.files import read_json
 from attentio.text.clean import Cleaner
 from attentio.text.tokenizer import Tokenizer, fingerprint
 
+MOST_COPIES = 10  # of each new pair, beside earlier ones
 CHUNK_PAIRS = 20_000
 EARLIER = "earlier"  # the name of an earlier test set
 
@@ -30,6 +32,17 @@ class SideRules(NamedTuple):
     cleaner: Cleaner
     tokenizer: Tokenizer | None = None
     guessed: bool = False  # the language: neither the user nor a file named it
+
+
+def run_of(model: Path) -> Path:
+    """Return the run folder that a model to start from belongs to: itself, or the one that its folder stands in."""
+    return model.parent if model.name == "model" else model
+
+
+def num_earlier(model: Path) -> int:
+    """Return the training pairs of the run of a model, 0 where its data is not at hand."""
+    held = read_json(run_of(model) / "data" / "train" / MANIFEST)
+    return int(held.get("pairs", 0)) if isinstance(held, dict) else 0
 
 
 @dataclass(frozen=True)

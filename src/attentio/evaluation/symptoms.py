@@ -40,7 +40,7 @@ _LEAST_SEEN = 20  # times in training
 _LEAST_CASES = 3
 _LONGEST_RUN = 8
 _SHOWN = 2
-_MORE_TRAINING = "Train longer: more --max-time, or -o train.epochs=… in a new run."
+_MORE_TRAINING = "Train longer: the same command with more --max-time, or more -o train.epochs=…"
 
 Matrix = npt.NDArray[np.float32]
 

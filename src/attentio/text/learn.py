@@ -1,6 +1,7 @@
 """How a tokenizer is learned from text. Translating needs none of this."""
 
 import io
+import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
@@ -73,10 +74,24 @@ def extend_tokenizer(tokenizer: Tokenizer, lines: Iterable[str], *, min_count: i
 
 
 def _with_unseen(tokenizer: Tokenizer, units: Sequence[str]) -> Tokenizer:
-    new = dict.fromkeys(unseen for unit in units for unseen in tokenizer.unseen(unit))
+    """Return the tokenizer with those of the units that it lacks as tokens at its end. All others keep their ids."""
+    new = [*dict.fromkeys(unseen for unit in units for unseen in tokenizer.unseen(unit))]
+    if not new:
+        return tokenizer
     if isinstance(tokenizer, SentencePieceTokenizer):
-        new = dict.fromkeys(tokenizer.read(char) for char in new)
-    return tokenizer.with_tokens([*new]) if new else tokenizer
+        added = b"".join(map(_single_character, dict.fromkeys(map(tokenizer.read, new))))
+        return SentencePieceTokenizer(tokenizer.model + added, lowercase=tokenizer.lowercase)
+    return type(tokenizer)([*tokenizer.tokens, *new])
+
+
+def _single_character(char: str) -> bytes:
+    """Return a token as it stands in a SentencePiece model: appended to one, it is one of its tokens.
+
+    Its score is below all others, so that no other token is cut in another way.
+    """
+    text = char.encode()
+    fields = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", -1e6)  # 1: its text, 2: its score
+    return b"\x0a" + bytes([len(fields)]) + fields
 
 
 def default_vocab_size(num_lines: int) -> int:

@@ -7,7 +7,6 @@ characters. A vocabulary is learned in `learn`. All of it may be used by several
 
 import json
 import re
-import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -90,10 +89,6 @@ class Tokenizer(ABC):
             what = ", ".join(map(repr, unseen))
             raise UsageError(f"the model cannot write {text!r}: its vocabulary has no {what}.")
         return self.encode(text)
-
-    def with_tokens(self, new: Sequence[str]) -> Self:
-        """Return the tokenizer with more tokens at its end. All others keep their ids."""
-        return type(self)([*self.tokens, *new])
 
     def to_bytes(self) -> bytes:
         """Return the content of the one file that holds this tokenizer."""
@@ -269,11 +264,6 @@ class SentencePieceTokenizer(Tokenizer):
     def symbols_of(self, text: str) -> list[int]:
         return list(self.read(text).encode())
 
-    def with_tokens(self, new: Sequence[str]) -> Self:
-        """Return the tokenizer with characters that so far fell back to their bytes. What it knew is cut as before."""
-        added = b"".join(map(_single_character, new))
-        return type(self)(self.model + added, lowercase=self.lowercase, cached_words=self._cached_words)
-
     def to_bytes(self) -> bytes:
         return _LOWERCASE * self.lowercase + self.model
 
@@ -288,16 +278,6 @@ class SentencePieceTokenizer(Tokenizer):
     def read(self, text: str) -> str:
         """Return the text whose tokens are taken, as long as `text`."""
         return lowered(text) if self.lowercase else text
-
-
-def _single_character(char: str) -> bytes:
-    """Return a token as it stands in a SentencePiece model: appended to one, it is one of its tokens.
-
-    Its score is below all others, so that no other token is cut in another way.
-    """
-    text = char.encode()
-    fields = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", -1e6)  # 1: its text, 2: its score
-    return b"\x0a" + bytes([len(fields)]) + fields
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

@@ -43,8 +43,9 @@ FITS = (
     Fit(8_000, "small", {"dropout": 0.3}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
     Fit(math.inf, "small", {}, {}),
 )
-# Where training starts from a model. Each new pair stands up to MOST_COPIES times among earlier ones (data/start.py).
-FINE_TUNING = {"learning_rate": 5e-4, "warmup_share": 0.1, "epochs": 10, "average_decay": 0.99}
+# Where training starts from a model. Experiments with 300 pairs are in LOG.md.
+FINE_TUNING = {"learning_rate": 5e-4, "warmup_share": 0.1, "average_decay": 0.99}
+PASSES = ((2_500, 40), (8_000, 20), (math.inf, 10))  # over the new pairs, by their number
 
 PAIRS_COUNTED = 8_001  # more pairs change nothing
 
@@ -52,6 +53,12 @@ PAIRS_COUNTED = 8_001  # more pairs change nothing
 def fit(pairs: int) -> Fit:
     """Return the settings for a corpus of so many pairs."""
     return next(fit for fit in FITS if pairs <= fit.most_pairs)
+
+
+def fine_tuning(pairs: int, copies: int) -> Mapping[str, float]:
+    """Return the settings for so many new pairs, each of which stands `copies` times in the corpus (data/start.py)."""
+    passes = next(passes for most, passes in PASSES if pairs <= most)
+    return {**FINE_TUNING, "epochs": math.ceil(passes / copies)}
 
 
 @dataclass(frozen=True)

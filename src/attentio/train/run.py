@@ -14,7 +14,7 @@ from attentio.bundle import Architecture, Bundle, Side
 from attentio.data.heldout import HeldOut
 from attentio.data.prepare import PreparedData, data_fingerprint, is_prepared, prepare, start_of
 from attentio.data.source import origins
-from attentio.data.start import Earlier, SideRules, Start
+from attentio.data.start import Earlier, SideRules, Start, run_of
 from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError, ModelError, UsageError
 from attentio.metrics.quality import learning_warning
@@ -248,7 +248,7 @@ def _start(config: RunConfig, run: Run | None, say: Say) -> Start | None:
 
 def _earlier(path: Path, sides: Sequence[SideRules]) -> Earlier:
     """Return what the run of a model was trained on. Raises DataError where that is not at hand."""
-    data = PreparedData.load(Run(path.parent if path.name == "model" else path).data)
+    data = PreparedData.load(Run(run_of(path)).data)
     tokenizers = [side.tokenizer for side in sides if side.tokenizer is not None]
     if [*map(fingerprint, tokenizers)] != [*map(fingerprint, (data.source_tokenizer, data.target_tokenizer))]:
         raise DataError(f"{data.folder} is not the data of this model.")
@@ -285,6 +285,8 @@ def _train(
     if data.dev is not None:
         sets = [data.dev] if data.earlier_dev is None else [data.dev, data.earlier_dev]
         dev = DevSet.mean([_dev_set(data, held, config.train.evaluate_pairs) for held in sets])
+        if len(sets) > 1:
+            say("dev    chrF and loss are the mean of two dev sets: new pairs and earlier ones")
     splits = None, None
     if config.train.subword_regularization > 0:
         splits = TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from attentio.data.settings import MOST_COPIES, DataConfig
+from attentio.data.settings import DataConfig
 from attentio.errors import AttentioError, DataError, UsageError
 from attentio.model.settings import (
     AttentionConfig,
@@ -26,7 +26,7 @@ from attentio.model.settings import (
     SelfAttentionConfig,
 )
 from attentio.runtime.precision import Precision
-from attentio.train.plan import EPOCHS_WITH_TIME, FINE_TUNING, PAIRS_COUNTED, fit
+from attentio.train.plan import EPOCHS_WITH_TIME, PAIRS_COUNTED, fine_tuning, fit
 
 Settings = Mapping[str, object]
 
@@ -116,9 +116,9 @@ class TrainConfig(BaseModel):
             ge=0,
             le=0.95,
             description="share of training pairs that are those of the run that training starts from, "
-            "so that it forgets nothing. 0: new pairs only",
+            "so that it forgets little. 0: new pairs only",
         ),
-    ] = 0.5
+    ] = 0.75
     fitted_pairs: Annotated[
         int | None,
         Field(ge=0, description="pairs that the preset auto has fitted the settings to. It sets this itself"),
@@ -266,11 +266,14 @@ def _fine_tuned(over: Settings, start: str) -> Settings:
     given = cast(Settings, over.get("train", {}))
     for name in ("batch_tokens", "epochs", "average_decay", "warmup_share"):
         train.pop(name, None)
-    found: dict[str, object] = {**FINE_TUNING}
+    from attentio.data.start import Mixture, num_earlier
+
+    pairs = cast(int, train.get("fitted_pairs", 0))
+    share = given.get("earlier_share", TrainConfig().earlier_share)
+    mixture = Mixture.of(pairs, num_earlier(Path(start)), share if isinstance(share, float) else 0.0, seed=0)
+    found: dict[str, object] = {**fine_tuning(pairs, mixture.copies)}
     if "warmup_steps" in given:
         found.pop("warmup_share")
-    if not (Path(start) / "data").is_dir():
-        found["epochs"] = MOST_COPIES * cast(int, found["epochs"])
     if given.get("max_seconds") is not None:
         found["epochs"] = EPOCHS_WITH_TIME * cast(int, found["epochs"])
     return {**under, "train": {**train, **found}}
