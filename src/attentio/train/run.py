@@ -36,7 +36,7 @@ from attentio.train.state import Progress, batches, progress_of, take_up
 from attentio.train.vocabulary import with_token_rows
 
 Say = Callable[[str], None]
-TESTED = 1000  # sentences of a test set that are translated before and after a training that starts from a model
+TESTED = 2000  # sentences of a test set that are translated before and after a training that starts from a model
 SAMPLE = 50  # training sentences that a finished model translates where nothing was held out
 
 
