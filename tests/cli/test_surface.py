@@ -62,6 +62,9 @@ SURFACE = {
         *("--max-file", "--max-texts", "--open", "--port", "--precision", "--proxy", "--queue", "--rate-limit"),
         *("--threads", "--verbose -v"),
     ],
+    "plan": [
+        *("<files>", *CORPUS, "--config", "--device", "--json", "--preset", "--seed", "--set -o", "--time"),
+    ],
     "train": [
         *("<files>", *CORPUS, "--attention", "--config", "--device", "--dry-run", "--json", "--max-time", "--out"),
         *("--overwrite", "--preset", "--quiet -q", "--seed", "--set -o", "--start-from"),

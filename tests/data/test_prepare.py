@@ -125,6 +125,10 @@ def test_small_data_holds_nothing_out(make: Callable[..., PreparedData]) -> None
     data = make(made(100)[:100])
     assert (len(data.train), data.dev, data.tests) == (100, None, {})
     assert "split  100 train, no held-out part" in data.report.lines()
+    assert [note[:40] for note in data.report.notes] == [
+        "no dev set: fewer than 200 pairs. To hol",
+        "no test set: fewer than 200 pairs. To ho",
+    ]
     assert data.report.leak is None
 
 

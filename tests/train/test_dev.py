@@ -63,3 +63,13 @@ def test_several_processes_find_the_same_scores(monkeypatch: pytest.MonkeyPatch)
         assert processes == [2]
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("limit", "used"), [(1, [0]), (4, [0, 1, 3, 5]), (6, [0, 1, 2, 3, 4, 5]), (300, [*range(7)])])
+def test_as_many_sentences_are_used_as_asked_for(limit: int, used: list[int]) -> None:
+    """7 sentences, evenly drawn."""
+    held = HeldOut.from_pairs("dev", [(f"w{number}", f"v{number}") for number in range(7)])
+    tokenizer = train_tokenizer("word", held.sources)
+    dev = DevSet(held, tokenizer, tokenizer, limit=limit)
+    assert [tokenizer.decode(source) for source in dev.sources] == [f"w{number}" for number in used]
+    assert dev.references == [[f"v{number}"] for number in used]

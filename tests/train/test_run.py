@@ -458,3 +458,10 @@ def test_3000_random_flips_give_the_same_result_or_one_line(
     print(f"{count:,} flips of {folder}: {found}")
     assert sum(found.values()) == count
     assert min(found.values()) > count // 50
+
+
+def test_sentences_longer_than_the_positions_are_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"40 tokens are allowed, and the model has 40 positions. --max-length 39"):
+        train_files(data, tmp_path / "run", settings=SETTINGS | {"data.max_length": 40, "model.max_positions": 40})
+    train_files(data, tmp_path / "run", settings=SETTINGS | {"data.max_length": 39, "model.max_positions": 40})
+    train_files(data, tmp_path / "rnn", settings=SETTINGS | {"data.max_length": 1000, "model.family": "rnn"})

@@ -20,6 +20,7 @@ from attentio.cli.demo import demo
 from attentio.cli.doctor import doctor
 from attentio.cli.evaluate import evaluate
 from attentio.cli.export import export
+from attentio.cli.plan import plan
 from attentio.cli.serve import serve
 from attentio.cli.train import train
 from attentio.cli.translate import translate
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train, examine and use neural machine translators whose attention you choose, measure and see.",
 )
-for verb in (train, translate, evaluate, compare, view, serve, export, align, demo, doctor):
+for verb in (train, plan, translate, evaluate, compare, view, serve, export, align, demo, doctor):
     app.command()(verb)
 app.add_typer(data.app, name="data")
 app.add_typer(attention.app, name="attention")

@@ -76,7 +76,7 @@ def train(
         summary = training.dry_run(config, out, say=say)
     else:
         summary = training.run_training(
-            config, out, overwrite=overwrite, say=say, display=partial(display, quiet=quiet)
+            config, out, overwrite=overwrite, say=say, display=partial(display, quiet=quiet), foresee=not quiet
         )
         if summary["ended"] is not None and summary["plan"] is not None:  # trained here and now
             summary["findings"] = _examined(out, say)

@@ -313,6 +313,7 @@ def split_and_learn(job: Job, cleaned: Cleaned, sides: Sequence[SideRules]) -> t
         if not new.any():
             break
         too_long |= new
+    _note_held_out(job, cleaned, found.assigned)
     if inside := int((found.assigned == _IN_HELD_OUT).sum()):
         job.log.note(f"{inside:,} training pairs share a side with the dev or test file and were left out")
     return found, tokenizers
@@ -366,6 +367,20 @@ def _assign(job: Job, cleaned: Cleaned, too_long: Bools, sides: Sequence[SideRul
     leaks = [leak(source[used <= TEST], target[used <= TEST], used[used <= TEST]) for used in (before, assigned)]
     sizes = np.bincount(labels)
     return Split(assigned, int((sizes > 0).sum()), int(sizes.max(initial=0)), *leaks)
+
+
+def _note_held_out(job: Job, cleaned: Cleaned, assigned: Names) -> None:
+    """Say why nothing is held out, or less than was asked for."""
+    held = {name: int((cleaned.training & (assigned == name)).sum()) for name in (DEV, TEST)}
+    pairs = int((cleaned.training & (assigned <= TEST)).sum())
+    for name, word, setting in ((DEV, "dev", job.config.dev), (TEST, "test", job.config.test)):
+        if setting is None and not held[name] and pairs < _LEAST_PAIRS:
+            job.log.note(f"no {word} set: fewer than {_LEAST_PAIRS} pairs. To hold some out all the same: --{word} 20")
+        elif setting is not None and not isinstance(setting, str):
+            wanted = _wanted(setting, pairs, pairs)
+            if held[name] < wanted:
+                what = f"{held[name]:,} of {wanted:,} {word} pairs are held out"
+                job.log.note(f"{what}: pairs that share a sentence stay together, and may be too many")
 
 
 def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:

@@ -37,12 +37,14 @@ class DevSet:
     def __init__(
         self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int, placeholders: bool = False
     ) -> None:
-        every = -(-len(held_out.sources) // limit)  # evenly over the set: its parts may differ
-        self.masked = [mask(text) if placeholders else Masked(text, {}) for text in held_out.sources[::every]]
+        size = len(held_out.sources)
+        rows = [number * size // min(size, limit) for number in range(min(size, limit))]  # evenly: parts may differ
+        sources = [held_out.sources[row] for row in rows]
+        self.masked = [mask(text) if placeholders else Masked(text, {}) for text in sources]
         self.sources: Sequence[Sequence[int]] = [source.encode(each.text) for each in self.masked]
-        self.references = held_out.references[::every]
+        self.references = [held_out.references[row] for row in rows]
         self.target = target
-        pairs = [(text, texts[0]) for text, texts in zip(held_out.sources[::every], self.references, strict=True)]
+        pairs = [(text, texts[0]) for text, texts in zip(sources, self.references, strict=True)]
         pairs = [mask_pair(*pair)[:2] for pair in pairs] if placeholders else pairs  # as in training
         self.pairs = EncodedCorpus.from_lists(
             [source.encode(text) for text, _ in pairs], [target.encode(text) for _, text in pairs]

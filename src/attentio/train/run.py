@@ -19,6 +19,7 @@ from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError, ModelError, UsageError
 from attentio.metrics.quality import learning_warning
 from attentio.model.seq2seq import Seq2Seq
+from attentio.model.settings import CNNConfig, TransformerConfig
 from attentio.runtime.device import resolve_device
 from attentio.runtime.files import read_json, write_json, write_text
 from attentio.runtime.stop import StopRequest
@@ -37,6 +38,8 @@ from attentio.train.vocabulary import with_token_rows
 
 Say = Callable[[str], None]
 TESTED = 2000  # sentences of a test set that are translated before and after a training that starts from a model
+FORESEEN = 300  # updates of which time and quality are said before
+FORESEEING = 2.0  # seconds of updates that are measured for that
 SAMPLE = 50  # training sentences that a finished model translates where nothing was held out
 
 
@@ -99,13 +102,17 @@ def run_training(
     overwrite: bool = False,
     say: Say = _silent,
     display: Callable[[], Display] = Silent,
+    foresee: bool = False,
 ) -> dict[str, Any]:
     """Train to the end, or until Ctrl-C or SIGTERM, and return what `--json` prints. Where it is over, write nothing.
 
-    say: told before and after. display: opened for the time between.
+    say: told before and after. display: opened for the time between. foresee: say first what time and quality to
+    expect, where a new training is not short. That measures the machine for some seconds.
     """
     _check(config)
     run = Run(out)
+    if overwrite or not run.has_begun:
+        _check_positions(config)
     start = _start(config, None if overwrite else run, say)
     with claimed(run, config, overwrite=overwrite) as other_end:
         data = _prepare(run, config, start, say)
@@ -131,7 +138,9 @@ def run_training(
                 say(f"going on from step {before.step:,}, where the run had ended: {before.ended}")
             if config.train.start_from is not None:
                 _score_before(run, config, say)
+            expected = _foreseen(config, data, say) if foresee and before is None else None
             progress, stopped_by, facts = _train(run, config, data, say, display, plan)
+            facts = {**facts, "expected": expected}
         else:
             for note in notes:
                 say(note)
@@ -177,6 +186,7 @@ def run_training(
 def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
     """Report on data, model and memory of a run that would stand in `out`. Train nothing, and write nothing there."""
     _check(config)
+    _check_positions(config)
     with TemporaryDirectory(prefix="attentio-") as folder:
         start = _start(config, None, say)
         data = prepare(config.data, Path(folder) / "data", seed=config.train.seed, start=start)
@@ -212,6 +222,19 @@ def _check(config: RunConfig) -> None:
     origins(config.data)
     resolve_device(config.train.device)
     footprint(config, 5, 5)
+
+
+def _check_positions(config: RunConfig) -> None:
+    """Refuse sentences that are longer than the model has positions: the last ones would all look alike."""
+    model, length = config.model, config.data.max_length
+    positions = None
+    if isinstance(model, CNNConfig) or (isinstance(model, TransformerConfig) and model.positions == "learned"):
+        positions = model.max_positions
+    if positions is not None and length >= positions:  # one is for the end of the sentence
+        raise UsageError(
+            f"sentences of {length:,} tokens are allowed, and the model has {positions:,} positions.",
+            hint=f"--max-length {positions - 1}, or -o model.max_positions={length + 1}",
+        )
 
 
 def _first_model(config: RunConfig) -> Bundle:
@@ -267,6 +290,18 @@ def _prepare(run: Run, config: RunConfig, start: Start | None, say: Say) -> Prep
     for line in [*data.report.warnings(), *data.report.lines(run.data / "report.json")]:
         say(line)
     return data
+
+
+def _foreseen(config: RunConfig, data: PreparedData, say: Say) -> Mapping[str, object] | None:
+    """Say what time and quality to expect. None for a training that is over before that were known."""
+    updates = StepPlan.of(config.train, steps_per_epoch=len(batches(data.train, config.train))).total_steps
+    if updates < FORESEEN or config.train.start_from is not None:
+        return None
+    from attentio.train.planner import plan_prepared
+
+    found = plan_prepared(config, data, seconds=FORESEEING)
+    say(f"{found.expectation()}. More about it: attentio plan DATA")
+    return found.as_dict()
 
 
 def _train(
