@@ -1,11 +1,13 @@
 """The prose is plain: short sentences, no semicolons, one word for one thing, one spelling.
 
-The rules hold for README, the pages of docs, the other Markdown files, and in src for docstrings, comments, help texts
-and error messages. `python tests/test_prose.py [PATH …]` prints what breaks them, one line each.
+The rules hold for README, the pages of docs, the other Markdown files and the English notebooks. In src they hold for
+docstrings, comments, help texts and error messages. `python tests/test_prose.py [PATH …]` prints what breaks them, one
+line each.
 """
 
 import ast
 import io
+import json
 import re
 import statistics
 import sys
@@ -67,8 +69,15 @@ class Fault(NamedTuple):
 
 def paragraphs(page: Path) -> Iterator[Prose]:
     """Yield the paragraphs, list items and table cells of a Markdown page, without code, links and generated parts."""
-    lines = page.read_text(encoding="utf-8").split("\n")
-    name = page.relative_to(ROOT).as_posix() if page.is_relative_to(ROOT) else page.name
+    yield from paragraphs_of(page.read_text(encoding="utf-8"), name_of(page))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+def paragraphs_of(text: str, name: str) -> Iterator[Prose]:
+    lines = text.split("\n")
     gathered: list[str] = []
     begin, fenced, generated = 1, False, False
     for number, line in enumerate([*lines, ""], 1):
@@ -189,8 +198,10 @@ def comments(source: str, name: str) -> Iterator[Prose]:
 
 def source_faults(path: Path) -> Iterator[Fault]:
     """Yield what the docstrings, comments, help texts and messages of a module break."""
-    source = path.read_text(encoding="utf-8")
-    name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+    yield from faults_of_source(path.read_text(encoding="utf-8"), name_of(path))
+
+
+def faults_of_source(source: str, name: str) -> Iterator[Fault]:
     tree = ast.parse(source)
     for prose, acts in docstrings(tree, name):
         first = re.match(r"[A-Za-z]+", prose.text)
@@ -244,6 +255,18 @@ def test_rooms_are_plain(room: str) -> None:
 def test_examples_are_plain(path: Path) -> None:
     found = list(source_faults(path))
     assert not found, report(found)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.en.ipynb")), ids=lambda path: path.name)
+def test_notebooks_are_plain(path: Path) -> None:
+    cells = {"markdown": [""], "code": [""]}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        cells[cell["cell_type"]].append("".join(cell["source"]))
+    prose = list(paragraphs_of("\n\n".join(cells["markdown"]), path.name))
+    found = [fault for each in prose for fault in faults(each)]
+    found += faults_of_source("\n\n".join(cells["code"]), path.name)
+    assert not found, report(found)
+    assert statistics.median(length(sentence) for each in prose for sentence in sentences(plain(each.text))) <= USUAL
 
 
 def test_the_readme_is_short() -> None:
