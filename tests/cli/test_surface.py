@@ -58,9 +58,9 @@ SURFACE = {
     ],
     "serve": [
         *("<runs>", "--allow-host", "--batch-texts", "--batch-wait", "--beam -b", "--cache", "--cors-origin"),
-        *("--deadline", "--device", "--host", "--keys", "--max-alternatives", "--max-body", "--max-characters"),
-        *("--max-file", "--max-texts", "--open", "--port", "--precision", "--proxy", "--queue", "--rate-limit"),
-        *("--threads", "--verbose -v"),
+        *("--deadline", "--device", "--glossary", "--host", "--keys", "--max-alternatives", "--max-body"),
+        *("--max-characters", "--max-file", "--max-texts", "--memory", "--open", "--port", "--precision", "--proxy"),
+        *("--queue", "--rate-limit", "--suggestions", "--threads", "--verbose -v"),
     ],
     "plan": [
         *("<files>", *CORPUS, "--config", "--device", "--json", "--preset", "--seed", "--set -o", "--time"),

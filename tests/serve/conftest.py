@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import pytest
@@ -25,10 +25,10 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def running(translators: dict[str, Translator], settings: Settings) -> Iterator[Served]:
+def running(translators: dict[str, Translator], settings: Settings, **more: Any) -> Iterator[Served]:
     from attentio.serve.app import create_app, listen, server_config
 
-    app = create_app(translators, settings)
+    app = create_app(translators, settings, **more)
     listening = listen(settings.host, 0)
     server = uvicorn.Server(server_config(app, settings))
     thread = threading.Thread(target=server.run, args=([listening],))
@@ -56,8 +56,11 @@ def served(small_world: Translator) -> Iterator[Served]:
 
 @pytest.fixture
 def start(small_world: Translator) -> Iterator[Callable[..., Served]]:
-    """Settings -> another server, until the test ends."""
-    from contextlib import ExitStack
-
+    """Settings, a glossary, a memory -> another server, until the test ends."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(running({"small-world": small_world}, Settings(**settings)))
+
+        def begin(glossary: Any = None, memory: Any = None, **settings: Any) -> Served:
+            models = {"small-world": small_world}
+            return stack.enter_context(running(models, Settings(**settings), glossary=glossary, memory=memory))
+
+        yield begin

@@ -114,6 +114,20 @@ def test_deepl(served: Any, expected: tuple[str, str]) -> None:
         usage = client.get_usage()
         assert usage.character.count >= 2 * len(TEXT) + len(OTHER)
         assert not usage.any_limit_reached
+        (pair,) = client.get_glossary_languages()
+        assert (pair.source_lang, pair.target_lang) == ("en", "zh")
+        made = client.create_glossary("mine", "EN", "ZH", {"books": "图书", "a,b": "c"})
+        assert (made.name, made.entry_count, made.ready) == ("mine", 2, True)
+        assert [each.glossary_id for each in client.list_glossaries()] == [made.glossary_id]
+        assert client.get_glossary_entries(made) == {"books": "图书", "a,b": "c"}
+        found = client.translate_text(TEXT, source_lang="EN", target_lang="ZH", glossary=made)
+        assert "图书" in found.text
+        client.delete_glossary(made)
+        with pytest.raises(deepl.GlossaryNotFoundException):
+            client.get_glossary(made.glossary_id)
+        table = client.create_glossary_from_csv("mine", "EN", "ZH", 'books,"图,书"\n')
+        assert client.get_glossary_entries(table) == {"books": "图,书"}
+        client.delete_glossary(table)
         with pytest.raises(deepl.DeepLException, match="DE is not supported"):
             client.translate_text(TEXT, target_lang="DE")
 

@@ -123,7 +123,9 @@ def test_what_else_is_asked(served: Any) -> None:
         {"code": "en", "name": "English", "targets": ["zh-Hans"]},
         {"code": "zh-Hans", "name": "Chinese", "targets": []},
     ]
-    assert served.client.get("/translate").status_code == 405
+    wrong = served.client.get("/translate")
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
+    assert served.client.put("/v2/glossaries/x").headers["Allow"] == "DELETE, GET"
     assert served.client.get("/nowhere").json() == {"error": "Not Found"}
     status, found = ask(served, "/suggest", q=TEXT, s=DONE, **PAIR)
     assert (status, found) == (403, {"error": "Suggestions are disabled on this server."})

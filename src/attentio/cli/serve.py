@@ -9,6 +9,7 @@ import typer
 
 from attentio.cli import options
 from attentio.errors import UsageError
+from attentio.runtime.files import check_place
 from attentio.search import DEFAULT_BEAM
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ def serve(
     batch_texts: Annotated[int, typer.Option(min=1, help="Texts of a batch at most. 1 turns batches off.")] = 64,
     threads: Annotated[int, typer.Option(min=1, help="Batches at once, each on one processor core.")] = 1,
     cache: Annotated[int, typer.Option(min=0, help="Translations kept in memory and given again. 0: none.")] = 0,
+    glossary: Annotated[
+        Path | None, typer.Option(help="TSV of terms and the translations they must have. For one pair of languages.")
+    ] = None,
+    memory: Annotated[
+        Path | None, typer.Option(help="TMX or TSV of known translations. They are used where they fit.")
+    ] = None,
+    suggestions: Annotated[
+        Path | None, typer.Option(help="TSV to which better translations are added, for `attentio train`.")
+    ] = None,
     beam: options.Beam = DEFAULT_BEAM,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -60,6 +70,8 @@ def serve(
 ) -> None:
     """Serve models over HTTP: LibreTranslate's API, DeepL's, OpenAI's, our own, and the page."""
     named = [_named(run) for run in runs]
+    from attentio.cli.documents import read_memory
+    from attentio.documents import Glossary
     from attentio.serve.app import create_app, is_local, listen, run
     from attentio.serve.guard import read_keys, read_rate
     from attentio.serve.settings import Settings
@@ -69,6 +81,10 @@ def serve(
             f"on {host} everyone who reaches this machine could translate.",
             hint="Name a file of keys with --keys, or say --open.",
         )
+    for name, path in (("glossary", glossary), ("memory", memory), ("suggestions", suggestions)):
+        if path is not None and len(runs) > 1:
+            raise UsageError(f"--{name} is for one pair of languages.", hint="Serve one model.")
+    check_place(suggestions)
     if rate_limit is not None:
         read_rate(rate_limit)
     settings = Settings(
@@ -91,7 +107,9 @@ def serve(
         threads=threads,
         rate=rate_limit,
         cache=cache,
+        suggestions=suggestions,
     )
+    terms = None if glossary is None else Glossary.read(glossary)
     with listen(host, port) as listening:  # before models are opened, which takes a moment
         from attentio.translator import Translator
 
@@ -102,7 +120,10 @@ def serve(
         }
         languages = {name: pair for name, (_, pair) in zip(names, named, strict=True) if pair is not None}
         _check_languages(translators, languages)
-        app = create_app(translators, settings, languages=languages)
+        known = read_memory(memory, next(iter(translators.values())))
+        app = create_app(translators, settings, languages=languages, glossary=terms, memory=known)
+        for note in terms.notes if terms is not None else ():
+            sys.stderr.write(f"note: {note}\n")
         for name, translator in translators.items():
             source, target = languages.get(name, (translator.source_language, translator.target_language))
             sys.stderr.write(f"model  {name}, {source} to {target}\n")

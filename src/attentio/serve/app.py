@@ -4,6 +4,7 @@
 """
 
 import ipaddress
+import re
 import signal
 import socket
 import webbrowser
@@ -13,6 +14,7 @@ from threading import Thread
 from types import ModuleType
 from urllib.parse import urlencode
 
+from attentio.documents import Glossary, Memory
 from attentio.errors import AttentioError, MissingExtra, UsageError
 from attentio.serve.settings import HOST, Settings
 from attentio.translator import Translator
@@ -53,13 +55,15 @@ def create_app(
     settings: Settings | None = None,
     *,
     languages: Mapping[str, tuple[str, str]] | None = None,
+    glossary: Glossary | None = None,
+    memory: Memory | None = None,
 ) -> FastAPI:
     """Return the application for models by their names.
 
-    languages: source and target of models that do not know theirs.
+    languages: source and target of models that do not know theirs. glossary, memory: of the one pair that is served.
     """
     settings = settings or Settings()
-    service = Service(translators, settings, languages=languages)
+    service = Service(translators, settings, languages=languages, glossary=glossary, memory=memory)
     server = Server(service, Guard(settings))
 
     @asynccontextmanager
@@ -135,8 +139,10 @@ def _add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refuse_path(request: Request, error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
-        kind = _KINDS.get(error.status_code, "bad")
-        return _refuse(request, Problem(kind, str(error.detail), dict(error.headers or {})))
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := _methods(app, request)):
+            headers["Allow"] = ", ".join(methods)
+        return _refuse(request, Problem(_KINDS.get(error.status_code, "bad"), str(error.detail), headers))
 
 
 _PLACES: Sequence[tuple[str, ModuleType]] = (
@@ -148,6 +154,15 @@ _PLACES: Sequence[tuple[str, ModuleType]] = (
     ("/static/", page),
 )
 _PAGE = ("/", "/models", "/look", "/erase")
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Return the methods that are allowed at a path, which may have several routes."""
+    found: set[str] = set()
+    for path, item in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)), request.url.path):
+            found |= {method.upper() for method in item}
+    return sorted(found)
 
 
 def _refuse(request: Request, problem: Problem) -> Response:

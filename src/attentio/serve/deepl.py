@@ -1,4 +1,4 @@
-"""The parts of DeepL's API v2 that its own clients need: translate, languages, usage.
+"""The parts of DeepL's API v2 that its own clients need: translate, languages, usage, glossaries.
 
 Languages are written as DeepL writes them, in capitals. A target without a region, such as EN, is taken as well.
 """
@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from attentio.serve.files import translate_html
 from attentio.serve.forms import parameters, validated
+from attentio.serve.glossaries import Glossaries, add_routes
 from attentio.serve.guard import first_given
 from attentio.serve.languages import name_of
 from attentio.serve.problems import Kind, Problem
@@ -37,6 +38,7 @@ class Asked(BaseModel):
     text: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
     target_lang: str = Field(min_length=1)
     source_lang: str = ""
+    glossary_id: str = ""
     tag_handling: Literal["html", "xml", ""] = ""
     split_sentences: Literal["0", "1", "nonewlines"] = "1"
     formality: Literal["default", "prefer_more", "prefer_less"] = "default"
@@ -69,6 +71,8 @@ def router(server: Server) -> APIRouter:
     """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["DeepL"])
+    glossaries = Glossaries()
+    add_routes(routes, server, glossaries, _REFUSALS)
     text = {"type": "string", "maxLength": server.settings.characters}
     sources = [code.partition("-")[0].upper() for code in service.sources]
     translate_body = body(
@@ -78,6 +82,7 @@ def router(server: Server) -> APIRouter:
             },
             "target_lang": {"type": "string", "enum": [name for code in service.written for name in _names(code)]},
             "source_lang": {"type": "string", "enum": [*sources, ""]},
+            "glossary_id": {"type": "string"},
             "tag_handling": {"type": "string", "enum": ["html", "xml", ""]},
             "split_sentences": {"type": "string", "enum": ["0", "1", "nonewlines"]},
             "formality": {"type": "string", "enum": ["default", "prefer_more", "prefer_less"]},
@@ -93,7 +98,12 @@ def router(server: Server) -> APIRouter:
         who = guard.admit(request, first_given(given), cost=len(asked.text))
         service.check_sizes(asked.text)
         pair, _ = await service.pair_for(asked.text, asked.source_lang or None, asked.target_lang)
-        options = Options(split=asked.split_sentences != "0")
+        glossary = None
+        if asked.glossary_id:
+            kept, glossary = glossaries.get(who, asked.glossary_id)
+            if not asked.source_lang or service.pair(kept.source_lang, kept.target_lang) != pair:
+                raise Problem("bad", "a glossary needs its own source and target language.")
+        options = Options(split=asked.split_sentences != "0", glossary=glossary)
         if asked.tag_handling:
             done = await translate_html(service, asked.text, pair, options)
         else:

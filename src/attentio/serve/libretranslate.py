@@ -201,6 +201,10 @@ def router(server: Server) -> APIRouter:
         guard.admit(request, first_given(given))
         if server.settings.suggestions is None:
             raise Problem("off", "Suggestions are disabled on this server.")
+        (source,), _ = _texts_of(given, "q")
+        (target,), _ = _texts_of(given, "s")
+        service.pair(_code_of(given, "source"), _code_of(given, "target"))
+        await service.learn(source, target)
         return JSONResponse({"success": True})
 
     return routes
@@ -216,14 +220,14 @@ def refuse(_: Request, problem: Problem) -> Response:
     return JSONResponse({"error": message}, _STATUS.get(problem.kind, problem.status), problem.headers)
 
 
-def _texts_of(given: Mapping[str, Any]) -> tuple[list[str], bool]:
+def _texts_of(given: Mapping[str, Any], name: str = "q") -> tuple[list[str], bool]:
     """Return the texts, and whether they came as a list."""
-    asked = given.get("q")
+    asked = given.get(name)
     if asked in (None, "", []):
-        raise Problem("bad", "Invalid request: missing q parameter")
+        raise Problem("bad", f"Invalid request: missing {name} parameter")
     texts: list[Any] = asked if isinstance(asked, list) else [asked]
     if not all(isinstance(text, str) for text in texts):
-        raise Problem("bad", "Invalid request: q parameter is not a text or a list of texts")
+        raise Problem("bad", f"Invalid request: {name} parameter is not a text or a list of texts")
     return [text.replace("\r\n", "\n") for text in texts], isinstance(asked, list)
 
 

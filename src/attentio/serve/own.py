@@ -38,12 +38,21 @@ class Asked(BaseModel):
     split: bool = Field(True, description="Translate the sentences of a text one by one.")
     alignments: bool = Field(False, description="Give word links from attention.")
     trace: bool = Field(False, description="Give the weights of every layer and head, for each sentence.")
+    similar: bool = Field(False, description="Give similar pairs of the server's memory.")
     seconds: float | None = Field(None, ge=1, le=86_400, description="How long it may take.")
 
 
 class Hypothesis(BaseModel):
     """One hypothesis and what it was ranked by."""
 
+    text: str
+    score: float
+
+
+class Similar(BaseModel):
+    """A pair of the memory, and how similar its source is: 1 is the same."""
+
+    source: str
     text: str
     score: float
 
@@ -57,12 +66,15 @@ class Text(BaseModel):
     nbest: list[Hypothesis]
     unseen: list[str]
     lost: list[str]
+    around: list[str]
+    unforced: list[str]
     sentences: int
     cut: bool
     source_tokens: list[str] | None = None
     target_tokens: list[str] | None = None
     alignment: str | None = None
     traces: list[dict[str, Any]] | None = None
+    memory: list[Similar] | None = None
 
 
 class Answer(BaseModel):
@@ -91,8 +103,8 @@ def router(server: Server) -> APIRouter:
         Asked,
         texts={"items": text, "maxItems": server.settings.texts},
         source={"enum": ["auto", *service.sources]},
-        target={"enum": service.written},
-        model={"enum": [pair.model for pair in service.pairs]},
+        target={"enum": ["", *service.written]},
+        model={"enum": ["", *(pair.model for pair in service.pairs)]},
     )
 
     @routes.post("/api/v1/translate", openapi_extra=schema, responses=_REFUSALS, response_model_exclude_none=True)
@@ -114,13 +126,17 @@ def router(server: Server) -> APIRouter:
             pair, detected = await service.pair_for(asked.texts, asked.source, target)
         options = Options(asked.beam, asked.nbest, asked.trace or asked.alignments, asked.split)
         found = await service.translate(asked.texts, pair, options, seconds=asked.seconds)
+        translations = [_shown(text, each, asked) for text, each in zip(asked.texts, found, strict=True)]
+        if asked.similar:
+            for text, shown in zip(asked.texts, translations, strict=True):
+                shown.memory = [Similar(**match._asdict()) for match in await service.similar(text)]
         return Answer(
             schema=1,
             model=pair.model,
             source=pair.source,
             target=pair.target,
             confidence=None if detected is None else detected.confidence,
-            translations=[_shown(text, each, asked) for text, each in zip(asked.texts, found, strict=True)],
+            translations=translations,
         )
 
     return routes
@@ -142,6 +158,8 @@ def _shown(source: str, found: Translation, asked: Asked) -> Text:
         nbest=[Hypothesis(text=text, score=score) for text, score in found.nbest[: asked.nbest]],
         unseen=list(found.unseen),
         lost=list(found.lost),
+        around=list(found.around),
+        unforced=list(found.unforced),
         sentences=len(parts),
         cut=found.cut,
         source_tokens=words(found.source) if linked else None,

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import torch
 
-from attentio.errors import AttentioError, CancelledSearch
+from attentio.documents import Glossary, Match, Memory, append_pair
+from attentio.errors import AttentioError, CancelledSearch, UsageError
 from attentio.search.batched import SearchConfig
 from attentio.serve.batcher import Batch, Batcher, BatchSizes
 from attentio.serve.instruments import Instruments
@@ -38,6 +39,7 @@ class Pair(NamedTuple):
 class Options(NamedTuple):
     """How texts are translated.
 
+    glossary: terms that the translations must hold. None for the server's own.
     beam: None for the server's own. nbest: hypotheses of each text. trace: whether weights are kept. split: whether the
     sentences of a text are translated one by one.
     """
@@ -46,6 +48,7 @@ class Options(NamedTuple):
     nbest: int = 1
     trace: bool = False
     split: bool = True
+    glossary: Glossary | None = None
 
 
 class _Key(NamedTuple):
@@ -53,12 +56,14 @@ class _Key(NamedTuple):
     config: SearchConfig
     trace: bool
     split: bool
+    glossary: Glossary | None
 
 
 class Service:
     """Translate texts of many clients at once.
 
     translators: the models by name. languages: what is said of the languages of a model, where it does not know them.
+    glossary, memory: of the one pair that is served.
     """
 
     def __init__(
@@ -67,10 +72,15 @@ class Service:
         settings: Settings | None = None,
         *,
         languages: Mapping[str, tuple[str, str]] | None = None,
+        glossary: Glossary | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.translators = translators
         self.settings = settings or Settings()
         self.instruments = Instruments()
+        self.memory = memory
+        self._memory_use = asyncio.Lock()
+        self._glossary = glossary
         self.pairs: list[Pair] = []
         for name, each in translators.items():
             source, target = (languages or {}).get(name, (each.source_language, each.target_language))
@@ -172,7 +182,7 @@ class Service:
             return [_unchanged(text) for text in texts]
         options = options or Options()
         config = SearchConfig(max(options.beam or self.settings.beam, options.nbest))
-        key = _Key(pair.model, config, options.trace, options.split)
+        key = _Key(pair.model, config, options.trace, options.split, options.glossary or self._glossary)
         found: list[Translation | None] = [self._known(key, text) for text in texts]
         wanted = [index for index, translation in enumerate(found) if translation is None]
         limit = self.settings.seconds if seconds is None else min(seconds, self.settings.seconds)
@@ -194,6 +204,28 @@ class Service:
         for start in range(0, len(texts), self.settings.texts):
             done += await self._translate(texts[start : start + self.settings.texts], pair, options)
         return done
+
+    async def similar(self, text: str) -> list[Match]:
+        """Return the pairs of the memory that are most similar to a text, none without a memory."""
+        if self.memory is None:
+            return []
+        async with self._memory_use:  # it may not grow meanwhile
+            return await asyncio.to_thread(self.memory.similar, text)
+
+    async def learn(self, source: str, target: str) -> None:
+        """Keep a better translation: in the file of suggestions, and in the memory. Raises Problem without a file."""
+        if self.settings.suggestions is None:
+            raise Problem("off", "Suggestions are disabled on this server.")
+        self.check_sizes([source, target])
+        try:
+            await asyncio.to_thread(append_pair, self.settings.suggestions, source, target)
+        except AttentioError as error:
+            kind = "bad" if isinstance(error, UsageError) else "internal"
+            raise Problem(kind, error.message if kind == "bad" else "the suggestion could not be kept.") from None
+        if self.memory is not None:
+            async with self._memory_use:
+                self.memory.add(source, " ".join(target.split()))
+            self._kept.clear()
 
     def tokens(self, model: str, text: str, *, written: bool = False) -> int:
         """Return how many tokens a text has on the side that a model reads, or writes."""
@@ -222,10 +254,17 @@ class Service:
                 self._kept.popitem(last=False)
 
     def _search(self, key: _Key, texts: Sequence[str], cancelled: Callable[[], bool]) -> list[Translation]:
-        try:
-            return self.translators[key.model].translate(
-                texts, key.config, trace=key.trace, split=key.split, cancelled=cancelled
+        translator = self.translators[key.model]
+
+        def search(texts: Sequence[str]) -> list[Translation]:
+            return translator.translate(
+                texts, key.config, trace=key.trace, split=key.split, terms=key.glossary, cancelled=cancelled
             )
+
+        try:
+            if self.memory is None:
+                return search(texts)
+            return self.memory.translate(texts, search, translator.source_language)
         except CancelledSearch:
             raise
         except AttentioError as error:  # its message may repeat the text, and goes to the one who sent it

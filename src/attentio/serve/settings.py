@@ -21,7 +21,7 @@ class Settings:
     characters: of one text at most. texts: of one request at most. body, file_body: bytes of a request at most.
     alternatives: how many a request may ask for. waiting: texts in the queue. batch_wait: seconds for company.
     threads: batches at once, each on one processor core. rate: such as "60/minute", texts for each key or address.
-    cache: translations that are kept in memory and given again.
+    cache: translations that are kept in memory and given again. suggestions: file of better translations.
     """
 
     host: str = HOST
@@ -43,6 +43,4 @@ class Settings:
     threads: int = 1
     rate: str | None = None
     cache: int = 0
-    glossary: Path | None = None
-    memory: Path | None = None
     suggestions: Path | None = None
