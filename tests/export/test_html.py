@@ -280,7 +280,8 @@ def test_the_types_of_the_scripts_are_right(node_modules: Callable[[str], Path])
 def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Fragment -> the page of the small world, opened from disk. Errors of scripts and requests fail the test."""
     path = tmp_path / "page.html"
-    path.write_text(page([Named("small-world", Bundle.load("small-world"))]), encoding="utf-8")
+    models = [Named("small-world", Bundle.load("small-world")), Named("random", random_bundle(RNN))]
+    path.write_text(page(models), encoding="utf-8")
     pages: list[Any] = []
     noticed: list[str] = []
 
@@ -365,6 +366,9 @@ def test_every_state_is_accessible(opened: Callable[..., Any], violations: Viola
         shown.get_by_role("button", name="Translate").click()
         shown.wait_for_selector("attention-map [role=grid]")
         assert violations(shown) == [], width
+        shown.get_by_label("Direction").select_option("1")
+        shown.wait_for_selector("#direction option:nth-child(2):checked", state="attached")
+        shown.wait_for_selector("main[aria-busy='false']")
         shown.get_by_label("Colors").select_option("dark")
         shown.get_by_label("Language").select_option("zh")
         assert shown.get_by_role("button", name="翻译").is_visible()
