@@ -119,8 +119,8 @@ async function openModel() {
   const { model } = shown;
   if (!opened.has(model)) {
     element("status").textContent = words().opening;
-    await pause();
-    opened.set(model, storedModel(model).then(([stored, weights]) => new Translator(stored, weights)));
+    const opening = pause().then(() => storedModel(model));
+    opened.set(model, opening.then(([stored, weights]) => new Translator(stored, weights)));
   }
   try {
     const found = await /** @type {Promise<Translator>} */ (opened.get(model));

@@ -201,11 +201,15 @@ export class Text {
     /** @type {string[]} */
     const parts = [];
     for (let start = 0; start < chars.length; ) {
-      let [low, high] = [1, chars.length - start];
-      while (low < high) {
-        const middle = (low + high + 1) >> 1;
-        if (fits(chars.slice(start, start + middle).join(""))) low = middle;
-        else high = middle - 1;
+      const left = chars.length - start;
+      const begins = (/** @type {number} */ size) => fits(chars.slice(start, start + size).join(""));
+      let [low, high] = [1, 2];
+      while (high <= left && begins(high)) [low, high] = [high, 2 * high];
+      high = Math.min(high, left + 1); // the first length that is known to be too much
+      while (high - low > 1) {
+        const middle = (low + high) >> 1;
+        if (begins(middle)) low = middle;
+        else high = middle;
       }
       parts.push(chars.slice(start, start + low).join(""));
       start += low;

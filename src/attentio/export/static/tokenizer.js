@@ -25,6 +25,7 @@ import { lengthOf, WHITE } from "./text.js";
 /**
  * @typedef {object} Tokenizer
  * @property {string[]} tokens
+ * @property {number} reach Characters that one token covers at most.
  * @property {(text: string) => number[]} encode Ids of the tokens, without begin and end.
  * @property {(ids: Iterable<number>) => string} decode The text. Padding, begin and end are left out.
  * @property {(text: string) => Span[]} spans For each id of `encode`, the characters it covers.
@@ -53,6 +54,7 @@ class UnitTokenizer {
   /** @param {string[]} tokens */
   constructor(tokens) {
     this.tokens = tokens;
+    this.reach = 1;
     this.ids = new Map(tokens.map((token, id) => [token, id]));
   }
 
@@ -105,6 +107,7 @@ class WordTokenizer extends UnitTokenizer {
    */
   constructor(tokens, ranges) {
     super(tokens);
+    this.reach = Infinity;
     const alone = ranges.punctuation + ranges.placeholders;
     const inside = `[^${WHITE}${alone}]+`;
     this.word = new RegExp(`${inside}(?:(?:['’\\-]|(?<=\\p{Nd})[.,:](?=\\p{Nd}))${inside})*|[${alone}]`, "gu");
@@ -163,6 +166,8 @@ class SentencePieceTokenizer {
     this.lowest = taken.reduce((a, b) => Math.min(a, b), Infinity);
     this.highest = taken.reduce((a, b) => Math.max(a, b), 0); // SentencePiece, too, begins at 0
     this.rules = stored.rules ? new Rules(stored.rules) : null;
+    // A rule may make one character of several, and without bytes all unknown ones side by side are one token.
+    this.reach = this.rules || !this.bytes.length ? Infinity : this.longest;
   }
 
   /** @param {string} text */

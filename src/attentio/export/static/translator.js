@@ -129,6 +129,15 @@ export class Translator {
   }
 
   /**
+   * Return whether a text has no more tokens than any source in training. Much longer ones are not counted.
+   * @param {string} text
+   */
+  fits(text) {
+    const most = this.stored.longestSource;
+    return lengthOf(text) <= most * this.source.reach && this.source.encode(text).length <= most;
+  }
+
+  /**
    * Return what the model reads at once of a sentence, masked and cleaned.
    * @param {string} sentence
    * @param {number} number
@@ -138,8 +147,7 @@ export class Translator {
     const { text, kept } = this.stored.placeholders ? this.text.mask(sentence) : { text: sentence, kept: new Map() };
     const cleaned = this.text.clean(text, this.stored.source.cleaner);
     if (!strip(cleaned)) return [];
-    const fits = (/** @type {string} */ part) => this.source.encode(part).length <= this.stored.longestSource;
-    return this.text.cut(cleaned, fits).map((masked) => {
+    return this.text.cut(cleaned, (part) => this.fits(part)).map((masked) => {
       return { masked, kept: new Map([...kept].filter(([placeholder]) => masked.includes(placeholder))), sentence: number };
     });
   }
@@ -202,7 +210,6 @@ export class Translator {
     const known = (/** @type {string} */ one) => /^[0-9]/.test(one) && !Array.from(one).some((char) => unseen.has(char));
     if (!this.stored.placeholders && lacking.every(known)) return { ...part, lost: lacking };
     const cut = cutAround(part.source);
-    const fits = (/** @type {string} */ text) => this.source.encode(text).length <= this.stored.longestSource;
     /** @type {Part[]} */
     const leaves = [];
     let text = "";
@@ -212,7 +219,7 @@ export class Translator {
         text += between;
         return;
       }
-      const group = this.text.cut(bare, fits).map((masked) => this.part({ masked, kept: new Map(), sentence: 0 }, beam));
+      const group = this.text.cut(bare, (one) => this.fits(one)).map((masked) => this.part({ masked, kept: new Map(), sentence: 0 }, beam));
       leaves.push(...group);
       let written = this.text.joinParts(group.map((one) => one.text));
       if (!ENDS.test(bare)) written = written.replace(ENDS, ""); // a model ends whatever it is given
