@@ -62,6 +62,10 @@ def test_files_that_are_none(served: Any) -> None:
         answer = send(served.client, name, TEXT.encode())
         assert answer.status_code == 400
     assert send(served.client, "a.srt", b"\xff\xfe\x00\xd8").status_code == 400
+    bomb = '<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tmx version="1.4"><body/></tmx>'
+    answer = send(served.client, "a.tmx", f'<?xml version="1.0"?>{bomb}'.encode())
+    assert (answer.status_code, "declares the entity 'a'" in answer.json()["error"]) == (400, True)
+    assert send(served.client, "a.docx", b"PK\x03\x04").status_code == 400
     missing = served.client.post("/translate_file", data=PAIR)
     assert (missing.status_code, missing.json()) == (400, {"error": "Invalid request: missing file parameter"})
     text = served.client.post("/translate_file", data=PAIR | {"file": "text"})

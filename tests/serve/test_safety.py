@@ -211,3 +211,11 @@ def test_a_client_that_hangs_up_stops_its_search(start: Callable[..., Any]) -> N
             pass
     assert server.client.post("/translate", json={"q": TEXT, **PAIR}).json() == {"translatedText": DONE}
     assert 'endpoint="/translate",status="499"' in server.client.get("/metrics").text
+
+
+def test_only_a_proxy_that_is_named_says_who_asks(start: Callable[..., Any]) -> None:
+    for proxies, statuses in (((), [200, 429]), (("127.0.0.1",), [200, 200])):
+        client = start(proxies=proxies, rate="1/hour").client
+        asked = {"json": {"q": TEXT, **PAIR}}
+        found = [client.post("/translate", headers={"X-Forwarded-For": f"9.9.9.{n}"}, **asked) for n in range(2)]
+        assert [answer.status_code for answer in found] == statuses
