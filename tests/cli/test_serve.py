@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+
+from attentio.cli import app
 
 pytest.importorskip("fastapi")
 TEXT = "My sister bought two books yesterday."
@@ -135,3 +138,15 @@ def test_a_model_that_is_removed_or_cut_short_serves_on(tiny_run: Path, tmp_path
         assert ask(url, [TEXT, "I love you."])[0] == before[0]
         process.send_signal(signal.SIGINT)
         assert process.wait(30) in (0, 130)
+
+
+@pytest.mark.parametrize("name", ["attentio.service", "Dockerfile"])
+def test_packaging_starts_what_exists(name: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / "packaging" / name).read_text(encoding="utf-8")
+    if name == "Dockerfile":
+        words = [*json.loads(text.split("ENTRYPOINT ")[1].split("\n")[0]), *json.loads(text.split("\nCMD ")[-1])]
+    else:
+        words = re.search(r"^ExecStart=(.*)$", text, re.M)[1].split()  # type: ignore[index]
+    assert words[0] == "/opt/attentio/bin/attentio"
+    command: Any = typer.main.get_command(app)
+    command.commands[words[1]].make_context("attentio", words[2:])
