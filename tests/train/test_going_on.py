@@ -117,6 +117,8 @@ def test_more_patience_is_never_having_lost_it(data: Path, tmp_path: Path) -> No
     assert (first.steps, first.ended) == (4, "no longer better on dev")
     assert train(data, tmp_path / "parts", patience=3, **kept).steps == 8
     assert same(tmp_path / "straight", tmp_path / "parts")
+    more = kept | {"max_steps": 30}
+    assert train(data, tmp_path / "parts", patience=3, **more).steps == 14  # three evaluations more, at 10, 12 and 14
 
 
 # Exact resume

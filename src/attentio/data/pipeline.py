@@ -315,7 +315,10 @@ def split_and_learn(job: Job, cleaned: Cleaned, sides: Sequence[SideRules]) -> t
         too_long |= new
     _note_held_out(job, cleaned, found.assigned)
     if inside := int((found.assigned == _IN_HELD_OUT).sum()):
-        job.log.note(f"{inside:,} training pairs share a side with the dev or test file and were left out")
+        what = "the dev or test file"
+        if job.start is not None and job.start.earlier is not None:
+            what = "held-out text, that of the earlier run included,"
+        job.log.note(f"{inside:,} training pairs share a side with {what} and were left out")
     return found, tokenizers
 
 
