@@ -165,6 +165,11 @@ def test_both_test_sets_are_scored_before_and_after(tiny_run: Path, pairs: Path,
     assert sum(" before, " in line for line in said) == 2
     again = run_training(config, tmp_path / "run")
     assert again["started_from"] == facts
+    scores = tmp_path / "run" / "tests.json"
+    scores.write_text(scores.read_text(encoding="utf-8").replace("before", "befpre"), encoding="utf-8")
+    altered = run_training(config, tmp_path / "run")["started_from"]["tests"]  # only the first model could say it
+    assert [test["chrf_before"] for test in altered.values()] == [None, None]
+    assert [test["chrf_after"] for test in altered.values()] == [test["chrf_after"] for test in facts["tests"].values()]
 
 
 def test_pairs_the_other_way_round_are_refused(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:

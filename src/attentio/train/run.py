@@ -16,12 +16,12 @@ from attentio.data.prepare import PreparedData, data_fingerprint, is_prepared, p
 from attentio.data.source import origins
 from attentio.data.start import Earlier, SideRules, Start, run_of
 from attentio.data.subword_regularization import TokenSplits
-from attentio.errors import DataError, ModelError, UsageError
+from attentio.errors import DataError, ModelError, ResourceError, UsageError
 from attentio.metrics.quality import learning_warning
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import CNNConfig, TransformerConfig
 from attentio.runtime.device import resolve_device
-from attentio.runtime.files import read_json, write_json, write_text
+from attentio.runtime.files import read_json, sha256_of_json, write_json, write_text
 from attentio.runtime.stop import StopRequest
 from attentio.runtime.waiting import WATCH
 from attentio.text.tokenizer import fingerprint
@@ -380,7 +380,7 @@ def _dev_set(data: PreparedData, held: HeldOut, limit: int) -> DevSet:
 
 def _score_before(run: Run, config: RunConfig, say: Say) -> None:
     """Score the model that training starts from on the test sets of the run, once, and keep the scores."""
-    if read_json(run.tests) is not None:
+    if "before" in _scores(run):
         return
     try:
         start = _first_model(config)
@@ -394,18 +394,30 @@ def _score_before(run: Run, config: RunConfig, say: Say) -> None:
         name: DevSet(held, *tokenizers, limit=TESTED, placeholders=start.placeholders).chrf(model)
         for name, held in tests.items()
     }
-    write_json(run.tests, {"before": scores})
+    _keep_scores(run, {"before": scores})
+
+
+def _scores(run: Run) -> dict[str, Any]:
+    """Return what `_keep_scores` kept, nothing where it is missing or was altered."""
+    held = read_json(run.tests)
+    scores = held.get("scores") if isinstance(held, dict) else None
+    return scores if scores and held["sha256"] == sha256_of_json(scores) else {}
+
+
+def _keep_scores(run: Run, scores: dict[str, Any]) -> None:
+    write_json(run.tests, {"scores": scores, "sha256": sha256_of_json(scores)})
 
 
 def _score_after(run: Run, data: PreparedData, progress: Progress, say: Say) -> dict[str, dict[str, float | None]]:
     """Score the kept model on the test sets, and say it beside the scores from before."""
-    held: dict[str, Any] = read_json(run.tests) or {"before": {}}
+    held = {"before": {}} | _scores(run)
     step = progress.best_step or progress.step
     if held.get("step") != step:
         model = Bundle.load(run.folder).build().eval()
         after = {name: _dev_set(data, test, TESTED).chrf(model) for name, test in data.tests.items()}
         held |= {"after": after, "step": step}
-        write_json(run.tests, held)
+        with contextlib.suppress(ResourceError):  # a finished run may stand where nothing can be written
+            _keep_scores(run, held)
     tests: dict[str, dict[str, float | None]] = {}
     for name in data.tests:
         before, after = held["before"].get(name), held["after"][name]
