@@ -84,7 +84,7 @@ def check(bundle: Bundle, folder: Path, *, beam: int, precision: str = "fp32") -
     found = Html().run(folder / "page.html", SENTENCES, beam=beam)
     model = rounded(folded(bundle)) if precision == "int8" else None
     wanted = answers_of(bundle, beam=beam, model=model)
-    compared = agreement("the model", found, wanted)
+    compared = agreement("the model", found, wanted, SENTENCES)
     assert (compared.same, compared.sentences) == (len(SENTENCES), len(SENTENCES)), [found, wanted]
     assert compared.difference < 1e-4
     for own, other in zip(found, wanted, strict=True):

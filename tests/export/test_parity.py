@@ -82,6 +82,7 @@ def test_what_disagrees_is_not_written(bundle: Bundle, change: str, tmp_path: Pa
     with pytest.raises(QualityGate, match="disagrees with the model") as caught:
         write(bundle, Pretended(CHANGES[change]), tmp_path / "it.txt")
     assert caught.value.code == "E_EXPORT_DISAGREES"
+    assert ('"Where is my book?" became "我" instead of' in str(caught.value)) == (change == "an answer")
     assert [path.name for path in tmp_path.iterdir()] == ["it.txt"]
     assert (tmp_path / "it.txt").read_text(encoding="utf-8") == "before"
 
@@ -94,7 +95,8 @@ def test_another_answer_with_the_same_score_is_a_tie(bundle: Bundle, tmp_path: P
 
 def test_8_bits_that_change_too_much_are_refused() -> None:
     one = Answer("a", -1.0, {})
-    compared = agreement("x", [one] * 20, [one] * 18 + [Answer("b", -2.0, {})] * 2, [["a"]] * 20)
+    compared = agreement("x", [one] * 20, [one] * 18 + [Answer("b", -2.0, {})] * 2, ["s"] * 20, [["a"]] * 20)
+    assert compared.differing == ("s", "a", "b")
     assert compared.share == 0.9
     assert compared.chrf == 100
     assert compared.chrf_before is not None

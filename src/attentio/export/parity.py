@@ -4,6 +4,7 @@ The same sentences go through the model and through the file. Two things are tol
 must be that of the model with the same weights. Weights in 8 bits must cost next to nothing.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Agreement:
 
     same: identical answers. ties: others with the same score, within rounding. difference: the largest of a weight
     of attention among identical answers. chrf, chrf_before: of the file and of the model, where there are references.
+    differing: the first sentence with another answer, with the answers of the file and of the model.
     """
 
     against: str
@@ -39,6 +41,7 @@ class Agreement:
     difference: float
     chrf: float | None = None
     chrf_before: float | None = None
+    differing: tuple[str, str, str] | None = None
 
     @property
     def share(self) -> float:
@@ -145,8 +148,10 @@ def _compare(model: ToExport, found: Sequence[Answer], named: str, *, precision:
     wanted = model_answers(translator, model.sentences, beam)
     if precision == "int8":
         translator.model = rounded(folded(model.bundle))
-        yield agreement(f"{named}the model in 8 bits", found, model_answers(translator, model.sentences, beam))
-    yield agreement(f"{named}the model", found, wanted, model.references)
+        yield agreement(
+            f"{named}the model in 8 bits", found, model_answers(translator, model.sentences, beam), model.sentences
+        )
+    yield agreement(f"{named}the model", found, wanted, model.sentences, model.references)
 
 
 def model_answers(translator: Translator, sentences: Sequence[str], beam: int) -> list[Answer]:
@@ -163,13 +168,16 @@ def agreement(
     against: str,
     found: Sequence[Answer],
     wanted: Sequence[Answer],
+    sentences: Sequence[str],
     references: Sequence[Sequence[str]] | None = None,
 ) -> Agreement:
     """Return how far the answers of a file are those of a model."""
     same = ties = 0
     difference = 0.0
-    for own, other in zip(found, wanted, strict=True):
+    differing: tuple[str, str, str] | None = None
+    for own, other, sentence in zip(found, wanted, sentences, strict=True):
         if own.text != other.text:
+            differing = differing or (sentence, own.text, other.text)
             ties += abs(own.score - other.score) <= LARGEST_DIFFERENCE
             continue
         same += 1
@@ -181,25 +189,34 @@ def agreement(
                 largest = float(np.abs(theirs - weights).max())
                 difference = max(difference, largest if np.isfinite(largest) else np.inf)
     if references is None:
-        return Agreement(against, len(found), same, ties, difference)
+        return Agreement(against, len(found), same, ties, difference, differing=differing)
     chrf, before = (corpus_chrf([one.text for one in answers], references) for answers in (found, wanted))
-    return Agreement(against, len(found), same, ties, difference, chrf, before)
+    return Agreement(against, len(found), same, ties, difference, chrf, before, differing)
 
 
 def _refuse(chosen: Format, agreements: Sequence[Agreement], precision: str) -> None:
     """Raise QualityGate where a file is not good enough. The first agreement is about arithmetic."""
     first, last = agreements[0], agreements[-1]
-    table = f"{first.same} of {first.sentences} answers are identical"
+    told = f"{first.same} of {first.sentences} answers are identical, and weights differ by {first.difference:.1e}."
     if first.same + first.ties < first.sentences or not first.difference <= LARGEST_DIFFERENCE:
         raise QualityGate(
-            f"the {chosen.name} file disagrees with the model: {table}, and weights differ by {first.difference:.1e}.",
+            f"the {chosen.name} file disagrees with the model: {told}{_example(first)}",
             hint="Nothing was written. Please report it.",
             code="E_EXPORT_DISAGREES",
         )
     fall = 0.0 if last.chrf is None or last.chrf_before is None else last.chrf_before - last.chrf
     if precision == "int8" and (last.share < LEAST_SAME or fall > LARGEST_FALL):
         raise QualityGate(
-            f"8 bits change too much: {100 * last.share:.1f} % of the answers stay, and chrF falls by {fall:.2f}.",
+            f"8 bits change too much: {100 * last.share:.1f} % of the answers stay, and chrF falls by {fall:.2f}."
+            + _example(last),
             hint="Nothing was written. Give --precision fp32.",
             code="E_EXPORT_DISAGREES",
         )
+
+
+def _example(one: Agreement) -> str:
+    """Return one sentence that differs, for a message."""
+    if one.differing is None:
+        return ""
+    source, own, other = (json.dumps(text, ensure_ascii=False) for text in one.differing)
+    return f" {source} became {own} instead of {other}."
