@@ -17,13 +17,17 @@ from attentio.train.settings import effective_config
 Shell = Callable[[str, Path], tuple[int, str]]
 
 
-def trained(out: Path, pairs: list[tuple[str, str]], preset: str = "tiny", **train: object) -> Path:
+def trained(
+    out: Path, pairs: list[tuple[str, str]], preset: str = "tiny", attention: str | None = None, **train: object
+) -> Path:
     file = out.with_suffix(".tsv")
     file.write_text("".join(f"{source}\t{target}\n" for source, target in pairs), encoding="utf-8")
-    settings = {
+    settings: dict[str, dict[str, object]] = {
         "data": {"train": [str(file)], "dev": 60, "test": 60},
         "train": {"max_steps": 1, "warmup_steps": 0, "evaluate_pairs": 5, **train},
     }
+    if attention is not None:
+        settings["attention"] = {"score": attention}
     run_training(effective_config(preset=preset, settings=settings), out)
     return out
 
@@ -61,6 +65,14 @@ def test_what_was_trained_on_shifted_lines(tmp_path: Path) -> None:
     found = {finding.symptom: finding.evidence for finding in examine(run).findings}
     assert abs(int(found["misaligned"]["first_line"]) - 301) <= 3
     assert found["warm-up-unfinished"] == {"warmup_updates": 400, "updates": 1}
+
+
+@pytest.mark.slow
+def test_attention_that_cannot_choose(tmp_path: Path) -> None:
+    """With `linear_concat`, every query has the same weights."""
+    run = trained(tmp_path / "run", PAIRS, attention="linear_concat")
+    found = {finding.symptom: finding.evidence for finding in examine(run).findings}
+    assert found.keys() & {"uniform-attention", "dead-attention"}
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_what_helps_most_comes_first() -> None:
 def test_the_line_of_train() -> None:
     assert plan().expectation() == "expect chrF 30 [20, 40] on unseen text in 60 s"
     assert plan(limited=False, seconds=400).expectation().endswith("in up to 7 min")
-    assert plan(expected=None, unknown="too few.").expectation() == "expect 60 s. Quality: too few."
+    assert plan(expected=None, unknown="too few").expectation() == "expect 60 s, chrF unknown: too few"
     assert any("others use this machine" in line for line in plan(shared=True).lines())
 
 

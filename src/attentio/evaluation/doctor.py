@@ -6,7 +6,7 @@ Figures are gathered here. What they mean stands in `evaluation.symptoms`, and f
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from attentio.text.tokenizer import Tokenizer
 from attentio.train.checkpoint import whole_checkpoints
 from attentio.train.dev import DevSet
 from attentio.train.folder import Run
-from attentio.train.reporter import events
+from attentio.train.reporter import evaluations
 from attentio.train.settings import RunConfig, load_config
 from attentio.train.state import Progress, progress_of
 from attentio.translator import Translator
@@ -82,6 +82,7 @@ class _Files:
     bundle: Bundle | None
     data: PreparedData | None
     progress: Progress | None
+    warmup: int  # updates of warm-up, as last planned
     newest: Path | None
 
 
@@ -104,17 +105,26 @@ def examine(folder: Path, *, sentences: int = SENTENCES) -> Diagnosis:
             left_out.append(f"the training files cannot be read again: {error.message}")
     if files.data is not None and files.bundle is not None:
         found += _of_text(files.data, files.config)
-        started = files.config is not None and files.config.train.start_from is not None
-        found += _of_model(run, files.bundle, files.data, files.progress, sentences, started=started)
+        found += _of_model(run, files, files.bundle, files.data, sentences)
     elif files.config is not None:
         left_out.append("what the model writes: its model or data is not whole, or not there yet")
+    found = [_with_names(finding, folder, files.config) for finding in found]
     return Diagnosis(folder, files.states, files.newest, _go_on(run, files), found, left_out)
+
+
+def _with_names(finding: Finding, folder: Path, config: RunConfig | None) -> Finding:
+    """Return the finding with the names of this run and its data in what to type."""
+    remedy = re.sub(r"\bRUN\b", lambda _: str(folder), finding.remedy)
+    if config is not None and config.data.train and not config.data.target:
+        remedy = re.sub(r"\bDATA\b", lambda _: " ".join(config.data.train), remedy)
+    return replace(finding, remedy=remedy)
 
 
 def _opened(run: Run) -> _Files:
     """Open and verify every part of a run. A part that must be there and is not counts as damaged."""
     states: dict[str, str] = {}
     config = bundle = data = progress = newest = None
+    warmup = 0
     if run.config.exists():
         try:
             config = load_config(run.config)
@@ -127,6 +137,7 @@ def _opened(run: Run) -> _Files:
             if number == 0:
                 progress = progress_of(checkpoint, run.checkpoints)
                 newest = run.checkpoints / f"step-{progress.step}"
+                warmup = int(dict(checkpoint.state.get("plan", {})).get("warmup_steps") or 0)
         states["checkpoints"] = "; ".join(damaged) or "whole"
     try:
         bundle = Bundle.load(run.folder)
@@ -146,7 +157,7 @@ def _opened(run: Run) -> _Files:
             states["data"] = error.message
     elif config is not None:
         states["data"] = f"{run.data}: missing."
-    return _Files(states, config, bundle, data, progress, newest)
+    return _Files(states, config, bundle, data, progress, warmup, newest)
 
 
 def _go_on(run: Run, files: _Files) -> str:
@@ -207,11 +218,9 @@ def _keys(data: PreparedData) -> tuple[set[str], set[str]]:
     return found[0], found[1]
 
 
-def _of_model(
-    run: Run, bundle: Bundle, data: PreparedData, progress: Progress | None, sentences: int, *, started: bool
-) -> list[Finding]:
+def _of_model(run: Run, files: _Files, bundle: Bundle, data: PreparedData, sentences: int) -> list[Finding]:
     """Return what is wrong with what the model writes, where it looks, and how it was trained."""
-    translator = Translator(bundle)
+    translator, progress = Translator(bundle), files.progress
     held = data.dev or next(iter(data.tests.values()), None)
     number = min((len(each.sources) for each in _held_out(data)), default=0)
     sample = _training_sample(data, sentences // 2)
@@ -239,18 +248,16 @@ def _of_model(
         symptoms.small_held_out(number, interval),
         symptoms.tokens_not_written(wanted, written, target_seen),
     ]
-    if not started:  # the first model may know tokens that its new text lacks
+    if files.config is None or files.config.train.start_from is None:  # a first model may know tokens the text lacks
         found.append(symptoms.untrained_tokens(_tokens(data.source_tokenizer, shown.sources, data), source_seen))
     if progress is not None and held is not None:
-        logged = events(run.log)
-        plan = next((event for event in logged if event["event"] == "plan"), {})
-        evaluations = symptoms.training([event for event in logged if event["event"] == "evaluation"])
+        losses, strict = symptoms.training(evaluations(run.log))
         model = translator.model
         train, unseen = (_known(model, each, data) for each in (sample, _part(held, len(sample.sources))))
         found += [
-            symptoms.warm_up(progress.step, int(plan.get("warmup_updates") or 0), progress.ended),
-            symptoms.overfitting(train, unseen, evaluations[0]),
-            symptoms.underfitting(train, unseen, evaluations[1], progress.ended),
+            symptoms.warm_up(progress.step, files.warmup, progress.ended),
+            symptoms.overfitting(train, unseen, losses),
+            symptoms.underfitting(train, unseen, strict, progress.ended),
         ]
     return [finding for finding in found if finding is not None]
 

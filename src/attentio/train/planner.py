@@ -98,7 +98,7 @@ class TrainingPlan:
         """Return time and quality in one line."""
         when = "up to " * (not self.limited) + duration(self.seconds)
         if self.expected is None:
-            return f"expect {when}. Quality: {self.unknown}"
+            return f"expect {when}, chrF unknown: {self.unknown}"
         found = self.expected
         outside = "" if found.outside is None else f", a guess: {found.outside}"
         return f"expect chrF {found.chrf:.0f} [{found.low:.0f}, {found.high:.0f}] on unseen text in {when}{outside}"
@@ -179,11 +179,11 @@ def plan_prepared(
     found = traits(train_texts)
     unknown = None
     if settings.fitted_pairs is None or settings.start_from is not None:
-        unknown = "the table has only trainings of the preset auto that start from nothing."
+        unknown = "the table has only trainings of the preset auto that start from nothing"
     elif found is None:
-        unknown = "there are too few pairs to say anything."
+        unknown = "there are too few pairs to say anything"
     elif updates < 2:
-        unknown = "next to nothing is learned in this time."
+        unknown = "next to nothing is learned in this time"
     known = found if unknown is None else None
     expected = full = doubled = None
     if known is not None:
