@@ -76,6 +76,9 @@ def test_a_time_limit_is_a_number_of_updates(pairs: Path, monkeypatch: pytest.Mo
     assert found.limited
     assert 100 <= found.seconds < 130  # and what preparing takes
     assert found.share == found.updates / found.planned
+    unlimited = plan_training(effective_config(settings={"data": {"train": [str(pairs)]}}))
+    assert found.planned == unlimited.planned == unlimited.updates
+    assert not unlimited.limited
     assert found.expected is not None
     assert found.full is not None
     assert found.expected.low < found.expected.chrf < found.full.chrf
