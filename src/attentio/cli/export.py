@@ -84,7 +84,8 @@ def _to_compare(run: Path, check: Path | None, count: int) -> tuple[list[str], l
     else:
         raise UsageError(f"{run} has no dev set to compare with.", hint="Give --check FILE, or --unchecked.")
     held = HeldOut.from_pairs("dev", [(source, target) for source, target in pairs if source.strip()])
-    every = max(1, -(-len(held.sources) // count))
-    references = held.references[::every]
+    size = len(held.sources)
+    places = [number * size // count for number in range(count)] if size > count else range(size)
+    references = [held.references[place] for place in places]
     known = all(text for texts in references for text in texts)
-    return held.sources[::every][:count], references[:count] if known else None
+    return [held.sources[place] for place in places], references if known else None
