@@ -145,6 +145,9 @@ def test_a_state_that_no_map_has_is_refused(traces: list[AttentionTrace], state:
 def test_traces_and_names_must_fit(traces: list[AttentionTrace]) -> None:
     with pytest.raises(UsageError, match="a widget needs a trace"):
         AttentionWidget()
+    for wrong in (None, "a translation"):
+        with pytest.raises(UsageError, match="a widget shows traces, not"):
+            AttentionWidget(wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="2 traces and 1 names"):
         AttentionWidget(*traces, names=["one"])
 

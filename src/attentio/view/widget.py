@@ -124,6 +124,10 @@ class AttentionWidget(anywidget.AnyWidget):
 def _packed(traces: Sequence[AttentionTrace], names: Sequence[str]) -> list[dict[str, Any]]:
     if not traces:
         raise UsageError("a widget needs a trace.", hint="A translation has one: translator(text).trace")
+    for trace in traces:
+        if not isinstance(trace, AttentionTrace):  # pyright: ignore[reportUnnecessaryIsInstance]
+            what = "A translation of several parts has a trace in each of its `parts`."
+            raise UsageError(f"a widget shows traces, not {type(trace).__name__}.", hint=f"Give its `trace`. {what}")
     if names and len(names) != len(traces):
         raise UsageError(f"there are {len(traces)} traces and {len(names)} names.")
     return [packed(trace, name=name) for trace, name in zip(traces, names or [""] * len(traces), strict=True)]
