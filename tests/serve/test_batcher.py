@@ -34,11 +34,11 @@ class Recorder:
         return [f"{key}{text[::-1]}" for text in texts]
 
 
-def run(test: Callable[[Batcher[str, str], Recorder], Any], **sizes: Any) -> Recorder:
+def run(test: Callable[[Batcher[str, str], Recorder], Any], threads: int = 1, **sizes: Any) -> Recorder:
     recorder = Recorder()
 
     async def inside() -> None:
-        batcher = Batcher[str, str](recorder, BatchSizes(**{"wait": 0.02} | sizes))
+        batcher = Batcher[str, str](recorder, BatchSizes(**{"wait": 0.02} | sizes), threads=threads)
         batcher.start()
         try:
             await asyncio.wait_for(test(batcher, recorder), 20)
@@ -149,6 +149,18 @@ def test_whoever_hangs_up_is_not_translated() -> None:
     recorder = run(test)
     assert recorder.cancelled
     assert recorder.batches == [["wait"], ["ab"]]
+
+
+def test_batches_at_once_do_not_wait_for_each_other() -> None:
+    async def test(batcher: Batcher[str, str], recorder: Recorder) -> None:
+        long = asyncio.create_task(batcher.submit("", ["wait"], seconds=9))
+        await began(recorder)
+        assert await batcher.submit("", ["ab", "c"], seconds=9) == ["ba", "c"]
+        assert not long.done()
+        recorder.release.set()
+        assert await long == ["tiaw"]
+
+    assert run(test, threads=2).batches == [["wait"], ["ab", "c"]]
 
 
 def test_a_full_queue_says_when_to_come_back() -> None:

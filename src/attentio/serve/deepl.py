@@ -108,7 +108,7 @@ def router(server: Server) -> APIRouter:
             done = await translate_html(service, asked.text, pair, options)
         else:
             done = [each.text for each in await service.translate(asked.text, pair, options)]
-        guard.usage[who] += sum(map(len, asked.text))
+        guard.used(who, sum(map(len, asked.text)))
         code = pair.source.partition("-")[0].upper()
         translations = [
             {"detected_source_language": code, "text": text, "billed_characters": len(given)}
@@ -138,7 +138,7 @@ def router(server: Server) -> APIRouter:
     async def usage(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Say how many characters this key, or this address, has had translated since the start."""
         who = guard.admit(request)
-        return JSONResponse({"character_count": guard.usage[who], "character_limit": NO_LIMIT})
+        return JSONResponse({"character_count": guard.used(who), "character_limit": NO_LIMIT})
 
     return routes
 

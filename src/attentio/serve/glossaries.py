@@ -19,7 +19,7 @@ from attentio.serve.problems import Problem
 from attentio.serve.schema import answers, described, error_schema
 from attentio.serve.server import Server
 
-MOST = 1_000  # glossaries of all keys together
+MOST = 100  # glossaries of all keys together, each no larger than a request
 _TSV = "text/tab-separated-values"
 
 

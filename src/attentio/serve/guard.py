@@ -24,6 +24,7 @@ from attentio.serve.problems import Problem
 from attentio.serve.settings import Settings
 
 SHORTEST_KEY = 8  # characters
+MOST_COUNTED = 10_000  # keys and addresses
 _SCHEMES = ("bearer", "deepl-auth-key")
 
 
@@ -55,18 +56,25 @@ def read_rate(text: str) -> RateLimitItem:
 
 
 class Guard:
-    """Decide who may go on. `usage` counts the characters of each key, by its digest."""
+    """Decide who may go on, and count the characters of each key or address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._rate = None if settings.rate is None else read_rate(settings.rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self.usage: Counter[bytes] = Counter()
+        self._usage: Counter[bytes] = Counter()
 
     @property
     def needs_key(self) -> bool:
         """Return whether a key must be given."""
         return bool(self._settings.keys)
+
+    def used(self, who: bytes, characters: int = 0) -> int:
+        """Return the characters of a key or address, by its digest, with these added."""
+        self._usage[who] += characters
+        if len(self._usage) > MOST_COUNTED:  # addresses may be any number
+            self._usage = Counter(dict(self._usage.most_common(MOST_COUNTED // 2)))
+        return self._usage[who]
 
     def admit(self, request: Request, given: object = None, *, cost: int = 1) -> bytes:
         """Return the digest of whoever asks: of a key, or of an address.
