@@ -130,6 +130,7 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         sys.stderr.write(f"serving http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)\n")
         logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it names characters of what clients send
         logging.getLogger("attentio.serve").setLevel(logging.INFO if verbose else logging.WARNING)
         run(app, listening, settings)
 
