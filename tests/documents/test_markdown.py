@@ -73,6 +73,7 @@ def test_only_text_is_translated(shout: Translate) -> None:
     ("text", "answer", "expected"),
     [
         ("Hello", "1. a", "1\\. a\n"),
+        ("Hello", "x __a_b__", "x \\_\\_a_b\\_\\_\n"),
         ("Hello", "- a", "\\- a\n"),
         ("Hello", "# a * b_c _d_ <e> [f] `g`", "\\# a \\* b_c \\_d\\_ \\<e> \\[f\\] \\`g\\`\n"),
         ("**Hello** you", "you <g1>there</g1>", "you **there**\n"),
