@@ -11,6 +11,7 @@ TSV = """\ufeff# animals
 cat\t猫
 Cat\t卡特彼勒\ta company
 black cat\t黑猫
+cat food\t猫粮
 \t
 it's\t它是
 猫\tcat
@@ -29,6 +30,7 @@ def glossary() -> Glossary:
     ("text", "terms"),
     [
         ("A cat and a black cat.", ["猫", "黑猫"]),
+        ("The cat food of a cat, and cat foods.", ["猫粮", "猫"]),
         ("CAT, a Black Cat", ["猫", "黑猫"]),
         ("Cat sells a cat.", ["卡特彼勒", "猫"]),
         ("catalog, bobcat, cat's, cat-like, cats, cat_1", ["猫"]),
@@ -44,8 +46,8 @@ def test_which_terms_are_found(glossary: Glossary, text: str, terms: list[str]) 
 
 
 def test_what_is_listed_twice_is_said(glossary: Glossary) -> None:
-    assert glossary.notes == ("terms.tsv line 8: 'cat' is translated in line 2 already, as '猫'.",)
-    assert len(glossary) == 6
+    assert glossary.notes == ("terms.tsv line 9: 'cat' is translated in line 2 already, as '猫'.",)
+    assert len(glossary) == 7
 
 
 @pytest.mark.parametrize(
