@@ -1,5 +1,6 @@
 """Memories: known texts get their translation, similar ones are offered, corrections are kept for training."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from attentio.data.readers.lines import Origin
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.documents import Memory, append_pair
-from attentio.errors import DataError, UsageError
+from attentio.errors import DataError, MissingExtra, UsageError
 from attentio.translator import Translation
 
 TMX = """<tmx version="1.4"><header srclang="en"/><body>
@@ -54,6 +55,14 @@ def test_similar_texts_have_their_similarity() -> None:
         ("我爱你", round(1 - 5 / 19, 4)),
     ]
     assert memory.similar("") == memory.similar("something else") == []
+
+
+def test_similar_texts_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory([("I love you", "我爱你")])
+    monkeypatch.setitem(sys.modules, "rapidfuzz", None)
+    assert memory.exact("I love you") == "我爱你"
+    with pytest.raises(MissingExtra, match=r"pip install 'attentio\[documents\]'"):
+        memory.similar("I love you")
 
 
 def test_known_sentences_come_from_the_memory() -> None:

@@ -8,6 +8,7 @@ translation is written as it is listed.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -74,17 +75,18 @@ class Glossary:
 
     @cached_property
     def _by_start(self) -> dict[str, list[str]]:
-        """The terms by their first character, in lower case. The longest come first, of equals those with capitals."""
+        """The terms by their first two characters, in lower case. The longest come first, then those with capitals."""
         found: defaultdict[str, list[str]] = defaultdict(list)
         for source in sorted(self.entries, key=lambda term: (-len(term), term.islower())):
-            found[source[0].lower()].append(source)
+            found[source[:2].lower()].append(source)
         return dict(found)
 
     def find(self, text: str) -> Iterator[Term]:
         """Yield the terms of a text from left to right. They do not overlap."""
         place = 0
         while place < len(text):
-            terms = self._by_start.get(text[place].lower(), ())
+            start = text[place : place + 2].lower()
+            terms = chain(self._by_start.get(start, ()), self._by_start.get(start[:1], ()) if start[1:] else ())
             term = next((term for term in terms if _stands(term, text, place)), None)
             if term is None:
                 place += 1
