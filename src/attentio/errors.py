@@ -6,6 +6,8 @@ program stay ordinary Python exceptions.
 
 from pathlib import Path
 
+STATUS_FILE = "ATTENTIO_STATUS_FILE"  # an environment variable: where a process that is started leaves its status
+
 
 class AttentioError(Exception):
     """An error the user can mend. `message` says what and where, `hint` says how, and `code` is stable for scripts."""
@@ -69,6 +71,13 @@ class ResourceError(AttentioError):
 
     exit_status = 5
     code = "E_RESOURCE"
+
+
+class LostProcess(AttentioError):  # noqa: N818
+    """Another process of the same training ended."""
+
+    exit_status = 75
+    code = "E_LOST"
 
 
 class MissingExtra(AttentioError):  # noqa: N818

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ from attentio.cli.serve import serve
 from attentio.cli.train import train
 from attentio.cli.translate import translate
 from attentio.cli.view import view
-from attentio.errors import AttentioError, ResourceError
+from attentio.errors import STATUS_FILE, AttentioError, LostProcess, ResourceError
 from attentio.runtime.files import FULL_DISK
 from attentio.runtime.memory import collect_garbage_rarely, keep_freed_memory, keep_prepared_products
 
@@ -77,6 +78,8 @@ def main() -> None:
     collect_garbage_rarely()
     keep_freed_memory()
     status = _run()
+    if (path := os.environ.get(STATUS_FILE)) and status != LostProcess.exit_status:
+        status = _tell_starter(path, status)
     gc.freeze()  # Python would look for garbage once more at its end
     sys.exit(status)
 
@@ -106,6 +109,13 @@ def _run() -> int | str | None:
     except Exception as error:  # the last line of defence: no traceback reaches a terminal
         return _report(error)
     return None
+
+
+def _tell_starter(path: str, status: int | str | None) -> int:
+    """Write a status that another try would not change where `distributed.launch` reads it. Return 0."""
+    if status:
+        Path(path).write_text(str(status), encoding="utf-8")
+    return 0
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,6 +1,7 @@
 """`attentio train`: from parallel text to a run folder. The same command again goes on where it stopped."""
 
 import json
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,9 @@ def train(
         Path | None,
         typer.Option(metavar="RUN", help="Start from this model: its weights, vocabulary and architecture."),
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Train in so many processes of this machine, with a share of each batch.")
+    ] = 1,
     overwrite: options.Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Report on data, model and memory. Train nothing.")
@@ -75,9 +79,22 @@ def train(
     if dry_run:
         summary = training.dry_run(config, out, say=say)
     else:
-        summary = training.run_training(
-            config, out, overwrite=overwrite, say=say, display=partial(display, quiet=quiet), foresee=not quiet
-        )
+        from attentio.train.distributed import is_restarted, is_started, joined_ranks, launch
+
+        if processes > 1 and not is_started():
+            raise typer.Exit(launch(sys.argv[1:], processes))
+        with joined_ranks() as ranks:
+            summary = training.run_training(
+                config,
+                out,
+                overwrite=overwrite and not is_restarted(),
+                say=say,
+                display=partial(display, quiet=quiet),
+                foresee=not quiet,
+                ranks=ranks,
+            )
+            if ranks.rank > 0:
+                return
         if summary["ended"] is not None and summary["plan"] is not None:  # trained here and now
             summary["findings"] = _examined(out, say)
     if as_json:

@@ -1,16 +1,34 @@
 """Ranks: the processes that train one model together.
 
 Every decision that all of them must take alike (stop, plan, patience) goes through `Ranks`. One process is the trivial
-case. Several are a process group of torch.distributed that is already there.
+case. Several are a process group of torch.distributed: `torchrun -m attentio train` starts them, and so does `launch`.
 """
 
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Generator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImportUsage]
+from torch.distributed.distributed_c10d import _set_pg_timeout  # pyright: ignore[reportPrivateUsage]
+from torch.distributed.rendezvous import rendezvous
+
+from attentio.errors import STATUS_FILE, LostProcess
 
 Value = TypeVar("Value")
+LONGEST_WAIT = timedelta(days=2)  # for rank 0, which prepares the data and evaluates
+MEETING = timedelta(seconds=60)  # in which all processes must be there, once training begins
+_BEGIN = "attentio/begin"
+_LOST = ("gloo", "Connection", "NCCL")  # in errors of torch.distributed where another process has gone
+RESTARTS = 3  # of all processes, after one was lost
 
 
 class Ranks:
@@ -18,6 +36,10 @@ class Ranks:
 
     rank = 0
     size = 1
+
+    def begin(self, wanted: bool) -> bool:
+        """Return whether training begins, as rank 0 wants it. The others wait for it as long as it takes."""
+        return wanted
 
     def all_agree(self, flag: bool) -> bool:
         """Return whether every rank says yes."""
@@ -68,4 +90,99 @@ class ProcessGroup(Ranks):
         return nn.parallel.DistributedDataParallel(step)
 
 
+class StartedByTorchrun(ProcessGroup):
+    """The processes that torchrun started. They meet when training begins: preparing data may take hours before."""
+
+    def __init__(self) -> None:
+        self._store, self.rank, self.size = next(rendezvous("env://", timeout=MEETING))
+
+    def begin(self, wanted: bool) -> bool:
+        if self.rank == 0:
+            self._store.set(_BEGIN, "yes" if wanted else "no")
+        else:
+            self._store.wait([_BEGIN], LONGEST_WAIT)
+            wanted = self._store.get(_BEGIN) == b"yes"
+        if wanted:
+            backend = "nccl" if torch.cuda.is_available() else "gloo"
+            store = PrefixStore("group", self._store)
+            dist.init_process_group(backend, timeout=MEETING, store=store, rank=self.rank, world_size=self.size)
+            _set_pg_timeout(LONGEST_WAIT)  # rank 0 may evaluate for long
+        return wanted
+
+
 ALONE = Ranks()
+
+
+def is_started() -> bool:
+    """Return whether torchrun started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def is_restarted() -> bool:
+    """Return whether torchrun started this process again, after one of them was lost."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+@contextlib.contextmanager
+def joined_ranks() -> Generator[Ranks]:
+    """Give the processes that torchrun started, or the one that there is.
+
+    Raises LostProcess where another of them ends in the middle.
+    """
+    if not is_started():
+        yield ALONE
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    try:
+        yield StartedByTorchrun()
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and not any(word in str(error) for word in _LOST):
+            raise
+        raise _lost(error) from None
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _lost(error: Exception) -> LostProcess:
+    first = str(error).splitlines()[0][:120]
+    hint = "The same command resumes from the newest checkpoint."
+    return LostProcess(f"another process of this training ended ({first}).", hint=hint)
+
+
+def launch(arguments: Sequence[str], processes: int) -> int:
+    """Run `attentio` with these arguments in several processes of this machine, by torchrun. Return its exit status.
+
+    After a process is killed, all start again and resume.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in ("torch.distributed", "torch.distributed.elastic", "torch.distributed.launcher"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said by `attentio` itself
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        run_id=f"attentio-{os.getpid()}",
+        max_restarts=RESTARTS,
+        monitor_interval=0.2,
+    )
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    with TemporaryDirectory(prefix="attentio-") as folder:
+        told = Path(folder) / "status"
+        os.environ[STATUS_FILE] = str(told)
+        status = 0
+        try:
+            elastic_launch(config, sys.executable)("-m", "attentio", *arguments)
+        except ChildFailedError as error:
+            status = max(1, error.get_first_failure()[1].exitcode)
+        except SignalException as error:
+            status = 128 + int(error.sigval)
+        finally:
+            del os.environ[STATUS_FILE]
+        return int(told.read_text(encoding="utf-8")) if told.exists() else status

@@ -27,9 +27,10 @@ from attentio.runtime.waiting import WATCH
 from attentio.text.tokenizer import fingerprint
 from attentio.train.checkpoint import whole_checkpoints
 from attentio.train.dev import DevSet
+from attentio.train.distributed import ALONE, Ranks
 from attentio.train.folder import Run, claimed
 from attentio.train.footprint import check_resources, describe, footprint
-from attentio.train.loop import train
+from attentio.train.loop import NOT_EVALUATED, Unheard, train
 from attentio.train.plan import ENDED_BY_TIME, StepPlan, describe_plan
 from attentio.train.reporter import FEW_UPDATES, Display, Silent, TrainingReporter, evaluations, too_few
 from attentio.train.settings import DEFAULT_PRESET, RunConfig, dump_config, effective_config, nested
@@ -103,14 +104,66 @@ def run_training(
     say: Say = _silent,
     display: Callable[[], Display] = Silent,
     foresee: bool = False,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Train to the end, or until Ctrl-C or SIGTERM, and return what `--json` prints. Where it is over, write nothing.
 
     say: told before and after. display: opened for the time between. foresee: say first what time and quality to
     expect, where a new training is not short. That measures the machine for some seconds.
+    ranks: the processes that train together, on one file system. Rank 0 alone reads, prepares, writes and reports.
     """
+    if ranks.rank > 0:
+        return _follow(config, Run(out), ranks)
+    called = False
+
+    def call() -> None:
+        nonlocal called
+        called = ranks.begin(True)
+
+    try:
+        return _lead(
+            config, Run(out), overwrite=overwrite, say=say, display=display, foresee=foresee, ranks=ranks, call=call
+        )
+    finally:
+        if not called:
+            ranks.begin(False)
+
+
+def _follow(config: RunConfig, run: Run, ranks: Ranks) -> dict[str, Any]:
+    """Take part in a training that rank 0 leads."""
+    stop = StopRequest()
+    if ranks.begin(False):
+        data = PreparedData.load(run.data)
+        with stop:
+            train(
+                config,
+                data.train,
+                (data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size),
+                run.checkpoints,
+                links=data.train_links,
+                splits=_splits(config, data),
+                evaluate=None if data.dev is None else lambda _: NOT_EVALUATED,
+                publish=lambda *_: None,
+                reporter=Unheard(),
+                stop=stop.requested,
+                ranks=ranks,
+            )
+    return {"interrupted_by": stop.signal}
+
+
+def _lead(
+    config: RunConfig,
+    run: Run,
+    *,
+    overwrite: bool,
+    say: Say,
+    display: Callable[[], Display],
+    foresee: bool,
+    ranks: Ranks,
+    call: Callable[[], None],
+) -> dict[str, Any]:
+    """Train as rank 0. `call` tells the others that training begins."""
     _check(config)
-    run = Run(out)
     if overwrite or not run.has_begun:
         _check_positions(config)
     start = _start(config, None if overwrite else run, say)
@@ -139,7 +192,7 @@ def run_training(
             if config.train.start_from is not None:
                 _score_before(run, config, say)
             expected = _foreseen(config, data, say) if foresee and before is None else None
-            progress, stopped_by, facts = _train(run, config, data, say, display, plan)
+            progress, stopped_by, facts = _train(run, config, data, say, display, plan, ranks, call)
             facts = {**facts, "expected": expected}
         else:
             for note in notes:
@@ -311,6 +364,8 @@ def _train(
     say: Say,
     display: Callable[[], Display],
     plan: StepPlan | None,
+    ranks: Ranks,
+    call: Callable[[], None],
 ) -> tuple[Progress, int | None, Mapping[str, object]]:
     """Train to the end or to a signal. Return how far it is, the signal, and what was planned."""
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
@@ -322,9 +377,6 @@ def _train(
         dev = DevSet.mean([_dev_set(data, held, config.train.evaluate_pairs) for held in sets])
         if len(sets) > 1:
             say("dev    chrF and loss are the mean of two dev sets: new pairs and earlier ones")
-    splits = None, None
-    if config.train.subword_regularization > 0:
-        splits = TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)
 
     def publish(model: Seq2Seq, progress: Progress) -> None:
         metadata = {"parameters": model.num_parameters(), "progress": asdict(progress)}
@@ -336,13 +388,14 @@ def _train(
     stop = StopRequest()
     with TrainingReporter(run.log, display, config.train) as reporter, stop, WATCH.work():
         reporter.plan(facts)
+        call()
         progress = train(
             config,
             data.train,
             sizes,
             run.checkpoints,
             links=data.train_links,
-            splits=splits,
+            splits=_splits(config, data),
             first_weights=None
             if config.train.start_from is None
             else lambda: with_token_rows(_first_model(config).weights, sizes),
@@ -350,8 +403,15 @@ def _train(
             publish=publish,
             reporter=reporter,
             stop=stop.requested,
+            ranks=ranks,
         )
     return progress, stop.signal, facts
+
+
+def _splits(config: RunConfig, data: PreparedData) -> tuple[TokenSplits | None, TokenSplits | None]:
+    if config.train.subword_regularization == 0:
+        return None, None
+    return TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)
 
 
 def _mend_model(run: Run, config: RunConfig, data: PreparedData, progress: Progress, say: Say) -> None:
