@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from attentio.corpora.small_world.sampling import sampled
+from attentio.errors import LostProcess
+from attentio.train.distributed import Ranks, is_restarted, is_started, joined_ranks
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 SETTINGS = {
@@ -113,3 +115,28 @@ def test_after_a_process_is_killed_all_start_again_and_resume(pairs: Path, tmp_p
     again = [step for step, after in pairwise(steps) if after <= step]
     assert len(again) <= 1  # at most once, it was taken up before the last line of the log
     assert "another process of this training ended" in told or again
+
+
+def test_one_process_is_its_own_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert not is_started()
+    with joined_ranks() as ranks:
+        assert (ranks.rank, ranks.size, ranks.begin(True), ranks.begin(False)) == (0, 1, True, False)
+
+
+def test_torchrun_says_that_it_started_a_process_and_whether_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    for world, started in (("1", False), ("2", True)):
+        monkeypatch.setenv("WORLD_SIZE", world)
+        assert is_started() == started
+    for count, again in (("0", False), ("2", True)):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", count)
+        assert is_restarted() == again
+
+
+def test_only_a_process_that_goes_is_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("attentio.train.distributed.StartedByTorchrun", Ranks)
+    with pytest.raises(LostProcess, match="another process of this training ended"), joined_ranks():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:537] Connection reset by peer")
+    with pytest.raises(RuntimeError, match="a mistake"), joined_ranks():
+        raise RuntimeError("a mistake of ours")
