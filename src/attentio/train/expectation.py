@@ -4,7 +4,7 @@
 - `seen`: the share of neighboring source words of a sentence that also stand side by side in another one.
 
 Both are computed in seconds. The first holds what a script and a language do to chrF, the second how much is new in an
-unseen sentence. A linear model on the log-odds of chrF is fitted to `runs.csv`, where each run stands with both
+unseen sentence. A linear model on the logarithm of chrF is fitted to `runs.csv`, where each run stands with both
 figures. Its interval comes from leaving out each corpus of the table in turn.
 """
 
@@ -29,6 +29,7 @@ LEAST_PAIRS = 50
 SETTING = "auto"  # the preset of the runs that the model is fitted to
 MOST_OF_IT = 0.5  # of a training
 COVERED = 0.9  # of the runs of a corpus that the table does not hold lie in the interval
+MOST_CHRF = 99.0
 ENOUGH = 2_500  # updates that count as all, where more are planned
 _LEAST_DONE = 0.02  # of the updates. With fewer, nothing is learned
 
@@ -134,14 +135,14 @@ def _nearest(lines: Sequence[Sequence[str]], asked: Sequence[int], left_out: Seq
     """
     places: dict[str, list[int]] = {}
     for row, line in enumerate(lines):
-        for unit in set(line):
+        for unit in dict.fromkeys(line):
             places.setdefault(unit, []).append(row)
     weights = {unit: np.log(len(lines) / len(rows)) ** 2 for unit, rows in places.items()}
-    sizes = np.array([sum(weights[unit] for unit in set(line)) for line in lines]) ** 0.5 + 1e-9
+    sizes = np.array([sum(weights[unit] for unit in dict.fromkeys(line)) for line in lines]) ** 0.5 + 1e-9
     found: list[int] = []
     for row, others in zip(asked, left_out, strict=True):
         scores = np.zeros(len(lines))
-        for unit in set(lines[row]):
+        for unit in dict.fromkeys(lines[row]):
             scores[places[unit]] += weights[unit]
         scores /= sizes
         scores[[*others]] = -1.0
@@ -164,7 +165,7 @@ def expect(corpus: Traits, part: float, table: Sequence[Run] | None = None) -> E
     if not min(pairs) / 2 <= corpus.pairs <= max(pairs) * 2:
         outside = f"the table has runs of {min(pairs):,} to {max(pairs):,} pairs"
         reach *= 1.5
-    low, middle, high = (float(_chance(value + way * reach)) for way in (-1, 0, 1))
+    low, middle, high = (_chrf(value + way * reach) for way in (-1, 0, 1))
     return Expected(round(middle, 1), round(low, 1), round(high, 1), outside)
 
 
@@ -175,14 +176,14 @@ def left_out(table: Sequence[Run] | None = None) -> list[tuple[Run, float]]:
     for corpus in dict.fromkeys(run.corpus for run in rows):
         weights = _fit([run for run in rows if run.corpus != corpus])
         mine = [run for run in rows if run.corpus == corpus]
-        found += [(run, float(_chance(value))) for run, value in zip(mine, _given(mine) @ weights, strict=True)]
+        found += [(run, _chrf(float(value))) for run, value in zip(mine, _given(mine) @ weights, strict=True)]
     return found
 
 
 def _reach(rows: Sequence[Run], part: float) -> float:
-    """Return how far, in log-odds, the interval reaches to either side: less sure where less of a training is made."""
+    """Return how far, in logarithms, the interval reaches to either side. Short trainings are less sure."""
     errors = [
-        (abs(_odds(run.chrf) - _odds(expected)), done(run.updates, run.share) >= MOST_OF_IT)
+        (abs(_log(run.chrf) - _log(expected)), done(run.updates, run.share) >= MOST_OF_IT)
         for run, expected in left_out(rows)
     ]
     alike = [error for error, is_most in errors if is_most == (part >= MOST_OF_IT)] or [error for error, _ in errors]
@@ -193,8 +194,8 @@ def _fit(rows: Sequence[Run]) -> Floats:
     """Return least-squares weights. Every corpus counts the same, however many runs it has."""
     counts: Mapping[str, int] = {run.corpus: sum(other.corpus == run.corpus for other in rows) for run in rows}
     root = np.array([counts[run.corpus] ** -0.5 for run in rows])
-    odds = np.array([_odds(run.chrf) for run in rows])
-    weights, *_ = np.linalg.lstsq(_given(rows) * root[:, None], odds * root, rcond=None)
+    logs = np.array([_log(run.chrf) for run in rows])
+    weights, *_ = np.linalg.lstsq(_given(rows) * root[:, None], logs * root, rcond=None)
     return weights.astype(np.float64)
 
 
@@ -206,14 +207,13 @@ def _given(rows: Sequence[Run]) -> Floats:
 
 def _columns(retrieved: Sequence[float], seen: Sequence[float], part: Sequence[float]) -> Floats:
     """Return what the model is linear in. A corpus that can be learned well loses most where training is cut short."""
-    odds, known = np.array([_odds(value) for value in retrieved]), np.array(seen)
-    return np.stack([np.ones(len(odds)), odds, known, known * np.log(np.clip(part, _LEAST_DONE, 1.0))], axis=1)
+    logs, known = np.array([_log(value) for value in retrieved]), np.array(seen)
+    return np.stack([np.ones(len(logs)), logs, known, known * np.log(np.clip(part, _LEAST_DONE, 1.0))], axis=1)
 
 
-def _odds(chrf: float) -> float:
-    part = min(max(chrf, 0.5), 99.0) / 100
-    return float(np.log(part / (1 - part)))
+def _log(chrf: float) -> float:
+    return float(np.log(min(max(chrf, 0.5), MOST_CHRF)))
 
 
-def _chance(odds: float) -> float:
-    return float(100 / (1 + np.exp(-odds)))
+def _chrf(log: float) -> float:
+    return min(MOST_CHRF, float(np.exp(log)))
