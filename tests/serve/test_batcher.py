@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,7 +47,8 @@ def run(test: Callable[[Batcher[str, str], Recorder], Any], threads: int = 1, **
             recorder.release.set()
             await batcher.close()
 
-    asyncio.run(inside())
+    with ThreadPoolExecutor(1) as thread:  # a browser of other tests keeps a loop in this one
+        thread.submit(asyncio.run, inside()).result()
     return recorder
 
 
