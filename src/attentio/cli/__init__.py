@@ -78,7 +78,7 @@ def main() -> None:
     collect_garbage_rarely()
     keep_freed_memory()
     status = _run()
-    if (path := os.environ.get(STATUS_FILE)) and status != LostProcess.exit_status:
+    if (path := os.environ.get(STATUS_FILE)) and status not in (1, LostProcess.exit_status):
         status = _tell_starter(path, status)
     gc.freeze()  # Python would look for garbage once more at its end
     sys.exit(status)
@@ -112,7 +112,7 @@ def _run() -> int | str | None:
 
 
 def _tell_starter(path: str, status: int | str | None) -> int:
-    """Write a status that another try would not change where `distributed.launch` reads it. Return 0."""
+    """Write a status that this process has said why where `distributed.launch` reads it. Return 0."""
     if status:
         Path(path).write_text(str(status), encoding="utf-8")
     return 0

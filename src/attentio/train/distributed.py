@@ -27,8 +27,14 @@ Value = TypeVar("Value")
 LONGEST_WAIT = timedelta(days=2)  # for rank 0, which prepares the data and evaluates
 MEETING = timedelta(seconds=60)  # in which all processes must be there, once training begins
 _BEGIN = "attentio/begin"
-_LOST = ("gloo", "Connection", "NCCL")  # in errors of torch.distributed where another process has gone
-RESTARTS = 3  # of all processes, after one was lost
+_RESUMES = "The same command resumes from the newest checkpoint."
+_LOST = (
+    "gloo",
+    "Gloo",
+    "Connection",
+    "NCCL",
+    "imed out",
+)  # in errors where another process has gone
 
 
 class Ranks:
@@ -146,15 +152,13 @@ def joined_ranks() -> Generator[Ranks]:
 
 
 def _lost(error: Exception) -> LostProcess:
-    first = str(error).splitlines()[0][:120]
-    hint = "The same command resumes from the newest checkpoint."
-    return LostProcess(f"another process of this training ended ({first}).", hint=hint)
+    return LostProcess(f"another process of this training ended ({str(error).splitlines()[0][:120]}).", hint=_RESUMES)
 
 
 def launch(arguments: Sequence[str], processes: int) -> int:
     """Run `attentio` with these arguments in several processes of this machine, by torchrun. Return its exit status.
 
-    After a process is killed, all start again and resume.
+    Raises LostProcess where one of them is killed. Then all end.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -169,7 +173,7 @@ def launch(arguments: Sequence[str], processes: int) -> int:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         run_id=f"attentio-{os.getpid()}",
-        max_restarts=RESTARTS,
+        max_restarts=0,
         monitor_interval=0.2,
     )
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
@@ -180,7 +184,11 @@ def launch(arguments: Sequence[str], processes: int) -> int:
         try:
             elastic_launch(config, sys.executable)("-m", "attentio", *arguments)
         except ChildFailedError as error:
-            status = max(1, error.get_first_failure()[1].exitcode)
+            rank, failure = error.get_first_failure()
+            if failure.exitcode < 0:
+                what = f"process {rank} of this training was killed by signal {-failure.exitcode}."
+                raise LostProcess(what, hint=_RESUMES) from None
+            status = max(1, failure.exitcode)
         except SignalException as error:
             status = 128 + int(error.sigval)
         finally:
