@@ -164,8 +164,7 @@ def launch(arguments: Sequence[str], processes: int) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    for name in ("torch.distributed", "torch.distributed.elastic", "torch.distributed.launcher"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said by `attentio` itself
+    logging.disable(logging.CRITICAL)  # what matters is said by `attentio` itself
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
