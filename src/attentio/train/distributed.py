@@ -28,13 +28,8 @@ LONGEST_WAIT = timedelta(days=2)  # for rank 0, which prepares the data and eval
 MEETING = timedelta(seconds=60)  # in which all processes must be there, once training begins
 _BEGIN = "attentio/begin"
 _RESUMES = "The same command resumes from the newest checkpoint."
-_LOST = (
-    "gloo",
-    "Gloo",
-    "Connection",
-    "NCCL",
-    "imed out",
-)  # in errors where another process has gone
+# What an error says where another process has gone.
+_LOST = ("gloo", "Gloo", "Connection", "NCCL", "imed out")
 
 
 class Ranks:
