@@ -109,7 +109,8 @@ def test_after_a_process_is_killed_the_same_command_resumes(pairs: Path, tmp_pat
     os.kill(second, signal.SIGKILL)
     _, told = process.communicate(timeout=600)
     assert process.returncode == LostProcess.exit_status, told
-    assert "of this training was killed by signal 9. The same command resumes" in told
+    # torchrun or the other process may notice first, and each says it in its words.
+    assert re.search(r"of this training (was killed by signal 9|ended \(.*\))\. The same command resumes", told), told
     assert "Traceback" not in told
     reached = max(losses(out), default=0)
     assert reached < 400

@@ -178,11 +178,12 @@ def launch(arguments: Sequence[str], processes: int) -> int:
         try:
             elastic_launch(config, sys.executable)("-m", "attentio", *arguments)
         except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            if failure.exitcode < 0:
-                what = f"process {rank} of this training was killed by signal {-failure.exitcode}."
-                raise LostProcess(what, hint=_RESUMES) from None
-            status = max(1, failure.exitcode)
+            failures = sorted(error.failures.items(), key=lambda item: item[1].timestamp)
+            for rank, failure in failures:  # the others may have noticed before torchrun did
+                if failure.exitcode < 0:
+                    what = f"process {rank} of this training was killed by signal {-failure.exitcode}."
+                    raise LostProcess(what, hint=_RESUMES) from None
+            status = max(1, failures[0][1].exitcode)
         except SignalException as error:
             status = 128 + int(error.sigval)
         finally:
