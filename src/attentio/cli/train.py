@@ -1,6 +1,7 @@
 """`attentio train`: from parallel text to a run folder. The same command again goes on where it stopped."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -93,8 +94,8 @@ def train(
                 foresee=not quiet,
                 ranks=ranks,
             )
-            if ranks.rank > 0:
-                return
+            if ranks.rank > 0:  # it has nothing to close, and gloo's threads may abort where Python takes them down
+                os._exit(0)
         if summary["ended"] is not None and summary["plan"] is not None:  # trained here and now
             summary["findings"] = _examined(out, say)
     if as_json:
