@@ -13,6 +13,10 @@ from attentio.serve.batcher import Batcher, BatchSizes
 from attentio.serve.problems import Problem
 
 
+class Panic(BaseException):
+    """What a library in another language may raise."""
+
+
 class Recorder:
     """Says texts backwards, and remembers the batches. A text `wait` waits until it is released or cancelled."""
 
@@ -26,6 +30,8 @@ class Recorder:
         self.batches.append(list(texts))
         if "bad" in texts:
             raise ValueError("bad")
+        if "panic" in texts:
+            raise Panic
         if "wait" in texts:
             self.began.set()
             while not self.release.wait(0.005):
@@ -105,6 +111,18 @@ def test_one_at_fault_spoils_no_other() -> None:
         assert (first, third) == (["ba"], ["dc", "e"])
         assert isinstance(second, ValueError)
         assert await batcher.submit("", ["xy"], seconds=9) == ["yx"]
+
+    run(test)
+
+
+def test_a_library_that_panics_ends_no_worker() -> None:
+    async def test(batcher: Batcher[str, str], _: Recorder) -> None:
+        good, bad = await asyncio.gather(
+            batcher.submit("", ["ab"], seconds=5), batcher.submit("", ["panic"], seconds=5), return_exceptions=True
+        )
+        assert good == ["ba"]
+        assert str(bad) == "a library failed with Panic"
+        assert await batcher.submit("", ["cd"], seconds=5) == ["dc"]
 
     run(test)
 

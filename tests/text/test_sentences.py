@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attentio.text.sentences import cut_long, join_parts, split_sentences
 
-texts = st.text(st.sampled_from("aB .!?。！,，、\n\t\u3000\ud800é\U0001f600“”\"'3"), max_size=40)
+texts = st.text(st.sampled_from("aIB .!?。！,，、\n\t\xa0\u2003\u3000\ud800é\U0001f600“”\"'3"), max_size=40)
 
 
 @given(texts, st.sampled_from(["en", "zh-Hans", "de", "xx", None]))
@@ -27,6 +27,7 @@ def test_no_character_is_lost(text: str, language: str | None) -> None:
         ("zh", "我爱你。你呢？走吧！", ["我爱你。", "你呢？", "走吧！"]),
         ("en", "One line\r\nand another", ["One line", "and another"]),
         ("en", "a\u2028b\x0cc\rd", ["a b c d"]),
+        ("en", "A\u2003.B \xa0.] Then I\u3000.)] came", ["A\u2003.B \xa0.] Then I\u3000.)] came"]),
         ("en", " \n\t", []),
     ],
 )

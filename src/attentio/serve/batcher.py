@@ -185,7 +185,16 @@ class Batcher(Generic[Key, Answer]):
             return all(request.gone for request in requests)
 
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._translate, taken[0][0].key, texts, cancelled)
+        return await loop.run_in_executor(self._pool, self._guarded, taken[0][0].key, texts, cancelled)
+
+    def _guarded(self, key: Key, texts: Sequence[str], cancelled: Callable[[], bool]) -> Sequence[Answer]:
+        """Translate. What a library raises that is no Exception, as Rust's do, would end the worker."""
+        try:
+            return self._translate(key, texts, cancelled)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                raise
+            raise RuntimeError(f"a library failed with {type(error).__name__}") from error
 
     @staticmethod
     def _fail(request: _Request[Key, Answer], error: Exception) -> None:

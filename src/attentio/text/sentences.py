@@ -21,7 +21,7 @@ _OTHER_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
 _EDGES = re.compile(r"(\s*)(.*?)(\s*)\Z", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CLAUSE_ENDS = re.compile(r"(?<=[,;:])\s+|(?<=[，；：、])")
-_SPACES = re.compile(r"\s+")
+_SPACE, _SPACES = re.compile(r"\s"), re.compile(r"\s+")
 
 
 class Sentences(NamedTuple):
@@ -57,9 +57,10 @@ def split_sentences(text: str, language: str | None) -> Sentences:
         if number % 2 == 1:
             spaces[-1] += part
             continue
-        # A lone surrogate cannot be given to the splitter. One character stands for it, so that places stay.
-        language_code = base_language(language) or "en"
-        found = cast(Any, sentencex).get_sentence_boundaries(language_code, _SURROGATE.sub("\ufffd", part))
+        # The splitter takes no lone surrogate, and stumbles over wide spaces. One character stands for each, so that
+        # places stay.
+        language_code, plain = base_language(language) or "en", _SPACE.sub(" ", _SURROGATE.sub("\ufffd", part))
+        found = cast(Any, sentencex).get_sentence_boundaries(language_code, plain)
         places = [0, *(boundary["start_index"] for boundary in found[1:]), len(part)] if part else []
         for start, end in pairwise(places):
             before, sentence, after = _EDGES.fullmatch(part[start:end]).groups()  # type: ignore[union-attr]
