@@ -124,13 +124,18 @@ def test_cleaning_placeholders_and_words_are_those_of_python(js: Js) -> None:
       const { text: masked, kept } = text.mask(line);
       const restored = text.restore(masked, kept);
       const cleaned = given.cleaners.map((one) => text.clean(line, one));
-      return [cleaned, masked, [...kept], restored.text, restored.starts, text.words(line)];
+      const joined = text.restore(masked.replaceAll(" ", ""), kept, { apart: true });
+      const both = [restored, joined].flatMap((one) => [one.text, one.starts, one.ends]);
+      return [cleaned, masked, [...kept], both, text.words(line)];
     });"""
     answers = js(body, {"cleaners": [cleaner(one) for one in cleaners], "ranges": RANGES, "texts": texts})
     for line, answer in zip(texts, answers, strict=True):
         masked = mask(line)
-        restored = restore(masked.text, masked.kept)
-        wanted = [[one(line) for one in cleaners], masked.text, [*masked.kept.items()], *restored, word_spans(line)]
+        both = [
+            *restore(masked.text, masked.kept),
+            *restore(masked.text.replace(" ", ""), masked.kept, apart=True),
+        ]
+        wanted = [[one(line) for one in cleaners], masked.text, [*masked.kept.items()], both, word_spans(line)]
         assert json.loads(json.dumps(wanted)) == answer
 
 

@@ -43,6 +43,37 @@ def test_masked_and_restored_is_the_same(text: str, first: int) -> None:
     assert "".join(text[start:end] for start, end in restored.spans(spans)) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "kept", "restored"),
+    [
+        ("见\ue000今天", ["https://a.org/b"], "见 https://a.org/b 今天"),
+        ("见\ue000。", ["https://a.org/b/"], "见 https://a.org/b/。"),
+        ("(\ue000)", ["www.a.org"], "(www.a.org)"),
+        ("to\ue000or\ue001", ["a@b.org", "c@d.org"], "to a@b.org or c@d.org"),
+        ("\ue000\ue001", ["https://a.org/", "https://b.org/"], "https://a.org/ https://b.org/"),
+        ("\ue000\ue001", ["3", "5"], "3 5"),
+        ("1\ue000只", ["3"], "1 3只"),
+        ("\ue000kg", ["3"], "3kg"),
+        ("见\ue000吗<\ue001", ["{name}", "%@"], "见{name}吗<%@"),
+        ("a\ue003\ue000b", ["https://a.org/"], "a https://a.org/ b"),
+    ],
+)
+def test_nothing_runs_into_what_is_kept(text: str, kept: list[str], restored: str) -> None:
+    found = restore(text, dict(zip(PLACEHOLDERS, kept, strict=False)), apart=True)
+    assert found.text == restored
+    spans = found.spans([(i, i + 1) for i in range(len(text))])
+    assert [found.text[start:end] for start, end in spans] == [
+        dict(zip(PLACEHOLDERS, kept, strict=False)).get(char, "" if char in PLACEHOLDERS else char) for char in text
+    ]
+
+
+@given(texts)
+def test_what_was_apart_already_gets_no_space(text: str) -> None:
+    masked = mask(text)
+    spaced = " ".join(masked.text)
+    assert restore(spaced, masked.kept, apart=True).text == restore(spaced, masked.kept).text
+
+
 def without_placeholders(text: str) -> str:
     """Placeholders of the text itself would be taken for ours."""
     return "".join("\ufffd" if character in PLACEHOLDERS else character for character in text)

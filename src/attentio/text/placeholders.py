@@ -35,6 +35,8 @@ _KEPT = re.compile(
     re.ASCII,
 )
 
+_ADDRESS = re.compile(r"(?:https?|ftp)://|www\.|[A-Za-z0-9._%+\-]+@[A-Za-z0-9]")
+
 
 def without_kept(text: str) -> str:
     """Return a text without the parts that a translation must keep."""
@@ -101,24 +103,60 @@ def _replaced(text: str, given: dict[str, list[str]]) -> str:
 
 
 class Restored(NamedTuple):
-    """A text with what stood behind its placeholders. `starts`: where each character of the masked text now begins."""
+    """A text with what stood behind its placeholders.
+
+    starts, ends: where each character of the masked text now begins and ends. `starts` has one more: the end of all.
+    """
 
     text: str
     starts: list[int]
+    ends: list[int]
 
     def spans(self, spans: Sequence[Span]) -> list[Span]:
         """Return spans of the masked text as spans of this one."""
-        return [(self.starts[start], self.starts[end]) for start, end in spans]
+        return [(self.starts[start], self.ends[end - 1] if end > start else self.starts[start]) for start, end in spans]
 
 
-def restore(text: str, kept: dict[str, str]) -> Restored:
-    """Return the text with each placeholder replaced by what it stands for. One that stands for nothing is left out."""
-    starts, parts, place = [0], list[str](), 0
+def unmasked(text: str) -> Restored:
+    """Return a text in which nothing was hidden."""
+    places = list(range(len(text) + 1))
+    return Restored(text, places, places[1:])
+
+
+def restore(text: str, kept: dict[str, str], *, apart: bool = False) -> Restored:
+    """Return the text with each placeholder replaced by what it stands for. One that stands for nothing is left out.
+
+    apart: write a space where letters would run into a URL or an e-mail address, or digits into a number.
+    """
+    restored, starts, ends, last = "", list[int](), list[int](), Piece("")
     for char in text:
-        part = kept.get(char, "") if char in PLACEHOLDERS else char
-        parts.append(part)
-        starts.append(place := place + len(part))
-    return Restored("".join(parts), starts)
+        piece = Piece(kept.get(char, ""), kept=True) if char in PLACEHOLDERS else Piece(char)
+        if apart and piece.text and last.runs_into(piece):
+            restored += " "
+        starts.append(len(restored))
+        restored += piece.text
+        ends.append(len(restored))
+        last = piece if piece.text else last
+    return Restored(restored, [*starts, len(restored)], ends)
+
+
+class Piece(NamedTuple):
+    """A character, or what stands behind a placeholder."""
+
+    text: str
+    kept: bool = False
+
+    @property
+    def is_address(self) -> bool:
+        """Return whether letters before or after it would be read as part of it."""
+        return self.kept and _ADDRESS.match(self.text) is not None
+
+    def runs_into(self, other: "Piece") -> bool:
+        """Return whether the one cannot be told from the other where nothing stands between them."""
+        left, right = self.text[-1:], other.text[:1]
+        if self.is_address or other.is_address:
+            return (self.is_address or left.isalnum()) and (other.is_address or right.isalnum())
+        return (self.kept or other.kept) and left.isdecimal() and right.isdecimal()
 
 
 def missing(text: str, kept: dict[str, str]) -> list[str]:

@@ -76,7 +76,7 @@ class DevSet:
         config = SearchConfig(workers=torch.get_num_threads())
         best = [hypotheses[0] for hypotheses in search(model, self.sources, config)]
         return [
-            restore(self.target.decode(hypothesis.tokens), masked.kept).text
+            restore(self.target.decode(hypothesis.tokens), masked.kept, apart=True).text
             for hypothesis, masked in zip(best, self.masked, strict=True)
         ]
 

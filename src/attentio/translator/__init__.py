@@ -35,6 +35,7 @@ from attentio.text.placeholders import (
     mask_pair,
     missing,
     restore,
+    unmasked,
     without_kept,
 )
 from attentio.text.sentences import Sentences, cut_long, join_parts, split_sentences
@@ -208,8 +209,8 @@ class Translator:
     def _hide_kept(self, text: str) -> Masked:
         return mask(text) if self.bundle.placeholders else Masked(text, {})
 
-    def _restored(self, text: str, kept: dict[str, str]) -> Restored:
-        return restore(text, kept) if self.bundle.placeholders else Restored(text, list(range(len(text) + 1)))
+    def _restored(self, text: str, kept: dict[str, str], *, apart: bool = False) -> Restored:
+        return restore(text, kept, apart=apart) if self.bundle.placeholders else unmasked(text)
 
     def _fits(self, text: str) -> bool:
         return not self.is_long(text)
@@ -432,12 +433,14 @@ class Translator:
     ) -> Translation:
         decode = self.bundle.target.tokenizer.decode
         best, text = hypotheses[0], decode(hypotheses[0].tokens)
-        read, restored = self._restored(part.text, part.kept), self._restored(text, part.kept)
+        read, restored = self._restored(part.text, part.kept), self._restored(text, part.kept, apart=True)
         translation = Translation(
             source=read.text,
             text=restored.text,
             score=best.score,
-            nbest=tuple((self._restored(decode(each.tokens), part.kept).text, each.score) for each in hypotheses),
+            nbest=tuple(
+                (self._restored(decode(each.tokens), part.kept, apart=True).text, each.score) for each in hypotheses
+            ),
             unseen=tuple(self.bundle.source.tokenizer.unseen(part.text)),
             lost=tuple(part.kept[each] for each in missing(text, part.kept)),
         )

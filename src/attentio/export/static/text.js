@@ -10,7 +10,8 @@
 /** @typedef {{han: boolean, script: {from: string, to: string} | null}} CleanerSettings What one side is cleaned by. */
 /** @typedef {{han: string, kana: string, fullWidth: string, punctuation: string, placeholders: string}} Ranges */
 /** @typedef {{text: string, kept: Map<string, string>}} Masked */
-/** @typedef {{text: string, starts: number[]}} Restored */
+/** @typedef {{text: string, starts: number[], ends: number[]}} Restored */
+/** @typedef {{text: string, kept: boolean}} Written A character, or what stands behind a placeholder. */
 /** @typedef {{texts: string[], spaces: string[]}} Sentences The spaces are one more than the texts. */
 
 // White space as Python understands it. JavaScript leaves some of it out, and takes U+FEFF for it.
@@ -29,6 +30,19 @@ const WIDE = { ",": "，", "?": "？", "!": "！", " ": "" };
 
 /** @param {string} text */
 export const strip = (text) => text.replace(EDGES, "");
+
+const ADDRESS = /^(?:(?:https?|ftp):\/\/|www\.|[A-Za-z0-9._%+\-]+@[A-Za-z0-9])/;
+
+/**
+ * Return whether the one cannot be told from the other where nothing stands between them.
+ * @param {Written} one
+ * @param {Written} other
+ */
+function runsInto(one, other) {
+  const [first, second] = [one, other].map((each) => each.kept && ADDRESS.test(each.text));
+  if (first || second) return (first || /[\p{L}\p{N}]$/u.test(one.text)) && (second || /^[\p{L}\p{N}]/u.test(other.text));
+  return (one.kept || other.kept) && /\p{Nd}$/u.test(one.text) && /^\p{Nd}/u.test(other.text);
+}
 
 /** Cleans one side, knows its script, and hides what a translation must keep. */
 export class Text {
@@ -81,20 +95,31 @@ export class Text {
   }
 
   /**
-   * Return a text with what stood behind its placeholders. `starts`: where each character of the masked text now begins.
+   * Return a text with what stood behind its placeholders. `starts`, `ends`: where each character of the masked text now
+   * begins and ends. `starts` has one more: the end of all.
    * @param {string} text
    * @param {Map<string, string> | null} kept Null where nothing is ever hidden.
+   * @param {{apart?: boolean}} [how] Apart: a space stands where letters would run into a URL or an e-mail address, or
+   *   digits into a number.
    * @returns {Restored}
    */
-  restore(text, kept) {
-    const starts = [0];
-    let [restored, place] = ["", 0];
+  restore(text, kept, { apart = false } = {}) {
+    /** @type {[number[], number[]]} */
+    const [starts, ends] = [[], []];
+    let [restored, place, last] = ["", 0, { text: "", kept: false }];
     for (const char of text) {
-      const part = kept && this.placeholders.includes(char) ? (kept.get(char) ?? "") : char;
-      restored += part;
-      starts.push((place += lengthOf(part)));
+      const hidden = kept !== null && this.placeholders.includes(char);
+      const part = { text: hidden ? (kept.get(char) ?? "") : char, kept: hidden };
+      if (apart && part.text && runsInto(last, part)) {
+        restored += " ";
+        place += 1;
+      }
+      starts.push(place);
+      restored += part.text;
+      ends.push((place += lengthOf(part.text)));
+      if (part.text) last = part;
     }
-    return { text: restored, starts };
+    return { text: restored, starts: [...starts, place], ends };
   }
 
   /**

@@ -178,7 +178,7 @@ export class Translator {
         lost = lostOf(hypotheses[0]);
       }
     }
-    const nbest = hypotheses.map(({ tokens, score }) => ({ text: this.text.restore(this.target.decode(tokens), hidden).text, score }));
+    const nbest = hypotheses.map(({ tokens, score }) => ({ text: this.text.restore(this.target.decode(tokens), hidden, { apart: true }).text, score }));
     /** @type {Part} */
     const part = {
       source: read,
@@ -243,9 +243,9 @@ export class Translator {
    */
   trace(masked, source, { tokens, logProbs, score, steps }, attended, hidden) {
     const decoded = this.target.decode(tokens);
-    const [read, written] = [this.text.restore(masked, hidden), this.text.restore(decoded, hidden)];
-    const placed = (/** @type {Span[]} */ spans, /** @type {number[]} */ starts) =>
-      spans.map(([start, end]) => /** @type {Span} */ ([starts[start], starts[end]]));
+    const [read, written] = [this.text.restore(masked, hidden), this.text.restore(decoded, hidden, { apart: true })];
+    const placed = (/** @type {Span[]} */ spans, /** @type {import("./text.js").Restored} */ { starts, ends }) =>
+      spans.map(([start, end]) => /** @type {Span} */ ([starts[start], end > start ? ends[end - 1] : starts[start]]));
     const end = lengthOf(read.text);
     const length = source.length + 1;
     const [across, encoder, decoder] = /** @type {Layers[]} */ ([{}, {}, {}]);
@@ -269,8 +269,8 @@ export class Translator {
       target: written.text,
       source_tokens: [...source.map((id) => this.source.tokens[id]), EOS_TOKEN],
       target_tokens: tokens.map((id) => this.target.tokens[id]),
-      source_spans: [...placed(this.source.spans(masked), read.starts), [end, end]],
-      target_spans: placed(this.spansOf(tokens, decoded), written.starts),
+      source_spans: [...placed(this.source.spans(masked), read), [end, end]],
+      target_spans: placed(this.spansOf(tokens, decoded), written),
       weights: across,
       encoder_self: encoder,
       decoder_self: decoder,
