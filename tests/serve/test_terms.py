@@ -60,6 +60,10 @@ def test_a_memory_comes_first_and_similar_pairs_are_offered(start: Callable[...,
     assert found["text"] == DONE
     assert [each["text"] for each in found["memory"]] == ["不是姐姐。"]
     assert 0.8 < found["memory"][0]["score"] < 1
+    asked = {"q": [TEXT, OTHER], **PAIR, "alternatives": 2}
+    of_text, of_other = served.client.post("/translate", json=asked).json()["alternatives"]
+    assert (of_text[0], len(of_text), DONE in of_text) == ("不是姐姐。", 2, False)
+    assert of_other == []  # known: nothing is searched
 
 
 def test_a_better_translation_is_kept_and_known_at_once(start: Callable[..., Any], tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ It differs where LibreTranslate answers 500 to a mistake of the client: here it 
 a list, and limits say when to come back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from attentio.documents import suffix_of
+from attentio.documents import Match, suffix_of
 from attentio.serve.files import FORMATS, Shelf, translate_file, translate_html
 from attentio.serve.forms import UNREADABLE, file_of, parameters
 from attentio.serve.guard import first_given
@@ -103,7 +103,10 @@ def router(server: Server) -> APIRouter:
             options = Options(nbest=alternatives + 1 if alternatives else 1)
             found = await service.translate(texts, pair, options)
             done = [each.text for each in found]
-            others = [_others(each, alternatives) for each in found]
+            others = [
+                _others(each, await service.similar(text) if alternatives else (), alternatives)
+                for text, each in zip(texts, found, strict=True)
+            ]
         answer["translatedText"] = done if many else done[0]
         if alternatives:
             answer["alternatives"] = others if many else others[0]
@@ -253,10 +256,10 @@ def _alternatives_of(given: Mapping[str, Any], most: int) -> int:
     return max(0, count)
 
 
-def _others(translation: Translation, count: int) -> list[str]:
-    """Return other translations than the best one, without repeating any."""
-    texts = dict.fromkeys(text for text, _ in translation.nbest if text and text != translation.text)
-    return list(texts)[:count]
+def _others(translation: Translation, similar: Sequence[Match], count: int) -> list[str]:
+    """Return other translations than the best one, without repeating any: first those of similar texts, by people."""
+    texts = dict.fromkeys([*(match.text for match in similar), *(text for text, _ in translation.nbest)])
+    return [text for text in texts if text and text != translation.text][:count]
 
 
 def _shown(detected: Detected) -> dict[str, Any]:
