@@ -18,6 +18,7 @@ import pytest
 import typer
 
 from attentio.cli import app
+from attentio.translator import Translator
 
 pytest.importorskip("fastapi")
 TEXT = "My sister bought two books yesterday."
@@ -126,7 +127,7 @@ def test_sigterm_loses_no_request_that_was_accepted() -> None:
 
 
 @pytest.mark.slow
-def test_a_model_that_is_removed_or_cut_short_serves_on(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_model_that_is_cut_short_replaced_or_removed_serves_on(tiny_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
     with started(str(run)) as (process, url):
@@ -134,6 +135,9 @@ def test_a_model_that_is_removed_or_cut_short_serves_on(tiny_run: Path, tmp_path
         for path in run.rglob("*.safetensors"):
             path.write_bytes(b"")  # in place: what is mapped into memory would be gone
         assert ask(url, [TEXT]) == before
+        shutil.rmtree(run / "model")
+        Translator.load("small-world", device="cpu").bundle.save(run / "model")
+        assert ask(url, [TEXT]) == before != [DONE]
         shutil.rmtree(run)
         assert ask(url, [TEXT, "I love you."])[0] == before[0]
         process.send_signal(signal.SIGINT)

@@ -1,5 +1,7 @@
 """Pages with tags and files, through every API that takes them."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +74,45 @@ def test_files_that_are_none(served: Any) -> None:
     assert text.status_code == 400
     for name in ("x", "..%2f..%2fetc%2fpasswd", "%00"):
         assert served.client.get(f"/download_file/{name}").status_code == 404
+
+
+def zipped(**files: str | bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+ENTITIES = '<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+DOCUMENT = f"<w:document xmlns:w='{WORD}'><w:body><w:p><w:r><w:t>{TEXT}</w:t></w:r></w:p></w:body></w:document>"
+LYING = zipped(**{"word/document.xml": DOCUMENT.replace("My", " " * 4_000_000)})
+# Both headers say that the content is short.
+for place in (LYING.index(b"PK\x03\x04") + 22, LYING.index(b"PK\x01\x02") + 24):
+    LYING = LYING[:place] + (200).to_bytes(4, "little") + LYING[place + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (zipped(**{"word/document.xml": f"{ENTITIES}<d>&b;</d>"}), "declares the entity 'a'"),
+        (zipped(**{"word/document.xml": DOCUMENT, "x": b"\0" * (5 << 20)}), "unpacks to more than 4 MB"),
+        (zipped(**{"word/document.xml": DOCUMENT, **{f"{n}": "" for n in range(10_001)}}), "too many"),
+        (LYING, "'word/document.xml' cannot be unpacked"),
+    ],
+    ids=["entities", "zeros", "many", "lying"],
+)
+def test_bombs_in_word_documents_are_refused(
+    served: Any, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+) -> None:
+    monkeypatch.setattr("attentio.documents.docx.LARGEST", 4 << 20)
+    answer = send(served.client, "a.docx", content)
+    assert (answer.status_code, said in answer.json()["error"]) == (400, True), answer.text
+    good = send(served.client, "../a.docx", zipped(**{"word/document.xml": DOCUMENT, "../../etc/passwd": "x"}))
+    fetched = served.client.get(good.json()["translatedFileUrl"]).content
+    with zipfile.ZipFile(io.BytesIO(fetched)) as archive:
+        assert DONE in archive.read("word/document.xml").decode()
 
 
 def test_a_long_file_goes_through_in_parts(start: Callable[..., Any]) -> None:
