@@ -2,6 +2,7 @@
 
     python benchmarks/serving.py                                # the small world, 64 clients, 60 s each
     python benchmarks/serving.py --run runs/mine --texts input.txt --seconds 20
+    python benchmarks/serving.py --seconds 0 --requests 20000 --count 2000      # only: does its memory grow?
 
 Each way of serving gets a server of its own, one after the other, on the same texts:
 
@@ -9,12 +10,14 @@ Each way of serving gets a server of its own, one after the other, on the same t
 - no batches: the same server and clients, one text at a time.
 - one by one: one client that waits for each answer before it asks again.
 
-Every answer is compared with the one that the text gets alone. Memory is that of the server's process.
+Every answer is compared with the one that the text gets alone. Memory is that of the server's process. With
+`--requests`, another server answers so many, and its memory is noted after each quarter of them.
 """
 
 import argparse
 import asyncio
 import json
+import math
 import re
 import statistics
 import subprocess
@@ -23,7 +26,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from report import Table, add_options, publish
 
@@ -34,14 +37,14 @@ class Served(NamedTuple):
     """What one way of serving gave.
 
     seconds: of each answer. took: of all together. wrong: answers other than alone. failed: requests without one.
-    memory: MB of the server after a quarter of the time, and at the end.
+    memory: MB of the server after each quarter.
     """
 
     seconds: list[float]
     took: float
     wrong: int
     failed: int
-    memory: tuple[float, float]
+    memory: list[float]
 
     @property
     def rate(self) -> float:
@@ -105,31 +108,40 @@ class Connection:
 
 
 async def load(
-    port: int, process: int, texts: list[str], alone: dict[str, str], pair: tuple[str, str], clients: int, limit: float
+    port: int,
+    process: int,
+    texts: list[str],
+    alone: dict[str, str],
+    pair: tuple[str, str],
+    clients: int,
+    *,
+    limit: float = math.inf,
+    requests: int = 1 << 62,
 ) -> Served:
-    """Let clients ask for `limit` seconds."""
+    """Let clients ask for `limit` seconds, or so many requests."""
     seconds: list[float] = []
+    used: list[float] = []
     wrong = failed = 0
-    turn = iter(range(1 << 62))
+    turn = iter(range(requests))
     began = time.perf_counter()
 
     async def client() -> None:
         nonlocal wrong, failed
         connection = Connection(port, *pair)
-        while time.perf_counter() - began < limit:
-            text = texts[next(turn) % len(texts)]
+        while time.perf_counter() - began < limit and (number := next(turn, None)) is not None:
+            text = texts[number % len(texts)]
             asked = time.perf_counter()
             answer = await connection.ask(text)
             seconds.append(time.perf_counter() - asked)
             failed += answer is None
             wrong += answer is not None and answer != alone[text]
+            done = max((time.perf_counter() - began) / limit, len(seconds) / requests)
+            if done >= (len(used) + 1) / 4:
+                used.append(memory(process))
         connection.close()
 
-    tasks = [asyncio.create_task(client()) for _ in range(clients)]
-    await asyncio.sleep(limit / 4)
-    early = memory(process)
-    await asyncio.gather(*tasks)
-    return Served(seconds, time.perf_counter() - began, wrong, failed, (early, memory(process)))
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return Served(seconds, time.perf_counter() - began, wrong, failed, used)
 
 
 def memory(process: int) -> float:
@@ -159,6 +171,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=500, help="different texts")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--requests", type=int, default=0, help="requests after which memory is compared")
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=1)
     add_options(parser)
@@ -176,33 +189,54 @@ def main(words: list[str] | None = None) -> None:
     pair = translator.source_language or "en", translator.target_language or "zh"
     found: dict[str, list[Served]] = {way: [] for way in WAYS}
     starts: list[float] = []
-    for _ in range(arguments.rounds):
+    for _ in range(arguments.rounds if arguments.seconds else 0):
         for way, options in WAYS.items():
             clients = 1 if way == "one by one" else arguments.clients
             more = ["--threads", str(arguments.threads)] if way == "batches" else []
             with server(arguments.run, [*options, *more], arguments.beam) as (port, process, start):
                 starts.append(start)
-                limit = arguments.seconds
-                found[way].append(asyncio.run(load(port, process, texts, alone, pair, clients, limit)))
+                found[way].append(
+                    asyncio.run(load(port, process, texts, alone, pair, clients, limit=arguments.seconds))
+                )
+    tables = [_ways(found, starts, texts, arguments)] if arguments.seconds else []
+    if arguments.requests:
+        with server(arguments.run, ["--threads", str(arguments.threads)], arguments.beam) as (port, process, _):
+            many = asyncio.run(load(port, process, texts, alone, pair, arguments.clients, requests=arguments.requests))
+        tables.append(_memory(many, arguments.requests, len(texts), arguments.clients))
+    publish("serving", tables, arguments)
+
+
+def _ways(found: dict[str, list[Served]], starts: list[float], texts: list[str], arguments: Any) -> Table:
     columns = ("", "clients", "answers/s", "of batches", "p50, ms", "p99, ms", "other answers", "failed", "memory, MB")
     rows = [row(way, rounds, found["batches"], arguments.clients) for way, rounds in found.items()]
     notes = (
         f"{len(texts)} different texts, beam {arguments.beam}, {arguments.rounds} round(s) of {arguments.seconds:g} s. "
         f"From the command to its first answer: {statistics.median(starts):.1f} s. "
-        "Memory after a quarter of the time and at the end. The clients run on the same cores."
+        f"Memory after a quarter of the time and at the end. The {arguments.clients} clients run on the same cores."
     )
     samples = {
         way: [each._replace(seconds=[])._asdict() | {"rate": each.rate} for each in rounds]
         for way, rounds in found.items()
     }
-    publish("serving", [Table("One text a request", columns, rows, samples, notes)], arguments)
+    return Table("One text a request", columns, rows, samples, notes)
+
+
+def _memory(many: Served, requests: int, texts: int, clients: int) -> Table:
+    columns = ("requests", "memory, MB", "of the first quarter")
+    rows = [
+        (f"{requests * quarter // 4:,}", f"{used:.0f}", f"{used / many.memory[0]:.3f}")
+        for quarter, used in enumerate(many.memory, 1)
+    ]
+    counted = f"{many.rate:.0f} answers/s, {many.wrong} other answers, {many.failed} failed."
+    notes = f"{texts} different texts, {clients} clients, {counted}"
+    return Table("Memory of a server", columns, rows, {"memory": [many._replace(seconds=[])._asdict()]}, notes)
 
 
 def row(way: str, rounds: list[Served], batches: list[Served], clients: int) -> tuple[str, ...]:
     """One way of serving, as medians over the rounds. The ratio is that of each round."""
     waits = sorted(seconds for each in rounds for seconds in each.seconds)
     ratio = statistics.median(each.rate / other.rate for each, other in zip(rounds, batches, strict=True))
-    early, late = (statistics.median(each.memory[place] for each in rounds) for place in (0, 1))
+    early, late = (statistics.median(each.memory[place] for each in rounds) for place in (0, -1))
     return (
         way,
         "1" if way == "one by one" else str(clients),
