@@ -2,7 +2,9 @@
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,6 +74,10 @@ def serve(
     named = [_named(run) for run in runs]
     from attentio.cli.documents import read_memory
     from attentio.documents import Glossary
+    from attentio.runtime import compiler
+
+    compiler.put_off()
+    Thread(target=_prepare, daemon=True).start()
     from attentio.serve.app import create_app, is_local, listen, run
     from attentio.serve.guard import read_keys, read_rate
     from attentio.serve.settings import Settings
@@ -133,6 +139,14 @@ def serve(
         logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it names characters of what clients send
         logging.getLogger("attentio.serve").setLevel(logging.INFO if verbose else logging.WARNING)
         run(app, listening, settings)
+
+
+def _prepare() -> None:
+    """Load what detects languages, which is mostly unpacking, beside torch."""
+    with suppress(ImportError):  # what is missing is said where the server is made
+        from attentio.serve.languages import prepare
+
+        prepare()
 
 
 def _named(run: str) -> tuple[Path, tuple[str, str] | None]:

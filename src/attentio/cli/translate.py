@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from attentio.cli import options
-from attentio.cli.documents import open_document, read_memory
-from attentio.documents import Glossary, Match
 from attentio.errors import DataError, UsageError
 from attentio.runtime.files import check_place, new_file
 from attentio.search import DEFAULT_BEAM
 
 if TYPE_CHECKING:
+    from attentio.documents import Match
     from attentio.translator import Translation, Translator
 
 LINES_AT_ONCE = 2048  # read, sorted and batched together
@@ -91,11 +90,16 @@ def translate(
         many = f"--beam {beam}" if (beam or 1) > 1 else f"--nbest {nbest}"
         raise UsageError(f"{many} and --sample do not go together.", hint="Leave one of them out.")
     check_place(out)
+    from attentio.cli.documents import open_document, read_memory
+    from attentio.documents import Glossary
+    from attentio.runtime import compiler
+
     document = open_document(files or [], format_)
     if document is not None:
         document.check(out, alone="--nbest" if nbest else "--alignments" if alignments else "", as_json=as_json)
     lines = _read(files or []) if document is None else iter(())
     terms = Glossary.read(glossary) if glossary is not None else None
+    compiler.put_off()
     import torch
 
     from attentio.search.batched import SearchConfig
@@ -155,7 +159,7 @@ def _render(
     number: int,
     line: str,
     translation: "Translation",
-    matches: Sequence[Match] | None,
+    matches: "Sequence[Match] | None",
     *,
     nbest: int,
     alignments: bool,

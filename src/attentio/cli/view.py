@@ -61,6 +61,9 @@ def view(
     if pieces:
         sys.stderr.write("note: --pieces is called --tokens now\n")
     _check_places(png, svg, html, save)
+    from attentio.runtime import compiler
+
+    compiler.put_off()
     if open_page:
         import_module("attentio.serve.app")  # raises MissingExtra before a model is opened
     from attentio.search.batched import SearchConfig

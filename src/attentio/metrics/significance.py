@@ -6,10 +6,13 @@ is looked at twice.
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sacrebleu.metrics.base import Metric
+
+if TYPE_CHECKING:  # loading it takes a moment
+    from sacrebleu.metrics.base import Metric
 
 SEED = 12345
 """The seed of every draw. It is sacreBLEU's own, and its signatures name it."""
@@ -17,20 +20,20 @@ SEED = 12345
 Table = NDArray[np.float64]
 
 
-def sentence_statistics(metric: Metric, hypotheses: Sequence[str], streams: list[list[str]]) -> Table:
+def sentence_statistics(metric: "Metric", hypotheses: Sequence[str], streams: list[list[str]]) -> Table:
     """Return what sacreBLEU counts in each sentence: (sentences, counts). The metric then knows its signature."""
     # sacreBLEU has no public way to these counts. A test holds that they give its public score.
     counts = metric._extract_corpus_statistics(hypotheses, streams)  # pyright: ignore[reportPrivateUsage]
     return np.asarray(counts, dtype=np.float64)
 
 
-def corpus_score(metric: Metric, totals: NDArray[np.float64]) -> float:
+def corpus_score(metric: "Metric", totals: NDArray[np.float64]) -> float:
     """Return the score of a corpus from its summed statistics."""
     score = metric._compute_score_from_stats(totals.tolist())  # pyright: ignore[reportPrivateUsage]
     return float(score.score)
 
 
-def bootstrap(metric: Metric, tables: Sequence[Table], resamples: int) -> NDArray[np.float64]:
+def bootstrap(metric: "Metric", tables: Sequence[Table], resamples: int) -> NDArray[np.float64]:
     """Return the scores of corpora drawn from the same sentences with replacement: (tables, resamples).
 
     Every table (a system's statistics) is drawn alike, so that differences between systems are of the same sentences.
@@ -45,7 +48,7 @@ def bootstrap(metric: Metric, tables: Sequence[Table], resamples: int) -> NDArra
     return np.array(scores).reshape(resamples, len(tables)).T
 
 
-def swapped(metric: Metric, first: Table, second: Table, trials: int) -> NDArray[np.float64]:
+def swapped(metric: "Metric", first: Table, second: Table, trials: int) -> NDArray[np.float64]:
     """Return the scores of two systems whose sentences are exchanged at random, each with chance 1/2: (2, trials)."""
     random = np.random.default_rng(SEED)
     total, scores = (first + second).sum(axis=0), list[list[float]]()

@@ -6,6 +6,7 @@ without its region. Only `zh-Hans`, `zh-Hant` and `pt-BR` keep theirs, as in Lib
 
 from collections.abc import Collection, Sequence
 from functools import cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 from attentio.text.script import guess_language, script_counts
@@ -97,8 +98,16 @@ def detect(text: str, known: Sequence[str]) -> list[Detected]:
     return sorted(found, key=lambda each: -each.confidence)
 
 
-@cache
+_LOADING = Lock()
+
+
 def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # takes a quarter of a second
+    with _LOADING:  # a second thread waits for the first
+        return _loaded_identifier()
+
+
+@cache
+def _loaded_identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # takes half a second
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal, Self, cast
 
-import opencc
-
 from attentio.text.script import FULL_WIDTH, HAN, KANA
 
 Script = Literal["simplified", "traditional", "keep"]
@@ -107,6 +105,8 @@ def _mend_han(text: str) -> str:
 
 @cache
 def _opencc(name: str) -> Callable[[str], str]:
+    import opencc  # takes a moment, and few texts need it
+
     return cast(Any, opencc).OpenCC(name).convert
 
 

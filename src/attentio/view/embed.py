@@ -14,7 +14,6 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from attentio.text.words import word_spans
@@ -110,6 +109,8 @@ def kind_document(
 
 def _page(template: str, scripts: Sequence[str], **fields: Any) -> str:
     """Return a page that holds its scripts and its style, and may load nothing."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # only where a page is written
+
     environment = Environment(
         loader=PackageLoader("attentio.view", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
