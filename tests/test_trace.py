@@ -300,6 +300,13 @@ class TestFiles:
         assert same(AttentionTrace.load(tmp_path / name), trace)
         assert [path.name for path in tmp_path.iterdir()] == [name]
 
+    @pytest.mark.parametrize("name", ["trace.json", "trace.npz"])
+    def test_half_of_a_surrogate_pair_is_kept(self, tmp_path: Path, name: str, make_trace: Any) -> None:
+        trace = make_trace("a \ud800 b", "x\udcff 猫")
+        trace.save(tmp_path / name)
+        loaded = AttentionTrace.load(tmp_path / name)
+        assert (loaded.source, loaded.target_tokens) == (trace.source, trace.target_tokens)
+
     def test_json_is_what_others_can_read(self, tmp_path: Path) -> None:
         tiny_trace().save(tmp_path / "trace.json")
         fields = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))

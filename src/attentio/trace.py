@@ -350,7 +350,16 @@ def _dump_json(trace: AttentionTrace) -> bytes:
     for kind in _WEIGHTS:
         fields[kind] = {layer: _numbers(weights) for layer, weights in getattr(trace, kind).items()}
     fields["token_log_probs"] = _numbers(trace.token_log_probs)
-    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+    return _json(fields)
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    """Return JSON in UTF-8, which has no half of a surrogate pair: where there is one, all is written in ASCII."""
+    text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(fields, allow_nan=False).encode()
 
 
 def _parse_json(content: bytes) -> dict[str, Any]:
@@ -368,7 +377,7 @@ def _parse_json(content: bytes) -> dict[str, Any]:
 def _dump_npz(trace: AttentionTrace) -> bytes:
     layers = [(kind, layer) for kind in _WEIGHTS for layer in getattr(trace, kind)]
     fields = _texts(trace) | {"layers": layers}
-    text = np.frombuffer(json.dumps(fields, ensure_ascii=False).encode(), dtype=np.uint8)
+    text = np.frombuffer(_json(fields), dtype=np.uint8)
     arrays: dict[str, Any] = {f"weights_{i}": getattr(trace, kind)[layer] for i, (kind, layer) in enumerate(layers)}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, text=text, token_log_probs=trace.token_log_probs, **arrays)

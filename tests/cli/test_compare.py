@@ -752,3 +752,31 @@ def test_no_budget_and_none_that_can_be_read() -> None:
     for text in ("", "steps", "1.5 steps", "-3m", "3 weeks"):
         with pytest.raises(UsageError, match="cannot read the budget"):
             budget_settings(text)
+
+
+@pytest.mark.slow
+def test_faithfulness_is_that_of_evaluate(attentio: Command, copy: Path, trainings: list[str]) -> None:
+    again = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q"]
+    printed = attentio(*again, "--faithfulness")
+    assert printed.status == 0
+    assert trainings == []
+    assert "faithfulness of attention" in printed.out
+    page = (copy / "compare.html").read_text(encoding="utf-8")
+    assert "Does attention show what translations depend on?" in page
+    for cell in compared(copy)["cells"]:
+        (mine,) = cell["tests"].values()
+        maps = ["attention", "layer 1", "layer 2", "erasure", "gradient x input", "uniform", "random"]
+        assert list(mine["faithfulness"]) == maps
+        values: list[float] = []
+        rates: list[float] = []
+        for run in cell["runs"]:
+            shown = attentio("evaluate", run["run"], "--json", "--resamples", 0, "--beam", 1, "--faithfulness").out
+            (theirs,) = json.loads(shown)["tests"].values()
+            values.append(theirs["faithfulness"]["maps"]["layer 3"]["comprehensiveness"]["value"])
+            rates.append(theirs["explanations"]["erasure"]["error_rate"])
+        found = mine["faithfulness"]["attention"]["comprehensiveness"]
+        assert found["value"] == pytest.approx(sum(values) / 2, abs=1e-5)
+        assert found["low"] <= found["value"] <= found["high"]
+        assert mine["explanations"]["erasure"]["mean"] == pytest.approx(sum(rates) / 2)
+    with (copy / "compare.csv").open(encoding="utf-8", newline="") as file:
+        assert all(row["comprehensiveness"] for row in csv.DictReader(file))

@@ -24,8 +24,8 @@ SURFACE = {
     "attention show": ["<name>", "--html", "--json"],
     "compare": [
         *("<files>", *CORPUS, "--at-once", "--baseline", "--beam -b", "--budget", "--config", "--device", "--json"),
-        *("--length-penalty", "--on", "--out", "--preset", "--quiet -q", "--resamples", "--seeds", "--sentence"),
-        *("--set -o", "--test-sentences", "--vary", "--wide"),
+        *("--faithfulness", "--length-penalty", "--on", "--out", "--preset", "--quiet -q", "--resamples", "--seeds"),
+        *("--sentence", "--set -o", "--test-sentences", "--vary", "--wide"),
     ],
     "config list": [],
     "config presets": ["--vocab"],

@@ -10,10 +10,12 @@ from attentio.experiment.statistics import (
     CellScore,
     CellTest,
     Comparison,
+    Estimate,
     Measured,
     Point,
     Spread,
 )
+from attentio.metrics.faithfulness import MEASURES
 
 
 @pytest.fixture
@@ -21,11 +23,19 @@ def make_comparison() -> Callable[..., Comparison]:
     """A comparison of cells by name, all figures invented; `p` is the corrected p of each cell but the first."""
 
     def make(
-        names: Sequence[str], p: Sequence[float | None] = (), *, seeds: int = 3, tests: Sequence[str] = ("test",)
+        names: Sequence[str],
+        p: Sequence[float | None] = (),
+        *,
+        seeds: int = 3,
+        tests: Sequence[str] = ("test",),
+        faithfulness: bool = False,
     ) -> Comparison:
         return Comparison(
             baseline=names[0],
-            cells=tuple(_cell(number, name, [None, *p][number], seeds, tests) for number, name in enumerate(names)),
+            cells=tuple(
+                _cell(number, name, [None, *p][number], seeds, tests, faithfulness=faithfulness)
+                for number, name in enumerate(names)
+            ),
             sentences=dict.fromkeys(tests, 150),
             references=dict.fromkeys(tests, 170),
             comparisons=2 * len(tests) * (len(names) - 1),
@@ -35,7 +45,14 @@ def make_comparison() -> Callable[..., Comparison]:
     return make
 
 
-def _cell(number: int, name: str, p: float | None, seeds: int, tests: Sequence[str]) -> Cell:
+def _cell(number: int, name: str, p: float | None, seeds: int, tests: Sequence[str], *, faithfulness: bool) -> Cell:
+    measures = {
+        name: {key: Estimate(value, value - 0.1, value + 0.1) for key in MEASURES}
+        for name, value in (("attention", 0.5 + 0.1 * number), ("random", -0.02))
+        if faithfulness
+    }
+    rates = {"attention": Spread(0.25, 0.2, 0.3)} if faithfulness else {}
+
     def result() -> CellTest:
         scores, differences = {}, {}
         for metric, base in (("BLEU", 34.0), ("chrF2", 29.0)):
@@ -47,7 +64,8 @@ def _cell(number: int, name: str, p: float | None, seeds: int, tests: Sequence[s
                 differences[metric] = CellDifference(
                     metric, gap, gap - 1, gap + 1, p, p, "Welch's t, 5.0 degrees", seeds == 1
                 )
-        return CellTest(scores, differences, Spread(0.2, 0.18, 0.22), Spread(1.1, 1, 1.2), Spread(0.8, 0.8, 0.8), None)
+        spreads = Spread(0.2, 0.18, 0.22), Spread(1.1, 1, 1.2), Spread(0.8, 0.8, 0.8), None
+        return CellTest(scores, differences, *spreads, measures, rates)
 
     runs = tuple(
         Measured(

@@ -255,6 +255,17 @@ def test_nothing_to_plot(make_comparison: MakeComparison) -> None:
 
 
 @pytest.mark.usefixtures("text_alone")
+def test_faithfulness_of_every_map(make_comparison: MakeComparison) -> None:
+    shown = Page(page(make_comparison(["additive", "dot"], [0.3], faithfulness=True), ["attention.score"], FACTS, []))
+    assert "Does attention show what translations depend on?" in shown.text
+    assert shown.text.count("random−0.02 [−0.12, 0.08]") == 2
+    assert "attention0.60 [0.50, 0.70]0.60 [0.50, 0.70]" in shown.text
+    assert "alignment error, %" in shown.text
+    assert "25.0 20.0 to 30.0" in shown.text
+    plain = Page(page(make_comparison(["additive", "dot"], [0.3]), ["attention.score"], FACTS, []))
+    assert "depend on?" not in plain.text
+
+
 def test_several_test_sets(make_comparison: MakeComparison) -> None:
     text = Page(page(make_comparison(["a", "b"], [0.3], tests=("small-world", "hsk")), [], {}, [])).text
     assert "small-world: 150 sentences" in text

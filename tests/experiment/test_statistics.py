@@ -17,11 +17,13 @@ from attentio.experiment.statistics import (
     Cell,
     CellDifference,
     Comparison,
+    Estimate,
     Measured,
     Point,
     ReferenceSet,
     Spread,
     compare_cells,
+    estimate_faithfulness,
     holm,
     over_seeds,
     verdict,
@@ -344,3 +346,15 @@ def test_a_winner_is_claimed_only_below_the_bound(corrected: float, said: str) -
 )
 def test_p_for_people(p: float, text: str) -> None:
     assert written_p(p) == text
+
+
+def test_faithfulness_is_a_mean_over_seeds_and_sentences() -> None:
+    seeds = [{"attention": [[0.5, None, 1.0, 0.0], [0.7, 0.2, 3.0, 0.0]]}, {"attention": [[0.1, 0.2, 2.0, 0.0]] * 2}]
+    found = estimate_faithfulness(seeds, 1000)["attention"]
+    assert found["rank_correlation"].value == pytest.approx((0.6 + 0.1) / 2)
+    assert found["gradient_correlation"].value == pytest.approx(0.2)  # of the sentence where both seeds know it
+    assert found["sufficiency"] == Estimate(0.0, 0.0, 0.0)
+    low, value, high = (getattr(found["comprehensiveness"], key) for key in ("low", "value", "high"))
+    assert (low, value, high) == (1.0, 2.0, 3.0)  # the first seed's sentences alone, and one of them twice
+    nothing = estimate_faithfulness([{"uniform": [[None] * 4]}], 100)["uniform"]
+    assert nothing["rank_correlation"] == Estimate(None, None, None)

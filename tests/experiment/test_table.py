@@ -94,3 +94,11 @@ def test_names_steer_no_terminal(make_comparison: MakeComparison) -> None:
     text = printed(make_comparison(["additive", "dot\x1b[31m[bold]"], [0.3]))
     assert "\x1b" not in text
     assert "[bold]" in text
+
+
+def test_faithfulness_stands_beside_that_of_a_random_map(make_comparison: MakeComparison) -> None:
+    assert "faithfulness" not in printed(make_comparison(["additive", "dot"], [0.3]))
+    text = printed(make_comparison(["additive", "dot"], [0.3], faithfulness=True))
+    assert "faithfulness of attention (last layer)" in text
+    assert text.count("0.50 (−0.02)") == text.count("0.60 (−0.02)") == 4
+    assert max(map(cell_len, text.split("\n")[:12])) <= 80

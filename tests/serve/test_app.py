@@ -69,6 +69,16 @@ def test_erasure_is_the_translators(client: Any, translator: Translator) -> None
     assert all(-1 <= rho <= 1 for rhos in answer["correlation"].values() for rho in rhos)
 
 
+def test_a_text_is_cut_as_it_is_translated(client: Any, translator: Translator) -> None:
+    text = "I love you. Version 2.0 is here. Where is my book?"
+    parts = ask(client, "/parts", text=text).json()["parts"]
+    sentences = ["I love you.", "Version 2.0 is here.", "Where is my book?"]
+    assert [part["source"] for part in parts] == sentences == translator.sentences(text)
+    assert [part["text"] for part in parts] == [one.text for one in translator.translate(sentences, split=False)]
+    assert ask(client, "/parts").json() == {"parts": [{"source": TEXT, "text": ""}]}
+    assert ask(client, "/parts", text=" ").json() == {"parts": []}
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
@@ -233,6 +243,68 @@ def test_mask_a_token_and_edit_the_text(opened: Callable[..., Any], translator: 
 
 
 @pytest.mark.slow
+def test_delete_and_edit_a_token(opened: Callable[..., Any], translator: Translator) -> None:
+    page = opened(f"text={TEXT}&beam=1")
+    page.wait_for_selector("#tokens button")
+    first = target(page)
+    page.get_by_label("deletes it").check()
+    assert page.locator("#tokens [aria-pressed]").count() == 0
+    page.locator("#tokens button", has_text="two").press("Enter")
+    page.wait_for_function("() => !document.getElementById('text').value.includes('two')")
+    settled(page)
+    shorter = "My sister bought books yesterday."
+    assert page.get_by_label("Source text").input_value() == shorter
+    assert target(page) == translator(shorter).text
+    assert page.evaluate("() => document.activeElement.textContent") in "books"  # the keyboard goes on from there
+    assert target(page) == first or "Before" in page.locator("#changed").inner_text()
+    page.get_by_label("edits it").check()
+    page.locator("#tokens button", has_text="sister").press("Enter")
+    assert page.get_by_label("In place of “sister”").input_value() == "sister"
+    page.keyboard.press("Control+a")
+    page.keyboard.type("brother")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('text').value.includes('brother')")
+    settled(page)
+    assert target(page) == translator("My brother bought books yesterday.").text
+    assert page.locator("#edit").is_hidden()
+    again = opened(page.url.partition("#")[2])
+    again.wait_for_selector("#nbest input")
+    assert again.get_by_label("edits it").is_checked()
+    assert target(again) == target(page)
+
+
+@pytest.mark.slow
+def test_a_text_of_several_sentences_has_a_map_for_each(opened: Callable[..., Any], translator: Translator) -> None:
+    text = "I love you.  Where is my book? My sister bought two books."
+    page = opened(f"text={text}&beam=1&beside=two")
+    page.wait_for_selector("#parts input")
+    settled(page)
+    parts = translator.translate([text])[0].parts
+    shown = page.locator("#parts label").all_text_contents()
+    assert shown == [f"{part.source} → {part.text}" for part in parts]
+    assert target(page) == parts[0].text
+    page.locator("#parts input").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => location.hash.includes('sentence=1')")
+    settled(page)
+    assert target(page) == parts[1].text
+    assert page.locator("#maps thead th").nth(1).text_content() == "Where"
+    assert page.locator("#changed").text_content() == ""
+    page.get_by_label("deletes it").check()
+    page.locator("#tokens button", has_text="my").click()
+    page.wait_for_function("() => !document.getElementById('text').value.includes('my')")
+    settled(page)
+    assert page.get_by_label("Source text").input_value() == text.replace(" my", "")
+    assert page.locator("#parts input").nth(1).is_checked()
+    assert target(page) == translator("Where is book?").text
+    page.get_by_role("button", name="Measure erasure").click()
+    page.wait_for_selector("#erasure-map > div:nth-child(3) [role=grid]")
+    page.get_by_label("Source text").fill("I love you.")
+    page.get_by_role("button", name="Translate").click()
+    page.wait_for_selector("#sentences", state="hidden")
+
+
+@pytest.mark.slow
 def test_models_side_by_side_share_a_cursor(opened: Callable[..., Any]) -> None:
     page = opened(f"text={TEXT}&beam=1")
     page.wait_for_selector("#nbest input")
@@ -283,9 +355,17 @@ def test_every_state_is_accessible(opened: Callable[..., Any], violations: Viola
         page.wait_for_selector("#release:not([hidden])")
         settled(page)
         check(2)  # forced, in Chinese
+        page.evaluate(
+            "() => { location.hash = 'text=I love you. Where is my book?&press=edit&sentence=1&language=en'; }"
+        )
+        page.wait_for_selector("#parts input")
+        settled(page)
+        page.locator("#tokens button").nth(1).click()
+        page.wait_for_selector("#edit:not([hidden])")
+        check(3)  # several sentences, a token being edited
         page.evaluate("() => { location.hash = 'text=I love you.&masked=99'; }")
         page.wait_for_selector("#fault:not([hidden])")
-        check(3)  # refused
+        check(4)  # refused
 
 
 @pytest.mark.slow

@@ -63,6 +63,9 @@ def compare(
     test_sentences: Annotated[
         int, typer.Option(min=0, help="Show maps of this many test sentences, too: your text, in the report.")
     ] = 0,
+    faithfulness: Annotated[
+        bool, typer.Option("--faithfulness", help="Also measure whether attention shows what masking a token costs.")
+    ] = False,
     corpus: options.Corpus,
     preset: Annotated[str | None, typer.Option(help="As for train. Default: small.", show_default=False)] = None,
     config_file: options.ConfigFile = None,
@@ -79,7 +82,9 @@ def compare(
     from attentio.experiment.runner import DEFAULT_SEEDS, ReportOptions, compare_runs, run_comparison
     from attentio.runtime.processes import Stopped
 
-    report = ReportOptions(baseline, beam, length_penalty, resamples, sentence, test_sentences, device or "auto")
+    report = ReportOptions(
+        baseline, beam, length_penalty, resamples, sentence, test_sentences, device or "auto", faithfulness
+    )
     reading = corpus.settings()
     if folders := _run_folders(files or [], trained=not vary):
         training = {

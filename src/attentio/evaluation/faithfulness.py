@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attentio.metrics.faithfulness import interval, rank_correlation
+from attentio.metrics.faithfulness import MEASURES, interval, rank_correlation
 from attentio.search.batched import SearchConfig
 from attentio.trace import AttentionTrace, Matrix
 from attentio.translator import Translator
@@ -24,7 +24,6 @@ from attentio.translator import Translator
 SHARE = 0.2  # of the source tokens, those with most attention
 SENTENCES = 200
 EXPLANATIONS = ("erasure", "gradient x input")
-MEASURES = ("rank_correlation", "gradient_correlation", "comprehensiveness", "sufficiency")
 
 
 def score_faithfulness(
@@ -34,13 +33,22 @@ def score_faithfulness(
 
     Losses are in nats of the mean target token. Sources of fewer than two tokens are left out.
     """
-    rows: dict[str, list[list[float]]] = {}
-    count = 0
+    maps = measure_faithfulness(translator, sources, beam=beam)
+    count = max((int((~np.isnan(rows)).any(axis=1).sum()) for rows in maps.values()), default=0)
+    parts = {name: _summary(rows, resamples) for name, rows in maps.items()}
+    return {"sentences": count, "share": SHARE, "maps": parts}
+
+
+def measure_faithfulness(
+    translator: Translator, sources: Sequence[str], *, beam: int = 1
+) -> dict[str, NDArray[np.float64]]:
+    """Return the `MEASURES` of each map as (sentences, 4), of the first `SENTENCES` sources. Unknown ones are NaN."""
+    rows: dict[str, NDArray[np.float64]] = {}
+    some = sources[:SENTENCES]
     random = np.random.default_rng(0)
-    for translation in translator.translate(sources[:SENTENCES], SearchConfig(beam), split=False, trace=True):
+    for number, translation in enumerate(translator.translate(some, SearchConfig(beam), split=False, trace=True)):
         if (trace := translation.trace) is None or len(trace.source_tokens) < 3:
             continue
-        count += 1
         facts = translator.erasure(trace), np.abs(translator.gradient_times_input(trace))
         every = [*_maps(trace), *zip(EXPLANATIONS, facts, strict=True), *_compared(trace, random)]
         maps = [(name, matrix[:, :-1]) for name, matrix in every]  # the end of the sentence is never masked
@@ -49,9 +57,9 @@ def score_faithfulness(
         for place, (name, matrix) in enumerate(maps):
             found = [rank_correlation(matrix, fact[:, :-1]) for fact in facts]
             losses = (mean[0] - mean[1 + 2 * place : 3 + 2 * place]).tolist()
-            rows.setdefault(name, []).append([*(math.nan if rho is None else rho for rho in found), *losses])
-    parts = {name: _summary(np.array(found), resamples) for name, found in rows.items()}
-    return {"sentences": count, "share": SHARE, "maps": parts}
+            unknown = np.full((len(some), len(MEASURES)), math.nan)
+            rows.setdefault(name, unknown)[number] = [*(math.nan if rho is None else rho for rho in found), *losses]
+    return rows
 
 
 def _maps(trace: AttentionTrace) -> Iterator[tuple[str, Matrix]]:

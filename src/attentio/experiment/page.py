@@ -14,12 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from attentio.errors import MissingExtra
 from attentio.experiment.statistics import (
     ALPHA,
+    MEASURE_NAMES,
     CellDifference,
     CellTest,
     Comparison,
     Spread,
     left_out,
     seed_counts,
+    two_places,
     written_p,
 )
 from attentio.trace import AttentionTrace
@@ -83,6 +85,7 @@ def page(comparison: Comparison, axes: Sequence[str], facts: Mapping[str, str], 
         cost_plots=cost_plots,
         every=_every_run(comparison),
         facts=facts,
+        faithfulness={test: _faithfulness(comparison, test) for test in comparison.sentences},
         failures=lambda cell: [run.failure for run in cell.runs if run.failure],
         left_out=partial(left_out, comparison),
         maps=[sentence for sentence in maps if sentence.traces],
@@ -148,6 +151,31 @@ def _attention(comparison: Comparison, test: str) -> Table:
     ]
     caption = f"Attention on {test}: the mean over seeds, and the lowest and highest"
     return Table(caption, ["setting", *columns], rows)
+
+
+def _faithfulness(comparison: Comparison, test: str) -> Table | None:
+    """Return every map of every cell, each with its measures. None where they were not asked for."""
+    rows: list[Row] = []
+    with_links = any(result.explanations for _, _, result in comparison.on(test))
+    for number, _, result in comparison.on(test):
+        for name, measures in result.faithfulness.items():
+            found = [measures[key] for key in MEASURE_NAMES]
+            values = [(name, "")]
+            values += [
+                (
+                    two_places(each.value),
+                    "" if each.low is None else f"[{two_places(each.low)}, {two_places(each.high)}]",
+                )
+                for each in found
+            ]
+            if with_links:
+                values.append(
+                    _spread(result.explanations[name], ".1f", 100) if name in result.explanations else ("–", "")
+                )
+            rows.append((number, values))
+    heads = ["setting", "map", *MEASURE_NAMES.values(), *(["alignment error, %"] if with_links else [])]
+    caption = f"Does attention show what translations depend on? On {test}, the first sentences"
+    return Table(caption, heads, rows) if rows else None
 
 
 def _costs(comparison: Comparison) -> Table:

@@ -23,7 +23,16 @@ from attentio.experiment.folder import Bench
 from attentio.experiment.grid import find_axes, flat_settings, group_runs, make_cells, other_differences, show_value
 from attentio.experiment.page import SentenceMaps, page
 from attentio.experiment.progress import Clock, Watch, read_log
-from attentio.experiment.statistics import COSTS, FOCUS, Cell, Comparison, Measured, ReferenceSet, compare_cells
+from attentio.experiment.statistics import (
+    COSTS,
+    FOCUS,
+    MEASURES,
+    Cell,
+    Comparison,
+    Measured,
+    ReferenceSet,
+    compare_cells,
+)
 from attentio.metrics.focus import Focus
 from attentio.runtime.files import read_json, sha256_of_json, write_json, write_text
 from attentio.runtime.processes import JobError, Stopped, Workers, num_processors
@@ -47,6 +56,7 @@ class ReportOptions(NamedTuple):
 
     baseline: the cell that others are tested against, None for the first. sentences: whose maps are shown, None for
     ours. test_sentences: how many test sentences have maps, too. device: for models that were trained before.
+    faithfulness: whether attention is held against masking source tokens, too.
     """
 
     baseline: str | None = None
@@ -56,6 +66,7 @@ class ReportOptions(NamedTuple):
     sentences: Sequence[str] | None = None
     test_sentences: int = 0
     device: str = "auto"
+    faithfulness: bool = False
 
 
 @dataclass
@@ -104,6 +115,8 @@ def _record(cell: Cell, test: str, axes: Sequence[str]) -> dict[str, object]:
         for key in ("low", "high", "p_value", "corrected"):
             row[f"{metric}_difference_{key}"] = getattr(found, key, None)
     row |= {key: getattr(getattr(result, key, None), "mean", None) for key in FOCUS}
+    attention = result.faithfulness.get("attention", {}) if result else {}
+    row |= {key: getattr(attention.get(key), "value", None) for key in MEASURES}
     row |= {key: getattr(getattr(cell, key), "mean", None) for key in COSTS}
     return {**row, "also_differs": "; ".join(cell.also_differs)}
 
@@ -325,6 +338,8 @@ class _Model:
             focus={name: Focus(**test["focus"]) for name, test in tests.items()},
             error_rate={name: test["error_rate"] for name, test in tests.items() if test["error_rate"] is not None},
             translations={name: test["translations"] for name, test in tests.items()},
+            faithfulness={name: test["faithfulness"] for name, test in tests.items()},
+            explanations={name: test["explanations"] for name, test in tests.items()},
         )
 
 
@@ -425,6 +440,7 @@ class _Measuring:
             "maps": str(model.file("maps")),
             "device": model.config.train.device,
             "own": self.own,
+            "faithfulness": self.options.faithfulness,
         }
         manifest = read_json(model.run / "model" / "manifest.json")
         key = _digest([arguments, __version__, manifest, read_json(self.bench.tests)])

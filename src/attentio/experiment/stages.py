@@ -158,14 +158,19 @@ def evaluate_run(
     maps: str,
     device: str,
     own: bool,
+    faithfulness: bool,
     key: str,
 ) -> dict[str, Any]:
     """Return translations, alignment error, focus of attention and speed of one trained model, and write its maps.
 
     own: whether the test sets are those that the run itself holds out, with word links where they are known.
+    faithfulness: whether attention is held against masking source tokens, too.
     key: of this question, repeated in the answer.
     """
+    import numpy as np
+
     from attentio.data.prepare import PreparedData
+    from attentio.evaluation.faithfulness import measure_faithfulness
     from attentio.evaluation.links import LinkScorer, held_out_sentences
     from attentio.metrics.focus import focus
     from attentio.search.batched import SearchConfig
@@ -196,11 +201,23 @@ def evaluate_run(
             "translations": [next(texts) for _ in held["sources"]],
             "focus": focus(trace.words().matrix() for trace in traces).as_dict(),
             "error_rate": None,
+            "faithfulness": {},
+            "explanations": {},
         }
+        measured = measure_faithfulness(translator, held["sources"], beam=beam) if faithfulness else {}
+        if measured:  # nothing of sentences of a single token
+            last = measured.pop(traces[0].layers[-1])  # from which links are drawn, whatever a model calls it
+            result["faithfulness"] = {
+                name: np.where(np.isnan(rows), None, rows.round(6)).tolist()
+                for name, rows in {"attention": last, **measured}.items()
+            }
         if held["name"] in links:
             known = set(held["sources"])
             gold = [sentence for sentence in held_out_sentences(links[held["name"]]) if sentence.source in known]
             result["error_rate"] = LinkScorer(translator).score(gold)["error_rate"]
+            if faithfulness:
+                drawn = LinkScorer(translator).score_explanations(gold)
+                result["explanations"] = {name: score["error_rate"] for name, score in drawn.items()}
     shutil.rmtree(maps, ignore_errors=True)
     Path(maps).mkdir(parents=True)
     for number, translation in enumerate(translator.translate(sentences, config, split=False, trace=True)):

@@ -8,11 +8,13 @@ trained or translated here.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attentio.errors import UsageError
+from attentio.metrics.faithfulness import MEASURES
 from attentio.metrics.focus import Focus
 from attentio.metrics.quality import RESAMPLES, TRIALS, metrics, reference_streams, signature, written_in
 from attentio.metrics.significance import (
@@ -31,12 +33,18 @@ from attentio.metrics.significance import (
 ALPHA = 0.05
 """A difference is shown when its corrected p is below this."""
 
+MEASURE_NAMES = dict(zip(MEASURES, ("ρ erasure", "ρ gradient", "compr.", "suff."), strict=True))
+"""What the measures of faithfulness are called in a table."""
+
 LEAST_BLEU = 5.0
 """Of two cells that both stay below this, neither translates: no difference between them is shown."""
 
 METRICS = ("BLEU", "chrF2")
 FOCUS = ("error_rate", "entropy", "coverage", "monotonicity")
 COSTS = ("parameters", "steps", "training_seconds", "tokens_per_second", "sentences_per_second", "memory_bytes")
+
+
+Rows: TypeAlias = Sequence[Sequence[float | None]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,9 @@ class Point:
 class Measured:
     """One trained model, or why there is none. What was not measured is None.
 
-    translations, focus, error_rate: by name of test set. tokens_per_second: target tokens trained on, evaluations left
+    translations, focus, error_rate, faithfulness, explanations: by name of test set. faithfulness: for each map of the
+    first sentences, (sentences, measures), `attention` being that of the last layer. explanations: alignment error of
+    links drawn from attention, erasure and gradients. tokens_per_second: target tokens trained on, evaluations left
     out. sentences_per_second: greedy translation of the test sentences, measured alone. memory_bytes: the largest
     resident size of the training process.
     """
@@ -83,6 +93,8 @@ class Measured:
     focus: Mapping[str, Focus] = field(default_factory=dict[str, Focus])
     error_rate: Mapping[str, float] = field(default_factory=dict[str, float])
     translations: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    faithfulness: Mapping[str, Mapping[str, "Rows"]] = field(default_factory=dict[str, Mapping[str, "Rows"]])
+    explanations: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,15 @@ class CellScore:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and sentences. low, high: its 95 % interval over both. All None where nothing is known."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class CellDifference:
     """One metric of a cell minus that of the baseline.
 
@@ -145,7 +166,11 @@ class CellDifference:
 
 @dataclass(frozen=True)
 class CellTest:
-    """One cell on one test set. `differences` is empty for the baseline."""
+    """One cell on one test set. `differences` is empty for the baseline.
+
+    faithfulness: for each map its measures, empty where not measured. explanations: alignment error of links drawn
+    from attention, erasure and gradients.
+    """
 
     scores: Mapping[str, CellScore]
     differences: Mapping[str, CellDifference]
@@ -153,6 +178,8 @@ class CellTest:
     entropy: Spread | None
     coverage: Spread | None
     monotonicity: Spread | None
+    faithfulness: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict[str, Mapping[str, Estimate]])
+    explanations: Mapping[str, Spread | None] = field(default_factory=dict[str, Spread | None])
 
 
 @dataclass(frozen=True)
@@ -204,7 +231,7 @@ class Comparison:
         shown = asdict(self)
         for cell in shown["cells"]:
             for run in cell["runs"]:
-                del run["translations"]
+                del run["translations"], run["faithfulness"]
         return {**shown, "alpha": ALPHA, "seed": SEED}
 
 
@@ -303,6 +330,11 @@ def _results(
             differences[name],
             Spread.of(run.error_rate.get(test.name) for run in seeds),
             *(Spread.of(getattr(run.focus.get(test.name), key, None) for run in seeds) for key in FOCUS[1:]),
+            estimate_faithfulness([run.faithfulness.get(test.name, {}) for run in seeds], resamples),
+            {
+                looked_at: Spread.of(run.explanations.get(test.name, {}).get(looked_at) for run in seeds)
+                for looked_at in seeds[0].explanations.get(test.name, {})
+            },
         )
         for name, seeds in runs.items()
     }
@@ -334,6 +366,26 @@ def over_seeds(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.take_along_axis(resampled, drawn, axis=0).mean(axis=0)
 
 
+def estimate_faithfulness(seeds: Sequence[Mapping[str, Rows]], resamples: int) -> dict[str, dict[str, Estimate]]:
+    """Return the measures of each map, with intervals over seeds and sentences as scores have them."""
+    found: dict[str, dict[str, Estimate]] = {}
+    for name in seeds[0]:
+        rows = np.array([seed[name] for seed in seeds], dtype=np.float64)  # (seeds, sentences, measures)
+        found[name] = {measure: _estimate(rows[:, :, i], resamples) for i, measure in enumerate(MEASURES)}
+    return found
+
+
+def _estimate(values: NDArray[np.float64], resamples: int) -> Estimate:
+    """Return the mean of (seeds, sentences) values. NaN is a value not known."""
+    known = values[:, ~np.isnan(values).any(axis=0)]
+    if not known.size:
+        return Estimate(None, None, None)
+    count = known.shape[1]
+    drawn = np.random.default_rng(SEED).integers(count, size=(resamples, count))
+    means = np.stack([row[drawn].mean(axis=1) for row in known])
+    return Estimate(float(known.mean()), *interval(over_seeds(means)))
+
+
 def verdict(difference: CellDifference) -> str:
     """Return what may be said of a difference, in a few words: never more than was shown."""
     reach = "" if difference.low is None else f" [{difference.low:+.1f}, {difference.high:+.1f}]"
@@ -360,6 +412,11 @@ def left_out(comparison: Comparison, test: str) -> str:
     reasons = comparison.left_out.get(test, {})
     told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
     return f"{sum(reasons.values()):,} left out ({told})" if reasons else ""
+
+
+def two_places(value: float | None) -> str:
+    """Return a measure of faithfulness for people, with a true minus. What is not defined is a dash."""
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")
 
 
 def written_p(p: float) -> str:

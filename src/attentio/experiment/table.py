@@ -10,12 +10,14 @@ from rich.text import Text
 
 from attentio.experiment.statistics import (
     ALPHA,
+    MEASURE_NAMES,
     Cell,
     CellTest,
     Comparison,
     Spread,
     left_out,
     seed_counts,
+    two_places,
     verdict,
     written_p,
 )
@@ -44,6 +46,8 @@ def print_comparison(comparison: Comparison, *, wide: bool = False, console: Con
         heading = ", ".join(filter(None, (counts, left_out(comparison, test))))
         console.print(Text(heading, style="bold"), soft_wrap=True)
         console.print(table)
+        if any(result.faithfulness for _, _, result in comparison.on(test)):
+            console.print(_faithfulness(comparison, test))
         for line in verdicts(comparison, test):
             console.print(Text(line), soft_wrap=True)
         console.print()
@@ -113,6 +117,24 @@ def _table(comparison: Comparison, test: str, columns: Columns) -> Table:
             table.add_row(*[Text(shown(cell, cell.tests[test])) for shown in columns.values()])
         else:
             table.add_row(Text(label(cell.name)), Text("failed"), *[""] * (len(columns) - 2))
+    return table
+
+
+def _faithfulness(comparison: Comparison, test: str) -> Table:
+    """Return how far attention of the last layer agrees with what masking costs. The page has every map."""
+    title = "faithfulness of attention (last layer), in brackets that of a random map"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=title, title_justify="left")
+    table.add_column("cell", no_wrap=True)
+    for heading in MEASURE_NAMES.values():
+        table.add_column(heading, justify="right")
+    for _, cell, result in comparison.on(test):
+        maps = result.faithfulness
+        row = [
+            f"{two_places(maps['attention'][key].value)} ({two_places(maps['random'][key].value)})"
+            for key in MEASURE_NAMES
+            if maps
+        ]
+        table.add_row(Text(label(cell.name)), *row)
     return table
 
 

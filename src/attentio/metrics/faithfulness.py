@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from attentio.metrics.significance import SEED
 
+MEASURES = ("rank_correlation", "gradient_correlation", "comprehensiveness", "sufficiency")
+"""Rank correlation with erasure and with gradient times input, nats lost by masking what has most attention, or the rest."""
+
 
 def rank_correlation(weights: NDArray[np.floating], importance: NDArray[np.floating]) -> float | None:
     """Return Spearman's rho between the rows of two (T, S) matrices, averaged over the rows, -1 to 1.

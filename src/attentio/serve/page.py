@@ -71,6 +71,15 @@ def router(server: Server) -> APIRouter:
             for name, each in translators.items()
         ]
 
+    @routes.post("/parts")
+    def parts(asked: Asked) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        translator = asked_of(asked)
+        sources = translator.sentences(asked.text)
+        # One sentence is looked at in a moment, and need not be translated twice.
+        found = translator.translate(sources, SearchConfig(asked.beam), split=False) if len(sources) > 1 else ()
+        texts = [translation.text for translation in found] or [""] * len(sources)
+        return {"parts": [{"source": source, "text": text} for source, text in zip(sources, texts, strict=True)]}
+
     @routes.post("/look")
     def look(asked: Asked) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         config = SearchConfig(asked.beam)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from attentio.text.clean import Cleaner
 
 Span: TypeAlias = tuple[int, int]
+_JOINERS = "\u200c\u200d"  # zero-width: one keeps letters apart that belong together, the other joins
 
 
 def word_spans(text: str) -> list[Span]:
@@ -18,8 +19,9 @@ def word_spans(text: str) -> list[Span]:
 
     - White space separates.
     - Han characters and kana are words by themselves, as Chinese and Japanese do not part words.
-    - Letters, digits and marks run together, also across an apostrophe or hyphen between two of them (don't).
+    - Letters, digits and marks run together, also across an apostrophe, a hyphen or a joiner between two of them (don't).
     - Any other character is a word, and repeated ones (...) are one word.
+    - What makes one picture is one word: an emoji with its modifiers, those that a joiner joins, the letters of a flag.
     """
     spans: list[Span] = []
     end = 0
@@ -28,7 +30,7 @@ def word_spans(text: str) -> list[Span]:
         char = text[start]
         if char.isspace():
             continue
-        while end < len(text) and _goes_on(char, text, end):
+        while end < len(text) and _goes_on(text, start, end):
             end += 1
         spans.append((start, end))
     return spans
@@ -39,12 +41,26 @@ def words(text: str) -> list[str]:
     return [text[start:end] for start, end in word_spans(text)]
 
 
-def _goes_on(first: str, text: str, end: int) -> bool:
-    """Return whether a word that begins with `first` goes on at `end`."""
+def _goes_on(text: str, start: int, end: int) -> bool:
+    """Return whether a word that begins at `start` goes on at `end`."""
+    first, before, char = text[start], text[end - 1], text[end]
     if _is_word(first):
-        return _is_word(text[end]) or (text[end] in "'’-" and _is_word(text[end + 1 : end + 2]))
+        return _is_word(char) or (char in f"'’-{_JOINERS}" and _is_word(text[end + 1 : end + 2]))
     # A variation selector or a combining mark belongs to the character before it.
-    return unicodedata.category(text[end])[0] == "M" if stands_alone(first) else text[end] == first
+    if unicodedata.category(char)[0] == "M" or stands_alone(first):
+        return unicodedata.category(char)[0] == "M"
+    if _is_flag_letter(first):
+        return end == start + 1 and _is_flag_letter(char)
+    return before == char == first or _modifies(char) or (before == _JOINERS[1] and not char.isspace())
+
+
+def _is_flag_letter(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff"
+
+
+def _modifies(char: str) -> bool:
+    """Return whether a character changes the emoji before it: a joiner, a skin tone, a letter of a region's flag."""
+    return char == _JOINERS[1] or "\U0001f3fb" <= char <= "\U0001f3ff" or "\U000e0020" <= char <= "\U000e007f"
 
 
 def _is_word(char: str) -> bool:

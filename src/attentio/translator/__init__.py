@@ -288,6 +288,11 @@ class Translator:
                 found[index] = self._trace(given, source_ids[index], hypothesis, source_spans, spans)
         return [trace for trace in found if trace is not None]
 
+    def sentences(self, text: str) -> list[str]:
+        """Return the parts of a text that are translated one by one, as the model reads them. None of an empty text."""
+        (cut_up,) = self._cut_up([text], split=True)
+        return [self._restored(part.text, part.kept).text for part in cut_up.parts]
+
     def hypotheses(
         self,
         text: str,

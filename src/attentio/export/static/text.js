@@ -19,6 +19,8 @@ export const WHITE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\
 const EDGES = new RegExp(`^[${WHITE}]+|[${WHITE}]+$`, "gu");
 const LINES = new RegExp(`([${WHITE}]*\\n[${WHITE}]*)`, "u");
 const SPACES = new RegExp(`[${WHITE}]+`, "u");
+const FLAG_LETTERS = /[\u{1f1e6}-\u{1f1ff}]/u;
+const MODIFIERS = /[\u200d\u{1f3fb}-\u{1f3ff}\u{e0020}-\u{e007f}]/u; // they change the emoji before them
 const CLAUSES = new RegExp(`(?<=[,;:])[${WHITE}]+|(?<=[，；：、])`, "u");
 const OTHER_LINE_ENDS = /[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)/gu;
 const CONTROL = /[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]/gu;
@@ -123,7 +125,7 @@ export class Text {
   }
 
   /**
-   * Return the words of a text. Han and kana are words by themselves.
+   * Return the words of a text. Han and kana are words by themselves, and so is what makes one picture.
    * @param {string} text
    * @returns {Span[]}
    */
@@ -137,8 +139,11 @@ export class Text {
       const first = chars[start];
       if (SPACES.test(first)) continue;
       const goesOn = () => {
-        if (isWord(first)) return isWord(chars[end]) || ("'’-".includes(chars[end]) && isWord(chars[end + 1]));
-        return this.alone.test(first) ? /\p{M}/u.test(chars[end]) : chars[end] === first;
+        const [before, char] = [chars[end - 1], chars[end]];
+        if (isWord(first)) return isWord(char) || ("'’-\u200c\u200d".includes(char) && isWord(chars[end + 1]));
+        if (/\p{M}/u.test(char) || this.alone.test(first)) return /\p{M}/u.test(char);
+        if (FLAG_LETTERS.test(first)) return end === start + 1 && FLAG_LETTERS.test(char);
+        return (before === first && char === first) || MODIFIERS.test(char) || (before === "\u200d" && !SPACES.test(char));
       };
       while (end < chars.length && goesOn()) end += 1;
       spans.push([start, end]);

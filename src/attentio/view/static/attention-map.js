@@ -555,8 +555,9 @@ tbody th { position: sticky; left: 0; z-index: 1; text-align: right; padding: 0 
 thead th:first-child { left: 0; z-index: 3; }
 td { width: 26px; min-width: 26px; height: 26px; box-sizing: border-box; border: 1px solid var(--line); padding: 0;
   text-align: center; font-size: 11px; cursor: default; border-width: 0 1px 1px 0; }
-td:focus-visible { outline: 3px solid var(--mark); outline-offset: -3px; position: relative; }
-th[data-lit] { font-weight: 700; background: var(--soft); }
+td:focus-visible { outline: 3px solid var(--mark); outline-offset: -3px; }
+/* Paint alone changes: bold text or another position would lay out the whole table again at each move. */
+th[data-lit] { box-shadow: inset 0 0 0 2px var(--mark); background: var(--soft); }
 th[data-differs] { color: var(--mark); font-weight: 700; }
 th[data-differs]::before { content: "≠"; }
 th[data-masked] span { text-decoration: line-through; }
@@ -627,6 +628,8 @@ export class AttentionMap extends Base {
   #cells = [];
   /** @type {HTMLElement[][]} */
   #heads = [[], []];
+  /** @type {HTMLElement[]} */
+  #lit = [];
   /** @type {MediaQueryList | null} */
   #scheme = null;
   #redraw = () => this.#render();
@@ -737,6 +740,7 @@ export class AttentionMap extends Base {
       const same = span !== null && (start < span[1] && end > span[0] || (start === span[0] && end === span[1]));
       head.toggleAttribute("data-lit", same);
     });
+    this.#lit = this.#heads.flat().filter((head) => head.hasAttribute("data-lit"));
   }
 
   /** @returns {string} The map as SVG: the matrix, in light colors. */
@@ -1053,8 +1057,10 @@ export class AttentionMap extends Base {
    * @param {number} column
    */
   #light(row, column) {
-    this.#heads[0].forEach((head, i) => head.toggleAttribute("data-lit", i + this.#corner[0] === row));
-    this.#heads[1].forEach((head, i) => head.toggleAttribute("data-lit", i + this.#corner[1] === column));
+    for (const head of this.#lit) head.removeAttribute("data-lit");
+    this.#lit = [this.#heads[0][row - this.#corner[0]], this.#heads[1][column - this.#corner[1]]].filter(Boolean);
+    for (const head of this.#lit) head.setAttribute("data-lit", "");
+    if (this.#state.view !== "lines") return;
     this.#panel?.querySelectorAll(".lines [data-row], .lines [data-column]").forEach((part) => {
       const [ofRow, ofColumn] = [part.getAttribute("data-row"), part.getAttribute("data-column")];
       const isLine = ofRow !== null && ofColumn !== null;

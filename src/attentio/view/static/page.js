@@ -19,7 +19,9 @@ import { isPlaceholder, tokenLabels } from "./attention-map.js";
  * @property {number} beam
  * @property {number[]} masked
  * @property {string[]} prefix
+ * @property {number} sentence Which sentence of the text.
  * @property {number} chosen Which of the hypotheses.
+ * @property {"mask" | "delete" | "edit"} press What pressing a source token does.
  * @property {"en" | "zh"} language
  * @property {string} theme
  * @property {Partial<MapState>} map
@@ -30,7 +32,9 @@ const TEXTS = {
     language: "Language", theme: "Colors", system: "as the system", light: "light", dark: "dark",
     source: "Source text (Ctrl+Enter translates)", model: "Model", beside: "Beside it", none: "nothing",
     search: "Search", greedy: "greedy", beam: (/** @type {number} */ n) => `beam ${n}`, translate: "Translate",
-    mask_title: "Source tokens", mask_hint: "Press a token to mask it: the model then reads it as unknown. Edit or delete words in the text above.",
+    sentences: "Sentences", sentences_hint: "Each is translated by itself. Choose the one to look at.",
+    tokens_title: "Source tokens", press: "Pressing a token", press_mask: "masks it: the model reads it as unknown", press_delete: "deletes it",
+    press_edit: "edits it", edit_name: (/** @type {string} */ token) => `In place of “${token}”`, edit_apply: "Replace",
     translation: "Translation", nbest: "Hypotheses, best first", score: (/** @type {string} */ s) => `score ${s}`,
     same: "Nothing changed.", changed: (/** @type {string} */ before) => `Before: “${before}”. What is new is marked.`,
     map: "Attention", steps: "Step by step",
@@ -39,13 +43,16 @@ const TEXTS = {
     begin: "(beginning)", erasure: "Erasure and gradients beside attention", erase: "Measure erasure",
     erasure_hint: "How much the log-probability of each target token falls when a source token is masked. Gradient × input says the same to first order, in magnitude. Attention is not by itself an explanation: compare the three.",
     correlation: "Rank correlation (ρ) of attention with both", layer: "Layer", by_erasure: "erasure", gradient: "gradient × input", erased: "fall of log-probability",
+    otherwise: (/** @type {string} */ name) => `${name} cuts this sentence into several, so it has no map beside it.`,
     failed: "The server does not answer. Is attentio still running?",
   },
   zh: {
     language: "语言", theme: "颜色", system: "跟随系统", light: "浅色", dark: "深色",
     source: "原文（Ctrl+Enter 翻译）", model: "模型", beside: "并排", none: "无",
     search: "搜索", greedy: "贪心", beam: (/** @type {number} */ n) => `束宽 ${n}`, translate: "翻译",
-    mask_title: "原文词元", mask_hint: "按下词元即遮盖它，模型会把它读作未知。也可在上面修改或删除原文。",
+    sentences: "句子", sentences_hint: "各句分别翻译。选择要查看的一句。",
+    tokens_title: "原文词元", press: "按下词元时", press_mask: "遮盖它：模型把它读作未知", press_delete: "删除它",
+    press_edit: "修改它", edit_name: (/** @type {string} */ token) => `把“${token}”改为`, edit_apply: "替换",
     translation: "译文", nbest: "候选译文，最佳在前", score: (/** @type {string} */ s) => `得分 ${s}`,
     same: "没有变化。", changed: (/** @type {string} */ before) => `之前：“${before}”。新的部分已标出。`,
     map: "注意力", steps: "逐步查看",
@@ -54,21 +61,27 @@ const TEXTS = {
     begin: "（开头）", erasure: "擦除、梯度与注意力对照", erase: "测量擦除",
     erasure_hint: "遮盖一个原文词元时，各译文词元的对数概率下降多少。梯度×输入是它的一阶近似，取绝对值。注意力本身不是解释，请对照三者。",
     correlation: "注意力与两者的等级相关（ρ）", layer: "层", by_erasure: "擦除", gradient: "梯度×输入", erased: "对数概率下降",
+    otherwise: (/** @type {string} */ name) => `${name} 会把这一句再切分，因此没有并排的图。`,
     failed: "服务器没有响应。attentio 还在运行吗？",
   },
 };
 const BEAMS = [1, 3, 5, 10];
 
 /** @type {Asked} */
-const asked = { text: "", model: "", beside: "", beam: 5, masked: [], prefix: [], chosen: 0, language: navigator.language.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
+const asked = { text: "", model: "", beside: "", beam: 5, masked: [], prefix: [], sentence: 0, chosen: 0, press: "mask", language: navigator.language.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
 /** @type {Model[]} */
 let models = [];
+/** @type {{source: string, text: string}[]} The sentences of the text, each with its best translation. */
+let parts = [];
+let partsOf = ""; // what they are of: text, model and beam
 /** @type {Hypothesis[]} */
 let found = [];
 /** @type {Hypothesis | null} */
 let other = null;
 /** @type {string[] | null} */
 let before = null;
+let anew = false; // whether another sentence was chosen: it is no change of the one before
+let edited = -1; // the source token that is being edited
 /** @type {AbortController | null} */
 let running = null;
 
@@ -116,6 +129,8 @@ function readAddress() {
   take("language", (value) => (asked.language = value === "zh" ? "zh" : "en"));
   take("theme", (value) => (asked.theme = ["light", "dark"].includes(value) ? value : ""));
   take("chosen", (value) => (asked.chosen = Number(value) || 0));
+  take("sentence", (value) => (asked.sentence = Number(value) > 0 ? Math.round(Number(value)) : 0));
+  take("press", (value) => (asked.press = value === "delete" || value === "edit" ? value : "mask"));
   take("masked", (value) => (asked.masked = value.split(",").filter(Boolean).map(Number).filter(Number.isInteger)));
   take("prefix", (value) => {
     const tokens = parsed(value);
@@ -181,11 +196,17 @@ function translate() {
     return Promise.resolve();
   }
   return busy(async () => {
-    const { text, model, beam, masked, prefix, beside } = asked;
-    const last = found[asked.chosen]?.trace.target_tokens ?? null;
+    const { model, beam, masked, prefix, beside } = asked;
+    await cut();
+    const text = sentence();
+    const last = anew ? null : (found[asked.chosen]?.trace.target_tokens ?? null);
+    anew = false;
     const { hypotheses } = await post("look", { model, text, beam, masked, prefix });
     let second = null;
-    if (beside) {
+    if (beside && (await post("parts", { model: beside, text, beam: 1 })).parts.length > 1) {
+      at("fault").textContent = texts().otherwise(beside);
+      at("fault").hidden = false;
+    } else if (beside) {
       const plain = (await post("look", { model: beside, text, beam })).hypotheses[0];
       // Another model has other tokens: masked are those that share characters with the masked ones.
       const spans = masked.map((place) => hypotheses[0].trace.source_spans[place] ?? [0, 0]);
@@ -199,6 +220,68 @@ function translate() {
     field("step").value = String(Math.min(prefix.length || 1, found[asked.chosen].trace.target_tokens.length));
     show();
   });
+}
+
+/** Ask where the sentences of the text end, and what they become, unless it is known. */
+async function cut() {
+  const { text, model, beam } = asked;
+  const wanted = JSON.stringify([text, model, beam]);
+  if (wanted === partsOf) return;
+  parts = (await post("parts", { text, model, beam })).parts;
+  partsOf = wanted;
+  if (asked.sentence >= parts.length) {
+    asked.sentence = Math.max(0, parts.length - 1);
+    writeAddress();
+  }
+}
+
+/** Return the sentence that is looked at. A text of one is asked for as it was typed. */
+const sentence = () => (parts.length > 1 ? parts[asked.sentence].source : asked.text);
+
+/**
+ * Put other text in the place of a source token, and translate again.
+ * @param {number} token
+ * @param {string} text
+ */
+function replaceToken(token, text) {
+  const { trace } = found[asked.chosen];
+  const [start, end] = trace.source_spans[token];
+  const chars = Array.from(trace.source);
+  const isSpace = (/** @type {number} */ place) => !(chars[place] ?? " ").trim();
+  const space = text && isSpace(start) ? " " : ""; // a token may hold the space before it
+  const after = !text && isSpace(start - 1) && isSpace(end) ? end + 1 : end; // two words keep one space between them
+  const changed = [...chars.slice(0, start), space, text, ...chars.slice(after)].join("");
+  if (parts.length > 1) {
+    // Only the sentence changes. Where it stands in the text as typed is known unless cleaning changed it.
+    let place = 0;
+    for (const { source } of parts.slice(0, asked.sentence)) place = Math.max(place, asked.text.indexOf(source, place) + source.length);
+    place = asked.text.indexOf(sentence(), place);
+    const others = parts.map(({ source }, i) => (i === asked.sentence ? changed : source));
+    asked.text = place < 0 ? others.join(" ") : asked.text.slice(0, place) + changed + asked.text.slice(place + sentence().length);
+  } else asked.text = changed;
+  Object.assign(asked, { masked: [], prefix: [], chosen: 0 });
+  field("text").value = asked.text;
+  return translate();
+}
+
+/**
+ * Do what pressing a source token does.
+ * @param {number} token
+ * @param {string} shown
+ */
+function press(token, shown) {
+  if (asked.press === "mask") {
+    asked.masked = asked.masked.includes(token) ? asked.masked.filter((one) => one !== token) : [...asked.masked, token].sort((a, b) => a - b);
+    translate();
+  } else if (asked.press === "delete") replaceToken(token, "");
+  else {
+    const [start, end] = found[asked.chosen].trace.source_spans[token];
+    edited = token;
+    at("edit").hidden = false;
+    at("edit-name").textContent = texts().edit_name(shown);
+    field("edit-text").value = Array.from(found[asked.chosen].trace.source).slice(start, end).join("").trim();
+    field("edit-text").focus();
+  }
 }
 
 /**
@@ -271,19 +354,20 @@ function show() {
   const labels = sourceLabels(trace);
   at("result").hidden = false;
 
-  const focused = document.activeElement?.closest("#tokens, #candidates, #nbest");
-  const place = focused ? [...focused.querySelectorAll("button, input")].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
+  const focused = document.activeElement?.closest("#tokens, #edit, #candidates, #nbest, #parts");
+  const list = focused?.id === "edit" ? at("tokens") : focused;
+  const place = focused?.id === "edit" ? edited : list ? [...list.querySelectorAll("button, input")].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
   at("tokens").lang = languageOfModel("source");
   at("tokens").replaceChildren(
     ...labels.slice(0, -1).map((token, i) => {
-      const button = made("button", { type: "button", "aria-pressed": String(asked.masked.includes(i)) }, shownToken(token));
-      button.addEventListener("click", () => {
-        asked.masked = asked.masked.includes(i) ? asked.masked.filter((one) => one !== i) : [...asked.masked, i].sort((a, b) => a - b);
-        translate();
-      });
+      const masked = asked.masked.includes(i);
+      const button = made("button", { type: "button", ...(masked || asked.press === "mask" ? { "aria-pressed": String(masked) } : {}) }, shownToken(token));
+      button.addEventListener("click", () => press(i, shownToken(token)));
       return button;
     }),
   );
+  at("edit").hidden = true;
+  showParts();
   at("nbest").replaceChildren(
     made("legend", {}, t.nbest),
     ...found.map((one, i) => {
@@ -304,10 +388,30 @@ function show() {
   showStep();
   at("release").hidden = !asked.prefix.length;
   at("erased").hidden = true;
-  if (focused && place >= 0) {
-    const again = focused.querySelectorAll("button, input")[place];
+  if (list && place >= 0) {
+    const all = list.querySelectorAll("button, input");
+    const again = all[Math.min(place, all.length - 1)];
     if (again instanceof HTMLElement) again.focus();
   }
+}
+
+/** Show the sentences of the text with their translations, where there are several. */
+function showParts() {
+  at("sentences").hidden = parts.length < 2;
+  at("parts").replaceChildren(
+    made("legend", {}, texts().sentences_hint),
+    ...(parts.length < 2 ? [] : parts).map(({ source, text }, i) => {
+      const radio = /** @type {HTMLInputElement} */ (made("input", { type: "radio", name: "parts", value: String(i) }));
+      radio.checked = i === asked.sentence;
+      radio.addEventListener("change", () => {
+        Object.assign(asked, { sentence: i, masked: [], prefix: [], chosen: 0 });
+        anew = true;
+        translate();
+      });
+      const told = made("span", {}, made("span", { dir: "auto", lang: languageOfModel("source") }, source), " → ", made("span", { dir: "auto", lang: languageOfModel("target") }, text));
+      return made("label", {}, radio, told);
+    }),
+  );
 }
 
 /**
@@ -374,7 +478,7 @@ function erase() {
   return busy(async () => {
     const t = texts();
     const { trace } = found[asked.chosen];
-    const { erasure, gradient, correlation } = await post("erase", { model: asked.model, text: asked.text, masked: asked.masked, prefix: trace.target_tokens });
+    const { erasure, gradient, correlation } = await post("erase", { model: asked.model, text: sentence(), masked: asked.masked, prefix: trace.target_tokens });
     at("correlation").querySelector("tbody")?.replaceChildren(
       ...Object.entries(correlation).map(([layer, rhos]) =>
         made("tr", {}, made("th", { scope: "row" }, layer), ...rhos.map((/** @type {number | null} */ rho) => made("td", {}, rho === null ? "–" : rho.toFixed(2)))),
@@ -403,6 +507,10 @@ function dress() {
   field("language").value = asked.language;
   field("theme").value = asked.theme;
   field("text").value = asked.text;
+  for (const radio of document.querySelectorAll("#press input")) {
+    const input = /** @type {HTMLInputElement} */ (radio);
+    input.checked = input.value === asked.press;
+  }
   const options = (/** @type {[string, string][]} */ all, /** @type {string} */ chosen) =>
     all.map(([value, shown]) => {
       const option = /** @type {HTMLOptionElement} */ (made("option", { value }, shown));
@@ -437,7 +545,7 @@ async function start() {
     });
   }
   const submit = () => {
-    if (field("text").value !== asked.text) Object.assign(asked, { text: field("text").value, masked: [], prefix: [] });
+    if (field("text").value !== asked.text) Object.assign(asked, { text: field("text").value, masked: [], prefix: [], sentence: 0 });
     asked.chosen = 0;
     return translate();
   };
@@ -449,6 +557,17 @@ async function start() {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     submit();
+  });
+  for (const radio of document.querySelectorAll("#press input")) {
+    radio.addEventListener("change", () => {
+      asked.press = /** @type {Asked["press"]} */ (/** @type {HTMLInputElement} */ (radio).value);
+      writeAddress();
+      show();
+    });
+  }
+  at("edit").addEventListener("submit", (event) => {
+    event.preventDefault();
+    replaceToken(edited, field("edit-text").value.trim());
   });
   at("step").addEventListener("input", showStep);
   at("release").addEventListener("click", () => {
