@@ -3,6 +3,7 @@
 Arguments and answers are JSON. Imports stand inside the functions, so that no process loads what it does not need.
 """
 
+import math
 import os
 import resource
 import shutil
@@ -167,8 +168,6 @@ def evaluate_run(
     faithfulness: whether attention is held against masking source tokens, too.
     key: of this question, repeated in the answer.
     """
-    import numpy as np
-
     from attentio.data.prepare import PreparedData
     from attentio.evaluation.faithfulness import measure_faithfulness
     from attentio.evaluation.links import LinkScorer, held_out_sentences
@@ -208,7 +207,7 @@ def evaluate_run(
         if measured:  # nothing of sentences of a single token
             last = measured.pop(traces[0].layers[-1])  # from which links are drawn, whatever a model calls it
             result["faithfulness"] = {
-                name: np.where(np.isnan(rows), None, rows.round(6)).tolist()
+                name: [[None if math.isnan(value) else round(value, 6) for value in row] for row in rows.tolist()]
                 for name, rows in {"attention": last, **measured}.items()
             }
         if held["name"] in links:

@@ -330,8 +330,8 @@ def _results(
             differences[name],
             Spread.of(run.error_rate.get(test.name) for run in seeds),
             *(Spread.of(getattr(run.focus.get(test.name), key, None) for run in seeds) for key in FOCUS[1:]),
-            estimate_faithfulness([run.faithfulness.get(test.name, {}) for run in seeds], resamples),
-            {
+            faithfulness=estimate_faithfulness([run.faithfulness.get(test.name, {}) for run in seeds], resamples),
+            explanations={
                 looked_at: Spread.of(run.explanations.get(test.name, {}).get(looked_at) for run in seeds)
                 for looked_at in seeds[0].explanations.get(test.name, {})
             },

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from attentio.metrics.significance import SEED
 
 MEASURES = ("rank_correlation", "gradient_correlation", "comprehensiveness", "sufficiency")
-"""Rank correlation with erasure and with gradient times input, nats lost by masking what has most attention, or the rest."""
+"""Rank correlation with erasure and with gradient times input, nats lost by masking most attention, or the rest."""
 
 
 def rank_correlation(weights: NDArray[np.floating], importance: NDArray[np.floating]) -> float | None:

@@ -19,9 +19,9 @@ def word_spans(text: str) -> list[Span]:
 
     - White space separates.
     - Han characters and kana are words by themselves, as Chinese and Japanese do not part words.
-    - Letters, digits and marks run together, also across an apostrophe, a hyphen or a joiner between two of them (don't).
+    - Letters, digits and marks run together, also across apostrophe, hyphen or joiner between two of them (don't).
     - Any other character is a word, and repeated ones (...) are one word.
-    - What makes one picture is one word: an emoji with its modifiers, those that a joiner joins, the letters of a flag.
+    - What makes one picture is one word: an emoji with modifiers, several that a joiner joins, the letters of a flag.
     """
     spans: list[Span] = []
     end = 0
