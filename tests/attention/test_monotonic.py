@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from attentio.attention import Attention, Memory
-from attentio.attention.monotonic import Monotonic, MonotonicChunkwise, expected_stops, scan, spread
+from attentio.attention.monotonic import Monotonic, MonotonicChunkwise, expected_stops, hard_stops, scan, spread
 
 B, H, T, S = 2, 3, 5, 7
 
@@ -61,6 +61,7 @@ def test_the_expectation_is_how_often_the_process_stops():
 def test_at_0_and_1_the_expectation_is_the_process():
     p = (probabilities() > 0.6).double()
     alpha = expected_stops(p, at_first())
+    assert hard_stops(p, at_first()).equal(alpha)
     for b in range(B):
         for h in range(H):
             where = 0

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from attentio.attention.kind import REGION, About
 from attentio.attention.normalize import Normalized, Normalizer, mask_scores, zero_masked
@@ -100,4 +99,5 @@ def gumbel_noise(like: Tensor) -> Tensor:
 
 def _one_hot(scores: Tensor) -> Tensor:
     """Return 1 at the highest entry of each row, the first of equals, and 0 elsewhere."""
-    return F.one_hot(scores.argmax(-1), scores.size(-1)).to(scores.dtype)
+    keys = torch.arange(scores.size(-1), device=scores.device)
+    return (keys == scores.argmax(-1, keepdim=True)).to(scores.dtype)

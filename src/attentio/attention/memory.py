@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from attentio.attention.tensors import is_traced
+
 ROOM = 8  # a growing memory has room for a multiple of so many positions, so that it seldom grows
 
 
@@ -84,7 +86,7 @@ class GrowingMemory(NamedTuple):
         """Return this memory followed by `later`. This one stays as it is, and may be extended in another way."""
         if self.length == 0:
             return self.of(later)
-        if torch.is_grad_enabled():  # a gradient may need the tensors as they are
+        if torch.is_grad_enabled() or is_traced():  # what follows changes tensors in place
             keys, values = (part[:, :, : self.length] for part in self.memory[:2])
             return self.of(Memory(keys, values, None).extend(later))
         end = self.length + later.num_keys

@@ -59,7 +59,8 @@ class Monotonic(Normalizer):
         else:
             stop = (energies >= 0).to(energies.dtype)
         stop = stop if mask is None else torch.where(mask, stop, 0.0)
-        return expected_stops(stop, widen(history, stop.size(-1)))
+        history = widen(history, stop.size(-1))
+        return expected_stops(stop, history) if self.training else hard_stops(stop, history)
 
     def forward(self, scores: Tensor, mask: Tensor | None, history: Tensor | None = None) -> Normalized:
         weights = self.stops(scores, mask, history)
@@ -106,6 +107,16 @@ def expected_stops(stop: Tensor, history: Tensor) -> Tensor:
     return torch.stack(rows, 2)
 
 
+def hard_stops(stop: Tensor, history: Tensor) -> Tensor:
+    """Return `expected_stops` where every probability is 0 or 1: the first stop at or after the last one."""
+    rows: list[Tensor] = []
+    for stop_here in stop.unbind(2):
+        ahead = stop_here * history.cumsum(-1)  # 1 at each place where it would stop
+        history = torch.where(ahead.cumsum(-1) == 1, ahead, 0.0)
+        rows.append(history)
+    return torch.stack(rows, 2)
+
+
 def scan(carry: Tensor, add: Tensor) -> Tensor:
     """Return x with x_j = carry_j x_j-1 + add_j along the last axis, in log2(S) doublings."""
     stride = 1
@@ -119,7 +130,8 @@ def scan(carry: Tensor, add: Tensor) -> Tensor:
 def spread(stops: Tensor, chunk_scores: Tensor, width: int) -> Tensor:
     """Return the weight of each stop, spread by softmax over the `width` keys up to it: (B, H, T, S)."""
     lowest = torch.finfo(chunk_scores.dtype).min
-    chunks = F.pad(chunk_scores, (width - 1, 0), value=lowest).unfold(-1, width, 1)  # (B, H, T, S, width), key k last
+    padded, num_keys = F.pad(chunk_scores, (width - 1, 0), value=lowest), chunk_scores.size(-1)
+    chunks = torch.stack([padded[..., k : k + num_keys] for k in range(width)], -1)  # (B, H, T, S, width), key k last
     shares = chunks.softmax(-1) * stops.unsqueeze(-1)  # a softmax per chunk cannot underflow
     weights = torch.zeros_like(stops)
     for place in range(width):  # the chunk that ends at k gives its share `place` to key k - (width - 1 - place)

@@ -8,6 +8,7 @@
 """
 
 import math
+import sys
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ def causal(num_queries: int, num_keys: int, *, offset: int = 0, device: torch.de
 
 def distances(num_queries: int, num_keys: int, *, offset: int = 0, device: torch.device | None = None) -> Tensor:
     """Return (T, S): the position of the key minus that of the query, `j - (offset + t)`."""
-    queries = torch.arange(offset, offset + num_queries, device=device)
+    queries = offset + torch.arange(num_queries, device=device)
     return torch.arange(num_keys, device=device) - queries[:, None]
 
 
@@ -42,6 +43,11 @@ def combine(*masks: Tensor | None) -> Tensor | None:
 def at_least_float32(tensor: Tensor) -> Tensor:
     """Return half precision as float32. float32 and float64 stay as they are."""
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def is_traced() -> bool:
+    """Return whether a compiler or an ONNX export is tracing. Does not import `torch.onnx`, which takes 40 ms."""
+    return torch.compiler.is_compiling() or ("torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export())
 
 
 def split_heads(vectors: Tensor, num_heads: int) -> Tensor:

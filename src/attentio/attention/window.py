@@ -81,7 +81,8 @@ class Causal(Window):
     is_causal = True
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
-        if memory.num_keys <= position + 1:  # no key lies behind a query, as in every step of a search
+        is_known = not isinstance(position, Tensor)  # pyright: ignore[reportUnnecessaryIsInstance]  (exporters)
+        if is_known and memory.num_keys <= position + 1:  # no key lies behind a query, as in every step of a search
             return Span()
         return Span(mask=causal(query.size(2), memory.num_keys, offset=position, device=query.device))
 
@@ -109,7 +110,7 @@ class Sliding(Window):
         return positions[None]
 
     def forward(self, query: Tensor, memory: Memory, position: int) -> Span:
-        center = self.center(torch.arange(position, position + query.size(2), device=query.device), memory)
+        center = self.center(position + torch.arange(query.size(2), device=query.device), memory)
         return Span(mask=_offsets(center.unsqueeze(1), memory.num_keys).abs() <= self.radius)
 
 
@@ -159,7 +160,7 @@ class LocalPredictive(Window):
         share = at_least_float32(self.center(self.hidden(query).tanh())).squeeze(-1).sigmoid()  # (B, H, T)
         length = memory.lengths()[:, None, None]
         if self.is_causal:
-            seen = torch.arange(position + 1, position + query.size(2) + 1, device=query.device)
+            seen = position + 1 + torch.arange(query.size(2), device=query.device)
             length = torch.minimum(length, seen)  # (B, 1, T)
         center = torch.minimum(length * share, (length - 1).clamp(min=0))
         away = _offsets(center, memory.num_keys)  # (B, H, T, S)

@@ -122,7 +122,7 @@ class DecoderLayer(nn.Module):
     def start(self, encoded: Encoded) -> tuple[Memory, Carried]:
         """Return the memory of the source, and what is carried before the first token: zeros."""
         memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
-        size = len(encoded.states), self.convolution.kernel_size - 1, self.query.in_features
+        size = encoded.states.shape[0], self.convolution.kernel_size - 1, self.query.in_features
         return memory, Carried(self.attention.start(memory), encoded.states.new_zeros(size))
 
     def forward(

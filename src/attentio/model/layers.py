@@ -89,12 +89,12 @@ class Sinusoidal(Positions):
     def __init__(self, size: int, max_positions: int = 512) -> None:
         super().__init__()
         self.size = size
-        self.register_buffer("table", _sinusoids(max_positions, size), persistent=False)
+        self.register_buffer("table", sinusoids(torch.arange(max_positions), size), persistent=False)
 
     def forward(self, start: int, length: int) -> Tensor:
         table = self.table  # one reading: another thread may put a longer table in its place
         if start + length > len(table):
-            self.table = table = _sinusoids(2 * (start + length), self.size).to(table)
+            self.table = table = sinusoids(torch.arange(2 * (start + length)), self.size).to(table)
         return table[start : start + length]
 
 
@@ -136,7 +136,7 @@ class Rotary(nn.Module):
 
 def _angles(start: int, length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return cosines and sines, (length, 1, size / 2) each."""
-    places = torch.arange(start, start + length, device=device, dtype=torch.float32)
+    places = start + torch.arange(length, device=device, dtype=torch.float32)
     angles = places[:, None, None] * _frequencies(size, device)
     return angles.cos(), angles.sin()
 
@@ -146,8 +146,9 @@ def _frequencies(size: int, device: torch.device | None = None) -> Tensor:
     return torch.exp(pairs * (-math.log(10_000) / size))
 
 
-def _sinusoids(length: int, size: int) -> Tensor:
-    angles = torch.arange(length, dtype=torch.float32)[:, None] * _frequencies(size)
+def sinusoids(places: Tensor, size: int) -> Tensor:
+    """Return sines and cosines (T, size) of positions (T,)."""
+    angles = places.to(torch.float32)[:, None] * _frequencies(size)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :size]
 
 

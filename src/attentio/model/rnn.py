@@ -193,7 +193,9 @@ class LuongDecoder(CombiningDecoder):
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
         """Return zeros with input feeding (Luong 2015, section 3.3)."""
-        return encoded.states.new_zeros(len(encoded.states), self.combine.out_features) if self.input_feeding else None
+        return (
+            encoded.states.new_zeros(encoded.states.shape[0], self.combine.out_features) if self.input_feeding else None
+        )
 
     def embedded_step(self, embedded: Tensor, memory: Memory, before: Carried) -> tuple[Tensor, Attended, Carried]:
         """Return attentional features (B, E) for embedded tokens (B, E), what was attended to, and what goes on."""

@@ -9,7 +9,6 @@ weights. A backend that is asked for by name runs or raises.
 """
 
 import os
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from torch import Tensor
 from attentio.attention.kernels import chunked
 from attentio.attention.normalize import Normalizer, Softmax
 from attentio.attention.score import AdditiveScore, InnerProductScore, Score
+from attentio.attention.tensors import is_traced
 from attentio.attention.window import Window
 
 WITH_WEIGHTS = "with-weights"  # as "auto", among those that give weights in training, too
@@ -148,11 +148,6 @@ def traits_of(
         pairs=query.size(2) * keys.size(2),
         half=query.dtype in (torch.bfloat16, torch.float16),
     )
-
-
-def is_traced() -> bool:
-    """Return whether a compiler or an ONNX export is tracing. Does not import `torch.onnx`, which takes 40 ms."""
-    return torch.compiler.is_compiling() or ("torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export())
 
 
 def family(score: Score) -> str:

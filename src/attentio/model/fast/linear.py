@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from attentio.attention.kernels.backend import is_traced
+from attentio.attention.tensors import is_traced
 
 
 class Linear(nn.Module):
