@@ -324,13 +324,11 @@ def test_a_model_whose_writer_was_killed_while_replacing_it_still_opens(folder: 
 
 
 def test_a_full_disk_keeps_the_model_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from attentio.runtime import sealed
-
     def full(_tensors: Mapping[str, torch.Tensor], _path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealed, "save_file", full)
+        patch.setattr("safetensors.torch.save_file", full)
         with pytest.raises(ResourceError, match="disk full"):
             small(seed=2).save(folder)
     assert same(Bundle.load(folder), small())

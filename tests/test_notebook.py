@@ -21,6 +21,7 @@ from attentio.data.prepare import PreparedData, prepare
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
+from attentio.runtime.tensors import arrays_on
 from attentio.search.batched import SearchConfig, search
 from attentio.search.decode import padded
 from attentio.train.objective import cross_entropy
@@ -232,8 +233,8 @@ def reversals() -> tuple[list[list[int]], list[list[int]]]:
 def test_what_was_learnt_can_be_said(model: Seq2Seq) -> None:
     """Nine pairs, learnt until the loss is low: Attentio reproduces them; unshifted, as in the notebook, none."""
     sources, targets = reversals()
-    inputs, lengths = padded(sources, torch.device("cpu"))
-    target_out, target_lengths = padded(targets, torch.device("cpu"))
+    inputs, lengths = padded(sources, arrays_on(torch.device("cpu")))
+    target_out, target_lengths = padded(targets, arrays_on(torch.device("cpu")))
     target_in = torch.cat([torch.ones(len(targets), 1, dtype=torch.int64), target_out[:, :-1]], 1)
     right = Batch(inputs, lengths, target_in, target_out, int(target_lengths.sum()))
     unshifted = right._replace(target_in=target_out)

@@ -589,7 +589,7 @@ class TestWhatIf:
         class OfOneToken(torch.nn.Module):
             def __init__(self, inner: Seq2Seq) -> None:
                 super().__init__()
-                self.inner, self.decoder = inner, inner.decoder
+                self.inner, self.decoder, self.arrays = inner, inner.decoder, inner.arrays
 
             def encode(self, source: torch.Tensor, lengths: torch.Tensor) -> Any:
                 seen = source.clone()

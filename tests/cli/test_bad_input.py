@@ -151,9 +151,9 @@ def test_11_a_full_disk(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk fills after two updates: the checkpoint before is kept, and once there is room the run goes on."""
-    from attentio.runtime import sealed
+    import safetensors.torch
 
-    save, saved = sealed.save_file, []
+    save, saved = safetensors.torch.save_file, []
 
     def filling(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if len(saved) >= 4 * 2:  # weights, optimizer, random state and average of two checkpoints
@@ -163,7 +163,7 @@ def test_11_a_full_disk(
 
     arguments = [pairs, "--out", tmp_path / "out", "--quiet", "-o", "train.save_every_seconds=1e-9"]
     with monkeypatch.context() as patch:
-        patch.setattr(sealed, "save_file", filling)
+        patch.setattr(safetensors.torch, "save_file", filling)
         line = refused(train(*arguments), 5)
     assert "disk full while saving" in line
     assert "step-3" in line

@@ -25,6 +25,7 @@ from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, CNNConfig
 from attentio.runtime.precision import arithmetic
+from attentio.runtime.tensors import arrays_on
 from attentio.search.decode import decode, padded
 from attentio.search.strategy import Beam
 from attentio.train.loop import train
@@ -505,7 +506,7 @@ SOURCES = [[4, 7, 3], [8], [], [5, 5, 6, 3, 4]]
 )
 def test_hypotheses_score_as_teacher_forcing_says(variant: dict[str, Any]) -> None:
     model = build(seed=4, decoder_layers=3, **variant)
-    source, lengths = padded(SOURCES, torch.device("cpu"))
+    source, lengths = padded(SOURCES, arrays_on(torch.device("cpu")))
     limits = [9, 7, 5, 8]
     greedy = [hypotheses[0] for hypotheses in decode(model, SOURCES, max_lengths=limits)]
     assert len({hypothesis.tokens for hypothesis in greedy}) > 2

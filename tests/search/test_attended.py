@@ -11,6 +11,7 @@ from torch import Tensor
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, CNNConfig, RNNConfig, SelfAttentionConfig, TransformerConfig
+from attentio.runtime.tensors import arrays_on
 from attentio.search.attended import AttendedSteps
 from attentio.search.batched import Asked, SearchConfig, search
 from attentio.search.decode import decode, padded
@@ -22,7 +23,7 @@ from attentio.translator import Translator
 
 SOURCES = [[4, 7, 3], [8], [5, 5, 6, 3, 4]]
 LIMITS = [5, 12, 4]  # the second writes more than the Transformer's memory has room for at first
-CPU = torch.device("cpu")
+CPU = arrays_on(torch.device("cpu"))
 FAMILIES: dict[str, Any] = {
     "rnn-current": RNNConfig(embedding_size=5, hidden_size=6, dropout=0.0),
     "rnn-previous": RNNConfig(embedding_size=5, hidden_size=6, dropout=0.0, query="previous"),

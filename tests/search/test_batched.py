@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
+from attentio.runtime.tensors import arrays_on
 from attentio.search.batched import SearchConfig, batches_of, search, search_batches
 from attentio.search.decode import max_target_length, padded
 
@@ -62,7 +63,7 @@ def test_a_beam_counts_against_the_budget(model: Seq2Seq) -> None:
 
 
 def test_padded_by_hand() -> None:
-    ids, lengths = padded([[5, 7], [], [4]], torch.device("cpu"))
+    ids, lengths = padded([[5, 7], [], [4]], arrays_on(torch.device("cpu")))
     assert ids.tolist() == [[5, 7, 2], [2, 0, 0], [4, 2, 0]]
     assert lengths.tolist() == [3, 1, 2]
 

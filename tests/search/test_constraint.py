@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from attentio.errors import UsageError
 from attentio.model.seq2seq import Seq2Seq
+from attentio.runtime.tensors import arrays_on
 from attentio.search.constraint import AllOf, Constraint, ExactlyOnce, NoRepeat, Phrases
 from attentio.search.decode import decode
 from attentio.search.strategy import Beam, Greedy, Sample
@@ -44,19 +45,6 @@ def phrases(
         return all(holds(written, p) for p in require) and not any(holds(written, p) for p in forbid)
 
     return Phrases(symbols, require, forbid), law
-
-
-def closed(
-    phrase: Sequence[int], closing: Sequence[int], symbols: Sequence[Sequence[int]] = OWN
-) -> tuple[Constraint, Law]:
-    """A phrase that one of some symbols follows, or the end."""
-
-    def law(tokens: tuple[int, ...]) -> bool:
-        written = spelled(tokens, symbols)
-        ends = tokens[-1:] == (EOS,) and tuple(written[-len(phrase) :]) == tuple(phrase)
-        return ends or any(holds(written, [*phrase, each]) for each in closing)
-
-    return Phrases(symbols, [phrase], [], [closing]), law
 
 
 def no_repeat(size: int) -> tuple[Constraint, Law]:
@@ -99,9 +87,6 @@ CASES: dict[str, tuple[Constraint, Law]] = {
     "spelled in several ways": phrases([letters("aba")], [], SPELLED),
     "forbidden in several ways": phrases([], [letters("aba"), letters("bb")], SPELLED),
     "spelled, both": phrases([letters("ab"), letters("ba")], [letters("bb")], SPELLED),
-    "a phrase that is closed": closed([4, 3], [5, 4]),
-    "closed by what begins it": closed([3], [3]),
-    "spelled and closed": closed(letters("ba"), letters("b"), SPELLED),
     "no word twice": no_repeat(1),
     "no pair twice": no_repeat(2),
     "no three twice": no_repeat(3),
@@ -242,7 +227,7 @@ def test_senseless_constraints_are_refused(make: Callable[[], Constraint], messa
 def test_states_follow_their_rows() -> None:
     """Rows that are reordered and repeated keep what they have written."""
     constraint = AllOf([Phrases(OWN, [[3, 4]], []), NoRepeat(1, VOCAB)])
-    state = constraint.start(2, torch.device("cpu"))
+    state = constraint.start(2, arrays_on(torch.device("cpu")))
     state = constraint.advance(state, torch.tensor([0, 1]), torch.tensor([3, 5]))
     state = constraint.advance(state, torch.tensor([1, 0, 0]), torch.tensor([4, 4, 5]))
     missing = constraint.missing(state)

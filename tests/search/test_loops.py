@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from attentio.runtime.tensors import arrays_on
 from attentio.search.loops import LONGEST, NoLoops
 
 NAMES = ["<pad>", "<s>", "</s>", "<unk>", *"abcdefghijklmnopqrstuvwxyz", "0", "."]
@@ -11,7 +12,7 @@ NAMES = ["<pad>", "<s>", "</s>", "<unk>", *"abcdefghijklmnopqrstuvwxyz", "0", ".
 def banned_after(written: list[int]) -> set[int]:
     """What may not follow, by the constraint."""
     constraint = NoLoops(NAMES)
-    state = constraint.start(1, torch.device("cpu"))
+    state = constraint.start(1, arrays_on(torch.device("cpu")))
     for token in written:
         state = constraint.advance(state, torch.zeros(1, dtype=torch.int64), torch.tensor([token]))
     banned = constraint.banned(state, torch.zeros(1))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
@@ -136,8 +137,8 @@ def read_only(_tensors: dict[str, torch.Tensor], _path: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "name", "fault", "words", "code"),
     [
-        (module, "save_file", full_disk, "disk full while saving", "E_DISK_FULL"),
-        (module, "save_file", read_only, "cannot be written (Read-only file system)", "E_DISK"),
+        (safetensors.torch, "save_file", full_disk, "disk full while saving", "E_DISK_FULL"),
+        (safetensors.torch, "save_file", read_only, "cannot be written (Read-only file system)", "E_DISK"),
     ],
     ids=["full", "read-only"],
 )

@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 from attentio.errors import ModelError
 from attentio.model.decoder import Decoder, Encoded
 from attentio.model.fast.linear import Linear
+from attentio.runtime.tensors import TorchArrays, arrays_on
 
 RENAMED = {
     ".own.": ".self_attn.",
@@ -29,6 +30,11 @@ class Seq2Seq(nn.Module):
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """Return what the decoder starts from, for source tokens (B, S) that end with eos, and lengths (B,)."""
         return self.encoder(source, lengths)
+
+    @property
+    def arrays(self) -> TorchArrays:
+        """What a search does with its tensors."""
+        return arrays_on(self.decoder.bias.device)
 
     def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Tensor:
         """Return logits (B, T, V) for source (B, S), lengths (B,) and target_in (B, T) that starts with bos."""

@@ -9,22 +9,23 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, cast
 
 from attentio.errors import ModelError
 from attentio.runtime.files import sha256, sha256_of_json
+
+if TYPE_CHECKING:  # an exported model is a sealed folder too, and opened without torch
+    from torch import Tensor
 
 MANIFEST = "manifest.json"
 _OS_ERROR = re.compile(r"os error (\d+)", re.IGNORECASE)
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: "Mapping[str, Tensor]") -> None:
     """Write tensors as safetensors. Raises OSError, as any writing does."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
     path.touch()
     permissions = path.stat().st_mode  # safetensors would let nobody but the user read
     try:
@@ -35,8 +36,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     path.chmod(permissions)
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
+def load_tensors(path: Path) -> "dict[str, Tensor]":
     """Read what `save_tensors` wrote. Raises ModelError when the file is not safetensors."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         return load_file(path)
     except SafetensorError as error:
@@ -46,8 +50,10 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 ROW_SCALE = ".row_scale"  # after the name of a tensor whose rows are rounded to 8 bits
 
 
-def round_rows(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def round_rows(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """Return tensors with every matrix rounded to 8 bits, and the scale of each of its rows beside it."""
+    import torch
+
     rounded: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if tensor.dim() < 2:
@@ -60,7 +66,7 @@ def round_rows(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return rounded
 
 
-def unround_rows(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unround_rows(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """Return the tensors that `round_rows` rounded, as 32-bit numbers. Others stay as they are."""
     scales = {name.removesuffix(ROW_SCALE): scale for name, scale in tensors.items() if name.endswith(ROW_SCALE)}
     return {
@@ -105,7 +111,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+_RESTORE = "Repeat the `attentio train` that made it, or restore the file from a copy."
+
+
+def verify(folder: Path, manifest: Mapping[str, Any], *, hint: str = _RESTORE) -> None:
     """Compare every file with its manifest. Raises ModelError for one that is missing, cut short or altered."""
     try:
         files = {str(name): (int(held["bytes"]), held["sha256"]) for name, held in manifest["files"].items()}
@@ -117,17 +126,14 @@ def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
     for name, (expected, digest) in files.items():
         path = folder / name
         if not path.is_file():
-            raise ModelError(f"{path}: missing.", hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
+            raise ModelError(f"{path}: missing.", hint=hint, code="E_MODEL_CORRUPT", file=path)
         size = path.stat().st_size
         if size < expected:
             message = f"{path} is truncated (the manifest says {expected:,} bytes, the file has {size:,})."
-            raise ModelError(message, hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
+            raise ModelError(message, hint=hint, code="E_MODEL_CORRUPT", file=path)
         if size != expected or sha256(path) != digest:
-            raise _altered(path)
+            raise _altered(path, hint)
 
 
-_RESTORE = "Repeat the `attentio train` that made it, or restore the file from a copy."
-
-
-def _altered(path: Path) -> ModelError:
-    return ModelError(f"{path} was altered (its SHA-256 differs).", hint=_RESTORE, code="E_MODEL_CORRUPT", file=path)
+def _altered(path: Path, hint: str = _RESTORE) -> ModelError:
+    return ModelError(f"{path} was altered (its SHA-256 differs).", hint=hint, code="E_MODEL_CORRUPT", file=path)

@@ -1,12 +1,12 @@
 """The weights of every step of a search, kept for those who want to see them: a callback of `decode`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from attentio.model.decoder import AttendedByName
+from attentio.runtime.arrays import Array, arrays_of
 from attentio.search.decode import SearchStep, likeliest
 from attentio.search.hypothesis import Hypothesis, Weights
 
@@ -21,8 +21,8 @@ class AttendedSteps:
 
     def __init__(self, across: Collection[str]) -> None:
         self.across = across
-        self.steps: list[dict[str, Tensor | NDArray[np.float32]]] = []
-        self.encoder: dict[str, Tensor | NDArray[np.float32]] = {}
+        self.steps: list[dict[str, Array]] = []
+        self.encoder: dict[str, Array] = {}
         self.likeliest: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []  # (R, K) each
 
     def __call__(self, seen: SearchStep) -> None:
@@ -31,7 +31,8 @@ class AttendedSteps:
             self.encoder = _weights(seen.encoded.attended)
         self.steps.append(_weights(seen.step.attended))
         tokens, probabilities = likeliest(seen.step.logits, CANDIDATES)
-        self.likeliest.append((tokens.cpu().numpy(), probabilities.cpu().numpy()))
+        numpy = arrays_of(tokens).numpy
+        self.likeliest.append((numpy(tokens), numpy(probabilities)))
 
     def of(self, hypothesis: Hypothesis, sentence: int, source_length: int) -> Weights:
         """Return what a hypothesis of `sentence` attended to. `source_length` counts the end of the sentence."""
@@ -53,17 +54,15 @@ class AttendedSteps:
         return Weights(source, encoder, target, candidates, probabilities)
 
 
-def _weights(attended: AttendedByName) -> dict[str, Tensor | NDArray[np.float32]]:
-    found: dict[str, Tensor | NDArray[np.float32]] = {}
+def _weights(attended: Mapping[str, Any]) -> dict[str, Array]:
+    found: dict[str, Array] = {}
     for name, layer in attended.items():
         assert layer.weights is not None, "outside training they are always there"
         found[name] = layer.weights
     return found
 
 
-def _read(step: dict[str, Tensor | NDArray[np.float32]], name: str) -> NDArray[np.float32]:
+def _read(step: dict[str, Array], name: str) -> NDArray[np.float32]:
     """Return the weights as numpy's, copied from the device once for all hypotheses."""
-    weights = step[name]
-    if isinstance(weights, Tensor):
-        weights = step[name] = weights.float().cpu().numpy()
+    weights = step[name] = arrays_of(step[name]).numpy(step[name])
     return weights

@@ -5,9 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from attentio.errors import CancelledSearch, UsageError
-from attentio.model.seq2seq import Seq2Seq
 from attentio.search.attended import AttendedSteps
-from attentio.search.decode import Cancelled, OnStep, SearchStep, decode
+from attentio.search.decode import Cancelled, OnStep, Searched, SearchStep, decode
 from attentio.search.hypothesis import Hypothesis
 from attentio.search.strategy import Beam, Greedy, Sample, Strategy
 
@@ -82,7 +81,7 @@ class Asked(NamedTuple):
 
 
 def search(
-    model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked | None = None
+    model: Searched, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked | None = None
 ) -> list[list[Hypothesis]]:
     """Return the hypotheses of each source (token ids without eos), best first, in the order of `sources`."""
     answers: list[list[Hypothesis]] = [[] for _ in sources]
@@ -93,10 +92,9 @@ def search(
 
 
 def search_batches(
-    model: Seq2Seq, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked | None = None
+    model: Searched, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked | None = None
 ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
     """Search as `search` does, and give out batch by batch: the indices of the sources, and their hypotheses."""
-    device = next(model.parameters()).device
     asked, strategy = asked or Asked(), config.strategy()
 
     def answers(indices: list[int]) -> list[list[Hypothesis]]:
@@ -104,7 +102,7 @@ def search_batches(
 
     sizes = [len(source) + 1 for source in sources]
     workers = min(config.workers, len(sources) // SENTENCES_A_WORKER)
-    if workers >= 2 and device.type == "cpu" and asked.on_step is None:
+    if workers >= 2 and model.arrays.has_workers and asked.on_step is None:
         # Loaded only where there is something to share out.
         from attentio.runtime.processes import AVAILABLE, share_out
 
@@ -120,7 +118,7 @@ def search_batches(
 
 
 def _search_batch(
-    model: Seq2Seq,
+    model: Searched,
     sources: Sequence[Sequence[int]],
     indices: list[int],
     config: SearchConfig,

@@ -5,17 +5,18 @@ decoder's batch. `start` makes it, and `advance` brings it up to date. Constrain
 change the probability of those that are left.
 """
 
+import operator
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from attentio.errors import UsageError
+from attentio.runtime.arrays import Array, Arrays, arrays_of
 from attentio.text.special import SPECIAL
 
 MOST_REQUIRED = 10  # phrases: the table of what is still missing doubles with each
@@ -31,21 +32,21 @@ class Constraint(ABC):
     requires = False
 
     @abstractmethod
-    def start(self, rows: int, device: torch.device) -> Any:
+    def start(self, rows: int, arrays: Arrays) -> Any:
         """Return the state before the first token."""
 
     @abstractmethod
-    def advance(self, state: Any, rows: Tensor, tokens: Tensor) -> Any:
+    def advance(self, state: Any, rows: Array, tokens: Array) -> Any:
         """Return the state after `tokens` (N,), written after those of the rows `rows` (N,) of `state`."""
 
     @abstractmethod
-    def banned(self, state: Any, left: Tensor) -> Tensor | None:
+    def banned(self, state: Any, left: Array) -> Array | None:
         """Return (R, V), True where a token may not be written, for the tokens `left` (R,) that may follow it.
 
         None where every token may be written.
         """
 
-    def missing(self, state: Any) -> Tensor | None:
+    def missing(self, state: Any) -> Array | None:
         """Return (R, V), the fewest tokens that required phrases take after each token, None where none are."""
         return None
 
@@ -63,25 +64,26 @@ class NoRepeat(Constraint):
         self.size = size
         self.vocab_size = vocab_size
 
-    def start(self, rows: int, device: torch.device) -> Tensor:
+    def start(self, rows: int, arrays: Arrays) -> Array:
         """Return (R, 0): nothing is written."""
-        return torch.zeros(rows, 0, dtype=torch.int64, device=device)
+        return arrays.full((rows, 0), 0)
 
-    def advance(self, state: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+    def advance(self, state: Array, rows: Array, tokens: Array) -> Array:
         """Return (N, T + 1): all that is written."""
-        return torch.cat([state[rows], tokens[:, None]], dim=1)
+        return arrays_of(tokens).concat([state[rows], tokens[:, None]], axis=1)
 
-    def banned(self, state: Tensor, left: Tensor) -> Tensor:
+    def banned(self, state: Array, left: Array) -> Array:
         """Return (R, V), True for each token that followed the last size - 1 tokens before."""
-        banned = torch.zeros(len(state), self.vocab_size, dtype=torch.bool, device=state.device)
+        xp = arrays_of(state)
+        banned = xp.full((len(state), self.vocab_size), False)
         length, before = state.shape[1], self.size - 1
         if length < self.size:
             return banned
         followers = state[:, before:]  # (R, L), each after a window of `before` tokens
-        same = torch.ones_like(followers, dtype=torch.bool)
+        same = xp.full(followers.shape, True)
         for offset in range(before):
             same &= state[:, offset : offset + followers.shape[1]] == state[:, length - before + offset, None]
-        row, place = same.nonzero().unbind(1)
+        row, place = xp.nonzero(same)
         banned[row, followers[row, place]] = True
         return banned
 
@@ -89,8 +91,8 @@ class NoRepeat(Constraint):
 class PhraseState(NamedTuple):
     """node: (R,) how far the phrases are written. met: (R,) the set of required phrases written, one bit each."""
 
-    node: Tensor
-    met: Tensor
+    node: Array
+    met: Array
 
 
 class Phrases(Constraint):
@@ -99,43 +101,34 @@ class Phrases(Constraint):
     A phrase is a sequence of symbols, and `symbols` says which symbols each token writes. So a phrase counts however it
     is cut into tokens. States are pairs of a node and the set of phrases met (as in Anderson 2017). They say how many
     tokens a hypothesis still needs. A token after which too few are left is not allowed.
-
-    closing: for each required phrase, symbols of which one must follow it, unless it ends the translation. None are
-    needed where they are empty.
     """
 
     def __init__(
-        self,
-        symbols: Sequence[Sequence[int]],
-        require: Sequence[Sequence[int]],
-        forbid: Sequence[Sequence[int]],
-        closing: Sequence[Sequence[int]] = (),
+        self, symbols: Sequence[Sequence[int]], require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]]
     ) -> None:
         if len(require) > MOST_REQUIRED:
             raise UsageError(f"{len(require)} phrases are required, and at most {MOST_REQUIRED} can be.")
         if not all(map(len, (*require, *forbid))):
             raise UsageError("a phrase that must or must not appear is empty.")
-        automaton = _Automaton.of(require, forbid, closing or [()] * len(require))
+        automaton = _Automaton.of(require, forbid)
         follow, met, bad = automaton.over_tokens(symbols)
         self.needed = _fewest_tokens(follow, met, bad, 1 << len(require))  # (nodes, sets)
         self.requires = len(require) > 0
-        self._follow, self._met, self._bad = (torch.from_numpy(table) for table in (follow, met, bad))
-        self._needed = torch.from_numpy(self.needed)
+        self._follow, self._met, self._bad = follow, met, bad
 
-    def start(self, rows: int, device: torch.device) -> PhraseState:
+    def start(self, rows: int, arrays: Arrays) -> PhraseState:
         """Return the state in which nothing is written."""
-        nothing = torch.zeros(rows, dtype=torch.int64, device=device)
+        nothing = arrays.full((rows,), 0)
         return PhraseState(nothing, nothing)
 
-    def advance(self, state: PhraseState, rows: Tensor, tokens: Tensor) -> PhraseState:
+    def advance(self, state: PhraseState, rows: Array, tokens: Array) -> PhraseState:
         """Return how far the phrases are written after `tokens`."""
-        node, met = state.node[rows], state.met[rows]
-        device = node.device
-        return PhraseState(self._follow.to(device)[node, tokens], met | self._met.to(device)[node, tokens])
+        of, node, met = arrays_of(tokens).of, state.node[rows], state.met[rows]
+        return PhraseState(of(self._follow)[node, tokens], met | of(self._met)[node, tokens])
 
-    def banned(self, state: PhraseState, left: Tensor) -> Tensor:
+    def banned(self, state: PhraseState, left: Array) -> Array:
         """Return (R, V), True for tokens that complete a forbidden phrase or leave too few for the required ones."""
-        banned = self._bad.to(state.node.device)[state.node]
+        banned = arrays_of(state.node).of(self._bad)[state.node]
         if self.requires:
             missing = self.missing(state)
             assert missing is not None
@@ -143,13 +136,12 @@ class Phrases(Constraint):
             banned[:, SPECIAL.eos] |= missing[:, SPECIAL.eos] > 0
         return banned
 
-    def missing(self, state: PhraseState) -> Tensor | None:
+    def missing(self, state: PhraseState) -> Array | None:
         """Return (R, V), the fewest tokens that the required phrases take after each token."""
         if not self.requires:
             return None
-        device = state.node.device
-        follow, met = self._follow.to(device)[state.node], state.met[:, None] | self._met.to(device)[state.node]
-        return self._needed.to(device)[follow, met]
+        of = arrays_of(state.node).of
+        return of(self.needed)[of(self._follow)[state.node], state.met[:, None] | of(self._met)[state.node]]
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
         """Raise UsageError where the phrases cannot all be kept."""
@@ -178,31 +170,33 @@ class ExactlyOnce(Constraint):
     requires = True
 
     def __init__(self, wanted: Sequence[int], never: Sequence[int], vocab_size: int) -> None:
-        self._wanted = torch.tensor(list(wanted))
-        self._never = torch.zeros(vocab_size, dtype=torch.bool)
+        self._wanted = np.array(wanted, dtype=np.int64)
+        self._never = np.zeros(vocab_size, dtype=bool)
         self._never[list(never)] = True
 
-    def start(self, rows: int, device: torch.device) -> Tensor:
+    def start(self, rows: int, arrays: Arrays) -> Array:
         """Return (R, K): all K tokens are still wanted."""
-        return torch.ones(rows, len(self._wanted), dtype=torch.bool, device=device)
+        return arrays.full((rows, len(self._wanted)), True)
 
-    def advance(self, state: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+    def advance(self, state: Array, rows: Array, tokens: Array) -> Array:
         """Return what is still wanted after `tokens`."""
-        return state[rows] & (tokens[:, None] != self._wanted.to(tokens.device))
+        return state[rows] & (tokens[:, None] != arrays_of(tokens).of(self._wanted))
 
-    def banned(self, state: Tensor, left: Tensor) -> Tensor:
+    def banned(self, state: Array, left: Array) -> Array:
         """Return (R, V), True for wanted tokens that are written, and where too few tokens are left for the others."""
-        banned = self._never.to(state.device).expand(len(state), -1).clone()
-        banned[:, self._wanted.to(state.device)] = ~state
+        xp = arrays_of(state)
+        banned = xp.of(self._never) | xp.full((len(state), 1), False)
+        banned[:, xp.of(self._wanted)] = ~state
         missing = self.missing(state)
         banned |= missing > left[:, None]
         banned[:, SPECIAL.eos] |= missing[:, SPECIAL.eos] > 0
         return banned
 
-    def missing(self, state: Tensor) -> Tensor:
+    def missing(self, state: Array) -> Array:
         """Return (R, V), how many wanted tokens are missing after each token."""
-        missing = state.sum(dim=1, keepdim=True).expand(-1, len(self._never)).clone()
-        missing[:, self._wanted.to(state.device)] -= state.long()
+        xp = arrays_of(state)
+        missing = state.sum(axis=1)[:, None] + xp.full((len(state), len(self._never)), 0)
+        missing[:, xp.of(self._wanted)] -= xp.where(state, 1, 0)
         return missing
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
@@ -218,25 +212,25 @@ class AllOf(Constraint):
         self.parts = parts
         self.requires = any(part.requires for part in parts)
 
-    def start(self, rows: int, device: torch.device) -> list[Any]:
+    def start(self, rows: int, arrays: Arrays) -> list[Any]:
         """Return the states of all."""
-        return [part.start(rows, device) for part in self.parts]
+        return [part.start(rows, arrays) for part in self.parts]
 
-    def advance(self, state: list[Any], rows: Tensor, tokens: Tensor) -> list[Any]:
+    def advance(self, state: list[Any], rows: Array, tokens: Array) -> list[Any]:
         """Return the states of all after `tokens`."""
         return [part.advance(own, rows, tokens) for part, own in zip(self.parts, state, strict=True)]
 
-    def banned(self, state: list[Any], left: Tensor) -> Tensor | None:
+    def banned(self, state: list[Any], left: Array) -> Array | None:
         """Return (R, V), True where any of them forbids a token."""
         each = [part.banned(own, left) for part, own in zip(self.parts, state, strict=True)]
         known = [banned for banned in each if banned is not None]
-        return torch.stack(known).any(dim=0) if known else None
+        return reduce(operator.or_, known) if known else None
 
-    def missing(self, state: list[Any]) -> Tensor | None:
+    def missing(self, state: list[Any]) -> Array | None:
         """Return the sum of what each misses."""
         each = [part.missing(own) for part, own in zip(self.parts, state, strict=True)]
         known = [missing for missing in each if missing is not None]
-        return torch.stack(known).sum(dim=0).clamp(max=NEVER) if known else None
+        return reduce(operator.add, known).clip(max=NEVER) if known else None
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
         """Raise UsageError where one of them cannot be kept."""
@@ -249,23 +243,17 @@ class _Automaton(NamedTuple):
 
     edges: node -> symbol -> the node of the longest beginning that is written after it. None: node 0.
     met: node -> the required phrases that end there, as bits. bad: node -> whether a forbidden one does.
-    last: node -> the required phrases that end there where the translation does.
     """
 
     edges: list[dict[int, int]]
     met: list[int]
     bad: list[bool]
-    last: list[int]
 
     @classmethod
-    def of(
-        cls, require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]], closing: Sequence[Sequence[int]]
-    ) -> "_Automaton":
+    def of(cls, require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]]) -> "_Automaton":
         edges: list[dict[int, int]] = [{}]
-        met, bad, last = [0], [False], [0]
-
-        def written(phrase: Sequence[int]) -> int:
-            """Return the node of a phrase."""
+        met, bad = [0], [False]
+        for number, phrase in enumerate((*require, *forbid)):
             node = 0
             for symbol in phrase:
                 if symbol not in edges[node]:
@@ -273,16 +261,11 @@ class _Automaton(NamedTuple):
                     edges.append({})
                     met.append(0)
                     bad.append(False)
-                    last.append(0)
                 node = edges[node][symbol]
-            return node
-
-        for number, (phrase, ends) in enumerate(zip(require, closing, strict=True)):
-            last[written(phrase)] |= 1 << number
-            for node in [written([*phrase, end]) for end in ends] or [written(phrase)]:
+            if number < len(require):
                 met[node] |= 1 << number
-        for phrase in forbid:
-            bad[written(phrase)] = True
+            else:
+                bad[node] = True
         fallback = [0] * len(edges)
         waiting = deque(edges[0].values())
         while waiting:  # by depth: the fallback of a node is complete before the node
@@ -290,12 +273,11 @@ class _Automaton(NamedTuple):
             shorter = fallback[node]
             met[node] |= met[shorter]
             bad[node] |= bad[shorter]
-            last[node] |= last[shorter]
             for symbol, child in edges[node].items():
                 fallback[child] = edges[shorter].get(symbol, 0)
                 waiting.append(child)
             edges[node] = edges[shorter] | edges[node]
-        return cls(edges, met, bad, last)
+        return cls(edges, met, bad)
 
     def over_tokens(
         self, symbols: Sequence[Sequence[int]]
@@ -319,7 +301,6 @@ class _Automaton(NamedTuple):
             follow = steps[follow, written[None, :, place]]
             met |= np.where(moved, met_at[follow], 0)
             bad |= moved & bad_at[follow]
-        met[:, SPECIAL.eos] |= np.array(self.last)
         return follow, met, bad
 
 

@@ -4,17 +4,16 @@ At every step the decoder runs once for all open hypotheses, the strategy choose
 batch. Search over many sources, sorted and in batches, is `batched`.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from attentio.errors import CancelledSearch, UsageError
-from attentio.model.decoder import Encoded, Step
-from attentio.model.seq2seq import Seq2Seq
+from attentio.runtime.arrays import Array, Arrays, arrays_of
 from attentio.search.hypothesis import Hypothesis, Trail, ranking_score, should_compact
 from attentio.search.strategy import Choice, Greedy, Situation, Strategy
 from attentio.text.special import SPECIAL
@@ -23,6 +22,28 @@ if TYPE_CHECKING:  # loaded only where something is constrained
     from attentio.search.constraint import Constraint
 
 UNWRITTEN = [SPECIAL.pad, SPECIAL.bos]  # never part of a translation
+
+
+class Searched(Protocol):
+    """What a search needs of a model. A `Seq2Seq` is one. Its numbers are arrays of the library that it names.
+
+    encode: from source tokens (B, S) and lengths (B,) to what the decoder starts from. `attended` of that are the
+        weights of the encoder's attentions by name.
+    """
+
+    @property
+    def arrays(self) -> Arrays: ...
+    @property
+    def decoder(self) -> "SearchedDecoder": ...
+    def encode(self, source: Array, lengths: Array) -> Any: ...
+
+
+class SearchedDecoder(Protocol):
+    """What a search needs of a decoder (`model.decoder.Decoder`)."""
+
+    def cross_attention(self) -> Mapping[str, object]: ...
+    def start(self, encoded: Any) -> Any: ...
+    def step(self, tokens: Array, state: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -35,8 +56,8 @@ class SearchStep:
     """
 
     length: int
-    step: Step[Any]
-    encoded: Encoded
+    step: Any
+    encoded: Any
     groups: dict[int, int]
     choice: Choice
     complete: dict[int, list[Hypothesis]]
@@ -48,9 +69,8 @@ class SearchStep:
         if sentence in self.complete:
             return self.complete[sentence][0]
         group, choice = self.groups[sentence], self.choice
-        row, token, log_prob = (
-            x[group, choice.stay[group, 0]].item() for x in (choice.rows, choice.tokens, choice.log_probs)
-        )
+        place = int(choice.stay[group, 0])
+        row, token, log_prob = (x[group, place].item() for x in (choice.rows, choice.tokens, choice.log_probs))
         return self.trail.read(int(row), int(token), log_prob, length_penalty=self.length_penalty)
 
     def candidates(self, sentence: int, count: int) -> list[tuple[int, float]]:
@@ -61,11 +81,12 @@ class SearchStep:
         return list(zip(tokens.tolist(), probabilities.tolist(), strict=True))
 
 
-def likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def likeliest(logits: Array, count: int) -> tuple[Array, Array]:
     """Return (..., count) tokens and their probabilities, likeliest first, for logits (..., V)."""
-    logits = logits.float().clone()
-    logits[..., UNWRITTEN] = -torch.inf
-    probabilities, tokens = logits.softmax(dim=-1).topk(min(count, logits.shape[-1]))
+    xp = arrays_of(logits)
+    logits = xp.floats(logits) + 0.0  # a copy
+    logits[..., UNWRITTEN] = -math.inf
+    probabilities, tokens = xp.top(xp.softmax(logits), min(count, logits.shape[-1]))
     return tokens, probabilities
 
 
@@ -73,9 +94,8 @@ OnStep: TypeAlias = Callable[[SearchStep], None]
 Cancelled: TypeAlias = Callable[[], bool]
 
 
-@torch.inference_mode()
 def decode(
-    model: Seq2Seq,
+    model: Searched,
     sources: Sequence[Sequence[int]],
     strategy: Strategy | None = None,
     *,
@@ -100,20 +120,36 @@ def decode(
     if not sources:
         return []
     strategy = strategy or Greedy()
-    chooser, width = strategy.start(sources), strategy.width
     prefixes = [()] * len(sources) if prefix is None else prefix
     if max_lengths is None:
         max_lengths = [max_target_length(len(source)) + len(p) for source, p in zip(sources, prefixes, strict=True)]
-    device = next(model.parameters()).device
     _check(strategy, constraint, prefixes, max_lengths)
-    forced = None if prefix is None else _forced(prefixes, device)
-    source, lengths = padded(sources, device)
+    with model.arrays.inference():
+        found = _decode(model, sources, strategy, prefix, constraint, max_lengths, length_penalty, on_step, cancelled)
+    _check_found(sources, found)
+    return found
+
+
+def _decode(
+    model: Searched,
+    sources: Sequence[Sequence[int]],
+    strategy: Strategy,
+    prefix: Sequence[Sequence[int]] | None,
+    constraint: "Constraint | None",
+    max_lengths: Sequence[int],
+    length_penalty: float,
+    on_step: OnStep | None,
+    cancelled: Cancelled | None,
+) -> list[list[Hypothesis]]:
+    xp, chooser, width = model.arrays, strategy.start(sources), strategy.width
+    forced = None if prefix is None else xp.of(_forced(prefix))
+    source, lengths = padded(sources, xp)
     encoded = model.encode(source, lengths)
     state = model.decoder.start(encoded)
-    tokens = source.new_full((len(sources),), SPECIAL.bos)
-    totals = torch.zeros(len(sources), 1, device=device)
-    limits, shortest = torch.tensor(max_lengths, device=device), min(max_lengths)
-    written = None if constraint is None else constraint.start(len(sources), device)
+    tokens = xp.full((len(sources),), SPECIAL.bos)
+    totals = xp.full((len(sources), 1), 0.0)
+    limits, shortest = xp.of(list(max_lengths)), min(max_lengths)
+    written = None if constraint is None else constraint.start(len(sources), xp)
     found: list[list[Hypothesis]] = [[] for _ in sources]
     done = [False] * len(sources)
     sentences = list(range(len(sources)))  # which sentence each group of rows decodes
@@ -122,12 +158,12 @@ def decode(
         if cancelled is not None and cancelled():
             raise CancelledSearch("the translation was cancelled.")
         step = model.decoder.step(tokens, state)
-        logits = step.logits.float()
-        logits[:, UNWRITTEN] = -torch.inf
+        logits = xp.floats(step.logits)
+        logits[:, UNWRITTEN] = -math.inf
         banned = missing = None
         if constraint is not None:
             per_row = len(logits) // len(sentences)
-            banned = constraint.banned(written, (limits - length).repeat_interleave(per_row))
+            banned = constraint.banned(written, xp.repeat(limits - length, per_row))
             missing = constraint.missing(written)
         if forced is not None and length <= forced.shape[1]:
             banned = _only(forced[sentences, length - 1], banned, logits)
@@ -143,7 +179,7 @@ def decode(
         for group in working:
             hypotheses = found[sentence := sentences[group]]
             del hypotheses[width:]
-            if best_open[group] == -torch.inf or length >= max_lengths[sentence]:
+            if best_open[group] == -math.inf or length >= max_lengths[sentence]:
                 done[sentence] = True
             elif len(hypotheses) == width:  # and no open one outranks the worst of them
                 done[sentence] = hypotheses[-1].score >= ranking_score(best_open[group], length, length_penalty)
@@ -159,7 +195,7 @@ def decode(
         rows, tokens, log_probs = choice.staying()
         totals, kept = choice.open_totals, None
         if should_compact(len(going), len(sentences)):
-            kept = torch.tensor(going, device=device)
+            kept = xp.of(going)
             rows, tokens, log_probs, totals, limits = (x[kept] for x in (rows, tokens, log_probs, totals, limits))
             sentences = [sentences[group] for group in going]
         rows, tokens, log_probs = rows.flatten(), tokens.flatten(), log_probs.flatten()
@@ -174,7 +210,6 @@ def decode(
         if constraint is not None:
             written = constraint.advance(written, rows, tokens)
         trail.append(rows, tokens, log_probs)
-    _check_found(sources, found)
     return found
 
 
@@ -183,45 +218,47 @@ def max_target_length(source_length: int) -> int:
     return 3 * source_length + 10
 
 
-def padded(sentences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+def padded(sentences: Sequence[Sequence[int]], arrays: Arrays) -> tuple[Array, Array]:
     """Return (B, S) ids with eos, padded, and lengths (B,) with eos counted, for ids without eos."""
     lengths = [len(sentence) + 1 for sentence in sentences]
     ids = np.full((len(sentences), max(lengths)), SPECIAL.pad, dtype=np.int64)
     for row, sentence in zip(ids, sentences, strict=True):
         row[: len(sentence)] = sentence
         row[len(sentence)] = SPECIAL.eos
-    return torch.from_numpy(ids).to(device), torch.tensor(lengths, device=device)
+    return arrays.of(ids), arrays.of(lengths)
 
 
-def _ended(choice: Choice, at_limit: Tensor | None) -> list[tuple[int, int, int, float]]:
+def _ended(choice: Choice, at_limit: Array | None) -> list[tuple[int, int, int, float]]:
     """Return group, row, token and log-probability of what is finished.
 
     at_limit: (G,), True where what is open counts as finished, too. None where no group is at its limit.
     """
     ends = choice.ends
     if at_limit is not None:
-        alive = (choice.open_totals > -torch.inf) & at_limit[:, None]
-        ends = ends | torch.zeros_like(ends).scatter(1, choice.stay, alive)
-    groups = ends.nonzero()[:, 0].tolist()
+        alive = (choice.open_totals > -math.inf) & at_limit[:, None]  # (G, K)
+        places = arrays_of(ends).arange(ends.shape[1])
+        ends = ends | ((choice.stay[:, :, None] == places) & alive[:, :, None]).any(axis=1)
+    groups = arrays_of(ends).nonzero(ends)[0].tolist()
     if not groups:
         return []
     chosen = (x[ends].tolist() for x in (choice.rows, choice.tokens, choice.log_probs))
     return list(zip(groups, *chosen, strict=True))
 
 
-def _forced(prefixes: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+def _forced(prefixes: Sequence[Sequence[int]]) -> NDArray[np.int64]:
     """Return (B, P), the token that each sentence must write at each place, -1 where it is free."""
     forced = np.full((len(prefixes), max(map(len, prefixes))), -1, dtype=np.int64)
     for row, prefix in zip(forced, prefixes, strict=True):
         row[: len(prefix)] = prefix
-    return torch.from_numpy(forced).to(device)
+    return forced
 
 
-def _only(forced: Tensor, banned: Tensor | None, logits: Tensor) -> Tensor:
+def _only(forced: Array, banned: Array | None, logits: Array) -> Array:
     """Return (R, V), True for all but the forced tokens (G,) of the groups that have one, else `banned`."""
-    forced = forced.repeat_interleave(len(logits) // len(forced))[:, None]
-    others = forced != torch.arange(logits.shape[1], device=logits.device)
-    return torch.where(forced < 0, torch.zeros_like(others) if banned is None else banned, others)
+    xp = arrays_of(logits)
+    forced = xp.repeat(forced, len(logits) // len(forced))[:, None]
+    others = forced != xp.arange(logits.shape[1])
+    return xp.where(forced < 0, xp.full(others.shape, False) if banned is None else banned, others)
 
 
 def _check(

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from attentio.model.seq2seq import Seq2Seq
 from attentio.search.attended import AttendedSteps
 from attentio.search.batched import batches_of
-from attentio.search.decode import decode
+from attentio.search.decode import Searched, decode
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.special import SPECIAL
 
 
 def forced_batches(
-    model: Seq2Seq, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], *, max_tokens: int = 4096
+    model: Searched, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], *, max_tokens: int = 4096
 ) -> Iterator[tuple[list[int], list[Hypothesis]]]:
     """Yield batch by batch the indices of the pairs, and each target (ids without eos) as a hypothesis with weights.
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+from attentio.runtime.arrays import Array
 
 
 class Weights(NamedTuple):
@@ -54,7 +55,7 @@ class Trail:
     def __init__(self) -> None:
         self.steps: list[tuple[list[int], list[int], list[float]]] = []
 
-    def append(self, rows: Tensor, tokens: Tensor, log_probs: Tensor) -> None:
+    def append(self, rows: Array, tokens: Array, log_probs: Array) -> None:
         """Note for each row of the next step's batch which choice led to it."""
         self.steps.append((rows.tolist(), tokens.tolist(), log_probs.tolist()))
 

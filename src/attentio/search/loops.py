@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from attentio.runtime.arrays import Array, Arrays, arrays_of
 from attentio.search.constraint import Constraint
 
 LONGEST = 16  # tokens of a loop that is noticed
@@ -17,8 +17,8 @@ _WITHOUT_LETTERS = 8  # times that a token without letters may be: zeros of a nu
 class LoopState(NamedTuple):
     """recent: (R, L) the last tokens, newest first. same: (R, L) how many tokens in a row equal those 1 … L before."""
 
-    recent: Tensor
-    same: Tensor
+    recent: Array
+    same: Array
 
 
 class NoLoops(Constraint):
@@ -28,35 +28,35 @@ class NoLoops(Constraint):
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        lengths = torch.arange(1, LONGEST + 1)
-        times = torch.where(lengths <= _WRITTEN, _WRITTEN, _LONGER)
+        lengths = np.arange(1, LONGEST + 1)
+        times = np.where(lengths <= _WRITTEN, _WRITTEN, _LONGER)
         self._most = lengths * times - 1  # (L,) equal tokens before the one that completes one time too many
         self._most[0] = 0  # single tokens have limits of their own
-        self._alone = torch.tensor(
+        self._alone = np.array(
             [_WRITTEN if any(map(str.isalpha, name)) else _WITHOUT_LETTERS for name in names]
         )  # (V,)
 
-    def start(self, rows: int, device: torch.device) -> LoopState:
+    def start(self, rows: int, arrays: Arrays) -> LoopState:
         """Return the state in which nothing is written."""
-        nothing = torch.full((rows, LONGEST), -1, device=device)
-        return LoopState(nothing, torch.zeros_like(nothing))
+        return LoopState(arrays.full((rows, LONGEST), -1), arrays.full((rows, LONGEST), 0))
 
-    def advance(self, state: LoopState, rows: Tensor, tokens: Tensor) -> LoopState:
+    def advance(self, state: LoopState, rows: Array, tokens: Array) -> LoopState:
         """Return how the last tokens repeat after `tokens`."""
-        recent, tokens = state.recent[rows], tokens[:, None]
-        same = torch.where(recent == tokens, state.same[rows] + 1, 0)
-        return LoopState(torch.cat([tokens, recent[:, :-1]], dim=1), same)
+        xp, recent, tokens = arrays_of(tokens), state.recent[rows], tokens[:, None]
+        same = xp.where(recent == tokens, state.same[rows] + 1, 0)
+        return LoopState(xp.concat([tokens, recent[:, :-1]], axis=1), same)
 
-    def banned(self, state: LoopState, left: Tensor) -> Tensor | None:
+    def banned(self, state: LoopState, left: Array) -> Array | None:
         """Return (R, V), True for the token that would write a run once too often. None where there is no such row."""
-        most = self._most.to(state.same.device).expand_as(state.same).clone()
-        most[:, 0] = self._alone.to(most.device)[state.recent[:, 0]] - 1  # nothing written: `same` is 0
-        looping = state.same >= most.clamp(min=1)
+        xp = arrays_of(state.same)
+        most = xp.of(self._most) + xp.full(state.same.shape, 0)
+        most[:, 0] = xp.of(self._alone)[state.recent[:, 0]] - 1  # nothing written: `same` is 0
+        looping = state.same >= most.clip(min=1)
         # A run of one token again and again is judged as that token.
-        looping[:, 1:] &= state.same[:, :1] < torch.arange(1, LONGEST, device=most.device)
+        looping[:, 1:] &= state.same[:, :1] < xp.arange(LONGEST)[1:]
         if not looping.any():
             return None
-        banned = torch.zeros(len(looping), len(self._alone), dtype=torch.bool, device=looping.device)
-        row, place = looping.nonzero().unbind(1)
+        banned = xp.full((len(looping), len(self._alone)), False)
+        row, place = xp.nonzero(looping)
         banned[row, state.recent[row, place]] = True
         return banned

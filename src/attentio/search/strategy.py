@@ -5,20 +5,21 @@ it, which ends sentences and moves the decoder's state, is `decode`.
 """
 
 import hashlib
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
 
 from attentio.errors import UsageError
+from attentio.runtime.arrays import Array, arrays_of
 from attentio.text.special import SPECIAL
 
-LAST = torch.iinfo(torch.int64).max  # the turn of what is impossible
+LAST = 2**63 - 1  # the turn of what is impossible
+_NOTHING = -math.inf
 
 
 class Situation(NamedTuple):
@@ -31,11 +32,11 @@ class Situation(NamedTuple):
     missing: (G W, V), how many tokens the required phrases still take after each token. None: none are required.
     """
 
-    logits: Tensor
-    totals: Tensor
+    logits: Array
+    totals: Array
     sentences: Sequence[int]
-    banned: Tensor | None = None
-    missing: Tensor | None = None
+    banned: Array | None = None
+    missing: Array | None = None
 
 
 class Choice(NamedTuple):
@@ -46,19 +47,20 @@ class Choice(NamedTuple):
     stay: (G, K) which of the C stay open, best first. open_totals: (G, K) their totals, -inf for none.
     """
 
-    rows: Tensor
-    tokens: Tensor
-    log_probs: Tensor
-    totals: Tensor
-    ends: Tensor
-    stay: Tensor
-    open_totals: Tensor
+    rows: Array
+    tokens: Array
+    log_probs: Array
+    totals: Array
+    ends: Array
+    stay: Array
+    open_totals: Array
 
-    def staying(self) -> tuple[Tensor, Tensor, Tensor]:
+    def staying(self) -> tuple[Array, Array, Array]:
         """Return rows, tokens and log-probabilities, (G, K) each, of what stays open."""
         if self.tokens.shape[1] == 1:  # all there is: nothing to gather
             return self.rows, self.tokens, self.log_probs
-        rows, tokens, log_probs = (x.gather(1, self.stay) for x in (self.rows, self.tokens, self.log_probs))
+        take = arrays_of(self.tokens).take
+        rows, tokens, log_probs = (take(x, self.stay) for x in (self.rows, self.tokens, self.log_probs))
         return rows, tokens, log_probs
 
 
@@ -96,8 +98,9 @@ class Greedy(Strategy):
 
     def choose(self, given: Situation) -> Choice:
         """Return the likeliest token of each sentence."""
-        best, tokens = _allowed(given.logits, given.banned).max(dim=-1)
-        return _one_each(given, tokens, best - given.logits.logsumexp(dim=-1))
+        xp = arrays_of(given.logits)
+        best, tokens = xp.best(_allowed(given.logits, given.banned))
+        return _one_each(given, tokens, best - xp.logsumexp(given.logits))
 
 
 @dataclass(frozen=True)
@@ -139,19 +142,20 @@ class _Sampling:
     def choose(self, given: Situation) -> Choice:
         """Return one token of each sentence, drawn."""
         logits, settings = given.logits, self.settings
+        xp = arrays_of(logits)
         scores = _allowed(logits, given.banned) / settings.temperature
-        values, tokens = scores.sort(dim=-1, descending=True, stable=True)
-        values = values[:, : settings.top_k].double()
-        probabilities = values.softmax(dim=-1)
+        tokens = xp.order(scores, descending=True)
+        values = xp.floats(xp.take(scores, tokens[:, : settings.top_k]), double=True)
+        probabilities = xp.softmax(values)
         if settings.top_p < 1:
-            before = probabilities.cumsum(dim=-1) - probabilities
-            probabilities = probabilities.masked_fill(before >= settings.top_p, 0.0)
-        reached = probabilities.cumsum(dim=-1)
-        drawn = torch.tensor([self.generators[sentence].random() for sentence in given.sentences], dtype=torch.float64)
-        place = (reached <= drawn.to(reached.device)[:, None] * reached[:, -1:]).sum(dim=-1, keepdim=True)
-        chosen = tokens.gather(1, place.clamp(max=reached.shape[1] - 1))
-        log_probs = logits.gather(1, chosen)[:, 0] - logits.logsumexp(dim=-1)
-        return _one_each(given, chosen[:, 0], log_probs.masked_fill(values[:, 0] == -torch.inf, -torch.inf))
+            before = xp.cumsum(probabilities) - probabilities
+            probabilities = xp.where(before >= settings.top_p, 0.0, probabilities)
+        reached = xp.cumsum(probabilities)
+        drawn = xp.of(np.array([self.generators[sentence].random() for sentence in given.sentences]))
+        place = (reached <= drawn[:, None] * reached[:, -1:]).sum(axis=-1)[:, None]
+        chosen = xp.take(tokens, place.clip(max=reached.shape[1] - 1))
+        log_probs = xp.take(logits, chosen)[:, 0] - xp.logsumexp(logits)
+        return _one_each(given, chosen[:, 0], xp.where(values[:, 0] == _NOTHING, _NOTHING, log_probs))
 
 
 @dataclass(frozen=True)
@@ -183,71 +187,71 @@ class Beam(Strategy):
         """Return the likeliest continuations of each sentence."""
         if given.missing is not None:
             return self._share_out(given, given.missing)
-        beam, (groups, width) = self.size, given.totals.shape
+        xp, beam, (groups, width) = arrays_of(given.logits), self.size, given.totals.shape
         wide = min(2 * beam, given.logits.shape[-1])
         # The 2K likeliest continuations of a sentence are among the 2K likeliest of each of its rows.
-        likely = given.logits.log_softmax(dim=-1)
-        row_best, row_tokens = _allowed(likely, given.banned).topk(wide, dim=-1)  # (G W, 2K)
-        continued = (given.totals.view(-1, 1) + row_best).view(groups, width * wide)
-        totals, place = continued.topk(min(2 * beam, width * wide), dim=-1)  # (G, 2K)
+        likely = xp.log_softmax(given.logits)
+        row_best, row_tokens = xp.top(_allowed(likely, given.banned), wide)  # (G W, 2K)
+        continued = (given.totals.reshape(-1, 1) + row_best).reshape(groups, width * wide)
+        totals, place = xp.top(continued, min(2 * beam, width * wide))  # (G, 2K)
         if totals.shape[1] < beam:  # fewer continuations than hypotheses: the others are impossible
-            missing = 0, beam - totals.shape[1]
-            totals, place = F.pad(totals, missing, value=-torch.inf), F.pad(place, missing)
-        tokens, log_probs = (x.view(groups, width * wide).gather(1, place) for x in (row_tokens, row_best))
-        rows = place // wide + torch.arange(0, groups * width, width, device=place.device)[:, None]
+            totals, place = _padded(totals, beam, _NOTHING), _padded(place, beam, 0)
+        tokens, log_probs = (xp.take(x.reshape(groups, width * wide), place) for x in (row_tokens, row_best))
+        rows = place // wide + width * xp.arange(groups)[:, None]
         ending = tokens == SPECIAL.eos
         # The likeliest K that do not end, in order of likelihood.
-        stay = ending.to(torch.uint8).sort(dim=-1, stable=True).indices[:, :beam]  # (G, K)
-        open_totals = totals.masked_fill(ending, -torch.inf).gather(1, stay)
-        ends = ending & (totals > -torch.inf)
+        stay = xp.order(xp.where(ending, 1, 0))[:, :beam]  # (G, K)
+        open_totals = xp.take(xp.where(ending, _NOTHING, totals), stay)
+        ends = ending & (totals > _NOTHING)
         ends[:, beam:] = False
         return Choice(rows, tokens, log_probs, totals, ends, stay, open_totals)
 
-    def _share_out(self, given: Situation, missing: Tensor) -> Choice:
-        beam, (groups, width), size = self.size, given.totals.shape, given.logits.shape[-1]
-        likely = _allowed(given.logits.log_softmax(dim=-1), given.banned)  # (G W, V)
-        continued = (given.totals.view(-1, 1) + likely).view(groups, width * size)
-        stage = missing.view(groups, width * size)
-        possible = stage[continued > -torch.inf]
-        num_stages = int(possible.max()) + 1 if possible.numel() else 1
+    def _share_out(self, given: Situation, missing: Array) -> Choice:
+        xp, beam, (groups, width), size = arrays_of(missing), self.size, given.totals.shape, given.logits.shape[-1]
+        likely = _allowed(xp.log_softmax(given.logits), given.banned)  # (G W, V)
+        continued = (given.totals.reshape(-1, 1) + likely).reshape(groups, width * size)
+        stage = missing.reshape(groups, width * size)
+        possible = stage[continued > _NOTHING]
+        num_stages = int(possible.max()) + 1 if len(possible) else 1
         wide = min(2 * beam, width * size)
-        best = [continued.masked_fill(stage != number, -torch.inf).topk(wide, dim=-1) for number in range(num_stages)]
-        totals = torch.stack([found.values for found in best], dim=1)  # (G, stages, 2K)
-        place = torch.stack([found.indices for found in best], dim=1).flatten(1)
-        tokens = place % size
-        rows = place // size + torch.arange(0, groups * width, width, device=place.device)[:, None]
-        log_probs = likely.view(groups, width * size).gather(1, place)
-        ending = tokens.view_as(totals) == SPECIAL.eos
-        rank = (~ending).cumsum(dim=-1) - 1  # among those of the stage that do not end
-        turn = rank * num_stages + torch.arange(num_stages, device=place.device)[:, None]
-        turn = turn.masked_fill(ending | (totals == -torch.inf), LAST).flatten(1)
-        ends = ending & (totals > -torch.inf)
+        best = [xp.top(xp.where(stage != number, _NOTHING, continued), wide) for number in range(num_stages)]
+        totals, place = (xp.stack(found, axis=1) for found in zip(*best, strict=True))  # (G, stages, 2K) each
+        ending = place % size == SPECIAL.eos
+        rank = xp.cumsum(~ending) - 1  # among those of the stage that do not end
+        turn = rank * num_stages + xp.arange(num_stages)[:, None]
+        turn = xp.where(ending | (totals == _NOTHING), LAST, turn).reshape(groups, -1)
+        ends = ending & (totals > _NOTHING)
         ends[:, :, beam:] = False
-        ends, totals = ends.flatten(1), totals.flatten(1)
+        ends, totals, place = (x.reshape(groups, -1) for x in (ends, totals, place))
+        tokens = place % size
+        rows = place // size + width * xp.arange(groups)[:, None]
+        log_probs = xp.take(likely.reshape(groups, width * size), place)
         if turn.shape[1] < beam:  # fewer continuations than hypotheses: the others are impossible
-            more = 0, beam - turn.shape[1]
-            turn, rows, tokens = (
-                F.pad(turn, more, value=LAST),
-                F.pad(rows, more),
-                F.pad(tokens, more),
-            )
-            totals, log_probs = (F.pad(x, more, value=-torch.inf) for x in (totals, log_probs))
-            ends = F.pad(ends, more)
-        turns, taken = turn.topk(beam, dim=-1, largest=False)
-        open_totals = totals.gather(1, taken).masked_fill(turns == LAST, -torch.inf)
-        open_totals, order = open_totals.sort(dim=-1, descending=True, stable=True)
-        return Choice(rows, tokens, log_probs, totals, ends, taken.gather(1, order), open_totals)
+            turn, rows, tokens = _padded(turn, beam, LAST), _padded(rows, beam, 0), _padded(tokens, beam, 0)
+            totals, log_probs = (_padded(x, beam, _NOTHING) for x in (totals, log_probs))
+            ends = _padded(ends, beam, False)
+        taken = xp.order(turn)[:, :beam]
+        open_totals = xp.where(xp.take(turn, taken) == LAST, _NOTHING, xp.take(totals, taken))
+        order = xp.order(open_totals, descending=True)
+        stay, open_totals = xp.take(taken, order), xp.take(open_totals, order)
+        return Choice(rows, tokens, log_probs, totals, ends, stay, open_totals)
 
 
-def _allowed(scores: Tensor, banned: Tensor | None) -> Tensor:
-    return scores if banned is None else scores.masked_fill(banned, -torch.inf)
+def _allowed(scores: Array, banned: Array | None) -> Array:
+    return scores if banned is None else arrays_of(scores).where(banned, _NOTHING, scores)
 
 
-def _one_each(given: Situation, tokens: Tensor, log_probs: Tensor) -> Choice:
+def _padded(rows: Array, size: int, value: bool | int | float) -> Array:
+    """Return rows (G, N) with `value` behind them, (G, size)."""
+    xp = arrays_of(rows)
+    return xp.concat([rows, xp.full((len(rows), size - rows.shape[1]), value)], axis=1)
+
+
+def _one_each(given: Situation, tokens: Array, log_probs: Array) -> Choice:
     """Return the choice of one token for each sentence, tokens (G,) and log_probs (G,)."""
+    xp = arrays_of(tokens)
     tokens, log_probs = tokens[:, None], log_probs[:, None]
     totals, ending = given.totals + log_probs, tokens == SPECIAL.eos
-    ends = ending if given.banned is None else ending & (totals > -torch.inf)
-    rows = torch.arange(len(tokens), device=tokens.device)[:, None]
-    stay = rows.new_zeros(1, 1).expand_as(rows)
-    return Choice(rows, tokens, log_probs, totals, ends, stay, totals.masked_fill(ending, -torch.inf))
+    ends = ending if given.banned is None else ending & (totals > _NOTHING)
+    rows = xp.arange(len(tokens))[:, None]
+    return Choice(rows, tokens, log_probs, totals, ends, 0 * rows, xp.where(ending, _NOTHING, totals))
