@@ -148,6 +148,23 @@ def tiny_run(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     return made_once("tiny", fill) / "run"
 
 
+@pytest.fixture(scope="session")
+def exported_world(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """The built-in model as ONNX graphs, in 32 bits. Not to be changed."""
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+
+    def fill(folder: Path) -> None:
+        from attentio.bundle import Bundle
+        from attentio.export import FORMATS
+        from attentio.export.parity import ToExport, export
+
+        bundle = Bundle.load("small-world")
+        export(FORMATS["onnx"], folder / "world", [ToExport("it", bundle)], precision="fp32", unchecked=True)
+
+    return made_once("exported", fill) / "world"
+
+
 NODE_MODULES = Path(sys.prefix) / "npm" / "node_modules"  # where .ci/run puts what comes from npm
 
 

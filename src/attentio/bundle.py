@@ -21,6 +21,7 @@ from attentio.errors import ModelError
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq, current_name
 from attentio.model.settings import AttentionConfig, ModelConfig, SelfAttentionConfig
+from attentio.runtime.device import resolve_device
 from attentio.runtime.files import new_folder, resolve_path, sha256
 from attentio.runtime.precision import resolve_precision
 from attentio.runtime.sealed import (
@@ -33,13 +34,11 @@ from attentio.runtime.sealed import (
     unround_rows,
     verify,
 )
-from attentio.text.clean import Cleaner
-from attentio.text.special import SpecialIds
-from attentio.text.tokenizer import Tokenizer, load_tokenizer
+from attentio.text.side import SIDES, Side
+from attentio.text.tokenizer import load_tokenizer
 
 FORMAT = 3  # of what `Bundle.save` writes
 WEIGHTS = "model.safetensors"
-SIDES = ("source", "target")
 BUILT_IN = Path(__file__).parent / "models"  # folders of models that come with the package: small-world
 
 
@@ -51,15 +50,6 @@ class Architecture(BaseModel):
     model: Annotated[ModelConfig, Field(discriminator="family")]
     attention: AttentionConfig = AttentionConfig()
     self_attention: SelfAttentionConfig = SelfAttentionConfig()
-
-
-@dataclass(frozen=True)
-class Side:
-    """What reads or writes one language: `language` is its code, or None where it is not known."""
-
-    tokenizer: Tokenizer
-    cleaner: Cleaner = field(default_factory=Cleaner)
-    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,15 +83,8 @@ class Bundle:
         """
         with new_folder(Path(folder)) as partial:
             save_tensors(partial / WEIGHTS, round_rows(self.weights) if int8 else self.weights)
-            described: dict[str, Any] = {}
-            for name, side in zip(SIDES, (self.source, self.target), strict=True):
-                (partial / f"{name}.tokenizer").write_bytes(side.tokenizer.to_bytes())
-                described[name] = {
-                    "language": side.language,
-                    "cleaner": side.cleaner.as_dict(),
-                    "vocab_size": side.tokenizer.vocab_size,
-                    "special": side.tokenizer.special._asdict(),
-                }
+            sides = zip(SIDES, (self.source, self.target), strict=True)
+            described = {name: side.save(partial / f"{name}.tokenizer") for name, side in sides}
             held = {"format": FORMAT, "architecture": self.architecture.model_dump(mode="json"), **described}
             metadata = {"version": __version__, "parameters": self.num_parameters, **self.metadata}
             text = {name: getattr(self, name) for name in ("max_length", "longest_source", "placeholders")}
@@ -123,8 +106,8 @@ class Bundle:
             return cls(
                 architecture=Architecture.model_validate(manifest["architecture"]),
                 weights={current_name(name): tensor for name, tensor in tensors.items()},
-                source=_side(folder / "source.tokenizer", manifest["source"]),
-                target=_side(folder / "target.tokenizer", manifest["target"]),
+                source=Side.load(folder / "source.tokenizer", manifest["source"]),
+                target=Side.load(folder / "target.tokenizer", manifest["target"]),
                 max_length=int(manifest["max_length"]),
                 metadata=dict(manifest["metadata"]),
                 longest_source=int(manifest["longest_source"]),
@@ -154,10 +137,12 @@ class Bundle:
     def ready(self, device: str | torch.device = "cpu", *, precision: str = "fp32") -> Seq2Seq:
         """Return the model laid out for translating. It learns no more.
 
+        device: "auto" is the first of cuda, mps and cpu that this machine has.
         precision: "fp32", "bf16" (weights and states are rounded) or "auto" (bf16 where the device is fast at it).
         Raises ModelError where the weights do not fit the architecture.
         """
-        arithmetic = resolve_precision(precision, torch.device(device))
+        device = resolve_device(device) if isinstance(device, str) else device
+        arithmetic = resolve_precision(precision, device)
         model = self.build(device)
         model.fold()
         if arithmetic == "bf16":
@@ -205,6 +190,8 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_fo
 
 
 def _up_to_date(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    if "exported" in manifest:
+        raise ModelError(f"{folder} is an exported model.", hint="Give the run that it came from.", file=folder)
     number = manifest.get("format", manifest.get("schema"))  # format 1 called it so
     if not isinstance(number, int) or not 1 <= number <= FORMAT:
         newer = isinstance(number, int) and number > FORMAT
@@ -222,13 +209,6 @@ def _up_to_date(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from error
     return manifest
-
-
-def _side(path: Path, held: Mapping[str, Any]) -> Side:
-    tokenizer = load_tokenizer(path)
-    if tokenizer.special != SpecialIds(**held["special"]):
-        raise ModelError(f"{path}: its special tokens have other ids.", code="E_MODEL_MISMATCH", file=path)
-    return Side(tokenizer, Cleaner.from_dict(held["cleaner"]), held["language"])
 
 
 def _damaged(folder: Path, what: str) -> ModelError:

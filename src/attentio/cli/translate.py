@@ -100,22 +100,20 @@ def translate(
     lines = _read(files or []) if document is None else iter(())
     terms = Glossary.read(glossary) if glossary is not None else None
     compiler.put_off()
-    import torch
-
     from attentio.search.batched import SearchConfig
     from attentio.search.strategy import Sample
     from attentio.translator import Translator
 
+    translator = Translator.load(run, device=device or "auto", precision=precision)
     config = SearchConfig(
         max(beam or (1 if sample else DEFAULT_BEAM), nbest),
         length_penalty,
         batch_tokens,
-        workers=torch.get_num_threads(),
+        workers=translator.model.arrays.workers,
         sample=Sample(**drawing) if sample else None,  # type: ignore[arg-type]
         max_length=max_length,
         no_repeat=no_repeat,
     )
-    translator = Translator.load(run, device=device or "auto", precision=precision)
     known = read_memory(memory, translator)
     number = 0
     notes = Notes(translator, "segment" if document is not None else "line")

@@ -8,5 +8,6 @@ from collections.abc import Mapping
 
 from attentio.export.format import Format
 from attentio.export.html import Html, Site
+from attentio.export.onnx import Onnx
 
-FORMATS: Mapping[str, Format] = {each.name: each for each in (Html(), Site())}
+FORMATS: Mapping[str, Format] = {each.name: each for each in (Html(), Site(), Onnx())}

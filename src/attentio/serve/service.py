@@ -9,8 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import torch
-
 from attentio.documents import Glossary, Match, Memory, append_pair
 from attentio.errors import AttentioError, CancelledSearch, UsageError
 from attentio.search.batched import SearchConfig
@@ -94,10 +92,14 @@ class Service:
             self._search,
             sizes,
             threads=self.settings.threads,
-            begin=lambda: torch.set_num_threads(1),  # more would wait for each other, and batches share the cores
+            begin=self._begin,  # more would wait for each other, and batches share the cores
             seen=self._count_batch,
         )
         self.instruments.watch_queue(lambda: self.batcher.waiting)
+
+    def _begin(self) -> None:
+        for each in self.translators.values():
+            each.model.arrays.one_thread()
 
     @property
     def sources(self) -> list[str]:

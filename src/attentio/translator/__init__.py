@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from attentio.bundle import Bundle
-from attentio.errors import UsageError
-from attentio.model.seq2seq import Seq2Seq
-from attentio.runtime.device import resolve_device
+from attentio.errors import MissingExtra, UsageError
+from attentio.exported import Exported, is_exported
 from attentio.search import DEFAULT_BEAM
 from attentio.search.attended import CANDIDATES
 from attentio.search.batched import Asked, SearchConfig, search_batches
-from attentio.search.decode import Cancelled, SearchStep
+from attentio.search.decode import Cancelled, Searched, SearchStep
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.placeholders import (
     PLACEHOLDERS,
@@ -44,7 +42,9 @@ from attentio.text.tokenizer import Tokenizer
 from attentio.text.words import Span
 from attentio.trace import AttentionTrace
 
-if TYPE_CHECKING:  # loaded only where something is constrained
+if TYPE_CHECKING:  # loaded only where something is constrained, or needs torch
+    from attentio.bundle import Bundle
+    from attentio.model.seq2seq import Seq2Seq
     from attentio.search.constraint import Constraint
 
 
@@ -96,19 +96,32 @@ class Progress:
 
 
 class Translator:
-    """Translate text with a trained model."""
+    """Translate text with a trained model, or with an exported one."""
 
-    def __init__(self, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> None:
+    model: Searched
+
+    def __init__(self, bundle: "Bundle | Exported", *, device: str = "auto", precision: str = "fp32") -> None:
         self.bundle = bundle
-        self.model = bundle.ready(resolve_device(device), precision=precision)
+        self.model = bundle.ready(device, precision=precision)
         self.max_length = bundle.max_length
 
     @classmethod
     def load(cls, run: str | Path, *, device: str = "auto", precision: str = "fp32") -> Self:
         """Open the model of a run folder, to compute in fp32, in bf16, or, "auto", in bf16 where that is fast.
 
-        Raises ModelError when it is missing or damaged.
+        Or the folder of an exported model, which needs no torch. Raises ModelError when it is missing or damaged.
         """
+        if is_exported(Path(run)):
+            return cls(Exported.load(run), device=device, precision=precision)
+        try:
+            from attentio.bundle import Bundle
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise MissingExtra(
+                f"{run} needs torch, which is not installed.",
+                hint="Install it: pip install torch. Or give a model from `attentio export --to onnx`.",
+            ) from None
         return cls(Bundle.load(run), device=device, precision=precision)
 
     @property
@@ -177,9 +190,7 @@ class Translator:
             cancelled=cancelled,
         )
         parts = [part for text in cut_up for part in text.parts]
-        from attentio.runtime.waiting import WATCH  # not needed to open a model
-
-        with WATCH.work(small=True):
+        with self.model.arrays.at_work():
             found = self._translate_parts(parts, config, asked)
             self._restore_lost(parts, found, config, asked)
             self._mend(parts, found, config, asked, terms)
@@ -358,7 +369,7 @@ class Translator:
         return gradient_times_input(self._plain_model, source, target)
 
     @cached_property
-    def _plain_model(self) -> Seq2Seq:
+    def _plain_model(self) -> "Seq2Seq":
         """The model as it was trained: on the CPU, not packed, so that it has gradients."""
         return self.bundle.build().eval()
 
