@@ -128,6 +128,16 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         {"score": "additive", "normalize": "sparsemax", "window": "local-m:4", "num_heads": 1},
     ),
     (
+        TRANSFORMER | {"positions": "sinusoidal_halves", "embedding_norm": True, "norm_epsilon": 1e-2},
+        {"num_heads": 2},
+        {"num_heads": 3},
+    ),
+    (
+        TRANSFORMER | {"positions": "sinusoidal_t2t", "first_position": 1, "scale_embeddings": False},
+        {"num_heads": 3},
+        {"num_heads": 2},
+    ),
+    (
         TRANSFORMER,
         {"score": "cosine", "normalize": "hard_straight_through"},
         {"score": "cosine", "normalize": "entmax15", "window": "causal", "num_heads": 4},

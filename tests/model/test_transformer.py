@@ -34,12 +34,17 @@ SIZES: dict[str, Any] = {
 def build() -> Build:
     """Builds a model in evaluation mode; `cross` and `own` are settings of the two attentions."""
 
-    def make(cross: dict[str, Any] | None = None, own: dict[str, Any] | None = None, **settings: Any) -> Seq2Seq:
+    def make(
+        cross: dict[str, Any] | None = None,
+        own: dict[str, Any] | None = None,
+        vocabularies: tuple[int, int] = (11, 13),
+        **settings: Any,
+    ) -> Seq2Seq:
         torch.manual_seed(3)
         model = TransformerConfig.model_validate(SIZES | settings)
         attention = AttentionConfig.model_validate({"score": "scaled_dot", "num_heads": 2} | (cross or {}))
         self_attention = SelfAttentionConfig.model_validate({"num_heads": 3} | (own or {}))
-        return build_model(model, attention, 11, 13, self_attention=self_attention).eval()
+        return build_model(model, attention, *vocabularies, self_attention=self_attention).eval()
 
     return make
 
@@ -60,6 +65,14 @@ VARIANTS: list[dict[str, Any]] = [
     {"own": {"window": "local-p"}},
     {"own": {"window": "local-p:renormalize=true", "num_heads": 2}, "positions": "rotary"},
     {"own": {"normalize": "hard_straight_through"}, "cross": {"normalize": "hard_straight_through"}},
+    {"positions": "sinusoidal_halves", "embedding_norm": True, "norm": "post", "norm_epsilon": 1e-6},
+    {
+        "positions": "sinusoidal_t2t",
+        "first_position": 1,
+        "scale_embeddings": False,
+        "vocabularies": (13, 13),
+        "share_embeddings": True,
+    },
     *({"cross": {"score": score}} for score in SCORES if score not in ("scaled_dot", "coverage", "location_aware")),
 ]
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -236,7 +249,29 @@ def test_rotary_products_depend_on_distance_alone() -> None:
     assert turned[4].item() == pytest.approx((y * math.cos(angle) + x * math.sin(angle)).item(), abs=1e-5)
 
 
-@pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary"])
+def test_sinusoids_in_halves_by_hand() -> None:
+    found = Sinusoidal(6, kind="sinusoidal_halves", first=1)(2, 1)[0]  # the third position, number 3
+    angles = [3 * 10_000 ** (-2 * i / 6) for i in range(3)]
+    assert found.tolist() == pytest.approx([*map(math.sin, angles), *map(math.cos, angles)], abs=1e-6)
+    found = Sinusoidal(7, kind="sinusoidal_t2t")(5, 1)[0]
+    angles = [5.0, 5 / 100, 5 / 10_000]
+    assert found.tolist() == pytest.approx([*map(math.sin, angles), *map(math.cos, angles), 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["sinusoidal", "sinusoidal_halves", "sinusoidal_t2t"])
+def test_a_longer_table_goes_on_as_it_began(kind: str) -> None:
+    short, long = Sinusoidal(6, 3, kind=kind, first=2), Sinusoidal(6, 20, kind=kind, first=2)
+    assert torch.equal(short(1, 9), long(1, 9))
+
+
+def test_one_matrix_for_both_sides_of_one_vocabulary(build: Build) -> None:
+    model = build(share_embeddings=True, vocabularies=(13, 13))
+    assert model.encoder.embedding.table is model.decoder.embedding.table is model.decoder.output  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="these have 11 and 13 tokens"):
+        build(share_embeddings=True)
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "sinusoidal_halves", "sinusoidal_t2t", "learned", "rotary"])
 def test_order_matters_to_every_kind_of_positions(build: Build, positions: str) -> None:
     model = build(positions=positions, encoder_layers=1)
     swapped = SOURCE[:1, [1, 0, 2, 3, 4]]
@@ -249,6 +284,7 @@ def test_order_matters_to_every_kind_of_positions(build: Build, positions: str) 
         ({"cross": {"num_heads": 5}}, "divisible by attention.num_heads = 5"),
         ({"own": {"num_heads": 5}}, "divisible by self_attention.num_heads = 5"),
         ({"own": {"num_heads": 4}, "positions": "rotary"}, "heads of self_attention must be even"),
+        ({"positions": "learned", "first_position": 1}, "first_position is about sinusoids"),
         ({"own": {"score": "coverage"}}, "goes along a source that stands still"),
         ({"own": {"normalize": "monotonic"}}, "goes along a source that stands still"),
         ({"own": {"normalize": "hard_reinforce"}}, "has its objective for the attention to the source only"),
@@ -300,6 +336,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.5},
     "word_dropout": {"word_dropout": 0.5},
     "tie_embeddings": {"tie_embeddings": False},
+    "first_position": {"first_position": 1},
+    "scale_embeddings": {"scale_embeddings": False},
+    "embedding_norm": {"embedding_norm": True},
+    "share_embeddings": {"share_embeddings": True, "vocabularies": (13, 13)},
+    "norm_epsilon": {"norm_epsilon": 0.1},
 }
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from attentio.attention import AttentionState, GrowingMemory, Memory
 from attentio.model.decoder import State
 from attentio.model.fast.recurrence import CellState, Reader, RecurrentLayer
-from attentio.model.layers import Positions, Sinusoidal, sinusoids
+from attentio.model.layers import Positions, Sinusoidal
 from attentio.model.seq2seq import Seq2Seq
 
 OPSET = 20
@@ -208,11 +208,12 @@ class Places(Positions):
 
     def __init__(self, positions: Positions) -> None:
         super().__init__()
-        self.size = positions.size if isinstance(positions, Sinusoidal) else None
-        self.table = None if self.size else cast(Tensor, positions.table)
+        self.at = positions.at if isinstance(positions, Sinusoidal) else None
+        self.table = None if self.at else cast(Tensor, positions.table)
 
     def forward(self, start: int, length: int) -> Tensor:
         places = start + torch.arange(length)
-        if self.table is None:
-            return sinusoids(places, cast(int, self.size))
-        return F.embedding(places.clamp(max=self.table.shape[0] - 1), self.table)
+        if self.at is not None:
+            return self.at(places)
+        table = cast(Tensor, self.table)
+        return F.embedding(places.clamp(max=table.shape[0] - 1), table)

@@ -82,19 +82,27 @@ class Positions(nn.Module, ABC):
 
 
 class Sinusoidal(Positions):
-    """Sines and cosines of geometrically growing wavelengths, for any position (Vaswani 2017, section 3.5)."""
+    """Sines and cosines of geometrically growing wavelengths, for any position (Vaswani 2017, section 3.5).
+
+    kind: how they stand in a vector, see `SINUSOIDS`. first: the number of the first position.
+    """
 
     table: Tensor
 
-    def __init__(self, size: int, max_positions: int = 512) -> None:
+    def __init__(self, size: int, max_positions: int = 512, *, kind: str = "sinusoidal", first: int = 0) -> None:
         super().__init__()
         self.size = size
-        self.register_buffer("table", sinusoids(torch.arange(max_positions), size), persistent=False)
+        self.kind, self.first = kind, first
+        self.register_buffer("table", self.at(torch.arange(max_positions)), persistent=False)
+
+    def at(self, places: Tensor) -> Tensor:
+        """Return the vectors (T, size) of places (T,), counted from 0."""
+        return SINUSOIDS[self.kind]((places + self.first).to(torch.float32)[:, None], self.size)
 
     def forward(self, start: int, length: int) -> Tensor:
         table = self.table  # one reading: another thread may put a longer table in its place
         if start + length > len(table):
-            self.table = table = sinusoids(torch.arange(2 * (start + length)), self.size).to(table)
+            self.table = table = self.at(torch.arange(2 * (start + length))).to(table)
         return table[start : start + length]
 
 
@@ -110,9 +118,6 @@ class Learned(Positions):
             return self.table[start : start + length]
         places = torch.arange(start, start + length, device=self.table.device)
         return self.table[places.clamp(max=len(self.table) - 1)]
-
-
-POSITIONS: dict[str, Callable[[int, int], Positions]] = {"sinusoidal": Sinusoidal, "learned": Learned}
 
 
 class Rotary(nn.Module):
@@ -146,10 +151,29 @@ def _frequencies(size: int, device: torch.device | None = None) -> Tensor:
     return torch.exp(pairs * (-math.log(10_000) / size))
 
 
-def sinusoids(places: Tensor, size: int) -> Tensor:
-    """Return sines and cosines (T, size) of positions (T,)."""
-    angles = places.to(torch.float32)[:, None] * _frequencies(size)
+def _side_by_side(places: Tensor, size: int) -> Tensor:
+    angles = places * _frequencies(size)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :size]
+
+
+def _halves(places: Tensor, size: int) -> Tensor:
+    angles = places * _frequencies(size)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :size]
+
+
+def _timescales(places: Tensor, size: int) -> Tensor:
+    """Return halves whose longest wavelength is 10000 times the shortest one. In the other kinds it is less."""
+    count = size // 2
+    angles = places * torch.exp(torch.arange(count) * (-math.log(10_000) / max(1, count - 1)))
+    return nn.functional.pad(torch.cat([angles.sin(), angles.cos()], dim=-1), (0, size % 2))
+
+
+# Vectors (L, size) of places (L, 1), by the name of the setting `positions`.
+SINUSOIDS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "sinusoidal": _side_by_side,
+    "sinusoidal_halves": _halves,
+    "sinusoidal_t2t": _timescales,
+}
 
 
 class Stacking(nn.Module):

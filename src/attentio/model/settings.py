@@ -93,12 +93,24 @@ class TransformerConfig(Section):
         Literal["pre", "post"], Field(description="layer normalization before each part, or after it (Vaswani 2017)")
     ] = "pre"
     positions: Annotated[
-        Literal["sinusoidal", "learned", "rotary"],
-        Field(description="how a token's place is told: added to its embedding, or by rotating queries and keys"),
+        Literal["sinusoidal", "sinusoidal_halves", "sinusoidal_t2t", "learned", "rotary"],
+        Field(
+            description="how a token's place is told: added to its embedding, or by rotating queries and keys. "
+            "sinusoidal_halves is Marian's form, sinusoidal_t2t that of Tensor2Tensor"
+        ),
     ] = "sinusoidal"
     max_positions: Annotated[
         int, Field(ge=1, description="positions = 'learned': positions that have an embedding of their own")
     ] = 512
+    first_position: Annotated[int, Field(ge=0, description="the number of the first position of sinusoids")] = 0
+    scale_embeddings: Annotated[
+        bool, Field(description="multiply embeddings by the square root of their width (Vaswani 2017)")
+    ] = True
+    embedding_norm: Annotated[bool, Field(description="layer normalization of embeddings with their positions")] = False
+    share_embeddings: Annotated[
+        bool, Field(description="one matrix for the source and target embeddings of one shared vocabulary")
+    ] = False
+    norm_epsilon: Annotated[float, Field(gt=0, description="what layer normalization adds to the variance")] = 1e-5
     dropout: Annotated[
         float, Field(ge=0, lt=1, description="dropout on embeddings, on what each part adds, and inside feed-forward")
     ] = 0.15

@@ -27,7 +27,7 @@ from attentio.attention import (
 from attentio.errors import UsageError
 from attentio.model.decoder import Encoded, LayeredDecoder, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
-from attentio.model.layers import POSITIONS, Dropout, Positions, Rotary, TokenEmbedding
+from attentio.model.layers import Dropout, Learned, Positions, Rotary, Sinusoidal, TokenEmbedding
 from attentio.model.settings import SelfAttentionConfig, TransformerConfig
 
 
@@ -118,9 +118,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.
 class Residual(nn.Module):
     """Compute x + part(norm(x)), pre-norm, or norm(x + part(x)), post-norm, with dropout on what the part adds."""
 
-    def __init__(self, size: int, dropout: float, *, pre: bool) -> None:
+    def __init__(self, norm: nn.LayerNorm, dropout: float, *, pre: bool) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(size)
+        self.norm = norm
         self.dropout = Dropout(dropout)
         self.pre = pre
 
@@ -182,22 +182,33 @@ class DecoderLayer(nn.Module):
         return states, to_source, to_target, Carried(target, to_source.state)
 
 
+class Ends(NamedTuple):
+    """What stands around the layers of an encoder or decoder.
+
+    positions: what is added to embeddings, None where queries and keys rotate. scale: what embeddings are multiplied
+    by. below, above: normalization of what the lowest layer reads, and of what the highest gives. Or identity.
+    """
+
+    positions: Positions | None
+    scale: float
+    below: nn.Module
+    above: nn.Module
+
+
 class TransformerEncoder(nn.Module):
     """Embeddings with positions through a stack of layers. Pre-norm ends with one more normalization."""
 
-    def __init__(
-        self, embedding: TokenEmbedding, positions: Positions | None, layers: list[EncoderLayer], norm: nn.Module
-    ) -> None:
+    def __init__(self, embedding: TokenEmbedding, layers: list[EncoderLayer], ends: Ends) -> None:
         super().__init__()
         self.embedding = embedding
-        self.positions = positions
+        self.positions, self.scale, self.embedding_norm, _ = ends
         self.layers = nn.ModuleList(layers)
-        self.norm = norm
+        self.norm = ends.above
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
         """Return the encoded source (B, S), with lengths (B,). Padding changes nothing at real positions."""
         mask = torch.arange(source.shape[1], device=source.device) < lengths[:, None]
-        states = _embed(self.embedding, self.positions, source, 0)
+        states = _embed(self, source, 0)
         attended: dict[str, Attended] = {}
         for n, layer in enumerate(self.layers, 1):
             states, attended[f"encoder self {n}"] = layer(states, mask)
@@ -212,20 +223,19 @@ class TransformerDecoder(LayeredDecoder[Carried]):
         self,
         model: TransformerConfig,
         embedding: TokenEmbedding,
-        positions: Positions | None,
         layers: list[DecoderLayer],
-        norm: nn.Module,
+        ends: Ends,
     ) -> None:
         super().__init__(embedding, tie_embeddings=model.tie_embeddings)
-        self.positions = positions
+        self.positions, self.scale, self.embedding_norm, _ = ends
         self.layers = nn.ModuleList(layers)
-        self.norm = norm
+        self.norm = ends.above
         # The context of a layer reaches later tokens by the self-attention of the layer above it.
         self.context_feeds_back = len(layers) > 1
 
     def embed(self, tokens: Tensor, position: int) -> tuple[Tensor, Tensor]:
         """Return states (B, T, H) of tokens (B, T), the first at `position`, twice."""
-        states = _embed(self.embedding, self.positions, tokens, position)
+        states = _embed(self, tokens, position)
         return states, states
 
     def head(self, states: Tensor) -> Tensor:
@@ -249,12 +259,16 @@ def build(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEn
     def feed_forward() -> FeedForward:
         return FeedForward(size, model.feed_forward_size, model.activation, model.dropout)
 
-    def residuals(count: int) -> list[Residual]:
-        return [Residual(size, model.dropout, pre=pre) for _ in range(count)]
+    def norm() -> nn.LayerNorm:
+        return nn.LayerNorm(size, eps=model.norm_epsilon)
 
-    def ends() -> tuple[Positions | None, nn.Module]:
-        positions = None if rotate else POSITIONS[model.positions](size, model.max_positions)
-        return positions, nn.LayerNorm(size) if pre else nn.Identity()
+    def residuals(count: int) -> list[Residual]:
+        return [Residual(norm(), model.dropout, pre=pre) for _ in range(count)]
+
+    def ends() -> Ends:
+        below = norm() if model.embedding_norm else nn.Identity()
+        scale = math.sqrt(size) if model.scale_embeddings else 1.0
+        return Ends(_positions(model), scale, below, norm() if pre else nn.Identity())
 
     window = self_attention.window
     below = [EncoderLayer(self_attn(window), feed_forward(), residuals(2)) for _ in range(model.encoder_layers)]
@@ -262,10 +276,31 @@ def build(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEn
         DecoderLayer(self_attn(_causal(window)), CrossAttention(around.cross(size), size), feed_forward(), residuals(3))
         for _ in range(model.decoder_layers)
     ]
-    positions, norm = ends()
-    encoder = TransformerEncoder(around.source, positions, below, norm)
-    positions, norm = ends()
-    return encoder, TransformerDecoder(model, around.target, positions, above, norm)
+    encoder = TransformerEncoder(around.source, below, ends())
+    target = _shared(around.source, around.target) if model.share_embeddings else around.target
+    return encoder, TransformerDecoder(model, target, above, ends())
+
+
+def _positions(model: TransformerConfig) -> Positions | None:
+    if model.first_position and not model.positions.startswith("sinusoidal"):
+        raise UsageError(f"model.first_position is about sinusoids, and model.positions = {model.positions!r}.")
+    if model.positions == "rotary":
+        return None
+    if model.positions == "learned":
+        return Learned(model.hidden_size, model.max_positions)
+    return Sinusoidal(model.hidden_size, model.max_positions, kind=model.positions, first=model.first_position)
+
+
+def _shared(source: TokenEmbedding, target: TokenEmbedding) -> TokenEmbedding:
+    """Return the embedding of the target with the table of the source."""
+    sizes = len(source.table), len(target.table)
+    if sizes[0] != sizes[1]:
+        raise UsageError(
+            f"model.share_embeddings needs one vocabulary for both sides, and these have {sizes[0]:,} and {sizes[1]:,} "
+            "tokens."
+        )
+    target.table = source.table
+    return target
 
 
 def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Callable[[int, int], Window]) -> Attention:
@@ -291,16 +326,17 @@ def _causal(window: str) -> str | Callable[[int, int], Window]:
     return combine_windows(WINDOWS["causal"], WINDOWS.choose(window))
 
 
-def _embed(embedding: TokenEmbedding, positions: Positions | None, tokens: Tensor, start: int) -> Tensor:
+def _embed(side: TransformerEncoder | TransformerDecoder, tokens: Tensor, start: int) -> Tensor:
     """Return states (B, T, H) of unit variance, with positions, for tokens (B, T), the first at `start`.
 
     (Vaswani 2017, section 3.4.)
 
     Under autocast in its half precision: the sums of all layers follow from there, and nothing is copied to and fro.
     """
-    states = embedding(tokens) * math.sqrt(embedding.table.shape[1])
-    if positions is not None:
-        states = states + positions(start, tokens.shape[1])
+    states = side.embedding(tokens) * side.scale
+    if side.positions is not None:
+        states = states + side.positions(start, tokens.shape[1])
+    states = side.embedding_norm(states)
     kind = states.device.type
     return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
 

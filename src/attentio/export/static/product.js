@@ -230,12 +230,13 @@ export function joined(...vectors) {
  * Return a vector with mean 0 and variance 1, times a weight, plus a bias (Ba 2016).
  * @param {Float32Array} vector
  * @param {[Float32Array, Float32Array]} numbers
+ * @param {number} [epsilon]
  */
-export function layerNorm(vector, [weight, bias]) {
+export function layerNorm(vector, [weight, bias], epsilon = 1e-5) {
   let [sum, squares] = [0, 0];
   for (const value of vector) sum += value;
   const mean = sum / vector.length;
   for (const value of vector) squares += (value - mean) ** 2;
-  const scale = 1 / Math.sqrt(squares / vector.length + 1e-5);
+  const scale = 1 / Math.sqrt(squares / vector.length + epsilon);
   return vector.map((value, i) => (value - mean) * scale * weight[i] + bias[i]);
 }

@@ -61,15 +61,30 @@ const ACTIVATIONS = {
 const frequency = (pair, size) => Math.fround(Math.exp(Math.fround(2 * pair * Math.fround(-Math.log(10000) / size))));
 
 /**
- * Return the sines and cosines of a position (Vaswani 2017, section 3.5).
- * @param {number} position
+ * Return the frequency of pair number `pair` where the longest wavelength is 10000 times the shortest one.
+ * @param {number} pair
  * @param {number} size
  */
-function sinusoid(position, size) {
+function timescale(pair, size) {
+  const step = Math.fround(-Math.log(10000) / Math.max(1, (size >> 1) - 1));
+  return Math.fround(Math.exp(Math.fround(pair * step)));
+}
+
+/**
+ * Return the sines and cosines of a position (Vaswani 2017, section 3.5): side by side, or in two halves.
+ * @param {number} position
+ * @param {number} size
+ * @param {string} kind
+ */
+function sinusoid(position, size, kind) {
   const made = new Float32Array(size);
-  for (let i = 0; i < size; i++) {
-    const angle = Math.fround(position * frequency(i >> 1, size));
-    made[i] = i % 2 ? Math.cos(angle) : Math.sin(angle);
+  const t2t = kind === "sinusoidal_t2t";
+  const pairs = t2t ? size >> 1 : (size + 1) >> 1;
+  for (let pair = 0; pair < pairs; pair++) {
+    const angle = Math.fround(position * (t2t ? timescale : frequency)(pair, size));
+    const [sine, cosine] = kind === "sinusoidal" ? [2 * pair, 2 * pair + 1] : [pair, pairs + pair];
+    made[sine] = Math.sin(angle);
+    if (cosine < size) made[cosine] = Math.cos(angle);
   }
   return made;
 }
@@ -100,29 +115,36 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
   const { hidden_size: size } = model;
   const [pre, rotary] = [model.norm === "pre", model.positions === "rotary"];
   const sized = (/** @type {AttentionChoice} */ choice) => ({ ...choice, querySize: size, keySize: size });
+  /** @type {typeof layerNorm} */
+  const normalized = (vector, numbers) => layerNorm(vector, numbers, model.norm_epsilon);
 
   /** @param {"encoder" | "decoder"} side */
   const embedder = (side) => {
     const table = weights.matrix(`${side}.embedding.table`);
     const places = model.positions === "learned" ? weights.matrix(`${side}.positions.table`) : null;
-    const scale = Math.sqrt(size);
+    const scale = model.scale_embeddings ? Math.sqrt(size) : 1;
+    const below = model.embedding_norm ? weights.linearNumbers(`${side}.embedding_norm`) : null;
+    const placed = (/** @type {Float32Array} */ made, /** @type {number} */ position) => {
+      if (rotary) return made;
+      if (!places) return add(made, sinusoid(position + model.first_position, size, model.positions));
+      const start = Math.min(position, places.rows - 1) * places.stride;
+      return add(made, places.data.subarray(start, start + size));
+    };
     return (/** @type {number} */ token, /** @type {number} */ position) => {
       const made = new Float32Array(size);
       for (let i = 0; i < size; i++) made[i] = table.data[token * table.stride + i] * scale;
-      if (rotary) return made;
-      const start = places && Math.min(position, places.rows - 1) * places.stride;
-      return add(made, places && start !== null ? places.data.subarray(start, start + size) : sinusoid(position, size));
+      return below ? normalized(placed(made, position), below) : placed(made, position);
     };
   };
   const [embedSource, embedTarget] = [embedder("encoder"), embedder("decoder")];
   /** @type {(name: string) => Residual} */
   const residual = (name) => {
     const norm = weights.linearNumbers(`${name}.norm`);
-    return (part, states) => (pre ? add(states, part(layerNorm(states, norm))) : layerNorm(add(states, part(states)), norm));
+    return (part, states) => (pre ? add(states, part(normalized(states, norm))) : normalized(add(states, part(states)), norm));
   };
   const last = (/** @type {string} */ side) => {
     const norm = pre ? weights.linearNumbers(`${side}.norm`) : null;
-    return (/** @type {Float32Array} */ states) => (norm ? layerNorm(states, norm) : states);
+    return (/** @type {Float32Array} */ states) => (norm ? normalized(states, norm) : states);
   };
   const feedForward = (/** @type {string} */ name) => {
     const [inner, output] = [weights.linear(`${name}.inner`), weights.linear(`${name}.output`)];
@@ -188,7 +210,7 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
       const attended = {};
       below.forEach((layer, n) => {
         const { attention, project, output } = layer.own;
-        const projected = states.map((state, i) => project(pre ? layerNorm(state, layer.norm) : state, i));
+        const projected = states.map((state, i) => project(pre ? normalized(state, layer.norm) : state, i));
         const memory = attention.remember(projected.map(({ key }) => key), projected.map(({ value }) => value));
         const length = ids.length;
         const seen = (attended[`encoder self ${n + 1}`] = new Float32Array(attention.heads * length * length));
@@ -198,7 +220,7 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
             seen.set(found.weights.subarray(head * length, (head + 1) * length), (head * length + i) * length);
           }
           const summed = add(state, output(found.context));
-          return layer.feedResidual(layer.feedForward, pre ? summed : layerNorm(summed, layer.norm));
+          return layer.feedResidual(layer.feedForward, pre ? summed : normalized(summed, layer.norm));
         });
       });
       states = states.map(endSource);
