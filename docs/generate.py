@@ -3,27 +3,34 @@
 python docs/generate.py          # or: make docs
 
 A generated part stands between `<!-- options: train -->`, `<!-- settings: model -->`, `<!-- presets -->`,
-`<!-- formats -->` or `<!-- exit codes -->` and `<!-- end -->`. A test holds that running this changes nothing.
+`<!-- formats -->`, `<!-- format: NAME -->` or `<!-- exit codes -->` and `<!-- end -->`. A test holds that running this
+changes nothing.
 """
 
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
 from attentio import errors
 from attentio.attention.registry import AXES
+from attentio.bundle import Architecture, Bundle, Side
 from attentio.cli import app
 from attentio.export import FORMATS
+from attentio.export.format import Format
+from attentio.model.settings import TransformerConfig
+from attentio.text.special import SPECIAL_TOKENS
+from attentio.text.tokenizer import CharTokenizer
 from attentio.train.settings import presets as preset_settings
 from attentio.train.settings import sections
 
 FAMILIES = ("rnn", "cnn", "transformer")
 DOCS = Path(__file__).resolve().parent
 _PART = re.compile(
-    r"<!-- (?P<kind>options|settings|presets|formats|exit codes)(?:: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.S
+    r"<!-- (?P<kind>options|settings|presets|formats|format|exit codes)(?:: (?P<name>[\w ]+))? -->\n.*?<!-- end -->",
+    re.S,
 )
 
 
@@ -85,6 +92,44 @@ def formats() -> Iterator[str]:
         yield f"| {what} | {' | '.join(map(_cell, cells))} |"
 
 
+def one_format(name: str) -> Iterator[str]:
+    """Yield what a format can express: kinds of attention, and values of the settings of a Transformer."""
+    chosen = FORMATS[name]
+    yield "| setting | expressed | refused |"
+    yield "|---|---|---|"
+    for axis, kinds in AXES.items():
+        expressed = getattr(chosen.expresses, axis)
+        yield _row(
+            axis, [kind for kind in kinds if kind in expressed], [kind for kind in kinds if kind not in expressed]
+        )
+    if "transformer" not in chosen.expresses.families:
+        return
+    for field, about in TransformerConfig.model_fields.items():
+        values = get_args(about.annotation) if field != "family" else FAMILIES
+        values = (True, False) if about.annotation is bool else values
+        groups: tuple[list[object], list[object]] = [], []
+        for value in values:
+            groups[_is_refused(chosen, field, value)].append(value)
+        yield _row(f"model.{field}", *(groups if values else (["any number"], [])))
+
+
+def _row(name: str, expressed: Sequence[object], refused: Sequence[object]) -> str:
+    named = [
+        ", ".join(f"`{value}`" if value != "any number" else "any number" for value in each)
+        for each in (expressed, refused)
+    ]
+    return f"| `{name}` | {named[0] or 'none'} | {named[1]} |"
+
+
+def _is_refused(chosen: Format, field: str, value: object) -> bool:
+    """Return whether a format refuses a Transformer for one setting."""
+    model = {"family": "transformer", field: value} if field != "family" else {"family": value}
+    plain = {"score": "scaled_dot", "num_heads": 4}
+    architecture = Architecture.model_validate({"model": model, "attention": plain})
+    side = Side(CharTokenizer(SPECIAL_TOKENS))
+    return any(field in refusal for refusal in chosen.refusals(Bundle(architecture, {}, side, side, 1)))
+
+
 def exit_codes() -> Iterator[str]:
     """Yield the exit statuses with the errors that they stand for."""
     yield "| status | code | meaning |"
@@ -103,7 +148,7 @@ def filled(text: str) -> str:
 
     def part(found: re.Match[str]) -> str:
         kind, name = found["kind"], found["name"]
-        makers = {"options": options, "settings": settings}
+        makers = {"options": options, "settings": settings, "format": one_format}
         others = {"presets": presets, "formats": formats, "exit codes": exit_codes}
         lines = makers[kind](name) if kind in makers else others[kind]()
         return "\n".join([found[0].split("\n")[0], "", *lines, "", "<!-- end -->"])

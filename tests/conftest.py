@@ -165,6 +165,61 @@ def exported_world(made_once: Callable[[str, Callable[[Path], None]], Path]) -> 
     return made_once("exported", fill) / "world"
 
 
+SMALL_TRANSFORMER: dict[str, Any] = {
+    "family": "transformer",
+    "hidden_size": 24,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "feed_forward_size": 22,
+}
+
+
+@pytest.fixture(scope="session")
+def random_transformer() -> Callable[..., Any]:
+    """Settings of model and attentions -> a model of random weights that all act."""
+    import torch
+
+    from attentio.bundle import Architecture, Bundle, Side
+    from attentio.corpora.small_world.grammar import sample
+    from attentio.model.families import build_model
+    from attentio.text.learn import train_tokenizer
+
+    pairs = sample(60, seed=5)
+    tokenizers = [train_tokenizer("char", [getattr(pair, side) for pair in pairs], 40) for side in ("source", "target")]
+
+    def make(
+        model: dict[str, Any] | None = None,
+        attention: dict[str, Any] | None = None,
+        own: dict[str, Any] | None = None,
+        *,
+        seed: int = 0,
+    ) -> Bundle:
+        parts = {
+            "model": SMALL_TRANSFORMER | (model or {}),
+            "attention": {"score": "scaled_dot", "num_heads": 3} | (attention or {}),
+            "self_attention": {"num_heads": 3} | (own or {}),
+        }
+        architecture = Architecture.model_validate(parts)
+        source, target = tokenizers
+        if (model or {}).get("share_embeddings"):
+            target = source
+        torch.manual_seed(seed)
+        built = build_model(
+            architecture.model, architecture.attention, source.vocab_size, target.vocab_size,
+            self_attention=architecture.self_attention,
+        )  # fmt: skip
+        with torch.no_grad():
+            for parameter in built.parameters():  # also what starts at zero or one acts
+                parameter += 0.2 * torch.randn_like(parameter)
+            built.decoder.bias[2] += 4  # sentences end before their limit
+            for side in (built.encoder, built.decoder):
+                side.embedding.table[0] = 0  # type: ignore[operator, index, union-attr]
+        weights = built.unique_state_dict()
+        return Bundle(architecture, weights, Side(source, language="en"), Side(target), 64)
+
+    return make
+
+
 NODE_MODULES = Path(sys.prefix) / "npm" / "node_modules"  # where .ci/run puts what comes from npm
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "attentio"
 
 # The left wing translates. A room may import from those before it in the list.
-LEFT = ["errors", "attention", "runtime", "text", "model", "search", "trace", "bundle", "exported", "translator"]
-LEFT += ["documents", "metrics", "view", "serve", "export"]
+LEFT = ["errors", "attention", "runtime", "text", "model", "search", "trace", "bundle", "exported", "engines"]
+LEFT += ["translator", "documents", "metrics", "view", "serve", "foreign", "export"]
 # The right wing learns: it may import from the whole left wing and from those above it.
 RIGHT = ["corpora", "data", "train", "evaluation", "experiment", "testing", "cli"]
 ROOMS: dict[str, set[str]] = {
@@ -72,7 +72,7 @@ def test_translating_loads_nothing_that_learns() -> None:
         len((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text("utf-8").splitlines())
         for file in files
     )
-    assert lines <= 6_750
+    assert lines <= 6_850
 
 
 def test_the_order_has_no_circle() -> None:

@@ -84,11 +84,32 @@ class Bundle:
         with new_folder(Path(folder)) as partial:
             save_tensors(partial / WEIGHTS, round_rows(self.weights) if int8 else self.weights)
             sides = zip(SIDES, (self.source, self.target), strict=True)
-            described = {name: side.save(partial / f"{name}.tokenizer") for name, side in sides}
-            held = {"format": FORMAT, "architecture": self.architecture.model_dump(mode="json"), **described}
-            metadata = {"version": __version__, "parameters": self.num_parameters, **self.metadata}
-            text = {name: getattr(self, name) for name in ("max_length", "longest_source", "placeholders")}
-            seal(partial, {**held, **text, "metadata": metadata})
+            held = {name: side.save(partial / f"{name}.tokenizer") for name, side in sides}
+            seal(partial, self.described(held))
+
+    def described(self, sides: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all but weights and tokenizers, as the manifest holds it. `sides`: what saving them gave."""
+        held = {"format": FORMAT, "architecture": self.architecture.model_dump(mode="json"), **sides}
+        metadata = {"version": __version__, "parameters": self.num_parameters, **self.metadata}
+        text = {name: getattr(self, name) for name in ("max_length", "longest_source", "placeholders")}
+        return {**held, **text, "metadata": metadata}
+
+    @classmethod
+    def of_described(cls, folder: Path, manifest: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Self:
+        """Return what `described` described, of this format. `folder` holds the tokenizers.
+
+        Raises ModelError for what does not belong together, and ValueError, KeyError or TypeError for nonsense.
+        """
+        return cls(
+            architecture=Architecture.model_validate(manifest["architecture"]),
+            weights=weights,
+            source=Side.load(folder / "source.tokenizer", manifest["source"]),
+            target=Side.load(folder / "target.tokenizer", manifest["target"]),
+            max_length=int(manifest["max_length"]),
+            metadata=dict(manifest["metadata"]),
+            longest_source=int(manifest["longest_source"]),
+            placeholders=bool(manifest["placeholders"]),
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -103,16 +124,8 @@ class Bundle:
                 _check_tokenizer(folder / f"{name}.tokenizer", manifest["files"], manifest[name]["vocab_size"])
             verify(folder, manifest)
             tensors = unround_rows(load_tensors(folder / WEIGHTS))
-            return cls(
-                architecture=Architecture.model_validate(manifest["architecture"]),
-                weights={current_name(name): tensor for name, tensor in tensors.items()},
-                source=Side.load(folder / "source.tokenizer", manifest["source"]),
-                target=Side.load(folder / "target.tokenizer", manifest["target"]),
-                max_length=int(manifest["max_length"]),
-                metadata=dict(manifest["metadata"]),
-                longest_source=int(manifest["longest_source"]),
-                placeholders=bool(manifest["placeholders"]),
-            )
+            weights = {current_name(name): tensor for name, tensor in tensors.items()}
+            return cls.of_described(folder, manifest, weights)
         except ValidationError as error:
             fault = error.errors()[0]
             cause, where = fault.get("ctx", {}).get("error"), ".".join(map(str, fault["loc"]))

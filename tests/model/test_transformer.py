@@ -271,6 +271,20 @@ def test_one_matrix_for_both_sides_of_one_vocabulary(build: Build) -> None:
         build(share_embeddings=True)
 
 
+def test_an_end_that_is_not_read_has_no_weight_and_no_say(build: Build) -> None:
+    model = build(source_end=False)
+    other = SOURCE.clone()
+    other[torch.arange(3), LENGTHS - 1] = 6
+    torch.testing.assert_close(model(other, LENGTHS, TARGET_IN), model(SOURCE, LENGTHS, TARGET_IN))
+    encoded = model.encode(SOURCE, LENGTHS)
+    step = model.decoder.step(TARGET_IN[:, 0], model.decoder.start(encoded))
+    for attended in (encoded.attended["encoder self 1"], step.attended["layer 2"]):
+        assert attended.weights is not None
+        assert not attended.weights[torch.arange(3), ..., LENGTHS - 1].any()
+    empty = model(torch.tensor([[2]]), torch.tensor([1]), TARGET_IN[:1])
+    assert torch.isfinite(empty).all()
+
+
 @pytest.mark.parametrize("positions", ["sinusoidal", "sinusoidal_halves", "sinusoidal_t2t", "learned", "rotary"])
 def test_order_matters_to_every_kind_of_positions(build: Build, positions: str) -> None:
     model = build(positions=positions, encoder_layers=1)
@@ -341,6 +355,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "embedding_norm": {"embedding_norm": True},
     "share_embeddings": {"share_embeddings": True, "vocabularies": (13, 13)},
     "norm_epsilon": {"norm_epsilon": 0.1},
+    "source_end": {"source_end": False},
 }
 
 

@@ -21,6 +21,7 @@ from attentio.cli.demo import demo
 from attentio.cli.doctor import doctor
 from attentio.cli.evaluate import evaluate
 from attentio.cli.export import export
+from attentio.cli.import_ import import_
 from attentio.cli.plan import plan
 from attentio.cli.serve import serve
 from attentio.cli.train import train
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for verb in (train, plan, translate, evaluate, compare, view, serve, export, align, demo, doctor):
     app.command()(verb)
+app.command("import")(import_)
 app.add_typer(data.app, name="data")
 app.add_typer(attention.app, name="attention")
 app.add_typer(config.app, name="config")

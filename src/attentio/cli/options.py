@@ -30,6 +30,9 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[
     str, typer.Option(help="fp32, bf16 (rounded: faster where the processor has it) or auto: bf16 there.")
 ]
+Engine = Annotated[
+    str, typer.Option(help="What searches: attentio, or ctranslate2, which is faster and takes plain Transformers.")
+]
 Beam = Annotated[int, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step. 1 is greedy search.")]
 LengthPenalty = Annotated[float, typer.Option(min=0, help="Scores are log-probability / length ** this.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Bootstrap resamples for the intervals. 0: no intervals.")]

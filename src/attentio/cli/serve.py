@@ -66,6 +66,7 @@ def serve(
     beam: options.Beam = DEFAULT_BEAM,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
+    engine: options.Engine = "attentio",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log each request: method, path, status, time. Never its text.")
     ] = False,
@@ -121,7 +122,7 @@ def serve(
 
         names = _distinct([path.resolve().name for path, _ in named])
         translators = {
-            name: Translator.load(path, device=device or "auto", precision=precision)
+            name: Translator.load(path, device=device or "auto", precision=precision, engine=engine)
             for name, (path, _) in zip(names, named, strict=True)
         }
         languages = {name: pair for name, (_, pair) in zip(names, named, strict=True) if pair is not None}

@@ -75,6 +75,7 @@ def translate(
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
+    engine: options.Engine = "attentio",
 ) -> None:
     """Translate text line by line, or a document with its structure. An empty line stays empty."""
     if former_out is not None:
@@ -104,12 +105,12 @@ def translate(
     from attentio.search.strategy import Sample
     from attentio.translator import Translator
 
-    translator = Translator.load(run, device=device or "auto", precision=precision)
+    translator = Translator.load(run, device=device or "auto", precision=precision, engine=engine)
     config = SearchConfig(
         max(beam or (1 if sample else DEFAULT_BEAM), nbest),
         length_penalty,
         batch_tokens,
-        workers=translator.model.arrays.workers,
+        workers=translator.workers,
         sample=Sample(**drawing) if sample else None,  # type: ignore[arg-type]
         max_length=max_length,
         no_repeat=no_repeat,

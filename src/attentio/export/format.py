@@ -55,6 +55,8 @@ class Format(ABC):
 
     runtime: what runs it. precisions: how weights can be stored, the usual first. many: whether it can hold several
     models. mark: of a format that is a folder, a file that is in every such folder. None for a file.
+    weight_only: whether 8 bits are in the weights alone, so that few answers change. Else only chrF may not fall.
+    own_search: whether it searches in its own way, and may find better answers than ours.
     """
 
     name: ClassVar[str]
@@ -63,6 +65,8 @@ class Format(ABC):
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     many: ClassVar[bool] = False
     mark: ClassVar[str | None] = None
+    weight_only: ClassVar[bool] = True
+    own_search: ClassVar[bool] = False
     expresses: ClassVar[Expresses]
 
     def refusals(self, bundle: Bundle) -> list[str]:
@@ -92,6 +96,17 @@ class Format(ABC):
 
         Raises ResourceError where it fails.
         """
+
+    def run_in_32_bits(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer] | None:
+        """Return what the runtime makes of sentences where all but the stored weights has 32 bits.
+
+        None where that is how it always runs.
+        """
+        return None
+
+    def in_8_bits(self, bundle: Bundle) -> Seq2Seq:
+        """Return the model with the weights that this format keeps in 8 bits."""
+        return rounded(folded(bundle))
 
 
 def check_expressed(chosen: Format, bundle: Bundle, others: Sequence[Format]) -> None:

@@ -110,6 +110,9 @@ class TransformerConfig(Section):
     share_embeddings: Annotated[
         bool, Field(description="one matrix for the source and target embeddings of one shared vocabulary")
     ] = False
+    source_end: Annotated[
+        bool, Field(description="whether the end of the source is attended to. OpenNMT's models read none")
+    ] = True
     norm_epsilon: Annotated[float, Field(gt=0, description="what layer normalization adds to the variance")] = 1e-5
     dropout: Annotated[
         float, Field(ge=0, lt=1, description="dropout on embeddings, on what each part adds, and inside feed-forward")

@@ -198,16 +198,17 @@ class Ends(NamedTuple):
 class TransformerEncoder(nn.Module):
     """Embeddings with positions through a stack of layers. Pre-norm ends with one more normalization."""
 
-    def __init__(self, embedding: TokenEmbedding, layers: list[EncoderLayer], ends: Ends) -> None:
+    def __init__(self, embedding: TokenEmbedding, layers: list[EncoderLayer], ends: Ends, *, source_end: bool) -> None:
         super().__init__()
         self.embedding = embedding
+        self.unread = 0 if source_end else 1  # tokens at the end of a source that nothing attends to
         self.positions, self.scale, self.embedding_norm, _ = ends
         self.layers = nn.ModuleList(layers)
         self.norm = ends.above
 
     def forward(self, source: Tensor, lengths: Tensor) -> Encoded:
         """Return the encoded source (B, S), with lengths (B,). Padding changes nothing at real positions."""
-        mask = torch.arange(source.shape[1], device=source.device) < lengths[:, None]
+        mask = torch.arange(source.shape[1], device=source.device) < lengths[:, None] - self.unread
         states = _embed(self, source, 0)
         attended: dict[str, Attended] = {}
         for n, layer in enumerate(self.layers, 1):
@@ -276,7 +277,7 @@ def build(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEn
         DecoderLayer(self_attn(_causal(window)), CrossAttention(around.cross(size), size), feed_forward(), residuals(3))
         for _ in range(model.decoder_layers)
     ]
-    encoder = TransformerEncoder(around.source, below, ends())
+    encoder = TransformerEncoder(around.source, below, ends(), source_end=model.source_end)
     target = _shared(around.source, around.target) if model.share_embeddings else around.target
     return encoder, TransformerDecoder(model, target, above, ends())
 

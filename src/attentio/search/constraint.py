@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attentio.errors import UsageError
-from attentio.runtime.arrays import Array, Arrays, arrays_of
+from attentio.runtime.arrays import NUMPY, Array, Arrays, arrays_of
 from attentio.text.special import SPECIAL
 
 MOST_REQUIRED = 10  # phrases: the table of what is still missing doubles with each
@@ -27,9 +27,11 @@ class Constraint(ABC):
     """What every constraint offers. R rows of the decoder's batch, V tokens of the vocabulary.
 
     `requires`: whether something must be written, so that `missing` says how much of it is not.
+    `stops_loops_only`: whether an answer that it does not forbid is the answer without it.
     """
 
     requires = False
+    stops_loops_only = False
 
     @abstractmethod
     def start(self, rows: int, arrays: Arrays) -> Any:
@@ -211,6 +213,7 @@ class AllOf(Constraint):
     def __init__(self, parts: Sequence[Constraint]) -> None:
         self.parts = parts
         self.requires = any(part.requires for part in parts)
+        self.stops_loops_only = all(part.stops_loops_only for part in parts)
 
     def start(self, rows: int, arrays: Arrays) -> list[Any]:
         """Return the states of all."""
@@ -236,6 +239,22 @@ class AllOf(Constraint):
         """Raise UsageError where one of them cannot be kept."""
         for part in self.parts:
             part.check(prefix, max_length)
+
+
+def broken(constraint: Constraint, written: Sequence[Sequence[int]]) -> list[bool]:
+    """Return for each translation whether it has a token that the constraint forbids at its place."""
+    found = [False] * len(written)
+    if not written:
+        return found
+    state, rows = constraint.start(len(written), NUMPY), NUMPY.arange(len(written))
+    for place in range(max(map(len, written))):
+        tokens = NUMPY.of([tokens[place] if place < len(tokens) else SPECIAL.pad for tokens in written])
+        banned = constraint.banned(state, NUMPY.full([len(written)], NEVER))
+        if banned is not None:
+            wrong = banned[rows, tokens].tolist()
+            found = [one or (wrong[row] and place < len(written[row])) for row, one in enumerate(found)]
+        state = constraint.advance(state, rows, tokens)
+    return found
 
 
 class _Automaton(NamedTuple):

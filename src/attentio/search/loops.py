@@ -27,6 +27,8 @@ class NoLoops(Constraint):
     names: the tokens of the vocabulary. Those without letters may be repeated more often.
     """
 
+    stops_loops_only = True
+
     def __init__(self, names: Sequence[str]) -> None:
         lengths = np.arange(1, LONGEST + 1)
         times = np.where(lengths <= _WRITTEN, _WRITTEN, _LONGER)

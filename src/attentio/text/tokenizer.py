@@ -8,7 +8,7 @@ characters. A vocabulary is learned in `learn`. All of it may be used by several
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias, cast, final
@@ -36,7 +36,7 @@ Lengths: TypeAlias = npt.NDArray[np.int64]
 class Tokenizer(ABC):
     """What every tokenizer offers. Its tokens are a list, each for one unit of a text, stored as JSON."""
 
-    kind: ClassVar[str]  # "word", "char" or "sentencepiece"
+    kind: ClassVar[str]  # "word", "char", "sentencepiece", or of other toolkits "space" or "numbered" (`text.numbered`)
     special = SPECIAL
     tokens: Sequence[str]  # the token of each id
 
@@ -92,8 +92,11 @@ class Tokenizer(ABC):
 
     def to_bytes(self) -> bytes:
         """Return the content of the one file that holds this tokenizer."""
-        held = {"kind": self.kind, "pieces": self.tokens}  # as the files of every version say
-        return json.dumps(held, ensure_ascii=True, indent=0).encode()
+        return json.dumps(self._held(), ensure_ascii=True, indent=0).encode()
+
+    def _held(self) -> dict[str, Any]:
+        """Return what the file holds."""
+        return {"kind": self.kind, "pieces": self.tokens}  # as the files of every version say
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:
@@ -177,13 +180,8 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, model: bytes, *, lowercase: bool = False, cached_words: int = CACHED_WORDS) -> None:
         self.model = model
         self.lowercase = lowercase
-        self._processor = cast(Any, sentencepiece.SentencePieceProcessor)()
-        try:
-            self._processor.LoadFromSerializedProto(model)
-            size = self._processor.get_piece_size()
-            self.tokens = tuple(self._processor.id_to_piece(i) for i in range(size))
-        except (RuntimeError, UnicodeDecodeError) as error:
-            raise ModelError("not a SentencePiece model.", code="E_MODEL_TOKENIZER") from error
+        self._processor, self.tokens = open_sentencepiece(model)
+        size = len(self.tokens)
         if self.tokens[:4] != SPECIAL_TOKENS:
             raise ModelError(
                 f"the SentencePiece model begins with {list(self.tokens[:4])}, not with {list(SPECIAL_TOKENS)}.",
@@ -226,15 +224,7 @@ class SentencePieceTokenizer(Tokenizer):
         return [cache[word] for word in words]
 
     def spans(self, text: str) -> list[Span]:
-        found = self._processor.encode(self.read(text), return_type="offset_mapping")
-        spans: list[Span] = []
-        end_of_character = 0
-        # SentencePiece gives a fallback character to its last byte alone. Here each of its bytes covers all of it.
-        for token, (start, end) in zip(reversed(found["ids"]), reversed(found["offsets"]), strict=True):
-            end = end_of_character = end_of_character if token in self._bytes and start == end else end
-            bare = start + len(text[start:end]) - len(text[start:end].lstrip())
-            spans.append((bare if bare < end else start, end))
-        return spans[::-1]
+        return sentencepiece_spans(self._processor, self._bytes, self.read(text))
 
     def halves(self) -> list[list[tuple[int, int]]]:
         """Return, for each token, the pairs of tokens it could be split into, likeliest first."""
@@ -256,10 +246,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def symbols(self) -> list[list[int]]:
         """Return the bytes of each token's text, with a space for SentencePiece's mark of one."""
-        spelled = [list(token.replace(_WORD_MARK, " ").encode()) for token in self.tokens]
-        for i in self._bytes:
-            spelled[i] = [int(self.tokens[i][3:-1], 16)]  # <0xE4>
-        return [[], [], [], [-1], *spelled[4:]]
+        return spelled_out(self.tokens, self._bytes)
 
     def symbols_of(self, text: str) -> list[int]:
         return list(self.read(text).encode())
@@ -280,6 +267,37 @@ class SentencePieceTokenizer(Tokenizer):
         return lowered(text) if self.lowercase else text
 
 
+def open_sentencepiece(model: bytes) -> tuple[Any, tuple[str, ...]]:
+    """Return SentencePiece's processor for the content of its file, and its tokens. Raises ModelError."""
+    processor = cast(Any, sentencepiece.SentencePieceProcessor)()
+    try:
+        processor.LoadFromSerializedProto(model)
+        return processor, tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size()))
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise ModelError("not a SentencePiece model.", code="E_MODEL_TOKENIZER") from error
+
+
+def sentencepiece_spans(processor: Any, byte_ids: Collection[int], text: str) -> list[Span]:
+    """Return the characters of `text` that each of SentencePiece's tokens covers."""
+    found = processor.encode(text, return_type="offset_mapping")
+    spans: list[Span] = []
+    end_of_character = 0
+    # SentencePiece gives a fallback character to its last byte alone. Here each of its bytes covers all of it.
+    for token, (start, end) in zip(reversed(found["ids"]), reversed(found["offsets"]), strict=True):
+        end = end_of_character = end_of_character if token in byte_ids and start == end else end
+        bare = start + len(text[start:end]) - len(text[start:end].lstrip())
+        spans.append((bare if bare < end else start, end))
+    return spans[::-1]
+
+
+def spelled_out(tokens: Sequence[str], byte_ids: Collection[int]) -> list[list[int]]:
+    """Return the bytes of each token's text."""
+    spelled = [list(token.replace(_WORD_MARK, " ").encode()) for token in tokens]
+    for i in byte_ids:
+        spelled[i] = [int(tokens[i][3:-1], 16)]  # <0xE4>
+    return [[], [], [], [-1], *spelled[4:]]
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """Read a file that holds `Tokenizer.to_bytes`. Raises ModelError when it is missing or no tokenizer."""
     try:
@@ -291,7 +309,11 @@ def load_tokenizer(path: Path) -> Tokenizer:
     try:
         held = json.loads(content)
         kinds = {"word": WordTokenizer, "char": CharTokenizer}
-        return kinds[held["kind"]](held["pieces"])
+        if held["kind"] in kinds:
+            return kinds[held["kind"]](held["pieces"])
+        from attentio.text.numbered import from_held  # of models of other toolkits
+
+        return from_held(held)
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is not a tokenizer file.", file=path, code="E_MODEL_TOKENIZER") from error
 

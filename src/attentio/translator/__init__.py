@@ -7,7 +7,8 @@ translation.text, translation.score, translation.trace
 A `Translator` keeps nothing of a call, so that any number of threads may use one.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -42,8 +43,9 @@ from attentio.text.tokenizer import Tokenizer
 from attentio.text.words import Span
 from attentio.trace import AttentionTrace
 
-if TYPE_CHECKING:  # loaded only where something is constrained, or needs torch
+if TYPE_CHECKING:  # loaded only where something is constrained, needs torch, or asks for another engine
     from attentio.bundle import Bundle
+    from attentio.engines import Engine
     from attentio.model.seq2seq import Seq2Seq
     from attentio.search.constraint import Constraint
 
@@ -96,23 +98,42 @@ class Progress:
 
 
 class Translator:
-    """Translate text with a trained model, or with an exported one."""
+    """Translate text with a trained model, or with an exported one.
 
-    model: Searched
+    engine: what searches, by its name (`attentio.engines`), or one that is open. What another engine than ours cannot
+    do, such as weights, is done by ours.
+    """
 
-    def __init__(self, bundle: "Bundle | Exported", *, device: str = "auto", precision: str = "fp32") -> None:
+    def __init__(
+        self,
+        bundle: "Bundle | Exported",
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        engine: "str | Engine" = "attentio",
+    ) -> None:
         self.bundle = bundle
-        self.model = bundle.ready(device, precision=precision)
+        self._device, self._precision = device, precision
         self.max_length = bundle.max_length
+        self._engine: Engine | None = None
+        if not isinstance(engine, str):
+            self._engine = engine
+        elif engine != "attentio":
+            from attentio.engines import open_engine  # not needed by our own search
+
+            self._engine = open_engine(engine, bundle, device=device, precision=precision)
+        if self._engine is None:
+            _ = self.model
 
     @classmethod
-    def load(cls, run: str | Path, *, device: str = "auto", precision: str = "fp32") -> Self:
+    def load(cls, run: str | Path, *, device: str = "auto", precision: str = "fp32", engine: str = "attentio") -> Self:
         """Open the model of a run folder, to compute in fp32, in bf16, or, "auto", in bf16 where that is fast.
 
         Or the folder of an exported model, which needs no torch. Raises ModelError when it is missing or damaged.
+        Raises UsageError where the engine cannot express it, and MissingExtra where the engine is not installed.
         """
         if is_exported(Path(run)):
-            return cls(Exported.load(run), device=device, precision=precision)
+            return cls(Exported.load(run), device=device, precision=precision, engine=engine)
         try:
             from attentio.bundle import Bundle
         except ModuleNotFoundError as error:
@@ -122,7 +143,18 @@ class Translator:
                 f"{run} needs torch, which is not installed.",
                 hint="Install it: pip install torch. Or give a model from `attentio export --to onnx`.",
             ) from None
-        return cls(Bundle.load(run), device=device, precision=precision)
+        return cls(Bundle.load(run), device=device, precision=precision, engine=engine)
+
+    @cached_property
+    def model(self) -> Searched:
+        """The model, ready to search with: made at first use where another engine searches."""
+        precision = "fp32" if self._precision == "int8" else self._precision  # int8 is for engines
+        return self.bundle.ready(self._device, precision=precision)
+
+    @property
+    def workers(self) -> int:
+        """Return how many processes may share the work. Another engine has its own threads."""
+        return self.model.arrays.workers if self._engine is None else 1
 
     @property
     def source_language(self) -> str | None:
@@ -190,7 +222,7 @@ class Translator:
             cancelled=cancelled,
         )
         parts = [part for text in cut_up for part in text.parts]
-        with self.model.arrays.at_work():
+        with self.model.arrays.at_work() if self._engine is None else nullcontext():
             found = self._translate_parts(parts, config, asked)
             self._restore_lost(parts, found, config, asked)
             self._mend(parts, found, config, asked, terms)
@@ -388,11 +420,28 @@ class Translator:
         found = [self._copied(part) if asked.copies(index) else None for index, part in enumerate(parts)]
         live = [index for index, translation in enumerate(found) if translation is None]
         sources = [tokenizer.encode(parts[index].text) for index in live]
-        for indices, groups in search_batches(self.model, sources, config, asked.only(live)):
+        for indices, groups in self._search(sources, config, asked.only(live)):
             for index, hypotheses in zip(indices, groups, strict=True):
                 translation = self._translation(parts[live[index]], sources[index], hypotheses, trace=asked.weights > 0)
                 found[live[index]] = translation
         return [translation for translation in found if translation is not None]
+
+    def _search(
+        self, sources: Sequence[Sequence[int]], config: SearchConfig, asked: Asked
+    ) -> Iterator[tuple[list[int], list[list[Hypothesis]]]]:
+        """Search with the engine, and with our own search where it cannot."""
+        if self._engine is None or not self._engine.answers(config, asked):
+            yield from search_batches(self.model, sources, config, asked)
+            return
+        left: list[int] = []
+        for indices, groups in self._engine.search_batches(sources, config, asked):
+            answered = [(index, found) for index, found in zip(indices, groups, strict=True) if found is not None]
+            left += [index for index, found in zip(indices, groups, strict=True) if found is None]
+            yield [index for index, _ in answered], [found for _, found in answered]
+        if left:
+            again = [sources[index] for index in left]
+            for places, groups in search_batches(self.model, again, config, asked.only(left)):
+                yield [left[place] for place in places], groups
 
     def _copied(self, part: "Part") -> Translation | None:
         """Return a part that is nothing but what must be kept, as its own translation."""
