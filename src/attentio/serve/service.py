@@ -99,7 +99,7 @@ class Service:
 
     def _begin(self) -> None:
         for each in self.translators.values():
-            each.model.arrays.one_thread()
+            each.one_thread()
 
     @property
     def sources(self) -> list[str]:

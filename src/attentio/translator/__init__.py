@@ -156,6 +156,11 @@ class Translator:
         """Return how many processes may share the work. Another engine has its own threads."""
         return self.model.arrays.workers if self._engine is None else 1
 
+    def one_thread(self) -> None:
+        """Compute with one thread from now on, where several threads of this process translate side by side."""
+        if self._engine is None:
+            self.model.arrays.one_thread()
+
     @property
     def source_language(self) -> str | None:
         """Return the language code of what it reads, as far as known."""
