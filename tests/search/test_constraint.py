@@ -47,6 +47,19 @@ def phrases(
     return Phrases(symbols, require, forbid), law
 
 
+def closed(
+    phrase: Sequence[int], closing: Sequence[int], symbols: Sequence[Sequence[int]] = OWN
+) -> tuple[Constraint, Law]:
+    """A phrase that one of some symbols follows, or the end."""
+
+    def law(tokens: tuple[int, ...]) -> bool:
+        written = spelled(tokens, symbols)
+        ends = tokens[-1:] == (EOS,) and tuple(written[-len(phrase) :]) == tuple(phrase)
+        return ends or any(holds(written, [*phrase, each]) for each in closing)
+
+    return Phrases(symbols, [phrase], [], [closing]), law
+
+
 def no_repeat(size: int) -> tuple[Constraint, Law]:
     def law(tokens: tuple[int, ...]) -> bool:
         words = tokens[:-1] if tokens[-1] == EOS else tokens
@@ -87,6 +100,9 @@ CASES: dict[str, tuple[Constraint, Law]] = {
     "spelled in several ways": phrases([letters("aba")], [], SPELLED),
     "forbidden in several ways": phrases([], [letters("aba"), letters("bb")], SPELLED),
     "spelled, both": phrases([letters("ab"), letters("ba")], [letters("bb")], SPELLED),
+    "a phrase that is closed": closed([4, 3], [5, 4]),
+    "closed by what begins it": closed([3], [3]),
+    "spelled and closed": closed(letters("ba"), letters("b"), SPELLED),
     "no word twice": no_repeat(1),
     "no pair twice": no_repeat(2),
     "no three twice": no_repeat(3),

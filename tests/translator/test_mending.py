@@ -1,14 +1,21 @@
 """What must be kept is kept, by any model, and terms are forced or named. 200 sentences of our own."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
+import torch
 
-from attentio.search.batched import SearchConfig
+from attentio.runtime.tensors import arrays_on
+from attentio.search.batched import Asked, SearchConfig
 from attentio.text.kept import unkept
 from attentio.text.placeholders import kept_spans
 from attentio.text.script import stands_alone
-from attentio.translator import Translator
+from attentio.text.special import SPECIAL
+from attentio.translator import Part, Translation, Translator
+from attentio.translator.mending import Mender
 
 PATTERNS = [
     "My sister has {0} books {7}.",
@@ -116,6 +123,36 @@ def test_terms_are_forced_where_they_are_missing(translator: Translator) -> None
     assert "朋友" in found[0].text
     assert found[1:] == plain[1:]  # which has the term already
     assert not any(each.unforced for each in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("my sister is here.", True),
+        ("sister", True),
+        ("sisters are here.", False),
+        ("Is my (sister's) cat here?", False),
+    ],
+)
+def test_a_term_is_a_word_where_words_have_spaces(translator: Translator, text: str, written: bool) -> None:
+    """In English a term is no part of another word. It follows a space, which a bracket is not."""
+    bundle = replace(translator.bundle, target=translator.bundle.source)
+    constraints: list[Any] = []
+
+    def search(parts: Sequence[Part], _: SearchConfig, asked: Asked) -> list[Translation]:
+        constraints.append(asked.constraint)
+        return [Translation(part.text, text, 0.0) for part in parts]
+
+    found = [Translation("my", "nothing", 0.0)]
+    Mender(bundle, search, SearchConfig(), Asked(), lambda _: True).mend(
+        [Part("my", {}, 0)], found, lambda _: ["sister"]
+    )
+    (constraint,) = constraints
+    state = constraint.start(1, arrays_on(torch.device("cpu")))
+    for token in bundle.target.tokenizer.encode(text):
+        state = constraint.advance(state, torch.tensor([0]), torch.tensor([token]))
+    assert (constraint.missing(state)[0, SPECIAL.eos].item() == 0) == written
+    assert found[0].unforced == (("sister",) if "sisters" in text else ())
 
 
 def test_terms_that_cannot_be_forced_are_said(translator: Translator) -> None:

@@ -103,16 +103,23 @@ class Phrases(Constraint):
     A phrase is a sequence of symbols, and `symbols` says which symbols each token writes. So a phrase counts however it
     is cut into tokens. States are pairs of a node and the set of phrases met (as in Anderson 2017). They say how many
     tokens a hypothesis still needs. A token after which too few are left is not allowed.
+
+    closing: for each required phrase, symbols of which one must follow it, unless it ends the translation. None are
+    needed where they are empty.
     """
 
     def __init__(
-        self, symbols: Sequence[Sequence[int]], require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]]
+        self,
+        symbols: Sequence[Sequence[int]],
+        require: Sequence[Sequence[int]],
+        forbid: Sequence[Sequence[int]],
+        closing: Sequence[Sequence[int]] = (),
     ) -> None:
         if len(require) > MOST_REQUIRED:
             raise UsageError(f"{len(require)} phrases are required, and at most {MOST_REQUIRED} can be.")
         if not all(map(len, (*require, *forbid))):
             raise UsageError("a phrase that must or must not appear is empty.")
-        automaton = _Automaton.of(require, forbid)
+        automaton = _Automaton.of(require, forbid, closing or [()] * len(require))
         follow, met, bad = automaton.over_tokens(symbols)
         self.needed = _fewest_tokens(follow, met, bad, 1 << len(require))  # (nodes, sets)
         self.requires = len(require) > 0
@@ -262,17 +269,23 @@ class _Automaton(NamedTuple):
 
     edges: node -> symbol -> the node of the longest beginning that is written after it. None: node 0.
     met: node -> the required phrases that end there, as bits. bad: node -> whether a forbidden one does.
+    last: node -> the required phrases that end there where the translation does.
     """
 
     edges: list[dict[int, int]]
     met: list[int]
     bad: list[bool]
+    last: list[int]
 
     @classmethod
-    def of(cls, require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]]) -> "_Automaton":
+    def of(
+        cls, require: Sequence[Sequence[int]], forbid: Sequence[Sequence[int]], closing: Sequence[Sequence[int]]
+    ) -> "_Automaton":
         edges: list[dict[int, int]] = [{}]
-        met, bad = [0], [False]
-        for number, phrase in enumerate((*require, *forbid)):
+        met, bad, last = [0], [False], [0]
+
+        def written(phrase: Sequence[int]) -> int:
+            """Return the node of a phrase."""
             node = 0
             for symbol in phrase:
                 if symbol not in edges[node]:
@@ -280,11 +293,16 @@ class _Automaton(NamedTuple):
                     edges.append({})
                     met.append(0)
                     bad.append(False)
+                    last.append(0)
                 node = edges[node][symbol]
-            if number < len(require):
+            return node
+
+        for number, (phrase, ends) in enumerate(zip(require, closing, strict=True)):
+            last[written(phrase)] |= 1 << number
+            for node in [written([*phrase, end]) for end in ends] or [written(phrase)]:
                 met[node] |= 1 << number
-            else:
-                bad[node] = True
+        for phrase in forbid:
+            bad[written(phrase)] = True
         fallback = [0] * len(edges)
         waiting = deque(edges[0].values())
         while waiting:  # by depth: the fallback of a node is complete before the node
@@ -292,11 +310,12 @@ class _Automaton(NamedTuple):
             shorter = fallback[node]
             met[node] |= met[shorter]
             bad[node] |= bad[shorter]
+            last[node] |= last[shorter]
             for symbol, child in edges[node].items():
                 fallback[child] = edges[shorter].get(symbol, 0)
                 waiting.append(child)
             edges[node] = edges[shorter] | edges[node]
-        return cls(edges, met, bad)
+        return cls(edges, met, bad, last)
 
     def over_tokens(
         self, symbols: Sequence[Sequence[int]]
@@ -320,6 +339,7 @@ class _Automaton(NamedTuple):
             follow = steps[follow, written[None, :, place]]
             met |= np.where(moved, met_at[follow], 0)
             bad |= moved & bad_at[follow]
+        met[:, SPECIAL.eos] |= np.array(self.last)
         return follow, met, bad
 
 

@@ -90,6 +90,11 @@ def ends_without_space(text: str) -> bool:
     return bool(_ENDS_WIDE.search(text))
 
 
+def writes_spaces(language: str | None) -> bool:
+    """Return whether words of a language have spaces between them. True where it is not known."""
+    return base_language(language) not in {"ja", *(_LANGUAGE_OF_SCRIPT.get(script) for script in _UNSEGMENTED)} - {None}
+
+
 def base_language(language: str | None) -> str | None:
     """Return the language of a tag without its region or script: "zh" for "zh-Hans"."""
     return language.replace("_", "-").split("-")[0].lower() if language else None

@@ -90,6 +90,10 @@ class Tokenizer(ABC):
             raise UsageError(f"the model cannot write {text!r}: its vocabulary has no {what}.")
         return self.encode(text)
 
+    def symbols_after_word(self) -> list[int]:
+        """Return the symbols of which one follows a complete word. Empty where words have symbols of their own."""
+        return []
+
     def to_bytes(self) -> bytes:
         """Return the content of the one file that holds this tokenizer."""
         return json.dumps(self._held(), ensure_ascii=True, indent=0).encode()
@@ -250,6 +254,10 @@ class SentencePieceTokenizer(Tokenizer):
 
     def symbols_of(self, text: str) -> list[int]:
         return list(self.read(text).encode())
+
+    def symbols_after_word(self) -> list[int]:
+        # The last ones are first bytes of quotation marks, dashes, full-width punctuation and placeholders.
+        return [*b""" .,;:?!)]}>"'/-""", 0xC2, 0xE2, 0xE3, 0xEE, 0xEF]
 
     def to_bytes(self) -> bytes:
         return _LOWERCASE * self.lowercase + self.model

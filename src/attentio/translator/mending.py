@@ -7,6 +7,7 @@ of a second search. This module is loaded only where a first translation lacks s
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attentio.errors import UsageError
@@ -15,6 +16,7 @@ from attentio.search.batched import Asked, SearchConfig
 from attentio.search.constraint import MOST_REQUIRED, AllOf, Constraint, ExactlyOnce, Phrases
 from attentio.text.kept import cut_around, unkept
 from attentio.text.placeholders import PLACEHOLDERS
+from attentio.text.script import writes_spaces
 from attentio.text.sentences import cut_long, join_parts
 from attentio.translator import Part, Translation
 
@@ -44,6 +46,7 @@ class Mender:
         self._search = search
         self._config, self._asked = config, asked
         self._fits = fits
+        self._spaced = writes_spaces(bundle.target.language)
 
     def mend(
         self, parts: Sequence[Part], found: list[Translation], terms: Callable[[str], Sequence[str]] | None
@@ -150,8 +153,14 @@ class Mender:
 
     def _requiring(self, phrases: Sequence[str], kept: Collection[str]) -> Constraint:
         tokenizer = self._bundle.target.tokenizer
-        must = [tokenizer.symbols_of(phrase) for phrase in self._bundle.target.cleaner.lines(phrases)]
-        found: list[Constraint] = [Phrases(tokenizer.symbols(), must, [])]
+        must: list[list[int]] = []
+        closing: list[list[int]] = []
+        for phrase in self._bundle.target.cleaner.lines(phrases):
+            ends = tokenizer.symbols_after_word() if self._spaced else []
+            begins = bool(ends) and phrase[0].isalnum()
+            must.append(tokenizer.symbols_of(f" {phrase}" if begins else phrase))
+            closing.append(ends if phrase[-1].isalnum() else [])
+        found: list[Constraint] = [Phrases(tokenizer.symbols(), must, [], closing)]
         if kept:
             ids = {name: i for i, name in enumerate(tokenizer.tokens)}
             every = [ids[placeholder] for placeholder in PLACEHOLDERS]
@@ -165,18 +174,29 @@ class Mender:
             return False
 
     def _lacking(self, translation: Translation, phrases: Sequence[str]) -> tuple[str, ...]:
-        """Return the phrases that a translation does not hold. Spaces and case do not count: tokenizers change them."""
-        text = _bare(translation.text)
+        """Return the phrases that a translation does not hold. Spaces and case do not count: tokenizers change them.
+
+        Where words have spaces between them, a phrase does not begin or end inside a word.
+        """
         cleaned = self._bundle.target.cleaner.lines(phrases)
-        return tuple(phrase for phrase, clean in zip(phrases, cleaned, strict=True) if _bare(clean) not in text)
+        return tuple(
+            phrase
+            for phrase, clean in zip(phrases, cleaned, strict=True)
+            if not _pattern(clean, whole=self._spaced).search(translation.text.casefold())
+        )
 
 
 def _unkept(translation: Translation) -> list[str]:
     return unkept(translation.source, translation.text)
 
 
-def _bare(text: str) -> str:
-    return "".join(text.split()).casefold()
+@lru_cache(1_024)
+def _pattern(phrase: str, *, whole: bool) -> re.Pattern[str]:
+    """Return what finds a phrase in lower case, whatever its white space. whole: not inside a word."""
+    phrase = "".join(phrase.split()).casefold()
+    found = r"\s*".join(map(re.escape, phrase))
+    before = r"(?<!\w)" if whole and phrase[:1].isalnum() else ""
+    return re.compile(before + found + (r"(?!\w)" if whole and phrase[-1:].isalnum() else ""))
 
 
 def _has_letters(text: str) -> bool:
