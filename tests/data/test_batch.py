@@ -1,7 +1,7 @@
 """Batches: a hand-worked one, the budget, every pair once, the same order from the same seed, and exact resume."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -219,19 +219,22 @@ def test_pairs_are_sorted_alike_by_short_numbers_and_long(longest: int) -> None:
         assert all(np.diff(inside) >= 0) if band % 2 == 0 else all(np.diff(inside) <= 0)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-def test_ranks_share_every_batch_and_every_pair_comes_once(size: int) -> None:
+@pytest.mark.parametrize(("size", "per_update"), [(1, 1), (2, 1), (3, 1), (2, 4)])
+def test_ranks_share_every_batch_and_every_pair_comes_once(size: int, per_update: int) -> None:
     random = np.random.default_rng(5)
     lengths = random.integers(1, 30, 97), random.integers(1, 30, 97)
     samplers = [
-        BatchSampler(*lengths, max_tokens=120, seed=3, size_multiple=1, rank=rank, num_ranks=size)
+        BatchSampler(
+            *lengths, max_tokens=120, seed=3, size_multiple=1, per_update=per_update, rank=rank, num_ranks=size
+        )
         for rank in range(size)
     ]
     whole = list(BatchSampler(*lengths, max_tokens=120, seed=3, size_multiple=1))
     shares = [sampler.shares() for sampler in samplers]
     seen: list[int] = []
-    for batch in whole:
-        parts = [next(share) for share in shares]
+    updates = [list(zip(*(next(share) for share in shares), strict=True)) for _ in range(samplers[0].updates_per_epoch)]
+    assert [len(update) for update in updates[:-1]] == [per_update] * (len(updates) - 1)
+    for batch, parts in zip(whole, chain.from_iterable(updates), strict=True):
         counted = [indices.tolist() for indices, counts in parts if counts]
         together = [index for indices in counted for index in indices]
         assert sorted(together) == sorted(batch.tolist())

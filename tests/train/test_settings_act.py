@@ -103,6 +103,7 @@ TRAIN_CHANGES: dict[str, dict[str, Any]] = {
     "max_steps": {"max_steps": 5},
     "batch_tokens": {"batch_tokens": 150},
     "batch_sentences": {"batch_sentences": 5},
+    "accumulate": {"accumulate": 2},
     "learning_rate": {"learning_rate": 1e-3},
     "warmup_steps": {"warmup_steps": 5},
     "warmup_share": {"warmup_share": 0.9},

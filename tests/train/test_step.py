@@ -18,7 +18,7 @@ from attentio.model.settings import AttentionConfig, RNNConfig, TransformerConfi
 from attentio.train.distributed import ALONE, ProcessGroup, Ranks
 from attentio.train.loop import train
 from attentio.train.settings import RunConfig, TrainConfig
-from attentio.train.state import Progress
+from attentio.train.state import Progress, batches
 from attentio.train.step import TrainingStep, backward
 
 SETTINGS = TrainConfig.model_validate({"label_smoothing": 0.1, "coverage_loss": 0.3, "guided_alignment": 0.2})
@@ -58,9 +58,9 @@ def gradients(name: str, batch: Batch, ranks: Any) -> tuple[dict[str, Tensor], f
     """The gradients of one update as the loop computes it, and the mean cost."""
     model = model_of(name)
     weight = ranks.size * batch.num_target_tokens / ranks.total(batch.num_target_tokens)
-    cost = backward(ranks.wrap(TrainingStep(model, SETTINGS)), batch, 1, weight=weight, computing=torch.enable_grad)
+    cost = backward(ranks.wrap(TrainingStep(model, SETTINGS)), [(batch, weight)], 1, computing=torch.enable_grad)
     found = {key: parameter.grad for key, parameter in model.named_parameters()}
-    return {key: value for key, value in found.items() if value is not None}, ranks.total(cost * weight) / ranks.size
+    return {key: value for key, value in found.items() if value is not None}, ranks.total(cost) / ranks.size
 
 
 def work(rank: int, folder: str) -> None:
@@ -76,6 +76,8 @@ def work(rank: int, folder: str) -> None:
         found = gradients(name, share(whole_batch(), rank, 2), ranks)
         torch.save(found, f"{folder}/{name}-{rank}")
     torch.save(losses_of_a_run(Path(folder), f"rank-{rank}", ranks), f"{folder}/losses-{rank}")
+    losses = losses_of_a_run(Path(folder), f"accumulating-{rank}", ranks, accumulate=3)[0]
+    torch.save(losses, f"{folder}/accumulated-{rank}")
     dist.destroy_process_group()
 
 
@@ -92,13 +94,22 @@ class Losses:
     def note(self, text: str) -> None: ...
 
 
-def losses_of_a_run(folder: Path, name: str, ranks: Ranks) -> tuple[list[float], Progress, list[str]]:
+def losses_of_a_run(
+    folder: Path, name: str, ranks: Ranks, *, accumulate: int = 1, max_steps: int = 12
+) -> tuple[list[float], Progress, list[str]]:
     """The losses that are reported, the progress at the end, and what was published by this rank."""
     data = PreparedData.load(folder / "data")
     config = RunConfig.model_validate(
         {
             "model": {"family": "rnn", "embedding_size": 6, "hidden_size": 8, "dropout": 0.0},
-            "train": {"max_steps": 12, "batch_tokens": 200, "warmup_steps": 3, "precision": "fp32", "device": "cpu"},
+            "train": {
+                "max_steps": max_steps,
+                "batch_tokens": 200,
+                "accumulate": accumulate,
+                "warmup_steps": 3,
+                "precision": "fp32",
+                "device": "cpu",
+            },
         }
     )
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
@@ -129,6 +140,8 @@ def test_two_processes_add_up_the_gradient_of_one(tmp_path: Path) -> None:
     assert len(alone) == 12
     assert (first[1].step, first[1].target_tokens) == (progress.step, progress.target_tokens)
     assert (second[0], first[2], second[2]) == ([], ["rank-0"], [])  # rank 0 alone reports and publishes
+    accumulated = losses_of_a_run(tmp_path, "accumulating", ALONE, accumulate=3)[0]
+    assert torch.load(tmp_path / "accumulated-0") == pytest.approx(accumulated, abs=1e-4)
     assert list((tmp_path / "rank-0").iterdir())
     assert not list((tmp_path / "rank-1").iterdir())
     for name in MODELS:
@@ -148,13 +161,30 @@ def test_one_process_agrees_with_itself() -> None:
     assert ALONE.wrap(step) is step
 
 
-def test_a_batch_in_parts_has_the_same_gradient() -> None:
+def test_a_batch_in_parts_or_accumulated_has_the_same_gradient() -> None:
     found: list[dict[str, Tensor]] = []
-    for parts in (1, 2):
+    costs: list[float] = []
+    whole = whole_batch()
+    shares = [share(whole, rank, 3) for rank in range(3)]
+    accumulated = [(part, part.num_target_tokens / whole.num_target_tokens) for part in shares]
+    for weighted, parts in (([(whole, 1.0)], 1), ([(whole, 1.0)], 2), (accumulated, 1)):
         model = model_of("rnn")
-        step = TrainingStep(model, SETTINGS)
-        backward(step, whole_batch(), parts, weight=1.0, computing=torch.enable_grad)
+        costs.append(backward(TrainingStep(model, SETTINGS), weighted, parts, computing=torch.enable_grad))
         found.append({key: p.grad for key, p in model.named_parameters() if p.grad is not None})
-    assert found[0].keys() == found[1].keys()
-    for key, gradient in found[0].items():
-        torch.testing.assert_close(found[1][key], gradient, atol=1e-6, rtol=1e-4)
+    assert costs == pytest.approx([costs[0]] * 3, abs=1e-5)
+    for gradients_of_parts in found[1:]:
+        assert found[0].keys() == gradients_of_parts.keys()
+        for key, gradient in found[0].items():
+            torch.testing.assert_close(gradients_of_parts[key], gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_batches_are_accumulated_to_one_update(tmp_path: Path) -> None:
+    """The last update of an epoch takes the batches that remain."""
+    data = prepare(DataConfig(train=["small-world"], small_world_pairs=80, dev=0, test=0), tmp_path / "data", seed=1)
+    few = len(batches(data.train, TrainConfig(batch_tokens=200)))
+    assert few % 3
+    alone, progress, _ = losses_of_a_run(tmp_path, "one", ALONE, max_steps=few)
+    accumulated, other, _ = losses_of_a_run(tmp_path, "three", ALONE, accumulate=3, max_steps=-(-few // 3))
+    assert (len(alone), len(accumulated)) == (few, -(-few // 3))
+    assert other.target_tokens == progress.target_tokens  # an epoch
+    assert accumulated[0] == pytest.approx(alone[0], rel=0.02)  # both of a model that has learned nothing

@@ -5,6 +5,7 @@ one batch into padded tensors. Neither holds a Python object per sentence, so fi
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +70,8 @@ class BatchSampler:
     Iterating yields what remains of the current epoch and moves on to the next. `state_dict`, taken between two
     batches, says where to resume. The same seed and epoch give the same batches, whatever was drawn before.
 
+    per_update: the batches of one update of the weights. The last update of an epoch takes those that remain.
+
     `shares` gives `rank` of `num_ranks` processes every `num_ranks`-th pair of each batch: shares of like lengths. The
     batches are the same for any number of processes, so that a run may go on with another number.
     """
@@ -83,6 +86,7 @@ class BatchSampler:
         seed: int = 0,
         length_multiple: int = 1,
         size_multiple: int = 8,
+        per_update: int = 1,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
@@ -93,6 +97,7 @@ class BatchSampler:
         if max_tokens is None and max_sentences is None:
             raise ValueError("give max_tokens, max_sentences or both")
         self.seed = seed
+        self.per_update = per_update
         self.rank, self.num_ranks = rank, num_ranks
         self.epoch = 0
         self.position = 0
@@ -117,6 +122,11 @@ class BatchSampler:
         """Return the number of batches in an epoch."""
         return len(self._cuts) - 1
 
+    @property
+    def updates_per_epoch(self) -> int:
+        """The number of updates of the weights in an epoch."""
+        return -(-len(self) // self.per_update)
+
     def __iter__(self) -> Iterator[npt.NDArray[np.int64]]:
         generator = np.random.default_rng([self.seed, self.epoch])
         shuffled = generator.permutation(len(self._key))
@@ -128,15 +138,16 @@ class BatchSampler:
                 self.epoch, self.position = self.epoch + 1, 0
             yield order[self._cuts[number] : self._cuts[number + 1]]
 
-    def shares(self) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
-        """Yield this rank's pairs of every batch, epoch after epoch without end, and whether they count.
+    def shares(self) -> Iterator[list[tuple[npt.NDArray[np.int64], bool]]]:
+        """Yield, for every update without end, this rank's pairs of each of its batches, and whether they count.
 
         A rank for which a small batch has no pair is given the first one again. It does not count.
         """
         while True:
-            for indices in self:
-                mine = indices[self.rank :: self.num_ranks]
-                yield (mine, True) if len(mine) else (indices[:1], False)
+            batches = iter(self)
+            while update := list(islice(batches, self.per_update)):
+                parts = [(indices[self.rank :: self.num_ranks], indices[:1]) for indices in update]
+                yield [(mine, True) if len(mine) else (first, False) for mine, first in parts]
 
     def state_dict(self) -> dict[str, int]:
         """Return seed, epoch, position in the epoch, and the numbers of pairs and batches."""

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,6 +62,11 @@ class Ranks:
         """Return the module whose backward pass averages gradients over the ranks."""
         return step
 
+    def adding(self, step: nn.Module) -> AbstractContextManager[object]:
+        """Let backward passes of the module that `wrap` gave add up gradients of this rank only."""
+        del step
+        return contextlib.nullcontext()
+
 
 class ProcessGroup(Ranks):
     """The processes of torch.distributed's default group, with gradients averaged by DistributedDataParallel."""
@@ -89,6 +95,9 @@ class ProcessGroup(Ranks):
 
     def wrap(self, step: nn.Module) -> nn.Module:
         return nn.parallel.DistributedDataParallel(step)
+
+    def adding(self, step: nn.Module) -> AbstractContextManager[object]:
+        return cast(nn.parallel.DistributedDataParallel, step).no_sync()
 
 
 class StartedByTorchrun(ProcessGroup):

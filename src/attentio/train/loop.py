@@ -92,37 +92,42 @@ def train(
     ranks.part_ways(settings.seed, state.progress.step)
     step = ranks.wrap(TrainingStep(model, settings))
     zero_grad = partial(state.optimizer.zero_grad, set_to_none=True)
-    evaluate_every = settings.evaluate_every or max(50, len(state.sampler))
+    evaluate_every = settings.evaluate_every or max(50, state.sampler.updates_per_epoch)
     began = time.perf_counter() - state.progress.seconds  # everything counts: evaluating and saving, too
 
     shares = state.sampler.shares()
     while state.progress.ended is None and not ranks.total(stop()):
         started, number = time.perf_counter(), state.progress.step + 1
-        indices, counts = next(shares)
+        update = next(shares)
         # Drawn from the number of the update alone, so that it is the same in a run that was resumed.
         generator = np.random.default_rng([settings.seed, number - 1, *([ranks.rank] if ranks.rank else [])])
         splitting = SubwordRegularization(*splits, settings.subword_regularization, generator)
-        batch = collate(
-            corpus,
-            indices,
-            length_multiple=LENGTH_MULTIPLE,
-            links=links,
-            splitting=splitting if settings.subword_regularization > 0 else None,
-        ).to(device)
+        batches = [
+            collate(
+                corpus,
+                indices,
+                length_multiple=LENGTH_MULTIPLE,
+                links=links,
+                splitting=splitting if settings.subword_regularization > 0 else None,
+            ).to(device)
+            for indices, _ in update
+        ]
         for group in state.optimizer.param_groups:
             group["lr"] = state.plan.rate(number - 1, settings)
         model.train()
-        mine = batch.num_target_tokens if counts else 0
-        tokens = int(ranks.total(mine))
-        weight = ranks.size * mine / tokens  # gradients are averaged over ranks, and the mean is one over tokens
-        attempt = partial(backward, step, batch, weight=weight, computing=computing)
+        mine = [batch.num_target_tokens * counts for batch, (_, counts) in zip(batches, update, strict=True)]
+        tokens = int(ranks.total(sum(mine)))
+        # Gradients are averaged over ranks, and the mean is one over all tokens of the update.
+        weighted = [(batch, ranks.size * count / tokens) for batch, count in zip(batches, mine, strict=True)]
+        attempt = partial(backward, step, weighted, adding=ranks.adding, computing=computing)
         most = MOST_PARTS if ranks.size == 1 else 1  # one of several ranks cannot halve a batch by itself
-        loss, state.parts = backward_in_parts(attempt, zero_grad, state.parts, batch, reporter.note, most_parts=most)
+        largest = max(batches, key=lambda batch: batch.source.numel() + batch.target_in.numel())
+        loss, state.parts = backward_in_parts(attempt, zero_grad, state.parts, largest, reporter.note, most_parts=most)
         state.update(settings.clip_norm)
 
         now = time.perf_counter()
-        progress = state.progress.after(ranks.total(loss * weight) / ranks.size, tokens, ranks.broadcast(now - began))
-        epoch = number / len(state.sampler)
+        progress = state.progress.after(ranks.total(loss) / ranks.size, tokens, ranks.broadcast(now - began))
+        epoch = number / state.sampler.updates_per_epoch
         state.plan = state.plan.after(number, progress.seconds, settings)
         speed = tokens / (now - started)
         reporter.update(progress, epoch=epoch, total_steps=state.plan.total_steps, tokens_per_second=speed)

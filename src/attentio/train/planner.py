@@ -162,7 +162,7 @@ def plan_prepared(
     """
     settings = config.train
     speed = measure(config, data, seconds=seconds)
-    per_epoch = len(batches(data.train, settings))
+    per_epoch = batches(data.train, settings).updates_per_epoch
     total = StepPlan.of(settings, steps_per_epoch=per_epoch).total_steps
     planned = total
     if settings.fitted_pairs is not None and settings.max_seconds is not None:

@@ -178,7 +178,7 @@ def _lead(
         refusal: str | None = None
         if newest is not None:
             before = progress_of(newest, run.checkpoints)
-            steps = len(batches(data.train, config.train))
+            steps = batches(data.train, config.train).updates_per_epoch
             progress, plan, refusal = take_up(newest, run.checkpoints, config.train, steps_per_epoch=steps)
         elif other_end:
             what = f"{run.folder} holds a run with another end, and no whole checkpoint to go on from."
@@ -348,7 +348,7 @@ def _prepare(run: Run, config: RunConfig, start: Start | None, say: Say) -> Prep
 
 def _foreseen(config: RunConfig, data: PreparedData, say: Say) -> Mapping[str, object] | None:
     """Say what time and quality to expect. None for a training that is over before that were known."""
-    updates = StepPlan.of(config.train, steps_per_epoch=len(batches(data.train, config.train))).total_steps
+    updates = StepPlan.of(config.train, steps_per_epoch=batches(data.train, config.train).updates_per_epoch).total_steps
     if updates < FORESEEN or config.train.start_from is not None:
         return None
     from attentio.train.planner import plan_prepared
@@ -383,7 +383,7 @@ def _train(
         metadata = {"parameters": model.num_parameters(), "progress": asdict(progress)}
         _bundle(config, data, model.unique_state_dict(), **metadata).save(run.model)
 
-    steps = len(batches(data.train, config.train))
+    steps = batches(data.train, config.train).updates_per_epoch
     planned, facts = describe_plan(config.train, dropout=config.model.dropout, batches=steps, plan=plan)
     say(planned)
     stop = StopRequest()

@@ -88,6 +88,9 @@ class TrainConfig(BaseModel):
     marginal_top_k: Annotated[
         int, Field(ge=0, description="normalize = 'hard_marginal': keys summed over, the best ones. 0: all")
     ] = 6
+    accumulate: Annotated[
+        int, Field(ge=1, description="batches whose gradients are added up for one update: larger batches, same memory")
+    ] = 1
     clip_norm: Annotated[float, Field(gt=0, description="largest gradient norm")] = 1.0
     average_decay: Annotated[
         float, Field(ge=0, lt=1, description="decay of the running average of the weights. 0 keeps the last weights")

@@ -158,7 +158,7 @@ class TrainingState:
             RunningAverage(model, settings.average_decay),
             adamw(model, settings),
             sampler,
-            StepPlan.of(settings, steps_per_epoch=len(sampler)),
+            StepPlan.of(settings, steps_per_epoch=sampler.updates_per_epoch),
             Progress(),
         )
 
@@ -186,7 +186,7 @@ class TrainingState:
             self.parts = int(state["parts"])
         except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise _strange(checkpoints, error) from None
-        taken = take_up(newest, checkpoints, settings, steps_per_epoch=len(self.sampler))
+        taken = take_up(newest, checkpoints, settings, steps_per_epoch=self.sampler.updates_per_epoch)
         self.progress, self.plan = taken.progress, taken.plan
         self.saved_at = self.progress.seconds
         return True
@@ -226,6 +226,7 @@ def batches(corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks = ALONE) 
         max_sentences=settings.batch_sentences,
         seed=settings.seed,
         length_multiple=LENGTH_MULTIPLE,
+        per_update=settings.accumulate,
         rank=ranks.rank,
         num_ranks=ranks.size,
     )

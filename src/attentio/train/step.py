@@ -1,11 +1,11 @@
-"""A training step: the loss of a batch as one module, and its gradient, in parts where memory is short.
+"""A training step: the loss of a batch as one module, and its gradient, added up over batches and their parts.
 
 `TrainingStep` holds the whole forward pass of training, so that wrappers which watch a module's `forward`
 (DistributedDataParallel, FSDP) see all of it. What the loss consists of is in `objective.py`.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -69,20 +69,28 @@ class TrainingStep(nn.Module):
 
 def backward(
     step: nn.Module,
-    batch: Batch,
+    weighted: Sequence[tuple[Batch, float]],
     parts: int,
     *,
-    weight: float,
     computing: Callable[[], AbstractContextManager[object]],
+    adding: Callable[[nn.Module], AbstractContextManager[object]] = nullcontext,
 ) -> float:
-    """Add the gradient of the batch's mean loss, times `weight`, in `parts` parts. Return the mean cost."""
+    """Add up the gradients of the mean loss of each batch times its weight. Return the same sum of mean costs.
+
+    parts: 1, or 2 to compute each batch in halves. adding: where the gradients of all passes but the last are computed.
+    """
+    passes = [
+        (part, weight * part.num_target_tokens / batch.num_target_tokens)
+        for batch, weight in weighted
+        for part in ([batch] if parts == 1 else batch.halves())
+    ]
     total = 0.0
-    for part in [batch] if parts == 1 else batch.halves():
-        with computing():
-            loss: Loss = step(part)
-        share = part.num_target_tokens / batch.num_target_tokens
-        (loss.total * (share * weight)).backward()
-        total += loss.cost.item() * share
+    for number, (part, weight) in enumerate(passes, 1):
+        with nullcontext() if number == len(passes) else adding(step):
+            with computing():
+                loss: Loss = step(part)
+            (loss.total * weight).backward()
+        total += loss.cost.item() * weight
     return total
 
 
