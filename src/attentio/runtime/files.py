@@ -20,7 +20,9 @@ from attentio.errors import ResourceError, UsageError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 LOCK = ".lock"  # in a folder that a process holds
+PARTIAL = ".*.partial"  # names of what was being written when a process was killed
 _FREE_SPACE = "Free some space and run the same command again."
+_OTHER_PLACE = "Mend that or choose another place, and run the same command again."
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -189,7 +191,8 @@ def disk_errors(path: Path, *, hint: str = _FREE_SPACE) -> Generator[None]:
     except OSError as error:
         if error.errno not in FULL_DISK:
             reason = error.strerror or str(error)
-            raise ResourceError(f"{path} cannot be written ({reason}).", code="E_DISK", file=path) from error
+            message = f"{path} cannot be written ({reason})."
+            raise ResourceError(message, hint=_OTHER_PLACE, code="E_DISK", file=path) from error
         raise ResourceError(
             f"disk full while saving {path}{_free_space(path)}.", hint=hint, code="E_DISK_FULL", file=path
         ) from error

@@ -19,7 +19,7 @@ from typing import cast
 from attentio.data.prepare import MANIFEST
 from attentio.data.settings import DataConfig
 from attentio.errors import ModelError, ResourceError, UsageError
-from attentio.runtime.files import LOCK, disk_errors, hold, make_folder, read_json, remove, write_text
+from attentio.runtime.files import LOCK, PARTIAL, disk_errors, hold, make_folder, read_json, remove, write_text
 from attentio.train.plan import ENDS
 from attentio.train.settings import RunConfig, differences, dump_config, load_config
 
@@ -92,6 +92,8 @@ def claimed(run: Run, config: RunConfig, *, overwrite: bool = False) -> Generato
             try:
                 make_folder(run.folder)
                 stack.enter_context(hold(run.folder, "training"))
+                for path in run.folder.glob(PARTIAL):
+                    remove(path)
             except ResourceError as error:
                 if error.code != "E_DISK" or overwrite or not run.has_begun:
                     raise
@@ -118,7 +120,7 @@ def _check_kind(run: Run, *, overwrite: bool) -> None:
     """Refuse a folder that is no run: another folder may hold a `data` or `model` of another kind."""
     if not run.folder.exists():
         return
-    if run.folder.is_dir() and all(path.name == LOCK for path in run.folder.iterdir()):
+    if run.folder.is_dir() and all(path.name == LOCK or path.match(PARTIAL) for path in run.folder.iterdir()):
         return
     if overwrite:
         try:
