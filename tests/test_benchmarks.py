@@ -180,12 +180,14 @@ def test_a_grown_corpus_has_no_combination_twice(load: Load, tmp_path: Path) -> 
         "decoding_speed.py DATA --models R --beams 1 2 --train-steps 10 --test 10 --rounds 1",
         "cold_start.py DATA --models R --train-steps 10 --test 10 --rounds 1",
         "growth.py DATA --sizes 500 1500 --steps 30 --skip 10 --lengths 4 8 --sentences 2 --rounds 1",
+        "runtime.py small-world --text DATA --work WORK --sentences 3 --precisions int8 --beams 1 --rounds 1",
         "serving.py --count 5 --clients 3 --seconds 0.5 --requests 8",
     ],
     ids=lambda command: command.split(".")[0],
 )
-def test_a_benchmark_runs(command: str, corpus: Path) -> None:
-    words = [str(corpus) if word == "DATA" else word for word in command.split()]
+def test_a_benchmark_runs(command: str, corpus: Path, tmp_path: Path) -> None:
+    places = {"DATA": str(corpus), "WORK": str(tmp_path)}
+    words = [places.get(word, word) for word in command.split()]
     done = subprocess.run(
         [sys.executable, BENCHMARKS / words[0], *words[1:], "--threads", "1"],
         capture_output=True,

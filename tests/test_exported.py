@@ -67,6 +67,7 @@ ASKED: dict[str, Ask] = {
     "forbidden": lambda it: it.translate(TEXTS[:9], SearchConfig(3), forbid=["我", "的"]),
     "no repeat": lambda it: it.translate(TEXTS[:9], SearchConfig(2, no_repeat=1, max_length=9)),
     "terms": lambda it: it.translate(TEXTS[:5], terms=lambda _: ["图书"]),
+    "two processes": lambda it: it.translate(TEXTS * 3, SearchConfig(2, workers=2)),
     "hypotheses": lambda it: it.hypotheses(TEXTS[0], SearchConfig(3), masked=[1]),
 }
 

@@ -290,8 +290,6 @@ class Notes:
 
 def _read(files: list[Path]) -> Iterator[str]:
     """Return the lines of the files, or of standard input. Only a line feed ends a line."""
-    from attentio.data.readers.lines import existing, read_utf8
-
     if not files:
         lines = _from_stdin()
         if sys.stdin.isatty():
@@ -300,6 +298,8 @@ def _read(files: list[Path]) -> Iterator[str]:
         if what := _no_plain_text(first, Path()):
             sys.stderr.write(f"note: standard input looks like {what}. Each line is translated as plain text.\n")
         return chain(first, lines)
+    from attentio.data.readers.lines import existing, read_utf8
+
     found = [existing(str(path)) for path in files]
     for path in found:
         if what := _no_plain_text(list(islice(read_utf8(path), SAMPLE_LINES)), path):
@@ -312,20 +312,26 @@ def _read(files: list[Path]) -> Iterator[str]:
 
 def _no_plain_text(lines: list[str], path: Path) -> str | None:
     """Return what a file seems to be by its first lines and its name, or None for plain text."""
-    from attentio.data.readers import READERS
-    from attentio.data.readers.lines import unpacked_name
-
     lines = [line for line in lines if line.strip()]
     start = lines[0].lstrip().lower() if lines else ""
-    suffix = Path(unpacked_name(path)).suffix.lower()
+    named = _formats_of(path) if path.name else set[str]()
     cells = [line.split("\t") for line in lines]
     if start.startswith(("<?xml", "<!doctype", "<html", "<tmx")):
-        return "TMX" if suffix in READERS["tmx"].endings else "XML or HTML"
-    if suffix in READERS["json"].endings and start.startswith(("{", "[")):
+        return "TMX" if "tmx" in named else "XML or HTML"
+    if "json" in named and start.startswith(("{", "[")):
         return "JSON"
     if len(lines) > 1 and len(cells[0]) > 1 and {len(row) for row in cells} == {len(cells[0])}:
         return f"a table of {len(cells[0])} columns"
     return None
+
+
+def _formats_of(path: Path) -> set[str]:
+    """Return the formats of parallel text that a file's name stands for."""
+    from attentio.data.readers import READERS
+    from attentio.data.readers.lines import unpacked_name
+
+    suffix = Path(unpacked_name(path)).suffix.lower()
+    return {name for name, reader in READERS.items() if suffix in reader.endings}
 
 
 def _from_stdin() -> Iterator[str]:

@@ -4,6 +4,7 @@ A model names the `Arrays` that its numbers live in. What both libraries spell a
 indexing, `any`, `sum(axis=)`, `reshape`, `tolist`. The rest stands here. Rows are the last axis.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,8 +17,6 @@ Array: TypeAlias = Any  # of numpy, or of torch
 
 class Arrays(ABC):
     """Functions on the arrays of one library, on one device."""
-
-    has_workers: bool = True  # whether processes that are forked from this one may compute
 
     @abstractmethod
     def of(self, values: Any) -> Array:
@@ -84,10 +83,12 @@ class Arrays(ABC):
     @abstractmethod
     def softmax(self, rows: Array) -> Array: ...
 
+    has_workers: bool = True  # whether copies of this process can compute
+
     @property
+    @abstractmethod
     def workers(self) -> int:
-        """How many processes may share the work, at best."""
-        return 1
+        """How many of them are worth having."""
 
     def one_thread(self) -> None:
         """Compute with one thread from now on, where several threads of this process compute side by side."""
@@ -106,7 +107,11 @@ class Arrays(ABC):
 class NumpyArrays(Arrays):
     """Arrays of numpy."""
 
-    has_workers = False
+    @property
+    def workers(self) -> int:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        return int(asked) if asked.isdecimal() and int(asked) else cores
 
     def of(self, values: Any) -> Array:
         return np.asarray(values)
@@ -146,11 +151,9 @@ class NumpyArrays(Arrays):
         return np.take_along_axis(rows, places[..., None], axis=-1)[..., 0], places
 
     def top(self, rows: Array, count: int) -> tuple[Array, Array]:
-        size = rows.shape[-1]
-        places = np.argpartition(rows, size - count, axis=-1)[..., size - count :]
-        values = np.take_along_axis(rows, places, axis=-1)
-        order = np.lexsort((places, -values), axis=-1)  # equal ones in the order of their places
-        return np.take_along_axis(values, order, axis=-1), np.take_along_axis(places, order, axis=-1)
+        shape = (*rows.shape[:-1], count)
+        values, places = _top(rows.reshape(-1, rows.shape[-1]), count)
+        return values.reshape(shape), places.reshape(shape)
 
     def order(self, rows: Array, *, descending: bool = False) -> Array:
         return np.argsort(-rows if descending else rows, axis=-1, kind="stable")
@@ -160,7 +163,8 @@ class NumpyArrays(Arrays):
 
     def logsumexp(self, rows: Array) -> Array:
         highest = rows.max(axis=-1, keepdims=True)
-        return np.log(np.exp(rows - highest).sum(axis=-1)) + highest[..., 0]
+        powers = rows - highest
+        return np.log(np.exp(powers, out=powers).sum(axis=-1)) + highest[..., 0]
 
     def log_softmax(self, rows: Array) -> Array:
         return rows - self.logsumexp(rows)[..., None]
@@ -174,6 +178,31 @@ class NumpyArrays(Arrays):
 
 
 NUMPY = NumpyArrays()
+_GROUPS = 128  # into which a row is cut: more than any count, and few beside a vocabulary
+
+
+def _top(rows: Array, count: int) -> tuple[Array, Array]:
+    """Return `NumpyArrays.top` of rows (R, N).
+
+    A row is cut into groups. The `count` highest of their maxima are all in the row, so that nothing below them is
+    looked at again. That takes a third of the time of `argpartition`.
+    """
+    size, number = rows.shape[1], len(rows)
+    long = size // _GROUPS
+    if long > 1 and count <= _GROUPS // 2:
+        maxima = rows[:, : long * _GROUPS].reshape(number, long, _GROUPS).max(axis=1)
+        least = np.partition(maxima, _GROUPS - count, axis=1)[:, _GROUPS - count, None]
+        found = np.flatnonzero(rows >= least)
+        if len(found) <= 8 * count * number:  # else many are equal, as where nearly all are forbidden
+            row, place = np.divmod(found, size)
+            values = rows.reshape(-1)[found]
+            order = np.lexsort((-values, row))
+            taken = order[np.searchsorted(row, np.arange(number))[:, None] + np.arange(count)]
+            return values[taken], place[taken]
+    places = np.sort(np.argpartition(rows, size - count, axis=1)[:, size - count :], axis=1)
+    values = np.take_along_axis(rows, places, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(values, order, axis=1), np.take_along_axis(places, order, axis=1)
 
 
 def arrays_of(array: Array) -> Arrays:

@@ -120,13 +120,12 @@ def _work(
     function: Callable[[Item], object], items: Sequence[Item], parent: Connection, others: list[Connection]
 ) -> None:
     """Do items by their indices until the parent closes its end or is gone."""
-    import torch  # the parent of a fork has loaded it, and who starts fresh processes does not need it
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, the parent decides
     for connection in others:  # the parent's ends, which would hide that it is gone if they stayed open here
         connection.close()
     gc.freeze()  # collecting what was copied would copy its memory
-    torch.set_num_threads(1)
+    if (torch := sys.modules.get("torch")) is not None:  # not where models are exported ones
+        torch.set_num_threads(1)
     while True:
         try:
             index = parent.recv()
