@@ -117,7 +117,7 @@ class Bundle:
 
         Raises ModelError when it is missing, damaged, altered, put together from two runs, or of a newer format.
         """
-        folder = _model_folder(Path(path))
+        folder = model_folder(Path(path))
         manifest = _up_to_date(folder, read_manifest(folder))
         try:
             for name in SIDES:
@@ -229,7 +229,8 @@ def _damaged(folder: Path, what: str) -> ModelError:
     return ModelError(f"{path} cannot be understood ({what}).", code="E_MODEL_CORRUPT", file=path)
 
 
-def _model_folder(path: Path) -> Path:
+def model_folder(path: Path) -> Path:
+    """Return where the model of a run folder is, a model folder itself, or a built-in model. Raises ModelError."""
     hint = "Give the folder that `attentio train --out` wrote."
     if not path.exists() and len(path.parts) == 1 and (BUILT_IN / path).is_dir():
         return BUILT_IN / path

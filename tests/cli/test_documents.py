@@ -42,7 +42,7 @@ def test_a_document_by_its_suffix(attentio: Command, page: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--format", "exe"], "unknown format 'exe'. One of: auto, lines, srt, vtt, html"),
+        (["--format", "exe"], "unknown format 'exe'. One of: auto, lines, jsonl, srt, vtt, html"),
         (["--json"], "--json of a document tells about it, and the document needs a place. Add --out."),
         (["--nbest", "2"], "--nbest is about lines"),
         (["--alignments"], "--alignments is about lines"),

@@ -138,9 +138,10 @@ def test_out_is_written_whole_or_not_at_all(
 def test_where_out_cannot_be_is_said_before_the_model_is_opened(
     attentio: Command, refused: Refused, tmp_path: Path
 ) -> None:
-    for place in (tmp_path, tmp_path / "no" / "where.txt"):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "no" / "where.txt", f"{tmp_path}/file/folder/"):
         assert "cannot be written" in refused(attentio("translate", "no-run", "--out", place, stdin=TEXT), 5)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_where_out_cannot_be_is_said_before_the_model_is_opened(
     [
         ("memory.tmx.txt", '<?xml version="1.0"?>\n<tmx version="1.4"></tmx>\n', "is XML or HTML"),
         ("page.txt", "\n<!DOCTYPE html>\n<html></html>\n", "is XML or HTML"),
-        ("lines.jsonl", '{"en": "Yes."}\n', "is JSON"),
+        ("lines.json", '{"en": "Yes."}\n', "is JSON"),
         ("pairs.tsv", "I love you.\t我爱你。\nYes.\t是。\n", "is a table of 2 columns"),
     ],
 )

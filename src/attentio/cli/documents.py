@@ -24,7 +24,7 @@ def open_document(files: Sequence[Path], name: str) -> "OpenDocument | None":
 
     name: the format, or "auto". Raises UsageError where it is unknown, or a document is not alone.
     """
-    if name in LINES:
+    if name in (*LINES, "jsonl"):
         return None
     if name == "auto":
         found = [suffix for path in files if (suffix := suffix_of(path.name)) not in (None, ".txt")]
@@ -35,7 +35,7 @@ def open_document(files: Sequence[Path], name: str) -> "OpenDocument | None":
         suffix = f".{name.lower().lstrip('.')}"
         if suffix not in FORMATS:
             known = ", ".join(each[1:] for each in FORMATS if each != ".txt")
-            raise UsageError(f"unknown format {name!r}. One of: auto, lines, {known}.")
+            raise UsageError(f"unknown format {name!r}. One of: auto, lines, jsonl, {known}.")
     if len(files) > 1:
         raise UsageError(f"{files[0]} and others: a document is translated alone.", hint="Name one FILE.")
     path = files[0] if files else None

@@ -12,10 +12,11 @@ import typer
 
 from attentio.cli import options
 from attentio.errors import DataError, UsageError
-from attentio.runtime.files import check_place, new_file
+from attentio.runtime.files import check_folder, check_place, new_file
 from attentio.search import DEFAULT_BEAM
 
 if TYPE_CHECKING:
+    from attentio.cli.bulk import Objects
     from attentio.documents import Match
     from attentio.translator import Translation, Translator
 
@@ -28,10 +29,13 @@ def translate(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="Text, in UTF-8. Default: stdin.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write here instead of to stdout, whole or not at all.")
+    out_path: Annotated[
+        str | None,
+        typer.Option(
+            "--out", metavar="PATH", help="Write here, whole or not at all. FOLDER/ gets parts, for many lines."
+        ),
     ] = None,
-    former_out: Annotated[Path | None, typer.Option("-o", hidden=True, help="The former short name of --out.")] = None,
+    former_out: Annotated[str | None, typer.Option("-o", hidden=True, help="The former short name of --out.")] = None,
     beam: Annotated[
         int | None, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step. 1 is greedy search. [5]")
     ] = None,
@@ -72,6 +76,8 @@ def translate(
     memory: Annotated[
         Path | None, typer.Option("--memory", help="TMX or TSV of known translations. They are used where they fit.")
     ] = None,
+    part_lines: Annotated[int, typer.Option(min=1, help="Lines of a part, where --out is a folder.")] = 10_000,
+    field: Annotated[str | None, typer.Option(help="Of JSON lines, the field that is translated. [text]")] = None,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -80,7 +86,12 @@ def translate(
     """Translate text line by line, or a document with its structure. An empty line stays empty."""
     if former_out is not None:
         sys.stderr.write("note: -o of translate is written --out now\n")
-        out = out or former_out
+        out_path = out_path or former_out
+    from attentio.cli import bulk
+
+    objects = bulk.objects_of(files or [], format_, field)
+    folder = Path(out_path) if out_path is not None and bulk.is_folder(out_path) else None
+    out = Path(out_path) if out_path is not None and folder is None else None
     if sum((nbest > 0, alignments, as_json)) > 1:
         raise UsageError("--nbest, --alignments and --json are three forms of output: choose one.")
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
@@ -90,15 +101,23 @@ def translate(
     if sample and max(beam or 1, nbest) > 1:
         many = f"--beam {beam}" if (beam or 1) > 1 else f"--nbest {nbest}"
         raise UsageError(f"{many} and --sample do not go together.", hint="Leave one of them out.")
+    if objects is not None and (nbest or alignments or as_json):
+        raise UsageError(
+            "JSON lines get their translation as a field.", hint="Leave --nbest, --alignments, --json out."
+        )
     check_place(out)
+    if folder is not None:
+        check_folder(folder)
     from attentio.cli.documents import open_document, read_memory
     from attentio.documents import Glossary
     from attentio.runtime import compiler
 
     document = open_document(files or [], format_)
     if document is not None:
+        if folder is not None:
+            raise UsageError(f"{folder} would get parts, and a document is one file.", hint="Name a file with --out.")
         document.check(out, alone="--nbest" if nbest else "--alignments" if alignments else "", as_json=as_json)
-    lines = _read(files or []) if document is None else iter(())
+    lines = _read(files or [], objects) if document is None else iter(())
     terms = Glossary.read(glossary) if glossary is not None else None
     compiler.put_off()
     from attentio.search.batched import SearchConfig
@@ -116,7 +135,6 @@ def translate(
         no_repeat=no_repeat,
     )
     known = read_memory(memory, translator)
-    number = 0
     notes = Notes(translator, "segment" if document is not None else "line")
     notes.gather(*(terms.notes if terms is not None else ()))
 
@@ -139,18 +157,49 @@ def translate(
         document.translate(recall, translator, notes, out, as_json=as_json)
         notes.write(nbest=0)
         return
+
+    def answers(chunk: list[str], first: int) -> list[str]:
+        """Return the output for lines, of which the first has a number from 0."""
+        texts = (
+            chunk if objects is None else [objects.text(line, number) for number, line in enumerate(chunk, first + 1)]
+        )
+        found = recall(texts)
+        if first == 0:
+            notes.check_language(texts)
+        written: list[str] = []
+        for number, (line, text, translation) in enumerate(zip(chunk, texts, found, strict=True), first):
+            notes.add(translation, number + 1)
+            if objects is not None:
+                written.append(objects.answer(line, translation.text))
+                continue
+            matches = known.similar(text) if known is not None and (nbest or as_json) else None
+            written += _render(number, text, translation, matches, nbest=nbest, alignments=alignments, as_json=as_json)
+        return written
+
+    if folder is not None:
+        asked: dict[str, object] = {
+            "the model": bulk.digest_of(run),
+            "files": [path.name for path in files or []],
+            **{"--beam": config.beam_size, "--length-penalty": length_penalty, "--nbest": nbest},
+            **{"--alignments": alignments, "--json": as_json, "--split": split, "--sample": config.sample},
+            **{"--prefix": prefix, "--require": require or [], "--forbid": forbid or []},
+            **{"--max-length": max_length, "--no-repeat": no_repeat, "--field": field, "--part-lines": part_lines},
+            **{"--glossary": bulk.content_of(glossary), "--memory": bulk.content_of(memory)},
+            **{"--precision": precision, "--engine": engine},
+        }
+        about = {name: str(value) for name, value in asked.items()}
+        ending = ".jsonl" if objects is not None or as_json else ".txt"
+        total = sum(1 for _ in _read(files, objects)) if files else None
+        bulk.write_parts(folder, about, lines, answers, total=total, part_lines=part_lines, ending=ending)
+        notes.write(nbest=nbest)
+        return
     # Someone typing waits for each answer. A file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
+    number = 0
     with _output(out) as write:
         while chunk := list(islice(lines, at_once)):
-            found = recall(chunk)
-            if number == 0:
-                notes.check_language(chunk)
-            for line, translation in zip(chunk, found, strict=True):
-                notes.add(translation, number + 1)
-                matches = known.similar(line) if known is not None and (nbest or as_json) else None
-                write(_render(number, line, translation, matches, nbest=nbest, alignments=alignments, as_json=as_json))
-                number += 1
+            write(answers(chunk, number))
+            number += len(chunk)
     notes.write(nbest=nbest)
 
 
@@ -288,21 +337,21 @@ class Notes:
             )
 
 
-def _read(files: list[Path]) -> Iterator[str]:
+def _read(files: list[Path], objects: "Objects | None" = None) -> Iterator[str]:
     """Return the lines of the files, or of standard input. Only a line feed ends a line."""
     if not files:
         lines = _from_stdin()
         if sys.stdin.isatty():
             return lines
         first = list(islice(lines, SAMPLE_LINES))
-        if what := _no_plain_text(first, Path()):
+        if objects is None and (what := _no_plain_text(first, Path())):
             sys.stderr.write(f"note: standard input looks like {what}. Each line is translated as plain text.\n")
         return chain(first, lines)
     from attentio.data.readers.lines import existing, read_utf8
 
     found = [existing(str(path)) for path in files]
     for path in found:
-        if what := _no_plain_text(list(islice(read_utf8(path), SAMPLE_LINES)), path):
+        if objects is None and (what := _no_plain_text(list(islice(read_utf8(path), SAMPLE_LINES)), path)):
             hint = "Extract the sentences, one a line."
             if "table" in what:
                 hint = f"Take the source column: cut -f 1 {path} | attentio translate RUN"
