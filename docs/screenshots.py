@@ -1,8 +1,7 @@
-"""Takes the pictures of the live page and of the page as a file that the documentation shows.
+"""Takes the pictures of a map, of the live page and of the page as a file that README and documentation show.
 
-attentio train small-world --preset transformer-tiny --max-time 5m --out runs/transformer
-attentio train small-world --preset rnn-tiny --max-time 4m --out runs/rnn
-python docs/screenshots.py runs/transformer runs/rnn
+attentio train small-world --preset transformer-tiny --max-time 6m --out runs/transformer
+python docs/screenshots.py runs/transformer small-world
 
 It needs Playwright and an installed Chromium.
 """
@@ -20,6 +19,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 TEXT = "My sister bought two books yesterday."
+SEVERAL = f"Where is my cat? {TEXT}"
 ATTENTIO = [sys.executable, "-m", "attentio", "view"]
 
 
@@ -37,8 +37,8 @@ def served(runs: list[str]) -> Iterator[str]:
 
 
 def take_live(page: Any, address: str, asked: str, out: Path) -> None:
-    """Mask a token, measure erasure, and save a picture of the page."""
-    page.goto(f"{address}#text={TEXT}&{asked}")
+    """Look at the second sentence, mask a token, measure erasure, and save a picture of the page."""
+    page.goto(f"{address}#text={SEVERAL}&sentence=1&{asked}")
     page.wait_for_selector("#maps [role=grid]")
     page.locator("#tokens button").nth(3).click()
     page.wait_for_selector("#tokens [aria-pressed=true]")
@@ -58,9 +58,13 @@ def main(runs: list[str], out: Path) -> None:
                 page = browser.new_page(viewport={"width": 1100, "height": 800}, color_scheme=scheme)
                 beside = f"&beside={Path(runs[1]).name}" if runs[1:] else ""
                 take_live(page, address, asked + beside, out / f"live-page-{scheme}.png")
-        file = Path(folder) / "heads.html"
-        subprocess.run([*ATTENTIO, runs[0], TEXT, "--all-heads", "--html", file], check=True, stdout=subprocess.DEVNULL)
+        file, map_file = Path(folder) / "heads.html", Path(folder) / "map.html"
+        for command in ([runs[0], TEXT, "--all-heads", "--html", file], [runs[-1], TEXT, "--html", map_file]):
+            subprocess.run([*ATTENTIO, *command], check=True, stdout=subprocess.DEVNULL)
         for scheme in ("light", "dark"):
+            page = browser.new_page(color_scheme=scheme, device_scale_factor=2)
+            page.goto(map_file.as_uri())
+            page.locator("attention-map table[role=grid]").screenshot(path=out / f"attention-map-{scheme}.png")
             page = browser.new_page(viewport={"width": 800, "height": 500}, color_scheme=scheme)
             page.goto(file.as_uri())
             page.wait_for_selector("attention-map canvas")

@@ -254,7 +254,7 @@ def test_modules_can_stand_in_one_script() -> None:
     """Imports are left out, so each module must come after those it imports."""
     known: list[str] = []
     for name in MODULES:
-        imported = re.findall(r'from "\./(\w+)\.js"', program(f"{name}.js"))
+        imported = re.findall(r'from "(?:\./|\S+/)(\w+)\.js"', program(f"{name}.js"))
         assert set(imported) <= set(known), name
         known.append(name)
     assert not re.search(r"^import\b", script(), re.MULTILINE)

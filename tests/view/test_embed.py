@@ -355,3 +355,12 @@ def test_sliders_choose_the_map_of_a_kind(
     assert page.input_value("input[data-option=radius]") == "1"  # back where it began
     assert "renormalize = true" in page.text_content("[role=status]")
     assert violations(page) == []
+
+
+def test_moving_changes_paint_alone() -> None:
+    """Bold text or another position would lay out a large table again at each move."""
+    style = static("attention-map.js").partition("const STYLE")[2].partition("`;")[0]
+    rules = re.findall(r"(?:td:focus-visible|th\[data-lit\]) \{([^}]*)\}", style)
+    assert len(rules) == 2
+    changed = {part.partition(":")[0].strip() for rule in rules for part in rule.split(";") if part.strip()}
+    assert changed <= {"outline", "outline-offset", "box-shadow", "background"}

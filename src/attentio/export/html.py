@@ -35,7 +35,7 @@ from attentio.view.embed import static
 # In the order of their imports: each name of a module is unique, so that all can stand in one script.
 MODULES = (
     *("text", "tokenizer", "wasm", "product", "attention", "cnn", "rnn", "transformer", "family"),
-    *("search", "translator", "inline", "page"),
+    *("search", "translator", "inline", "form", "page"),
 )
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^ *//.*\n|^ */\*\*(?s:.*?)\*/\n", re.MULTILINE)
 _STATIC = Path(__file__).parent / "static"
@@ -177,8 +177,9 @@ def _browser() -> str | None:
 
 @cache
 def program(name: str) -> str:
-    """Return the text of a file of the page."""
-    return (_STATIC / name).read_text(encoding="utf-8")
+    """Return the text of a file of the page. What it has in common with the live page stands there."""
+    own = _STATIC / name
+    return own.read_text(encoding="utf-8") if own.exists() else static(name)
 
 
 @cache

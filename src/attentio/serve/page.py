@@ -19,6 +19,7 @@ from attentio.view.embed import packed, static
 LONGEST = 5_000  # characters of a text
 _FILES = {
     "attention-map.js": "text/javascript",
+    "form.js": "text/javascript",
     "linked.js": "text/javascript",
     "page.js": "text/javascript",
     "page.css": "text/css",

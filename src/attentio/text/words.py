@@ -1,5 +1,6 @@
 """Cutting text into words, and finding words again in a text that was cleaned."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate, chain, islice, pairwise
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 Span: TypeAlias = tuple[int, int]
 _JOINERS = "\u200c\u200d"  # zero-width: one keeps letters apart that belong together, the other joins
+_FLAG_LETTER = re.compile("[\U0001f1e6-\U0001f1ff]")
+_MODIFIER = re.compile("[\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")  # it changes the emoji before it
 
 
 def word_spans(text: str) -> list[Span]:
@@ -49,18 +52,9 @@ def _goes_on(text: str, start: int, end: int) -> bool:
     # A variation selector or a combining mark belongs to the character before it.
     if unicodedata.category(char)[0] == "M" or stands_alone(first):
         return unicodedata.category(char)[0] == "M"
-    if _is_flag_letter(first):
-        return end == start + 1 and _is_flag_letter(char)
-    return before == char == first or _modifies(char) or (before == _JOINERS[1] and not char.isspace())
-
-
-def _is_flag_letter(char: str) -> bool:
-    return "\U0001f1e6" <= char <= "\U0001f1ff"
-
-
-def _modifies(char: str) -> bool:
-    """Return whether a character changes the emoji before it: a joiner, a skin tone, a letter of a region's flag."""
-    return char == _JOINERS[1] or "\U0001f3fb" <= char <= "\U0001f3ff" or "\U000e0020" <= char <= "\U000e007f"
+    if _FLAG_LETTER.match(first):
+        return end == start + 1 and bool(_FLAG_LETTER.match(char))
+    return before == char == first or bool(_MODIFIER.match(char)) or (before == _JOINERS[1] and not char.isspace())
 
 
 def _is_word(char: str) -> bool:

@@ -4,6 +4,7 @@
  * What was typed stands in the fragment of the address, which a browser sends to nobody.
  */
 
+import { FORM_TEXTS, at, choice, dressForm, dressMap, field, fillSelect, make, onSubmit, preferredLanguage } from "../../view/static/form.js";
 import { storedModel } from "./inline.js";
 import { Translator } from "./translator.js";
 
@@ -14,10 +15,8 @@ import { Translator } from "./translator.js";
 
 const PAGE_TEXTS = {
   en: {
-    language: "Language", theme: "Colors", system: "as the system", light: "light", dark: "dark", direction: "Direction",
-    source: "Source text (Ctrl+Enter translates)", search: "Search", greedy: "greedy", beam: (/** @type {number} */ n) => `beam ${n}`,
-    translate: "Translate", translation: "Translation", sentence: "Sentence", nbest: "Hypotheses, best first",
-    score: (/** @type {string} */ s) => `score ${s}`, map: "Attention",
+    ...FORM_TEXTS.en,
+    direction: "Direction", sentence: "Sentence",
     offline: "The model works in this page. Nothing that you type leaves it.", opening: "The model is being opened …",
     hint: "The stronger the color, the more attention. Attention is not by itself an explanation of a translation.",
     working: (/** @type {number[]} */ [done, all]) => `Sentence ${done} of ${all} …`,
@@ -29,10 +28,8 @@ const PAGE_TEXTS = {
     failed: (/** @type {string} */ why) => `The model could not be opened: ${why}.`,
   },
   zh: {
-    language: "语言", theme: "颜色", system: "跟随系统", light: "浅色", dark: "深色", direction: "方向",
-    source: "原文（Ctrl+Enter 翻译）", search: "搜索", greedy: "贪心", beam: (/** @type {number} */ n) => `束宽 ${n}`,
-    translate: "翻译", translation: "译文", sentence: "句子", nbest: "候选译文，最佳在前",
-    score: (/** @type {string} */ s) => `得分 ${s}`, map: "注意力",
+    ...FORM_TEXTS.zh,
+    direction: "方向", sentence: "句子",
     offline: "模型在本页内运行。输入的内容不会离开本页。", opening: "正在打开模型……",
     hint: "颜色越深，注意力越多。注意力本身不是对译文的解释。",
     working: (/** @type {number[]} */ [done, all]) => `第 ${done} 句，共 ${all} 句……`,
@@ -44,13 +41,12 @@ const PAGE_TEXTS = {
     failed: (/** @type {string} */ why) => `无法打开模型：${why}。`,
   },
 };
-const BEAM_SIZES = [1, 3, 5, 10];
 const PAUSE = 30; // milliseconds of work after which the page may answer
 
 /** @typedef {{name: string, source: string | null, target: string | null}} Direction */
 /** @typedef {{text: string, model: number, beam: number, sentence: number, chosen: number, language: "en" | "zh", theme: string, map: object}} Shown */
 /** @type {Shown} */
-const shown = { text: "", model: 0, beam: 5, sentence: 0, chosen: 0, language: globalThis.navigator?.language?.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
+const shown = { text: "", model: 0, beam: 5, sentence: 0, chosen: 0, language: preferredLanguage, theme: "", map: {} };
 /** @type {Direction[]} */
 let directions = [];
 /** @type {Map<number, Promise<Translator>>} */
@@ -61,26 +57,7 @@ let translator;
 let translated = null;
 let running = 0;
 
-/**
- * @template {HTMLElement} [Kind=HTMLElement]
- * @param {string} id
- * @returns {Kind}
- */
-const element = (id) => /** @type {Kind} */ (document.getElementById(id));
-const input = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (element(id));
 const words = () => PAGE_TEXTS[shown.language];
-
-/**
- * @param {string} name
- * @param {Record<string, string>} attributes
- * @param {...(Node | string)} children
- */
-function create(name, attributes, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
 
 /** Read the fragment of the address. What it does not say stays as it is. */
 function readFragment() {
@@ -118,7 +95,7 @@ const pause = () => new Promise((go) => setTimeout(go, 0));
 async function openModel() {
   const { model } = shown;
   if (!opened.has(model)) {
-    element("status").textContent = words().opening;
+    at("status").textContent = words().opening;
     const opening = pause().then(() => storedModel(model));
     opened.set(model, opening.then(([stored, weights]) => new Translator(stored, weights)));
   }
@@ -126,13 +103,13 @@ async function openModel() {
     const found = await /** @type {Promise<Translator>} */ (opened.get(model));
     if (model !== shown.model) return false; // another was chosen since
     translator = found;
-    element("status").textContent = "";
+    at("status").textContent = "";
     return true;
   } catch (error) {
     opened.delete(model);
-    element("status").textContent = "";
-    element("fault").hidden = false;
-    element("fault").textContent = words().failed(error instanceof Error ? error.message : String(error));
+    at("status").textContent = "";
+    at("fault").hidden = false;
+    at("fault").textContent = words().failed(error instanceof Error ? error.message : String(error));
     return false;
   }
 }
@@ -141,12 +118,12 @@ async function openModel() {
 async function translateTyped() {
   const mine = ++running;
   writeFragment();
-  element("main").setAttribute("aria-busy", "true");
-  element("fault").hidden = true;
+  at("main").setAttribute("aria-busy", "true");
+  at("fault").hidden = true;
   const ready = await openModel();
   if (mine !== running) return;
   if (!ready) {
-    element("main").setAttribute("aria-busy", "false");
+    at("main").setAttribute("aria-busy", "false");
     return;
   }
   const begin = performance.now();
@@ -160,22 +137,22 @@ async function translateTyped() {
         break;
       }
       if (performance.now() - last > PAUSE) {
-        element("status").textContent = words().working(next.value);
+        at("status").textContent = words().working(next.value);
         await pause();
         if (mine !== running) return;
         last = performance.now();
       }
     }
-    element("status").textContent = translated.parts.length ? words().ready((performance.now() - begin).toFixed(0)) : "";
+    at("status").textContent = translated.parts.length ? words().ready((performance.now() - begin).toFixed(0)) : "";
   } catch (error) {
     translated = null;
-    element("status").textContent = "";
-    element("fault").hidden = false;
-    element("fault").textContent = error instanceof Error ? error.message : String(error);
+    at("status").textContent = "";
+    at("fault").hidden = false;
+    at("fault").textContent = error instanceof Error ? error.message : String(error);
   }
   shown.sentence = Math.max(0, Math.min(shown.sentence, leavesOf(translated).length - 1));
   show();
-  element("main").setAttribute("aria-busy", "false");
+  at("main").setAttribute("aria-busy", "false");
 }
 
 /**
@@ -188,36 +165,29 @@ const leavesOf = (translation) => translation?.parts.flatMap(({ leaves }) => lea
 function show() {
   const t = words();
   const parts = leavesOf(translated);
-  element("result").hidden = !translated?.parts.length;
+  at("result").hidden = !translated?.parts.length;
   if (!translated?.parts.length) return;
-  element("translation").textContent = translated.text;
-  element("translation").lang = translator.stored.target.language ?? "";
+  at("translation").textContent = translated.text;
+  at("translation").lang = translator.stored.target.language ?? "";
   const { unseen, lost, around, cut } = translated;
   const notes = [lost.length ? t.lost(lost.join(" ")) : "", around.length ? t.around(around.join(" ")) : "", unseen.length ? t.unseen(unseen.slice(0, 8).join(" ")) : "", cut ? t.cut : ""];
-  element("notes").replaceChildren(...notes.filter(Boolean).map((note) => create("li", {}, note)));
-  element("look").hidden = !parts.length;
+  at("notes").replaceChildren(...notes.filter(Boolean).map((note) => make("li", {}, note)));
+  at("look").hidden = !parts.length;
   if (!parts.length) return;
-  element("sentences").hidden = parts.length < 2;
-  const options = parts.map(({ source }, i) => {
-    const option = /** @type {HTMLOptionElement} */ (create("option", { value: String(i) }, `${i + 1}: ${source}`));
-    option.selected = i === shown.sentence;
-    return option;
-  });
-  element("sentence").replaceChildren(...options);
+  at("sentences").hidden = parts.length < 2;
+  fillSelect("sentence", parts.map(({ source }, i) => [String(i), `${i + 1}: ${source}`]), String(shown.sentence));
   const part = parts[shown.sentence];
   shown.chosen = Math.min(shown.chosen, part.nbest.length - 1);
-  element("nbest").replaceChildren(
-    create("legend", {}, t.nbest),
+  at("nbest").replaceChildren(
+    make("legend", {}, t.nbest),
     ...part.nbest.map(({ text, score }, i) => {
-      const radio = /** @type {HTMLInputElement} */ (create("input", { type: "radio", name: "nbest", value: String(i) }));
-      radio.checked = i === shown.chosen;
-      radio.addEventListener("change", () => {
+      const choose = () => {
         shown.chosen = i;
         writeFragment();
         showMap();
-      });
-      const told = create("span", { dir: "auto", lang: translator.stored.target.language ?? "" }, text);
-      return create("label", {}, radio, told, create("small", {}, t.score(score.toFixed(3))));
+      };
+      const told = make("span", { dir: "auto", lang: translator.stored.target.language ?? "" }, text);
+      return choice("nbest", i, i === shown.chosen, choose, told, make("small", {}, t.score(score.toFixed(3))));
     }),
   );
   showMap();
@@ -225,96 +195,64 @@ function show() {
 
 function showMap() {
   const part = leavesOf(translated)[shown.sentence];
-  const map = /** @type {MapElement} */ (element("attention"));
-  map.setAttribute("lang", shown.language);
-  if (shown.theme) map.setAttribute("theme", shown.theme);
-  else map.removeAttribute("theme");
+  const map = /** @type {MapElement} */ (at("attention"));
+  dressMap(map, shown);
   map.trace = /** @type {(n: number) => Trace} */ (part.trace)(shown.chosen);
 }
 
 /** Write all texts of the page in the chosen language, and put on the chosen colors. */
 function dressPage() {
-  const t = words();
-  document.documentElement.lang = shown.language === "zh" ? "zh-Hans" : "en";
-  document.documentElement.dataset.theme = shown.theme;
-  for (const one of document.querySelectorAll("[data-text]")) {
-    one.textContent = String(t[/** @type {keyof typeof t} */ (one.getAttribute("data-text"))]);
-  }
-  input("language").value = shown.language;
-  input("theme").value = shown.theme;
-  input("text").value = shown.text;
-  input("text").lang = directions[shown.model].source ?? "";
-  element("directions").hidden = directions.length < 2;
-  element("direction").replaceChildren(
-    ...directions.map(({ name, source, target }, i) => {
-      const told = source && target ? `${name} (${source} → ${target})` : name;
-      const option = /** @type {HTMLOptionElement} */ (create("option", { value: String(i) }, told));
-      option.selected = i === shown.model;
-      return option;
-    }),
-  );
-  const sizes = [...new Set([...BEAM_SIZES, shown.beam])].sort((a, b) => a - b);
-  element("beam").replaceChildren(
-    ...sizes.map((n) => {
-      const option = /** @type {HTMLOptionElement} */ (create("option", { value: String(n) }, n === 1 ? t.greedy : t.beam(n)));
-      option.selected = n === shown.beam;
-      return option;
-    }),
-  );
+  dressForm(words(), shown);
+  field("text").lang = directions[shown.model].source ?? "";
+  at("directions").hidden = directions.length < 2;
+  const named = directions.map(({ name, source, target }) => (source && target ? `${name} (${source} → ${target})` : name));
+  fillSelect("direction", named.map((told, i) => [String(i), told]), String(shown.model));
 }
 
 async function startPage() {
-  directions = JSON.parse(element("models").textContent ?? "");
+  directions = JSON.parse(at("models").textContent ?? "");
   readFragment();
   dressPage();
   await pause(); // the form is shown while the model is opened
   const ready = await openModel();
-  element("main").setAttribute("aria-busy", "false");
+  at("main").setAttribute("aria-busy", "false");
   if (!ready && directions.length < 2) return;
-  input("submit").disabled = false;
+  field("submit").disabled = false;
   const submit = () => {
-    Object.assign(shown, { text: input("text").value, sentence: 0, chosen: 0 });
+    Object.assign(shown, { text: field("text").value, sentence: 0, chosen: 0 });
     return translateTyped();
   };
-  element("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    submit();
-  });
-  element("text").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    submit();
-  });
-  element("direction").addEventListener("change", () => {
-    Object.assign(shown, { model: Number(input("direction").value), text: input("text").value });
+  onSubmit(submit);
+  at("direction").addEventListener("change", () => {
+    Object.assign(shown, { model: Number(field("direction").value), text: field("text").value });
     dressPage();
     submit();
   });
-  element("beam").addEventListener("change", () => {
-    shown.beam = Number(input("beam").value);
+  at("beam").addEventListener("change", () => {
+    shown.beam = Number(field("beam").value);
     submit();
   });
-  element("sentence").addEventListener("change", () => {
-    Object.assign(shown, { sentence: Number(input("sentence").value), chosen: 0 });
+  at("sentence").addEventListener("change", () => {
+    Object.assign(shown, { sentence: Number(field("sentence").value), chosen: 0 });
     writeFragment();
     show();
   });
   for (const name of /** @type {const} */ (["language", "theme"])) {
-    element(name).addEventListener("change", () => {
-      const { value } = input(name);
+    at(name).addEventListener("change", () => {
+      const { value } = field(name);
       if (name === "language") shown.language = value === "zh" ? "zh" : "en";
       else shown.theme = value;
-      shown.text = input("text").value;
+      shown.text = field("text").value;
       dressPage();
       writeFragment();
       show();
     });
   }
-  element("attention").addEventListener("attention-map-state", (event) => {
+  at("attention").addEventListener("attention-map-state", (event) => {
     shown.map = /** @type {CustomEvent} */ (event).detail;
     writeFragment();
   });
-  /** @type {MapElement} */ (element("attention")).show(shown.map);
+  /** @type {MapElement} */ (at("attention")).show(shown.map);
   addEventListener("hashchange", () => {
     readFragment();
     dressPage();

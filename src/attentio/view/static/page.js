@@ -5,6 +5,7 @@
  */
 
 import { isPlaceholder, tokenLabels } from "./attention-map.js";
+import { FORM_TEXTS, at, choice, dressForm, dressMap, field, fillSelect, make, onSubmit, preferredLanguage } from "./form.js";
 
 /** @typedef {import("./attention-map.js").StoredTrace} StoredTrace */
 /** @typedef {import("./attention-map.js").AttentionMap} AttentionMap */
@@ -29,15 +30,13 @@ import { isPlaceholder, tokenLabels } from "./attention-map.js";
 
 const TEXTS = {
   en: {
-    language: "Language", theme: "Colors", system: "as the system", light: "light", dark: "dark",
-    source: "Source text (Ctrl+Enter translates)", model: "Model", beside: "Beside it", none: "nothing",
-    search: "Search", greedy: "greedy", beam: (/** @type {number} */ n) => `beam ${n}`, translate: "Translate",
+    ...FORM_TEXTS.en,
+    model: "Model", beside: "Beside it", none: "nothing",
     sentences: "Sentences", sentences_hint: "Each is translated by itself. Choose the one to look at.",
     tokens_title: "Source tokens", press: "Pressing a token", press_mask: "masks it: the model reads it as unknown", press_delete: "deletes it",
     press_edit: "edits it", edit_name: (/** @type {string} */ token) => `In place of “${token}”`, edit_apply: "Replace",
-    translation: "Translation", nbest: "Hypotheses, best first", score: (/** @type {string} */ s) => `score ${s}`,
     same: "Nothing changed.", changed: (/** @type {string} */ before) => `Before: “${before}”. What is new is marked.`,
-    map: "Attention", steps: "Step by step",
+    steps: "Step by step",
     steps_hint: "The likeliest next tokens at each step. Choose one to force it: the translation goes on from there.",
     step: (/** @type {number[]} */ [t, of]) => `Step ${t} of ${of}`, release: "Let the model choose again",
     begin: "(beginning)", erasure: "Erasure and gradients beside attention", erase: "Measure erasure",
@@ -47,15 +46,13 @@ const TEXTS = {
     failed: "The server does not answer. Is attentio still running?",
   },
   zh: {
-    language: "语言", theme: "颜色", system: "跟随系统", light: "浅色", dark: "深色",
-    source: "原文（Ctrl+Enter 翻译）", model: "模型", beside: "并排", none: "无",
-    search: "搜索", greedy: "贪心", beam: (/** @type {number} */ n) => `束宽 ${n}`, translate: "翻译",
+    ...FORM_TEXTS.zh,
+    model: "模型", beside: "并排", none: "无",
     sentences: "句子", sentences_hint: "各句分别翻译。选择要查看的一句。",
     tokens_title: "原文词元", press: "按下词元时", press_mask: "遮盖它：模型把它读作未知", press_delete: "删除它",
     press_edit: "修改它", edit_name: (/** @type {string} */ token) => `把“${token}”改为`, edit_apply: "替换",
-    translation: "译文", nbest: "候选译文，最佳在前", score: (/** @type {string} */ s) => `得分 ${s}`,
     same: "没有变化。", changed: (/** @type {string} */ before) => `之前：“${before}”。新的部分已标出。`,
-    map: "注意力", steps: "逐步查看",
+    steps: "逐步查看",
     steps_hint: "每一步最可能的下一个词元。选一个即强制写出它，译文从那里继续。",
     step: (/** @type {number[]} */ [t, of]) => `第 ${t} 步，共 ${of} 步`, release: "让模型重新选择",
     begin: "（开头）", erasure: "擦除、梯度与注意力对照", erase: "测量擦除",
@@ -65,10 +62,8 @@ const TEXTS = {
     failed: "服务器没有响应。attentio 还在运行吗？",
   },
 };
-const BEAMS = [1, 3, 5, 10];
-
 /** @type {Asked} */
-const asked = { text: "", model: "", beside: "", beam: 5, masked: [], prefix: [], sentence: 0, chosen: 0, press: "mask", language: navigator.language.startsWith("zh") ? "zh" : "en", theme: "", map: {} };
+const asked = { text: "", model: "", beside: "", beam: 5, masked: [], prefix: [], sentence: 0, chosen: 0, press: "mask", language: preferredLanguage, theme: "", map: {} };
 /** @type {Model[]} */
 let models = [];
 /** @type {{source: string, text: string}[]} The sentences of the text, each with its best translation. */
@@ -85,26 +80,7 @@ let edited = -1; // the source token that is being edited
 /** @type {AbortController | null} */
 let running = null;
 
-/**
- * @template {HTMLElement} [Kind=HTMLElement]
- * @param {string} id
- * @returns {Kind}
- */
-const at = (id) => /** @type {Kind} */ (document.getElementById(id));
-const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (at(id));
 const texts = () => TEXTS[asked.language];
-
-/**
- * @param {string} name
- * @param {Record<string, string>} attributes
- * @param {...(Node | string)} children
- */
-function made(name, attributes, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
 
 /** Read the fragment of the address. What it does not say stays as it is. */
 function readAddress() {
@@ -314,12 +290,12 @@ export function differences(now, then) {
  */
 function markedText(trace, marked) {
   const chars = Array.from(trace.target);
-  const shown = made("span", { dir: "auto", lang: languageOfModel("target") });
+  const shown = make("span", { dir: "auto", lang: languageOfModel("target") });
   let end = 0;
   for (const place of marked) {
     const [start, stop] = trace.target_spans[place];
     if (stop <= start) continue;
-    shown.append(chars.slice(end, start).join(""), made("mark", {}, chars.slice(start, stop).join("")));
+    shown.append(chars.slice(end, start).join(""), make("mark", {}, chars.slice(start, stop).join("")));
     end = stop;
   }
   shown.append(chars.slice(end).join(""));
@@ -361,7 +337,7 @@ function show() {
   at("tokens").replaceChildren(
     ...labels.slice(0, -1).map((token, i) => {
       const masked = asked.masked.includes(i);
-      const button = made("button", { type: "button", ...(masked || asked.press === "mask" ? { "aria-pressed": String(masked) } : {}) }, shownToken(token));
+      const button = make("button", { type: "button", ...(masked || asked.press === "mask" ? { "aria-pressed": String(masked) } : {}) }, shownToken(token));
       button.addEventListener("click", () => press(i, shownToken(token)));
       return button;
     }),
@@ -369,17 +345,15 @@ function show() {
   at("edit").hidden = true;
   showParts();
   at("nbest").replaceChildren(
-    made("legend", {}, t.nbest),
+    make("legend", {}, t.nbest),
     ...found.map((one, i) => {
-      const radio = /** @type {HTMLInputElement} */ (made("input", { type: "radio", name: "nbest", value: String(i) }));
-      radio.checked = i === asked.chosen;
-      radio.addEventListener("change", () => {
+      const choose = () => {
         asked.chosen = i;
         writeAddress();
         show();
-      });
+      };
       const marks = i === asked.chosen ? changed : [];
-      return made("label", {}, radio, markedText(one.trace, marks), made("small", {}, t.score(one.score.toFixed(3))));
+      return choice("nbest", i, i === asked.chosen, choose, markedText(one.trace, marks), make("small", {}, t.score(one.score.toFixed(3))));
     }),
   );
   const old = targetLabels(before?.slice(0, before.at(-1) === "</s>" ? -1 : undefined) ?? [], trace).join("").replaceAll("▁", " ").trim();
@@ -399,17 +373,15 @@ function show() {
 function showParts() {
   at("sentences").hidden = parts.length < 2;
   at("parts").replaceChildren(
-    made("legend", {}, texts().sentences_hint),
+    make("legend", {}, texts().sentences_hint),
     ...(parts.length < 2 ? [] : parts).map(({ source, text }, i) => {
-      const radio = /** @type {HTMLInputElement} */ (made("input", { type: "radio", name: "parts", value: String(i) }));
-      radio.checked = i === asked.sentence;
-      radio.addEventListener("change", () => {
+      const choose = () => {
         Object.assign(asked, { sentence: i, masked: [], prefix: [], chosen: 0 });
         anew = true;
         translate();
-      });
-      const told = made("span", {}, made("span", { dir: "auto", lang: languageOfModel("source") }, source), " → ", made("span", { dir: "auto", lang: languageOfModel("target") }, text));
-      return made("label", {}, radio, told);
+      };
+      const told = make("span", {}, make("span", { dir: "auto", lang: languageOfModel("source") }, source), " → ", make("span", { dir: "auto", lang: languageOfModel("target") }, text));
+      return choice("parts", i, i === asked.sentence, choose, told);
     }),
   );
 }
@@ -425,8 +397,8 @@ function showMaps(id, hypotheses, changed) {
   while (all.children.length > hypotheses.length) all.lastElementChild?.remove();
   hypotheses.forEach(({ trace }, i) => {
     if (!all.children[i]) {
-      const element = /** @type {AttentionMap} */ (made("attention-map", {}));
-      all.append(made("div", {}, made("h3", {}), element));
+      const element = /** @type {AttentionMap} */ (make("attention-map", {}));
+      all.append(make("div", {}, make("h3", {}), element));
       element.show(i ? { unit: asked.map.unit ?? "words" } : asked.map);
       if (i === 0) {
         element.addEventListener("attention-map-state", (event) => {
@@ -438,9 +410,7 @@ function showMaps(id, hypotheses, changed) {
     const [title, element] = all.children[i].children;
     title.textContent = `${trace.name}: ${trace.target}`;
     const map = /** @type {AttentionMap} */ (element);
-    map.setAttribute("lang", asked.language);
-    if (asked.theme) map.setAttribute("theme", asked.theme);
-    else map.removeAttribute("theme");
+    dressMap(map, asked);
     map.trace = trace;
     if (i === 0) map.marks = { rows: changed, masked: asked.masked };
   });
@@ -461,7 +431,7 @@ function showStep() {
   at("candidates").replaceChildren(
     ...(trace.candidates?.[step - 1] ?? []).map(([token, p]) => {
       const written = token === trace.target_tokens[step - 1];
-      const button = made("button", { type: "button" }, `${shownToken(targetLabels([token], trace)[0])} ${p < 0.01 ? "<0.01" : p.toFixed(2)}`, ...(written ? [" ✓"] : []));
+      const button = make("button", { type: "button" }, `${shownToken(targetLabels([token], trace)[0])} ${p < 0.01 ? "<0.01" : p.toFixed(2)}`, ...(written ? [" ✓"] : []));
       button.addEventListener("click", () => {
         asked.prefix = [...trace.target_tokens.slice(0, step - 1), token];
         translate();
@@ -481,7 +451,7 @@ function erase() {
     const { erasure, gradient, correlation } = await post("erase", { model: asked.model, text: sentence(), masked: asked.masked, prefix: trace.target_tokens });
     at("correlation").querySelector("tbody")?.replaceChildren(
       ...Object.entries(correlation).map(([layer, rhos]) =>
-        made("tr", {}, made("th", { scope: "row" }, layer), ...rhos.map((/** @type {number | null} */ rho) => made("td", {}, rho === null ? "–" : rho.toFixed(2)))),
+        make("tr", {}, make("th", { scope: "row" }, layer), ...rhos.map((/** @type {number | null} */ rho) => make("td", {}, rho === null ? "–" : rho.toFixed(2)))),
       ),
     );
     at("erased").hidden = false;
@@ -499,27 +469,14 @@ function erase() {
 /** Write all texts of the page in the chosen language, and put on the chosen colors. */
 function dress() {
   const t = texts();
-  document.documentElement.lang = asked.language === "zh" ? "zh-Hans" : "en";
-  document.documentElement.dataset.theme = asked.theme;
-  for (const element of document.querySelectorAll("[data-text]")) {
-    element.textContent = String(t[/** @type {keyof typeof t} */ (element.getAttribute("data-text"))]);
-  }
-  field("language").value = asked.language;
-  field("theme").value = asked.theme;
-  field("text").value = asked.text;
+  dressForm(t, asked);
   for (const radio of document.querySelectorAll("#press input")) {
     const input = /** @type {HTMLInputElement} */ (radio);
     input.checked = input.value === asked.press;
   }
-  const options = (/** @type {[string, string][]} */ all, /** @type {string} */ chosen) =>
-    all.map(([value, shown]) => {
-      const option = /** @type {HTMLOptionElement} */ (made("option", { value }, shown));
-      option.selected = value === chosen;
-      return option;
-    });
-  at("model").replaceChildren(...options(models.map(({ name }) => [name, name]), asked.model));
-  at("beside").replaceChildren(...options([["", t.none], ...models.map(({ name }) => /** @type {[string, string]} */ ([name, name]))], asked.beside));
-  at("beam").replaceChildren(...options([...new Set([...BEAMS, asked.beam])].sort((a, b) => a - b).map((n) => [String(n), n === 1 ? t.greedy : t.beam(n)]), String(asked.beam)));
+  const names = models.map(({ name }) => /** @type {[string, string]} */ ([name, name]));
+  fillSelect("model", names, asked.model);
+  fillSelect("beside", [["", t.none], ...names], asked.beside);
   /** @type {HTMLElement} */ (at("beside").parentElement).hidden = models.length < 2;
 }
 
@@ -549,15 +506,7 @@ async function start() {
     asked.chosen = 0;
     return translate();
   };
-  at("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    submit();
-  });
-  at("text").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    submit();
-  });
+  onSubmit(submit);
   for (const radio of document.querySelectorAll("#press input")) {
     radio.addEventListener("change", () => {
       asked.press = /** @type {Asked["press"]} */ (/** @type {HTMLInputElement} */ (radio).value);
