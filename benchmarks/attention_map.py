@@ -3,8 +3,8 @@
     python benchmarks/attention_map.py
 
 Chromium opens pages as `attentio view --html` writes them, of random weights: all heads of a Transformer of 6 layers
-and 8 heads (attention to the source, encoder and decoder self-attention), and a map of 60 x 80 tokens. Printed: how long
-until a page is drawn, until a map is drawn again, and how long a move by one cell takes. It needs Playwright and an
+and 8 heads (attention to the source, encoder and decoder self-attention), and a map of 60 x 80 tokens. Printed:
+how long until a page is drawn, until a map is drawn again, and a move by one cell. It needs Playwright and an
 installed Chromium, and a quiet machine.
 """
 
