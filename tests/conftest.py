@@ -185,7 +185,8 @@ def random_transformer() -> Callable[..., Any]:
     from attentio.text.learn import train_tokenizer
 
     pairs = sample(60, seed=5)
-    tokenizers = [train_tokenizer("char", [getattr(pair, side) for pair in pairs], 40) for side in ("source", "target")]
+    sides = ("source", "target")
+    tokenizers = [train_tokenizer("char", [getattr(pair, side) for pair in pairs], 40) for side in sides]
 
     def make(
         model: dict[str, Any] | None = None,
@@ -193,6 +194,7 @@ def random_transformer() -> Callable[..., Any]:
         own: dict[str, Any] | None = None,
         *,
         seed: int = 0,
+        kinds: tuple[str, str] = ("char", "char"),
     ) -> Bundle:
         parts = {
             "model": SMALL_TRANSFORMER | (model or {}),
@@ -200,7 +202,10 @@ def random_transformer() -> Callable[..., Any]:
             "self_attention": {"num_heads": 3} | (own or {}),
         }
         architecture = Architecture.model_validate(parts)
-        source, target = tokenizers
+        source, target = (
+            known if kind == "char" else train_tokenizer(kind, [getattr(pair, side) for pair in pairs], 700)
+            for side, kind, known in zip(sides, kinds, tokenizers, strict=True)
+        )
         if (model or {}).get("share_embeddings"):
             target = source
         torch.manual_seed(seed)
@@ -215,9 +220,26 @@ def random_transformer() -> Callable[..., Any]:
             for side in (built.encoder, built.decoder):
                 side.embedding.table[0] = 0  # type: ignore[operator, index, union-attr]
         weights = built.unique_state_dict()
-        return Bundle(architecture, weights, Side(source, language="en"), Side(target), 64)
+        language = None if kinds[0] == "char" else "zh"
+        return Bundle(architecture, weights, Side(source, language="en"), Side(target, language=language), 64)
 
     return make
+
+
+# Where .ci/run puts packages that are too large, or too demanding, for the environment of the tests.
+FOREIGN_PACKAGES = Path(sys.prefix) / "foreign"
+
+
+@pytest.fixture(scope="session")
+def foreign_packages() -> Callable[[str], Path]:
+    """Name of a package -> the folder to add to `sys.path`. The test skips without it."""
+
+    def find(name: str) -> Path:
+        if not (FOREIGN_PACKAGES / name).is_dir():
+            pytest.skip(f"{FOREIGN_PACKAGES / name} is not there: see .ci/run")
+        return FOREIGN_PACKAGES
+
+    return find
 
 
 NODE_MODULES = Path(sys.prefix) / "npm" / "node_modules"  # where .ci/run puts what comes from npm

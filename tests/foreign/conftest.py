@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -16,21 +15,7 @@ from attentio.bundle import Bundle
 from attentio.corpora.small_world.grammar import sample
 from attentio.foreign.marian import LAYOUT
 
-# Where .ci/run puts packages that are too large, or too demanding, for the environment of the tests.
-FOREIGN_PACKAGES = Path(sys.prefix) / "foreign"
 PAIRS = sample(200, seed=3)
-
-
-@pytest.fixture(scope="session")
-def foreign_packages() -> Callable[[str], Path]:
-    """Name of a package -> the folder to add to `sys.path`. The test skips without it."""
-
-    def find(name: str) -> Path:
-        if not (FOREIGN_PACKAGES / name).is_dir():
-            pytest.skip(f"{FOREIGN_PACKAGES / name} is not there: see .ci/run")
-        return FOREIGN_PACKAGES
-
-    return find
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ SENTENCES = 100
 
 def export(
     run: options.Run,
-    to: Annotated[str, typer.Option("--to", help="Format: html, site, onnx or ctranslate2.")],
+    to: Annotated[str, typer.Option("--to", help="Format: html, site, onnx, ctranslate2 or argos.")],
     out: Annotated[Path, typer.Option("--out", help="File or folder to write, whole or not at all.")],
     precision: Annotated[
         str | None, typer.Option(help="How weights are stored: int8 or fp32. Default: the first that the format has.")

@@ -57,6 +57,7 @@ class Format(ABC):
     models. mark: of a format that is a folder, a file that is in every such folder. None for a file.
     weight_only: whether 8 bits are in the weights alone, so that few answers change. Else only chrF may not fall.
     own_search: whether it searches in its own way, and may find better answers than ours.
+    raw: whether it hides nothing behind placeholders and mends nothing.
     """
 
     name: ClassVar[str]
@@ -67,6 +68,7 @@ class Format(ABC):
     mark: ClassVar[str | None] = None
     weight_only: ClassVar[bool] = True
     own_search: ClassVar[bool] = False
+    raw: ClassVar[bool] = False
     expresses: ClassVar[Expresses]
 
     def refusals(self, bundle: Bundle) -> list[str]:

@@ -17,7 +17,7 @@ from attentio.errors import MissingExtra, QualityGate, UsageError
 from attentio.export.format import Answer, Format, Named
 from attentio.metrics.quality import corpus_chrf
 from attentio.runtime.files import check_folder, check_place, new_file, new_folder
-from attentio.search.batched import SearchConfig
+from attentio.search.batched import SearchConfig, search
 from attentio.translator import Translator
 
 LARGEST_DIFFERENCE = 1e-4  # of a weight of attention, and of a score
@@ -148,13 +148,14 @@ def _compare(
     model = models[number]
     named = f"{model.name}, " if len(models) > 1 else ""
     translator = Translator(model.bundle, device="cpu")
-    wanted = model_answers(translator, model.sentences, beam)
+    answers = raw_answers if chosen.raw else model_answers
+    wanted = answers(translator, model.sentences, beam)
     found = chosen.run(path, model.sentences, beam=beam, number=number)
     against = Translator(model.bundle, device="cpu")
     if precision == "int8":
         against.model = chosen.in_8_bits(model.bundle)
         exact = chosen.run_in_32_bits(path, model.sentences, beam=beam) or found
-        rounded = model_answers(against, model.sentences, beam)
+        rounded = answers(against, model.sentences, beam)
         better = _better(against, exact, rounded, model.sentences) if chosen.own_search else 0
         yield agreement(f"{named}the model in 8 bits", exact, rounded, model.sentences, better=better)
     better = _better(against, found, wanted, model.sentences) if chosen.own_search else 0
@@ -179,6 +180,14 @@ def model_answers(translator: Translator, sentences: Sequence[str], beam: int) -
         weights = {} if trace is None else {**trace.weights, **trace.encoder_self, **trace.decoder_self}
         answers.append(Answer(one.text, one.score, weights))
     return answers
+
+
+def raw_answers(translator: Translator, sentences: Sequence[str], beam: int) -> list[Answer]:
+    """Return what the search alone makes of sentences: nothing is hidden, and nothing is mended."""
+    source, target = translator.bundle.source, translator.bundle.target
+    ids = [source.tokenizer.encode(text) for text in source.cleaner.lines(sentences)]
+    found = search(translator.model, ids, SearchConfig(beam))
+    return [Answer(target.tokenizer.decode(best.tokens), best.score, {}) for best, *_ in found]
 
 
 def agreement(
