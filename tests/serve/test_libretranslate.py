@@ -32,6 +32,17 @@ def test_every_form_of_body(served: Any, how: dict[str, Any]) -> None:
     assert (answer.status_code, answer.json()) == (200, {"translatedText": DONE})
 
 
+def test_a_form_in_utf_8_that_is_not_escaped(served: Any) -> None:
+    """As `curl -d q=…` sends it. Text in the language that is asked for comes back as it is."""
+    kinds = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    for content in ("q=我爱你。&source=auto&target=zh", "q=%E6%88%91爱你。&source=auto&target=zh"):
+        answer = served.client.post("/translate", content=content.encode(), headers=kinds)
+        assert answer.json()["translatedText"] == "我爱你。"
+    for wrong in (b"q=\xff&source=en&target=zh", b"q=%ff&source=en&target=zh", b"&q=1" * 2_000):
+        answer = served.client.post("/translate", content=wrong, headers=kinds)
+        assert (answer.status_code, "could not understand" in answer.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize("code", ["zh", "ZH", "zh-CN", "zh-Hans", "zh_hans", "zh-hans-CN"])
 def test_every_spelling_of_a_code(served: Any, code: str) -> None:
     assert ask(served, q=TEXT, source="EN-us", target=code)[1] == {"translatedText": DONE}

@@ -42,6 +42,12 @@ def test_white_space_is_kept_and_single_spaces_follow_the_language() -> None:
     assert chinese.join(["Hello.", "You?"]) == "Hello. You?"
 
 
+def test_an_address_stands_apart() -> None:
+    assert join_parts(["我们看", "https://a.org/x", "和", "a@b.org", "。"]) == "我们看 https://a.org/x 和 a@b.org 。"
+    assert join_parts(["我们看，", "www.a.org"]) == "我们看，www.a.org"
+    assert join_parts(["", "我", "们", ""]) == "我们"
+
+
 @given(st.text(st.sampled_from("ab ,，。"), min_size=1, max_size=60).map(str.strip), st.integers(1, 9))
 def test_parts_of_a_long_sentence_fit_and_nothing_is_lost(sentence: str, most: int) -> None:
     parts = cut_long(sentence, lambda text: len(text) <= most)

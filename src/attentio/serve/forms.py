@@ -7,6 +7,7 @@ query string counts first. Text that UTF-8 cannot hold is refused here, before a
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from attentio.serve.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_FIELDS = 1_000
 _EXACT = 2**53  # below it a float holds every integer
 UNREADABLE = "the body cannot be read."
 
@@ -35,19 +37,34 @@ async def parameters(request: Request, *, lists: tuple[str, ...] = ()) -> dict[s
     """
     if is_json(request):
         return await json_object(request)
+    found: dict[str, Any] = {}
+    for part in (_encoded(request.scope["query_string"]), await _form(request)):
+        for name, values in part.items():
+            found.setdefault(name, values if name in lists and len(values) > 1 else values[0])
+    _check_unicode(found)
+    return found
+
+
+async def _form(request: Request) -> dict[str, list[Any]]:
+    """Return the fields of a form, each with its values."""
+    if _kind(request) != "multipart/form-data":
+        return _encoded(await request.body()) if _kind(request) == "application/x-www-form-urlencoded" else {}
     try:
-        form = await request.form()
+        async with request.form() as form:
+            return {name: [await _read(value) for value in form.getlist(name)] for name in form}
     except (HTTPException, MultiPartException):  # its words would repeat the body
         raise Problem("bad", UNREADABLE) from None
-    found: dict[str, Any] = {}
+
+
+def _encoded(content: bytes) -> dict[str, list[Any]]:
+    """Return what a query string says, or a form like one. Programs such as curl send UTF-8 in it as it is."""
+    found: dict[str, list[Any]] = {}
     try:
-        for part in (request.query_params, form):
-            for name in part:
-                values = [await _read(value) for value in part.getlist(name)]
-                found.setdefault(name, values if name in lists and len(values) > 1 else values[0])
-    finally:
-        await form.close()
-    _check_unicode(found)
+        pairs = parse_qsl(content.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Problem("bad", UNREADABLE) from None
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
     return found
 
 
@@ -57,8 +74,13 @@ async def _read(value: str | UploadFile) -> str | Upload:
 
 def is_json(request: Request) -> bool:
     """Return whether the body says of itself that it is JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _kind(request)
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _kind(request: Request) -> str:
+    """Return what the body says of itself."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def json_object(request: Request) -> dict[str, Any]:

@@ -38,6 +38,11 @@ _KEPT = re.compile(
 _ADDRESS = re.compile(r"(?:https?|ftp)://|www\.|[A-Za-z0-9._%+\-]+@[A-Za-z0-9]")
 
 
+def begins_with_address(text: str) -> bool:
+    """Return whether a text begins with a URL or an e-mail address, into which letters before it would run."""
+    return _ADDRESS.match(text) is not None
+
+
 def without_kept(text: str) -> str:
     """Return a text without the parts that a translation must keep."""
     return _KEPT.sub("", text)
@@ -149,7 +154,7 @@ class Piece(NamedTuple):
     @property
     def is_address(self) -> bool:
         """Return whether letters before or after it would be read as part of it."""
-        return self.kept and _ADDRESS.match(self.text) is not None
+        return self.kept and begins_with_address(self.text)
 
     def runs_into(self, other: "Piece") -> bool:
         """Return whether the one cannot be told from the other where nothing stands between them."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import sentencex
 
-from attentio.text.placeholders import kept_spans
+from attentio.text.placeholders import begins_with_address, kept_spans
 from attentio.text.script import base_language, ends_without_space
 from attentio.text.words import Span
 
@@ -124,8 +124,12 @@ def _cut(sentence: str, cuts: re.Pattern[str], kept: Sequence[Span]) -> list[str
 
 
 def join_parts(parts: Sequence[str]) -> str:
-    """Return parts of a sentence side by side, without a space after a full-width character."""
+    """Return parts of a sentence side by side, without a space after a full-width character.
+
+    A URL or an e-mail address has one after a letter of any script.
+    """
     text = ""
     for part in parts:
-        text += part if not text or not part or ends_without_space(text) else f" {part}"
+        apart = not ends_without_space(text) or (text[-1].isalnum() and begins_with_address(part))
+        text += f" {part}" if text and part and apart else part
     return text

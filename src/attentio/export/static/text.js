@@ -202,7 +202,10 @@ export class Text {
    * @param {string[]} parts
    */
   joinParts(parts) {
-    return parts.reduce((text, part) => text + (!text || !part || this.endsWide.test(text) ? part : ` ${part}`), "");
+    return parts.reduce((text, part) => {
+      const apart = !this.endsWide.test(text) || (/[\p{L}\p{N}]$/u.test(text) && ADDRESS.test(part));
+      return text + (text && part && apart ? ` ${part}` : part);
+    }, "");
   }
 
   /**
