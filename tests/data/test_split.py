@@ -15,6 +15,7 @@ from attentio.data.split import (
     TRAIN,
     components,
     contained,
+    groups,
     hashes,
     leak,
     repeated,
@@ -51,7 +52,7 @@ def sides(edges: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 @given(edges=EDGES)
 def test_components_are_those_of_union_find(edges: list[tuple[int, int]]) -> None:
     source, target = sides(edges)
-    assert components(source, target).tolist() == union_find(source.tolist(), target.tolist())
+    assert components(groups(source), groups(target)).tolist() == union_find(source.tolist(), target.tolist())
 
 
 @pytest.mark.timeout(60)  # labels must travel along chains in a few rounds, not one pair a round
@@ -62,7 +63,7 @@ def test_a_long_chain_is_one_component(order: str) -> None:
         edges.reverse()
     elif order == "shuffled":
         np.random.default_rng(0).shuffle(edges)
-    assert not components(*sides(edges)).any()
+    assert not components(*map(groups, sides(edges))).any()
 
 
 @settings(max_examples=40)
@@ -70,7 +71,7 @@ def test_a_long_chain_is_one_component(order: str) -> None:
 def test_no_sentence_stands_on_both_sides(edges: list[tuple[int, int]], dev: int, test: int, seed: int) -> None:
     source, target = sides(edges)
     parts = (source % 2).astype(np.int16)
-    assigned = split(components(source, target), parts, [dev, dev], [test, test], seed)
+    assigned = split(components(groups(source), groups(target)), parts, [dev, dev], [test, test], seed)
     for a, b in ((TRAIN, DEV), (TRAIN, TEST), (DEV, TEST)):
         for side in (source, target):
             assert not set(side[assigned == a]) & set(side[assigned == b])
@@ -79,7 +80,9 @@ def test_no_sentence_stands_on_both_sides(edges: list[tuple[int, int]], dev: int
         assert (assigned[parts == part] == TEST).sum() <= test
     found = leak(source, target, assigned)
     assert found is None or (found.source, found.target, found.either) == (0, 0, 0)
-    assert np.array_equal(assigned, split(components(source, target), parts, [dev, dev], [test, test], seed))
+    assert np.array_equal(
+        assigned, split(components(groups(source), groups(target)), parts, [dev, dev], [test, test], seed)
+    )
 
 
 def test_as_many_are_held_out_as_were_asked_for() -> None:
@@ -119,6 +122,13 @@ def test_contained_is_in(these: list[int], those: list[int]) -> None:
     assert contained(*held).tolist() == [x in those for x in these]
 
 
+@given(keys=st.lists(st.integers(-4, 4)))
+def test_repeated_and_groups_are_what_a_dictionary_says(keys: list[int]) -> None:
+    held = np.array(keys, dtype=np.int64)
+    assert repeated(held).tolist() == [key in keys[:place] for place, key in enumerate(keys)]
+    assert groups(held).tolist() == [sorted(set(keys)).index(key) for key in keys]
+
+
 def test_all_but_the_first_of_equal_pairs_are_repeated() -> None:
     assert repeated(hashes(["a", "b", "a", "c", "b", "a"], 6)).tolist() == [False, False, True, False, True, True]
 
@@ -138,7 +148,7 @@ def keyed(pairs: list[Pair], *, han: bool) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.slow
 def test_components_of_the_seeds_file(seed_pairs: list[Pair]) -> None:
-    sizes = np.bincount(components(*keyed(seed_pairs, han=False)))
+    sizes = np.bincount(components(*map(groups, keyed(seed_pairs, han=False))))
     assert (sizes > 0).sum() == 19_632
     assert sizes.max() == 10
 
@@ -163,7 +173,7 @@ def test_what_a_random_split_of_the_seeds_file_leaks(seed_pairs: list[Pair]) -> 
 @pytest.mark.slow
 def test_a_grouped_split_of_the_seeds_file_leaks_nothing(seed_pairs: list[Pair]) -> None:
     keys = keyed(seed_pairs, han=True)
-    labels = components(*keys)
+    labels = components(*map(groups, keys))
     assigned = split(labels, np.zeros(len(labels), dtype=np.int16), [1050], [1050], seed=1)
     assert [(assigned == name).sum() for name in (DEV, TEST)] == [1050, 1050]
     found, drawn = leak(*keys, assigned), leak(*keys, np.random.default_rng(1).permutation(assigned))

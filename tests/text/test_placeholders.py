@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attentio.text.kept import cut_around, unkept
-from attentio.text.placeholders import PLACEHOLDERS, kept_spans, mask, mask_pair, missing, restore
+from attentio.text.placeholders import PLACEHOLDERS, kept_spans, mask, mask_pair, missing, restore, without_kept
 
 FAMILY, FLAG = "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea"
 KEYCAP, THUMB = "3\ufe0f\u20e3", "\U0001f44d\U0001f3fd"
@@ -77,6 +77,15 @@ def test_what_was_apart_already_gets_no_space(text: str) -> None:
 def without_placeholders(text: str) -> str:
     """Placeholders of the text itself would be taken for ours."""
     return "".join("\ufffd" if character in PLACEHOLDERS else character for character in text)
+
+
+@given(
+    st.text("aZ09.:/@{}%s<>&;#xw *\u20e3\ufe0f\u00a9\u2122\u2194\u231a\u25aa\u2934\u2b55🇨🇳😀👩\u200d你", max_size=40)
+)
+def test_what_the_pattern_finds_is_found_in_any_text(text: str) -> None:
+    spans = kept_spans(text)
+    left = "".join(char for place, char in enumerate(text) if not any(start <= place < end for start, end in spans))
+    assert left == without_kept(text)
 
 
 def test_the_same_text_twice_has_two_placeholders() -> None:

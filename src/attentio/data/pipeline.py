@@ -24,7 +24,19 @@ from attentio.data.readers.lines import Languages, Origin
 from attentio.data.report import DropLog, Leak
 from attentio.data.settings import DataConfig
 from attentio.data.source import open_rows, read_chunks
-from attentio.data.split import DEV, TEST, TRAIN, components, contained, hashes, leak, repeated, split, split_keys
+from attentio.data.split import (
+    DEV,
+    TEST,
+    TRAIN,
+    components,
+    contained,
+    groups,
+    hashes,
+    leak,
+    repeated,
+    split,
+    split_keys,
+)
 from attentio.data.start import Mixture, SideRules, Start
 from attentio.data.store import NO_LINKS, CleanStore, SpanLinks, StoredChunk
 from attentio.errors import DataError
@@ -78,7 +90,7 @@ class Cleaned:
     mixes: list[dict[str, float] | None]  # of source and target, before conversion
     training: Bools  # whether it is of a part for training
     part: npt.NDArray[np.int16]
-    line: npt.NDArray[np.int64]
+    line: npt.NDArray[np.integer]
     source: npt.NDArray[np.int64]  # hashes of keys
     target: npt.NDArray[np.int64]
     pair: npt.NDArray[np.int64]  # hashes of the cleaned pair itself
@@ -230,7 +242,7 @@ def clean(job: Job, store: CleanStore, sides: Sequence[SideRules]) -> Cleaned:
                 [
                     np.full(size, origin.role == TRAIN),
                     np.full(size, number, dtype=np.int16),
-                    chunk.lines[rows],
+                    _compact(chunk.lines[rows]),
                     *(hashes(texts, size) for texts in keys),
                     hashes(zip(sources, targets, strict=True), size),
                     np.fromiter(map(max, map(len, sources), map(len, targets)), dtype=np.int32, count=size),
@@ -245,7 +257,17 @@ def clean(job: Job, store: CleanStore, sides: Sequence[SideRules]) -> Cleaned:
         _check_worth(origin, read[-1], config, log)
     if not len(store):
         raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
-    return Cleaned(store, read, [*map(script_mix, mixes)], *map(np.concatenate, zip(*columns, strict=True)))
+    return Cleaned(store, read, [*map(script_mix, mixes)], *_joined(columns))
+
+
+def _compact(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
+    return numbers.astype(np.int32) if numbers.max(initial=0) <= np.iinfo(np.int32).max else numbers
+
+
+def _joined(chunks: list[list[npt.NDArray[Any]]]) -> Iterator[npt.NDArray[Any]]:
+    """Give each column of the chunks as one array, and forget it in the chunks: one column at a time stands twice."""
+    for _ in range(len(chunks[0])):
+        yield np.concatenate([chunk.pop(0) for chunk in chunks])
 
 
 def unfit(sources: Sequence[str], targets: Sequence[str], max_ratio: float) -> dict[int, str]:
@@ -341,8 +363,9 @@ def _assign(job: Job, cleaned: Cleaned, too_long: Bools, sides: Sequence[SideRul
     assigned = roles[cleaned.part]
     # A pair that repeats within a held-out file is a duplicate there. Elsewhere it is one of the training part.
     for role in (TRAIN, DEV, TEST):
-        rows = np.flatnonzero(roles[cleaned.part] == role)
-        assigned[rows[repeated(cleaned.pair[rows])]] = _DUPLICATE
+        rows = roles[cleaned.part] == role
+        rows[rows] = repeated(cleaned.pair[rows])
+        assigned[rows] = _DUPLICATE
     assigned[too_long & (assigned != _DUPLICATE)] = _TOO_LONG
     held = ~training & (assigned <= TEST)
     shared = contained(source, source[held]) | contained(target, target[held])
@@ -350,24 +373,24 @@ def _assign(job: Job, cleaned: Cleaned, too_long: Bools, sides: Sequence[SideRul
         for side, keys, texts in zip(sides, (source, target), job.start.earlier.held_out_texts(), strict=True):
             shared |= contained(keys, hashes(split_keys(texts, han=side.cleaner.han), len(texts)))
     assigned[training & (assigned == TRAIN) & shared] = _IN_HELD_OUT
-    rows = np.flatnonzero(training & (assigned == TRAIN))
-    labels = components(source[rows], target[rows])
+    rows = training & (assigned == TRAIN)
+    labels = components(*(groups(side[rows]) for side in (source, target)))
     pairs = np.bincount(cleaned.part[rows], minlength=int((roles == TRAIN).sum())).tolist()
     dev = [_wanted(config.dev, count, 1000) for count in pairs]
     test = [_wanted(config.test, count, 2000) for count in pairs]
     assigned[rows] = split(labels, cleaned.part[rows], dev, test, job.seed)
     if not (assigned == TRAIN).any():
         what, hint = "no pair is left for training.", "Hold out less: --dev, --test."
-        if (assigned[training] == _TOO_LONG).any() and not len(rows):
+        if (assigned[training] == _TOO_LONG).any() and not rows.any():
             what = f"every pair has more than {config.max_length:,} tokens on a side. Nothing was trained."
             hint = "Allow more: --max-length."
         raise DataError(what, hint=hint, code="E_DATA_EMPTY")
     # The leak of the given files, or of a random split of these sizes, and the leak of this split.
     before = np.where(assigned == _IN_HELD_OUT, TRAIN, assigned).astype(np.uint8)
-    drawn = np.flatnonzero((before <= TEST) & training)
+    drawn = (before <= TEST) & training
     if (before[drawn] != TRAIN).any():
         before[drawn] = np.random.default_rng(job.seed).permutation(before[drawn])
-    leaks = [leak(source[used <= TEST], target[used <= TEST], used[used <= TEST]) for used in (before, assigned)]
+    leaks = [leak(source, target, used) for used in (before, assigned)]
     sizes = np.bincount(labels)
     return Split(assigned, int((sizes > 0).sum()), int(sizes.max(initial=0)), *leaks)
 
@@ -478,6 +501,6 @@ def encode(job: Job, folder: Path, cleaned: Cleaned, assigned: Names, tokenizers
 
 
 def _pairs(
-    chosen: Bools, part: npt.NDArray[np.int16], line: npt.NDArray[np.int64], sources: list[str], targets: list[str]
+    chosen: Bools, part: npt.NDArray[np.int16], line: npt.NDArray[np.integer], sources: list[str], targets: list[str]
 ) -> list[HeldPair]:
     return [(int(part[i]), int(line[i]), sources[i], targets[i]) for i in np.flatnonzero(chosen).tolist()]

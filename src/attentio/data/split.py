@@ -1,7 +1,8 @@
 """Train, dev and test such that no sentence stands on both sides of a split.
 
 Two pairs belong together if they share a source or a target, up to case, punctuation and script (`split_keys`).
-A whole connected component goes to one part. Keys are 64-bit hashes, so millions of pairs cost a few arrays.
+A whole connected component goes to one part. Keys are 64-bit hashes, and what follows from them are
+smaller numbers still. So 20 million pairs fit into 2 GiB of memory.
 """
 
 import re
@@ -18,6 +19,8 @@ from attentio.text.script import PUNCTUATION
 TRAIN, DEV, TEST = 0, 1, 2
 
 Hashes = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
+_BLOCK = 1 << 20  # keys that are looked for at a time
 
 
 def split_keys(lines: Sequence[str], *, han: bool) -> list[str]:
@@ -47,14 +50,28 @@ def hashes(keys: Iterable[Hashable], count: int) -> Hashes:
     return np.fromiter(map(hash, keys), dtype=np.int64, count=count)
 
 
-def components(source: Hashes, target: Hashes) -> npt.NDArray[np.int64]:
-    """Return for each of N pairs the smallest index of a pair in its connected component."""
-    groups = [np.unique(side, return_inverse=True)[1] for side in (source, target)]
-    labels = np.arange(len(source))
+def groups(keys: Hashes) -> Numbers:
+    """Return a number for each of N keys, from 0 and in their order: the same for equal keys."""
+    order = np.argsort(keys, kind="stable")
+    sort = keys[order]
+    first = np.ones(len(keys), dtype=np.bool_)
+    np.not_equal(sort[1:], sort[:-1], out=first[1:])
+    del sort
+    numbers = np.empty(len(keys), dtype=np.int32)
+    numbers[order] = np.cumsum(first, dtype=np.int32) - 1
+    return numbers
+
+
+def components(source: Numbers, target: Numbers) -> Numbers:
+    """Return for each of N pairs the smallest index of a pair in its connected component.
+
+    source, target: what `groups` gives for either side.
+    """
+    labels = np.arange(len(source), dtype=np.int32)
     while True:
         before = labels
-        for group in groups:
-            smallest = np.full(int(group.max(initial=-1)) + 1, len(labels))
+        for group in (source, target):
+            smallest = np.full(int(group.max(initial=-1)) + 1, len(labels), dtype=np.int32)
             np.minimum.at(smallest, group, labels)
             # A label is itself a pair of the component: lowering its own label too joins whole chains at a time.
             merged = labels.copy()
@@ -67,59 +84,77 @@ def components(source: Hashes, target: Hashes) -> npt.NDArray[np.int64]:
 
 def repeated(pairs: Hashes) -> npt.NDArray[np.bool_]:
     """Return True at every pair that stood earlier already."""
-    again = np.ones(len(pairs), dtype=np.bool_)
-    again[np.unique(pairs, return_index=True)[1]] = False
+    sort = np.sort(pairs)
+    several = np.unique(sort[1:][sort[1:] == sort[:-1]])
+    del sort
+    again = contained(pairs, several)
+    rows = np.flatnonzero(again)
+    again[rows[np.unique(pairs[rows], return_index=True)[1]]] = False
     return again
 
 
 def split(
-    labels: npt.NDArray[np.int64], parts: npt.NDArray[np.integer], dev: Sequence[int], test: Sequence[int], seed: int
+    labels: npt.NDArray[np.integer], parts: npt.NDArray[np.integer], dev: Sequence[int], test: Sequence[int], seed: int
 ) -> npt.NDArray[np.uint8]:
     """Return TRAIN, DEV or TEST for each of N pairs, whole components at a time, in an order drawn from `seed`.
 
     `parts` (N,) is the corpus each pair comes from. `dev` and `test` say how many pairs to hold out of each. A
     component that spans corpora, or is larger than what is still wanted, stays in train. The counts are upper bounds.
     """
-    roots, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    lowest, highest = np.full(len(roots), np.iinfo(np.int64).max), np.full(len(roots), -1)
-    np.minimum.at(lowest, inverse, parts)
-    np.maximum.at(highest, inverse, parts)
-    chosen = np.full(len(roots), TRAIN, dtype=np.uint8)
-    order = np.random.default_rng(seed).permutation(len(roots))
+    # All in arrays of N small numbers: there may be as many components as pairs.
+    sizes = np.bincount(labels).astype(np.int32)
+    roots = np.flatnonzero(sizes).astype(np.int32)
+    lowest, highest = np.full(len(sizes), np.iinfo(np.int16).max, dtype=np.int16), np.full(len(sizes), -1, np.int16)
+    np.minimum.at(lowest, labels, parts)
+    np.maximum.at(highest, labels, parts)
+    chosen = np.full(len(sizes), TRAIN, dtype=np.uint8)
+    roots = roots[np.random.default_rng(seed).permutation(len(roots)).astype(np.int32)]
     for part, wanted in enumerate(zip(dev, test, strict=True)):
-        mine = order[(lowest[order] == part) & (highest[order] == part)]
+        mine = roots[(lowest[roots] == part) & (highest[roots] == part)]
         for name, left in zip((DEV, TEST), wanted, strict=True):
             taken = np.zeros(len(mine), dtype=np.bool_)
-            for place, size in enumerate(sizes[mine].tolist()):
+            for place, root in enumerate(mine):
                 if left <= 0:
                     break
-                if size <= left:
+                if sizes[root] <= left:
                     taken[place] = True
-                    left -= size
+                    left -= int(sizes[root])
             chosen[mine[taken]] = name
             mine = mine[~taken]
-    return chosen[inverse]
+    return chosen[labels]
 
 
 def leak(source: Hashes, target: Hashes, assigned: npt.NDArray[np.uint8]) -> Leak | None:
-    """Return the shares of held-out pairs that share a side with training, or None where nothing is held out."""
-    train = assigned == TRAIN
-    if train.all():
+    """Return the shares of held-out pairs that share a side with training, or None where nothing is held out.
+
+    Pairs with other names than TRAIN, DEV and TEST do not count.
+    """
+    train, held = assigned == TRAIN, (assigned == DEV) | (assigned == TEST)
+    if not held.any():
         return None
-    shared = [contained(side[~train], side[train]) for side in (source, target)]
+    shared = [contained(side[held], side[train]) for side in (source, target)]
     return Leak(float(shared[0].mean()), float(shared[1].mean()), float((shared[0] | shared[1]).mean()))
 
 
 def contained(these: Hashes, those: Hashes) -> npt.NDArray[np.bool_]:
     """Return for each of `these` whether it is one of `those`. The smaller of the two is sorted."""
+    found = np.zeros(len(these), dtype=np.bool_)
     if len(these) == 0 or len(those) == 0:
-        return np.zeros(len(these), dtype=np.bool_)
-    few, inverse = np.unique(min(these, those, key=len), return_inverse=True)
-    many = max(those, these, key=len)
+        return found
+    if len(those) <= len(these):
+        few = np.unique(those)
+        for start in range(0, len(these), _BLOCK):  # so that little is in memory at a time
+            found[start : start + _BLOCK] = _match(few, these[start : start + _BLOCK])[0]
+        return found
+    few, inverse = np.unique(these, return_inverse=True)
+    met = np.zeros(len(few), dtype=np.bool_)
+    for start in range(0, len(those), _BLOCK):
+        match, place = _match(few, those[start : start + _BLOCK])
+        met[place[match]] = True
+    return met[inverse]
+
+
+def _match(few: Hashes, many: Hashes) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Return for each of `many` whether it is one of the sorted `few`, and where."""
     place = np.minimum(np.searchsorted(few, many), len(few) - 1)
-    match = few[place] == many
-    if many is these:
-        return match
-    found = np.zeros(len(few), dtype=np.bool_)
-    found[place[match]] = True
-    return found[inverse]
+    return few[place] == many, place

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from attentio.text.words import Span
 
 PLACEHOLDERS = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006\ue007"
+_OWN = re.compile(f"[{PLACEHOLDERS}]")
 _TAKEN = dict.fromkeys(map(ord, PLACEHOLDERS), "\ufffd")  # where a text holds such characters of its own
 
 _EMOJI = (
@@ -35,6 +36,11 @@ _KEPT = re.compile(
     re.ASCII,
 )
 
+# A sign that every kept part has one of. Most sentences have none, and need not be searched.
+_SIGN = re.compile(
+    "[@{%<&0-9\u20e3\U0001f1e6-\U0001f1ff\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u27bf"
+    "\u2934-\u2b55\U0001f000-\U0001faff]|://|www\\."
+)
 _ADDRESS = re.compile(r"(?:https?|ftp)://|www\.|[A-Za-z0-9._%+\-]+@[A-Za-z0-9]")
 
 
@@ -57,7 +63,7 @@ class Masked(NamedTuple):
 
 def kept_spans(text: str) -> list[Span]:
     """Return where the parts of a text stand that a translation must keep, as (start, end) characters."""
-    return [found.span() for found in _KEPT.finditer(text)]
+    return [found.span() for found in _KEPT.finditer(text)] if _SIGN.search(text) else []
 
 
 def mask(text: str, first: int = 0) -> Masked:
@@ -66,7 +72,7 @@ def mask(text: str, first: int = 0) -> Masked:
     The same text gets a placeholder of its own each time. Where a text has more kept parts than there are
     placeholders, those after the last are left as they are. Placeholders in the text itself become U+FFFD.
     """
-    text = text.translate(_TAKEN)
+    text = _without_placeholders(text)
     kept: dict[str, str] = {}
     masked, end = "", 0
     for (start, stop), number in zip(kept_spans(text), range(len(PLACEHOLDERS)), strict=False):
@@ -82,7 +88,9 @@ def mask_pair(source: str, target: str, first: int = 0) -> tuple[str, str, dict[
 
     The first placeholder is number `first`. In training it varies, so that all of them are learned.
     """
-    source, target = source.translate(_TAKEN), target.translate(_TAKEN)
+    source, target = _without_placeholders(source), _without_placeholders(target)
+    if not (_SIGN.search(source) and _SIGN.search(target)):
+        return source, target, {}
     on_source, on_target = (Counter(side[start:end] for start, end in kept_spans(side)) for side in (source, target))
     common = {part for part, count in on_source.items() if on_target[part] == count}
     if not common or sum(on_source[part] for part in common) > len(PLACEHOLDERS):
@@ -95,6 +103,10 @@ def mask_pair(source: str, target: str, first: int = 0) -> tuple[str, str, dict[
             kept[placeholder] = part
             given.setdefault(part, []).append(placeholder)
     return _replaced(source, given), _replaced(target, given), kept
+
+
+def _without_placeholders(text: str) -> str:
+    return text.translate(_TAKEN) if _OWN.search(text) else text
 
 
 def _replaced(text: str, given: dict[str, list[str]]) -> str:
