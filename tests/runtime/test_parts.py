@@ -30,6 +30,7 @@ def test_parts_are_kept_and_the_rest_is_made(tmp_path: Path) -> None:
     assert made(folder, 2) == [False, False]
     assert made(folder) == [True, True, False]
     assert held(folder) == "output 0\noutput 1\noutput 2\n"
+    (folder / ".part-000002.txt.12.12.partial").write_text("of a process that was killed", encoding="utf-8")
     assert made(folder, 1) == [True]
     assert sorted(path.name for path in folder.iterdir()) == ["part-000000.txt", INDEX]
 

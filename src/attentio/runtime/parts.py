@@ -47,6 +47,9 @@ class Parts:
                         hint="Choose an empty folder, or a new one.",
                     )
                 write_text(path, json.dumps({"schema": SCHEMA, "about": dict(about)}, ensure_ascii=False) + "\n")
+            with disk_errors(folder):
+                for left in folder.glob(".part-*.partial"):  # of a process that was killed while it wrote
+                    left.unlink()
             yield cls(folder, ending, known or {})
 
     @staticmethod
