@@ -79,11 +79,36 @@ def test_json_lines_get_a_field(attentio: Callable[..., Any], tmp_path: Path) ->
         )
 
 
+def test_tables_get_a_column(attentio: Callable[..., Any], tmp_path: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "in.parquet"
+    table = pyarrow.table({"id": [1, 2, 3], "en": ["I love you.", None, "My cat\nis here."]})
+    parquet.write_table(table, path, row_group_size=2)
+    command = ["translate", "small-world", path, "--field", "en", "--part-lines", 2, "--out", f"{tmp_path}/out/"]
+    assert attentio(*command).status == 0
+    (tmp_path / "out" / "part-000001.parquet").unlink()
+    again = attentio(*command)
+    assert "2 parts of 3 lines, 1 of them from before" in again.err
+    parts = [parquet.read_table(each) for each in sorted((tmp_path / "out").glob("part-*"))]
+    found = pyarrow.concat_tables(parts)
+    assert found.drop_columns(["translation"]).equals(table)
+    first, second, third = found["translation"].to_pylist()
+    assert (first, second) == ("我爱你。", "")
+    assert third == attentio("translate", "small-world", stdin="My cat is here.\n").out.rstrip("\n")
+    other = ["translate", "small-world", path, "--out", f"{tmp_path}/other/"]
+    assert "has no text 'text'. Name the column with --field." in attentio(*other).err
+    assert "into a folder. Add --out FOLDER/." in attentio("translate", "small-world", path, "--field", "en").err
+    path.write_bytes(path.read_bytes()[:-9])
+    outcome = attentio(*command)
+    assert (outcome.status, "is no Parquet file, or damaged" in outcome.err) == (3, True)
+    assert outcome.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--field", "x"], "--field is about JSON lines. Add --format jsonl."),
-        (["--format", "jsonl", "--json"], "JSON lines get their translation as a field."),
+        (["--field", "x"], "--field is about JSON lines and Parquet. Add --format jsonl."),
+        (["--format", "jsonl", "--json"], "the translation becomes a field."),
         (["--format", "html", "--out", "out/"], "a document is one file. Name a file with --out."),
     ],
 )

@@ -16,7 +16,7 @@ def made(folder: Path, count: int = 3) -> list[bool]:
     with Parts.opened(folder, ".txt", ABOUT) as parts:
         there = [parts.has(number, f"source {number}") for number in range(count)]
         for number in (number for number, is_there in enumerate(there) if not is_there):
-            parts.write(number, f"source {number}", f"output {number}\n")
+            parts.write(number, f"source {number}", f"output {number}\n".encode())
         parts.end(count)
     return there
 

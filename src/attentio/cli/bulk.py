@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from attentio.errors import DataError, UsageError
+from attentio.errors import DataError, MissingExtra, UsageError
+from attentio.runtime.files import sha256_of
 
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -17,35 +18,36 @@ def is_folder(path: str | None) -> bool:
     return path is not None and (path.endswith(("/", "\\")) or Path(path).is_dir())
 
 
+Chunk = TypeVar("Chunk", bound=Sized)
+
+
 def write_parts(
     folder: Path,
     about: Mapping[str, str],
-    lines: Iterator[str],
-    answers: Callable[[list[str], int], Sequence[str]],
+    chunks: Iterable[Chunk],
+    source: Callable[[Chunk], str],
+    answers: Callable[[Chunk, int], bytes],
     *,
     total: int | None,
-    part_lines: int,
     ending: str,
 ) -> None:
-    """Write the answers to lines as parts of a folder. Those that are there already are kept.
+    """Write the answers to chunks of lines as parts of a folder. Those that are there already are kept.
 
-    about: what the parts are of. answers: gives the output for lines, of which the first has a number from 0.
-    total: how many lines there are, where that is known.
+    about: what the parts are of. source: gives what says whether a chunk is the same. answers: gives the part for a
+    chunk, of which the first line has a number from 0. total: how many lines there are, where that is known.
     """
     from attentio.cli.progress import display
     from attentio.runtime.parts import Parts
 
-    written = kept = count = done = 0
+    kept = count = done = 0
     shown = display(quiet=total is None)
     with Parts.opened(folder, ending, about) as parts:
         try:
-            while chunk := list(islice(lines, part_lines)):
-                source = "\n".join(chunk)
-                if parts.has(count, source):
+            for chunk in chunks:
+                if parts.has(count, source(chunk)):
                     kept += 1
                 else:
-                    parts.write(count, source, "".join(f"{line}\n" for line in answers(chunk, done)))
-                    written += 1
+                    parts.write(count, source(chunk), answers(chunk, done))
                 count, done = count + 1, done + len(chunk)
                 if total:
                     shown.show({"lines": f"{done:,} of {total:,}", "parts": f"{count:,}"}, done / total)
@@ -54,6 +56,76 @@ def write_parts(
         parts.end(count)
     before = f", {kept:,} of them from before" if kept else ""
     sys.stderr.write(f"done   {folder}  {count:,} parts of {done:,} lines{before}\n")
+
+
+def chunks_of(lines: Iterator[str], size: int) -> Iterator[list[str]]:
+    """Yield lines, so many at once."""
+    while chunk := list(islice(lines, size)):
+        yield chunk
+
+
+class Tables:
+    """Parquet files, of which one column is translated."""
+
+    def __init__(self, files: Sequence[Path], field: str) -> None:
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError as error:
+            hint = "pip install 'attentio[parquet]'"
+            raise MissingExtra(f"Parquet files need a package ({error}).", hint=hint) from error
+        self._arrow: Any = pyarrow
+        self._parquet: Any = parquet
+        self._field = field
+        self._files = [(path, self._opened(path)) for path in files]
+        self.total = sum(file.metadata.num_rows for _, file in self._files)
+
+    def _opened(self, path: Path) -> Any:
+        from attentio.data.readers.lines import existing
+
+        try:
+            file = self._parquet.ParquetFile(existing(str(path)))
+        except (OSError, self._arrow.ArrowException) as error:
+            raise DataError(f"{path} is no Parquet file, or damaged ({_line(error)}).", file=path) from None
+        column = {field.name: field.type for field in file.schema_arrow}.get(self._field)
+        if column is None or not (self._arrow.types.is_string(column) or self._arrow.types.is_large_string(column)):
+            raise DataError(f"{path} has no text {self._field!r}.", hint="Name the column with --field.", file=path)
+        return file
+
+    def chunks(self, size: int) -> Iterator[Any]:
+        """Yield rows, at most so many at once. Raises DataError where a file is damaged."""
+        for path, file in self._files:
+            try:
+                yield from file.iter_batches(batch_size=size)
+            except (OSError, self._arrow.ArrowException) as error:
+                raise DataError(f"{path} is damaged ({_line(error)}).", file=path) from None
+
+    def source(self, rows: Any) -> str:
+        """Return what says whether rows are the same."""
+        return sha256_of(rows.serialize().to_pybytes())
+
+    def texts(self, rows: Any) -> list[str]:
+        """Return the texts of rows, each on one line. A row without one has an empty text."""
+        return [" ".join((text or "").split("\n")) for text in rows.column(self._field).to_pylist()]
+
+    def answer(self, rows: Any, translations: Sequence[str]) -> bytes:
+        """Return the rows with their translations as a Parquet file."""
+        table = self._arrow.Table.from_batches([rows])
+        if "translation" in table.column_names:
+            table = table.drop_columns(["translation"])
+        content = self._arrow.BufferOutputStream()
+        self._parquet.write_table(table.append_column("translation", self._arrow.array(list(translations))), content)
+        return content.getvalue().to_pybytes()
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def tables_of(files: Sequence[Path], field: str | None) -> Tables | None:
+    """Return Parquet files, or None where there are others."""
+    named = [path.suffix.lower() == ".parquet" for path in files]
+    return Tables(files, field or "text") if named and all(named) else None
 
 
 def digest_of(run: Path) -> str:
@@ -118,5 +190,5 @@ def objects_of(files: Sequence[Path], format_: str, field: str | None) -> Object
     if format_ == "jsonl" or (format_ == "auto" and named and all(named)):
         return Objects(field or "text")
     if field is not None:
-        raise UsageError("--field is about JSON lines.", hint="Add --format jsonl.")
+        raise UsageError("--field is about JSON lines and Parquet.", hint="Add --format jsonl.")
     return None

@@ -77,7 +77,9 @@ def translate(
         Path | None, typer.Option("--memory", help="TMX or TSV of known translations. They are used where they fit.")
     ] = None,
     part_lines: Annotated[int, typer.Option(min=1, help="Lines of a part, where --out is a folder.")] = 10_000,
-    field: Annotated[str | None, typer.Option(help="Of JSON lines, the field that is translated. [text]")] = None,
+    field: Annotated[
+        str | None, typer.Option(help="Field of JSON lines, or column of Parquet, that is translated. [text]")
+    ] = None,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -89,7 +91,8 @@ def translate(
         out_path = out_path or former_out
     from attentio.cli import bulk
 
-    objects = bulk.objects_of(files or [], format_, field)
+    tables = bulk.tables_of(files or [], field)
+    objects = bulk.objects_of(files or [], format_, field) if tables is None else None
     folder = Path(out_path) if out_path is not None and bulk.is_folder(out_path) else None
     out = Path(out_path) if out_path is not None and folder is None else None
     if sum((nbest > 0, alignments, as_json)) > 1:
@@ -101,10 +104,10 @@ def translate(
     if sample and max(beam or 1, nbest) > 1:
         many = f"--beam {beam}" if (beam or 1) > 1 else f"--nbest {nbest}"
         raise UsageError(f"{many} and --sample do not go together.", hint="Leave one of them out.")
-    if objects is not None and (nbest or alignments or as_json):
-        raise UsageError(
-            "JSON lines get their translation as a field.", hint="Leave --nbest, --alignments, --json out."
-        )
+    if (objects is not None or tables is not None) and (nbest or alignments or as_json):
+        raise UsageError("the translation becomes a field.", hint="Leave --nbest, --alignments and --json out.")
+    if tables is not None and folder is None:
+        raise UsageError("Parquet files are translated into a folder.", hint="Add --out FOLDER/.")
     check_place(out)
     if folder is not None:
         check_folder(folder)
@@ -112,12 +115,12 @@ def translate(
     from attentio.documents import Glossary
     from attentio.runtime import compiler
 
-    document = open_document(files or [], format_)
+    document = open_document(files or [], format_) if tables is None else None
     if document is not None:
         if folder is not None:
             raise UsageError(f"{folder} would get parts, and a document is one file.", hint="Name a file with --out.")
         document.check(out, alone="--nbest" if nbest else "--alignments" if alignments else "", as_json=as_json)
-    lines = _read(files or [], objects) if document is None else iter(())
+    lines = _read(files or [], objects) if document is None and tables is None else iter(())
     terms = Glossary.read(glossary) if glossary is not None else None
     compiler.put_off()
     from attentio.search.batched import SearchConfig
@@ -188,9 +191,26 @@ def translate(
             **{"--precision": precision, "--engine": engine},
         }
         about = {name: str(value) for name, value in asked.items()}
-        ending = ".jsonl" if objects is not None or as_json else ".txt"
-        total = sum(1 for _ in _read(files, objects)) if files else None
-        bulk.write_parts(folder, about, lines, answers, total=total, part_lines=part_lines, ending=ending)
+        if tables is not None:
+            bulk.write_parts(
+                folder,
+                about,
+                tables.chunks(part_lines),
+                tables.source,
+                lambda rows, first: tables.answer(rows, answers(tables.texts(rows), first)),
+                total=tables.total,
+                ending=".parquet",
+            )
+        else:
+            bulk.write_parts(
+                folder,
+                about,
+                bulk.chunks_of(lines, part_lines),
+                "\n".join,
+                lambda chunk, first: "".join(f"{line}\n" for line in answers(chunk, first)).encode(),
+                total=sum(1 for _ in _read(files, objects)) if files else None,
+                ending=".jsonl" if objects is not None or as_json else ".txt",
+            )
         notes.write(nbest=nbest)
         return
     # Someone typing waits for each answer. A file or a pipe is worth sorting.

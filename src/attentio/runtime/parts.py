@@ -81,9 +81,8 @@ class Parts:
         path = self.path(number)
         return made_from == sha256_of(source) and path.is_file() and sha256(path) == digest
 
-    def write(self, number: int, source: str, text: str) -> None:
+    def write(self, number: int, source: str, content: bytes) -> None:
         """Write a part that was made from `source`. Raises ResourceError, and then nothing has changed."""
-        content = text.encode("utf-8")
         write_bytes(self.path(number), content)
         self._known[number] = sha256_of(source), sha256_of(content)
         row = {"part": number, "source": self._known[number][0], "sha256": self._known[number][1]}
