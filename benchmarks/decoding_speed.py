@@ -22,8 +22,9 @@ from workload import MODELS, Workload, trained
 
 NOTES = """\
 {sentences:,} sentences, a file in, a file out, after {steps:,} updates of training; the peers in batches of {batch}
-sentences, Attentio in its own. Sentences a second: of the whole command, and with the time of the same command for one
-sentence taken off both. Ratios are of the latter, in one round. Tokens: mean length of a translation, its end counted.
+sentences, Attentio in its own. `by CTranslate2` is `--engine ctranslate2`: the same model, searched by it. Sentences a
+second: of the whole command, and with the time of the same command for one sentence taken off both. Ratios are of the
+latter, in one round. Tokens: mean length of a translation, its end counted.
 BLEU says that it is one. Median (least–greatest) of {rounds} rounds."""
 
 
@@ -42,15 +43,28 @@ class Decoding(NamedTuple):
         return (len(self.lines) - 1) / taken if taken > 0 and len(self.lines) > 1 else None
 
 
-OURS = {"Attentio": "fp32", "Attentio, bf16": "bf16"}
+class Own(NamedTuple):
+    """A way in which Attentio translates. models: with which it can."""
+
+    precision: str
+    engine: str = "attentio"
+    models: tuple[str, ...] = ("R", "T")
+
+
+OURS = {
+    "Attentio": Own("fp32"),
+    "Attentio, bf16": Own("bf16"),
+    "Attentio by CTranslate2": Own("fp32", "ctranslate2", ("T",)),
+    "Attentio by CTranslate2, int8": Own("int8", "ctranslate2", ("T",)),
+}
 
 Translate = Callable[[Path, Path], float]
 """Translates the first file into the second; seconds it took."""
 
 
-def attentio(run_folder: Path, beam: int, precision: str, threads: int) -> Translate:
+def attentio(run_folder: Path, beam: int, own: Own, threads: int) -> Translate:
     """Attentio's command."""
-    options = ["--beam", str(beam), "--precision", precision]
+    options = ["--beam", str(beam), "--precision", own.precision, "--engine", own.engine]
 
     def translate(source: Path, out: Path) -> float:
         command = [*ATTENTIO, "translate", str(run_folder), str(source), "--out", str(out), *options]
@@ -89,7 +103,9 @@ def measured(
     tables: list[Table] = []
     for beam in arguments.beams:
         translators: dict[str, tuple[Translate, Path]] = {
-            name: (attentio(run_folder, beam, precision, arguments.threads), text) for name, precision in OURS.items()
+            name: (attentio(run_folder, beam, own, arguments.threads), text)
+            for name, own in OURS.items()
+            if model in own.models
         }
         for peer in PEERS:
             if peers is None or model not in peer.models:
@@ -110,8 +126,9 @@ def measured(
 
 
 def table(title: str, found: dict[str, list[Decoding]], workload: Workload, arguments: argparse.Namespace) -> Table:
-    """One row a contestant, with the ratio of Attentio, in either arithmetic, to it."""
+    """One row a contestant, with the ratio of each way of Attentio to it."""
     loaded = {name: [decoding.rate(loaded=True) for decoding in decodings] for name, decodings in found.items()}
+    ours = [name for name in found if name in OURS]
     rows: list[tuple[str, ...]] = []
     samples: dict[str, object] = {}
     for name, decodings in found.items():
@@ -124,7 +141,7 @@ def table(title: str, found: dict[str, list[Decoding]], workload: Workload, argu
                 name,
                 spread([decoding.rate(loaded=False) for decoding in decodings]),
                 spread(loaded[name]),
-                *(to_it(loaded[ours], loaded[name]) for ours in OURS),
+                *(to_it(loaded[own], loaded[name]) for own in ours),
                 spread([decoding.one_seconds for decoding in decodings], 2),
                 f"{tokens:.1f}",
                 f"{bleu:.1f}",
@@ -140,7 +157,7 @@ def table(title: str, found: dict[str, list[Decoding]], workload: Workload, argu
         "",
         "sentences/s, whole",
         "sentences/s, loaded",
-        *(f"{ours} to it" for ours in OURS),
+        *(f"{own} to it" for own in ours),
         "one sentence, s",
         "tokens",
         "BLEU",
