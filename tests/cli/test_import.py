@@ -73,3 +73,18 @@ def test_what_cannot_be_done_is_one_line(command: str, status: int, words: str, 
     assert (found, said.count("\n")) == (status, 1), said
     assert words in said
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_server_searches_with_the_engine(random_transformer: Random) -> None:
+    from fastapi.testclient import TestClient
+
+    from attentio.search.batched import SearchConfig
+    from attentio.serve.app import create_app
+    from attentio.translator import Translator
+
+    bundle = random_transformer(seed=8, kinds=("sentencepiece", "sentencepiece"))
+    texts = ["I love you.", "Where is my book?"]
+    translator = Translator(bundle, device="cpu", engine="ctranslate2")
+    with TestClient(create_app({"it": translator}), base_url="http://127.0.0.1") as client:
+        answer = client.post("/translate", json={"q": texts, "source": "en", "target": "zh"})
+    assert answer.json() == {"translatedText": [one.text for one in translator.translate(texts, SearchConfig(5))]}

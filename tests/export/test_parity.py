@@ -162,3 +162,38 @@ def test_a_setting_is_refused_by_name_with_the_format_that_can(bundle: Bundle) -
 
 def test_formats_are_known_by_their_names() -> None:
     assert all(name == each.name and each.precisions for name, each in FORMATS.items())
+
+
+def eight_bits(bundle: Bundle, answers: dict[int, str], path: Path, *, weight_only: bool, references: Any) -> Any:
+    """Write a file in 8 bits whose answers are others, but in 32-bit arithmetic what they should be."""
+
+    class Rounds(Pretended):
+        exact: list[Answer]
+
+        def run_in_32_bits(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer] | None:
+            return self.exact
+
+        def in_8_bits(self, bundle: Bundle) -> Any:
+            return bundle.build().eval()
+
+    def change(number: int, answer: Answer) -> Answer:
+        return replace(answer, text=answers.get(number, answer.text), score=answer.score - 1)
+
+    rounds, plain = Rounds(change), Pretended()
+    rounds.weight_only = weight_only  # type: ignore[misc]
+    plain.bundle = bundle
+    rounds.exact = plain.run(path, SENTENCES, beam=2)
+    return write(bundle, rounds, path, precision="int8", references=references)
+
+
+def test_where_more_than_weights_is_rounded_chrf_alone_counts(bundle: Bundle, tmp_path: Path) -> None:
+    other = {0: "我爱你！"}  # as good as the model's own for this reference
+    report = eight_bits(bundle, other, tmp_path / "it", weight_only=False, references=[["我爱你！"], *REFERENCES[1:]])
+    assert [one.same for one in report.agreements] == [3, 2]
+    with pytest.raises(QualityGate, match="8 bits change too much"):
+        eight_bits(bundle, other, tmp_path / "more", weight_only=True, references=[["我爱你！"], *REFERENCES[1:]])
+    with pytest.raises(QualityGate, match=r"8 bits change too much: 66\.7 % of the answers stay"):
+        eight_bits(bundle, other, tmp_path / "more", weight_only=False, references=None)
+    with pytest.raises(QualityGate, match="chrF falls by"):
+        eight_bits(bundle, {0: "好"}, tmp_path / "more", weight_only=False, references=REFERENCES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it"]
