@@ -335,26 +335,29 @@ def test_erasure_stands_beside_attention(opened: Callable[..., Any], translator:
 @pytest.mark.slow
 def test_every_state_is_accessible(opened: Callable[..., Any], violations: Violations) -> None:
     """Each state at every width, and in both colors."""
-    for number, width in enumerate((320, 768, 1440)):
+    for width in (320, 768, 1440):
         page = opened("", width)
 
-        def check(state: int, page: Any = page, number: int = number, width: int = width) -> None:
-            page.locator("#theme").select_option(["light", "dark"][(number + state) % 2])
-            assert violations(page) == [], (width, state)
+        def check(state: str, page: Any = page, width: int = width) -> None:
+            for theme in ("light", "dark"):
+                page.locator("#theme").select_option(theme)
+                assert violations(page) == [], (width, state, theme)
 
-        check(0)  # empty
+        check("empty")
         page.evaluate("() => { location.hash = 'text=I love you.&beside=two&masked=1&beam=3'; }")
         page.wait_for_selector("#maps > div:nth-child(2) [role=grid]")
         settled(page)
         page.get_by_role("button", name="Measure erasure").click()
         page.wait_for_selector("#erasure-map > div:nth-child(3) [role=grid]")
-        check(1)  # compared, masked, erased
+        page.locator("#maps td[tabindex='0']").first.focus()
+        page.keyboard.press("ArrowDown")
+        check("compared, masked, erased, walked")
         page.get_by_label("Language").select_option("zh")
         assert page.get_by_role("button", name="测量擦除").is_visible()
         page.locator("#candidates button").last.click()
         page.wait_for_selector("#release:not([hidden])")
         settled(page)
-        check(2)  # forced, in Chinese
+        check("forced, in Chinese")
         page.evaluate(
             "() => { location.hash = 'text=I love you. Where is my book?&press=edit&sentence=1&language=en'; }"
         )
@@ -362,10 +365,15 @@ def test_every_state_is_accessible(opened: Callable[..., Any], violations: Viola
         settled(page)
         page.locator("#tokens button").nth(1).click()
         page.wait_for_selector("#edit:not([hidden])")
-        check(3)  # several sentences, a token being edited
+        check("several sentences, a token being edited")
+        page.get_by_label("deletes it").check()
+        page.locator("#tokens button").nth(1).click()
+        page.wait_for_function("() => !location.hash.includes('is+my')")
+        settled(page)
+        check("a token deleted")
         page.evaluate("() => { location.hash = 'text=I love you.&masked=99'; }")
         page.wait_for_selector("#fault:not([hidden])")
-        check(4)  # refused
+        check("refused")
 
 
 @pytest.mark.slow

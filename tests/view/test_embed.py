@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -251,12 +252,12 @@ def test_every_state_is_accessible(
         {"view": "heads", "scale": "row"},
         {"view": "matrix", "unit": "tokens", "threshold": 0.2},
     )
-    for number, width in enumerate((320, 768, 1440)):
+    for width, scheme in product((320, 768, 1440), ("light", "dark")):
         page = opened([[trace, trace], [make_trace("a", "")] * 2], width, names=["one", "two"])
-        for place, state in enumerate(states):
-            page.emulate_media(color_scheme="dark" if (number + place) % 2 else "light")
+        page.emulate_media(color_scheme=scheme)
+        for state in states:
             page.evaluate("state => document.querySelectorAll('attention-map').forEach(map => map.show(state))", state)
-            assert violations(page) == [], (width, state)
+            assert violations(page) == [], (width, state, scheme)
 
 
 @pytest.mark.slow
