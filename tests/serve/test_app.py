@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attentio.trace import AttentionTrace
 from attentio.translator import Translator
 from attentio.view.embed import packed
 
@@ -314,6 +315,24 @@ def test_models_side_by_side_share_a_cursor(opened: Callable[..., Any]) -> None:
     page.keyboard.press("ArrowRight")
     lit = page.locator("#maps > div:nth-child(2) thead th[data-lit]")
     assert lit.all_text_contents() == ["sister"]
+
+
+@pytest.mark.slow
+def test_every_format_is_exported_and_opens(opened: Callable[..., Any], translator: Translator, tmp_path: Path) -> None:
+    page = opened(f"text={TEXT}&beam=1")
+    page.wait_for_selector("#maps [role=grid]")
+    for ending, begins in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("JSON", b"{")):
+        with page.expect_download() as download:
+            page.locator("#maps").get_by_role("button", name=f"Save as {ending}").click()
+        download.value.save_as(tmp_path / f"map.{ending.lower()}")
+        assert (tmp_path / f"map.{ending.lower()}").read_bytes().startswith(begins)
+    found, trace = AttentionTrace.load(tmp_path / "map.json"), translator(TEXT).trace
+    assert trace is not None
+    for layer in trace.layers:
+        np.testing.assert_array_equal(found.weights[layer], trace.weights[layer].astype(np.float16))
+    image = opened(f"text={TEXT}&beam=1")
+    image.set_content((tmp_path / "map.svg").read_text(encoding="utf-8"))
+    assert image.locator("svg text").count() > 10
 
 
 @pytest.mark.slow
