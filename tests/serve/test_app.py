@@ -318,7 +318,9 @@ def test_models_side_by_side_share_a_cursor(opened: Callable[..., Any]) -> None:
 
 
 @pytest.mark.slow
-def test_every_format_is_exported_and_opens(opened: Callable[..., Any], translator: Translator, tmp_path: Path) -> None:
+def test_every_format_is_exported_and_opens(
+    opened: Callable[..., Any], translator: Translator, chromium: Any, tmp_path: Path
+) -> None:
     page = opened(f"text={TEXT}&beam=1")
     page.wait_for_selector("#maps [role=grid]")
     for ending, begins in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("JSON", b"{")):
@@ -330,9 +332,10 @@ def test_every_format_is_exported_and_opens(opened: Callable[..., Any], translat
     assert trace is not None
     for layer in trace.layers:
         np.testing.assert_array_equal(found.weights[layer], trace.weights[layer].astype(np.float16))
-    image = opened(f"text={TEXT}&beam=1")
-    image.set_content((tmp_path / "map.svg").read_text(encoding="utf-8"))
-    assert image.locator("svg text").count() > 10
+    image = chromium.new_page()
+    image.goto((tmp_path / "map.svg").as_uri())
+    assert image.locator("text").count() >= 8
+    image.close()
 
 
 @pytest.mark.slow

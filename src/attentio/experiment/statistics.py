@@ -416,7 +416,7 @@ def left_out(comparison: Comparison, test: str) -> str:
 
 def two_places(value: float | None) -> str:
     """Return a measure of faithfulness for people, with a true minus. What is not defined is a dash."""
-    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # never −0.00
 
 
 def written_p(p: float) -> str:
