@@ -186,6 +186,9 @@ def test_verbs_run_without_torch(exported_world: Path, tmp_path: Path) -> None:
     done = run("translate", "small-world", text="Hello.\n")
     assert (done.returncode, done.stderr.count("\n")) == (6, 1)
     assert "small-world needs torch, which is not installed" in done.stderr
+    done = run("attention", "list")
+    assert (done.returncode, done.stderr.count("\n")) == (6, 1)
+    assert "this needs torch, which is not installed" in done.stderr
     served = f"""{WITHOUT_TORCH}
 from fastapi.testclient import TestClient
 from attentio.serve.app import create_app

@@ -27,7 +27,7 @@ from attentio.cli.serve import serve
 from attentio.cli.train import train
 from attentio.cli.translate import translate
 from attentio.cli.view import view
-from attentio.errors import STATUS_FILE, AttentioError, LostProcess, ResourceError
+from attentio.errors import STATUS_FILE, AttentioError, LostProcess, MissingExtra, ResourceError
 from attentio.runtime.files import FULL_DISK
 from attentio.runtime.memory import collect_garbage_rarely, keep_freed_memory, keep_prepared_products
 
@@ -108,6 +108,11 @@ def _run() -> int | str | None:
         _abandon_stdout()
         place = "" if error.filename is None else f" while writing {error.filename}"
         return _fail(f"disk full{place}. Free some space and try again.", ResourceError.exit_status)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            return _report(error)
+        hint = "Install it: pip install torch. Exported models are translated, viewed and served without."
+        return _fail(f"this needs torch, which is not installed. {hint}", MissingExtra.exit_status)
     except Exception as error:  # the last line of defence: no traceback reaches a terminal
         return _report(error)
     return None

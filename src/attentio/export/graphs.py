@@ -4,7 +4,8 @@ Inputs and outputs are named after the parts of a decoder's state, so that a run
 lengths of source and target are free. Recurrent layers become the operators of ONNX, which have a free length, too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from attentio.attention import AttentionState, GrowingMemory, Memory
 from attentio.model.decoder import State
 from attentio.model.fast.recurrence import CellState, Reader, RecurrentLayer
+from attentio.model.graphs import SHARES
 from attentio.model.layers import Positions, Sinusoidal
 from attentio.model.seq2seq import Seq2Seq
 
@@ -22,16 +24,18 @@ _SOURCE = [[5, 4, 3, 5, 2], [4, 3, 2, 0, 0], [3, 4, 5, 2, 0]]  # a batch to trac
 _LENGTHS = [5, 3, 4]
 _TOKENS = [3, 4, 5]
 _STEPS = 3
+_HYPOTHESES = 2
 
 
 class Graph(NamedTuple):
-    """A module to trace, what it is given, and the names of what goes in and comes out."""
+    """A module to trace, what it is given, the names of inputs and outputs, and facts for who runs it."""
 
     module: nn.Module
     given: tuple[Any, ...]
     axes: tuple[Any, ...]
     inputs: list[str]
     outputs: list[str]
+    metadata: Mapping[str, str] = MappingProxyType({})
 
 
 def graphs(model: Seq2Seq) -> tuple[Graph, Graph]:
@@ -45,6 +49,9 @@ def graphs(model: Seq2Seq) -> tuple[Graph, Graph]:
         for _ in range(_STEPS - 1):
             step = model.decoder.step(torch.tensor(_TOKENS), step.state)
         state = step.state
+        shares = all(memory.sharable for memory in state.memories)
+        if shares:  # several hypotheses of a sentence look at one memory
+            state = state.repeat(_HYPOTHESES)
     for module in list(model.modules()):
         for name, part in list(module.named_children()):
             if isinstance(part, RecurrentLayer):
@@ -64,7 +71,8 @@ def graphs(model: Seq2Seq) -> tuple[Graph, Graph]:
         ["source", "lengths"],
         ["mask", *memories, *(name for name in carried if name not in grows), *encoded.attended],
     )
-    given = torch.tensor(_TOKENS), torch.tensor(_STEPS), encoded.mask, list(memories.values()), list(carried.values())
+    rows = torch.tensor(_TOKENS * (_HYPOTHESES if shares else 1))
+    given = rows, torch.tensor(_STEPS), encoded.mask, list(memories.values()), list(carried.values())
     axes = (
         {0: every},
         {},
@@ -78,6 +86,7 @@ def graphs(model: Seq2Seq) -> tuple[Graph, Graph]:
         axes,
         ["tokens", "position", "mask", *memories, *carried],
         ["logits", *(f"new {name}" for name in carried), *step.attended],
+        {SHARES: "yes"} if shares else {},
     )
 
 
@@ -139,7 +148,11 @@ class Step(nn.Module):
     def forward(
         self, tokens: Tensor, position: Tensor, mask: Tensor, memory: list[Tensor], carried: list[Tensor]
     ) -> tuple[Tensor, ...]:
-        memories = tuple(Memory(memory[n], memory[n + 1], mask) for n in range(0, len(memory), 2))
+        pairs = zip(memory[::2], memory[1::2], self.like.memories, strict=True)
+        times = tokens.shape[0] // mask.shape[0]
+        memories = tuple(
+            Memory(keys, values, mask, like.sharable, times if like.sharable else 1) for keys, values, like in pairs
+        )
         layers = filled(self.like.layers, iter(carried), position)
         step = self.decoder.step(tokens, State(cast(int, position), memories, layers))
         after = [tensor for _, tensor in tensors("state", step.state.layers)]

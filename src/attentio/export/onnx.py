@@ -100,6 +100,8 @@ def _traced(graph: Graph, precision: str) -> bytes:
         node.doc_string = ""
     for part in (proto, proto.graph, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
         del part.metadata_props[:]
+    for name, value in graph.metadata.items():
+        proto.metadata_props.add(key=name, value=value)
     if precision == "int8":
         _round(proto.graph)
     return proto.SerializeToString()

@@ -17,6 +17,7 @@ from attentio.runtime.arrays import NUMPY, Array, Arrays
 ENCODER, STEP = "encoder.onnx", "step.onnx"
 MASK, POSITION, TOKENS, LOGITS = "mask", "position", "tokens", "logits"
 NEW = "new "  # before the name of a part of the next state
+SHARES = "shares memories"  # in the step's metadata, where several hypotheses of a sentence may look at one memory
 TO_TARGET = "decoder self "  # before the number of an attention to the target
 HINT = "Install it: pip install 'attentio[runtime]'."
 
@@ -39,19 +40,28 @@ class Encoded(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is carried from step to step, by name. `memories` are of the source, the mask among them."""
+    """What is carried from step to step, by name. `memories` are of the source, the mask among them.
+
+    shares: whether hypotheses of a sentence share a row of its memories. Then `shared_by` of them do.
+    """
 
     position: int
     memories: Named
     carried: Named
+    shares: bool
+    shared_by: int = 1
 
     def select(self, indices: NDArray[np.int64]) -> "State":
         """Return the rows `indices`, without those of finished sentences."""
-        return self._replace(memories=_rows(self.memories, indices), carried=_rows(self.carried, indices))
+        sentences = indices[:: self.shared_by] // self.shared_by if self.shared_by > 1 else indices
+        return self._replace(memories=_rows(self.memories, sentences), carried=_rows(self.carried, indices))
 
     def repeat(self, times: int) -> "State":
         """Return each row so many times, side by side: the hypotheses of a beam."""
-        return self.select(np.repeat(np.arange(len(self.memories[MASK])), times))
+        indices = np.repeat(np.arange(len(self.memories[MASK]) * self.shared_by), times)
+        if self.shares:
+            return self.reorder(indices)._replace(shared_by=self.shared_by * times)
+        return self.select(indices)
 
     def reorder(self, indices: NDArray[np.int64]) -> "State":
         """Return the rows `indices` where every row keeps its sentence, so that the memories stay as they are."""
@@ -73,6 +83,7 @@ class GraphDecoder:
         self._session = session
         self._inputs: dict[str, list[Any]] = {each.name: each.shape for each in session.get_inputs()}
         self._outputs: list[str] = [each.name for each in session.get_outputs()]
+        self._shares = SHARES in session.get_modelmeta().custom_metadata_map
         self._attended = [name for name in self._outputs if name != LOGITS and not name.startswith(NEW)]
 
     def cross_attention(self) -> dict[str, None]:
@@ -87,14 +98,15 @@ class GraphDecoder:
             name: parts[name] if name in parts else np.zeros(_empty(self._inputs[name], rows), dtype=np.float32)
             for name in states
         }
-        return State(0, {name: part for name, part in parts.items() if name not in carried}, carried)
+        return State(0, {name: part for name, part in parts.items() if name not in carried}, carried, self._shares)
 
     def step(self, tokens: Array, state: State) -> Step:
         """Return what follows tokens (B,)."""
         given = {TOKENS: tokens, POSITION: np.array(state.position), **state.memories, **state.carried}
         found = self._session.run(None, {name: given[name] for name in self._inputs})
         made: dict[str, Array] = dict(zip(self._outputs, found, strict=True))
-        after = State(state.position + 1, state.memories, {name: made[NEW + name] for name in state.carried})
+        carried = {name: made[NEW + name] for name in state.carried}
+        after = state._replace(position=state.position + 1, carried=carried)
         return Step(made[LOGITS], after, {name: Seen(made[name]) for name in self._attended})
 
 
