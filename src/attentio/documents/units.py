@@ -12,6 +12,7 @@ from xml.parsers import expat
 from attentio.errors import DataError
 
 _CODES = frozenset({"bpt", "ept", "ph", "it", "ut", "sub"})
+_LONGEST_UNIT = 1 << 26  # characters: a file of some kilobytes may unpack to one unit larger than memory
 _PLACEHOLDERS = frozenset({"ph", "ut"})  # stand for something between two words: a line break, a tab, a picture
 
 
@@ -49,10 +50,17 @@ class UnitReader:
     def units(self, texts: Iterable[str]) -> Iterator[Unit]:
         """Yield the units of a file that is given in parts. Raises DataError with the line where it is damaged."""
         try:
+            since = 0  # characters since the last unit
             for text in chain(filter(None, texts), [""]):
+                since += len(text)
+                if since > _LONGEST_UNIT:
+                    line = self._parser.CurrentLineNumber
+                    what = f"{self._file} line {line}: a unit of over {_LONGEST_UNIT >> 20} million characters."
+                    raise DataError(what, file=self._file, line=line)
                 self._parser.Parse(text.encode("utf-8", "surrogatepass"), text == "")
-                yield from self._done
-                self._done = []
+                if self._done:
+                    yield from self._done
+                    self._done, since = [], 0
         except expat.ExpatError as error:
             what = f"{self._file} line {error.lineno}: not well-formed XML ({expat.ErrorString(error.code)})."
             raise DataError(what, file=self._file, line=error.lineno) from None

@@ -130,3 +130,22 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     (tmp_path / "b.zip").write_bytes(content[:40])
     with pytest.raises(DataError, match="no readable archive"):
         read(tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "what"),
+    [
+        ("bomb.tsv.gz", b"Good.\t\xe5\xa5\xbd\n", "line 2 has over 64 MB"),
+        ("bomb.jsonl.gz", b'{"source": "', "line 1 has over 64 MB"),
+        ("bomb.tmx.gz", b'<tmx><body><tu><tuv xml:lang="en"><seg>', "a unit of over 64 million characters"),
+    ],
+)
+def test_a_file_that_unpacks_to_one_line_larger_than_memory_is_refused(
+    tmp_path: Path, name: str, begin: bytes, what: str
+) -> None:
+    with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:
+        file.write(begin)
+        for _ in range(68):
+            file.write(b"a" * (1 << 20))
+    with pytest.raises(DataError, match=what):
+        read(tmp_path / name)

@@ -126,3 +126,9 @@ def test_units_without_languages(tmp_path: Path) -> None:
     content = tmx([[("en", "tea"), ("zh", "茶")]]).replace('xml:lang="en"', "").replace('xml:lang="zh"', "")
     with pytest.raises(DataError, match=r"the units name no language \(xml:lang is missing\)"):
         read(tmp_path / "a.tmx", content)
+
+
+def test_a_file_that_says_utf_16_without_a_byte_order_mark_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "memory.tmx").write_bytes(b'<?xml version="1.0" encoding="UTF-16"?><tmx><body></body></tmx>')
+    with pytest.raises(DataError, match=r"not (UTF|utf)-16 .*BOM"):
+        list(read_pairs(tmp_path / "memory.tmx"))

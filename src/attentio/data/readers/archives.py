@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from attentio.data.readers.languages import known_language
-from attentio.data.readers.lines import Member
+from attentio.data.readers.lines import DAMAGED, Member
 from attentio.errors import DataError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -42,5 +42,6 @@ def _members(path: Path) -> list[str]:
                 return [info.filename for info in archive.infolist()[:_MOST_MEMBERS] if not info.is_dir()]
         with tarfile.open(path) as archive:
             return list(islice((info.name for info in archive if info.isfile()), _MOST_MEMBERS))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(f"{path} is no readable archive ({error}).", file=path) from None
+    except (*DAMAGED, OSError) as error:
+        reason = str(error).partition(":\n")[0]  # tarfile lists what it tried, in lines
+        raise DataError(f"{path} is no readable archive ({reason}).", file=path) from None

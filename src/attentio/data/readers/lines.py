@@ -11,6 +11,7 @@ import difflib
 import gzip
 import lzma
 import re
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -26,8 +27,13 @@ from attentio.errors import DataError, MissingExtra, UsageError
 from attentio.text.encoding import byte_order_mark, guess_encoding
 
 BLOCK_BYTES = 1 << 22
+_LONGEST_LINE = 1 << 26  # bytes: a file of some kilobytes may unpack to one line larger than memory
 PACKED = (".gz", ".bz2", ".xz", ".zst")
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+# What the libraries raise where a file is damaged. zipfile passes some errors on as they come.
+DAMAGED = (
+    *(EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile),
+    *(struct.error, IndexError, KeyError, ValueError, RuntimeError),
+)
 _LINE_END = re.compile("(?:\r?\n)+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -132,7 +138,7 @@ def read_lines(file: File, encoding: str | None = None) -> Iterator[str]:
     mark, marked = byte_order_mark(first)
     name = encoding or marked or "utf-8"
     wide = find_codec(name).name.startswith(("utf-16", "utf-32"))
-    blocks = chain([first[len(mark) :]], blocks)
+    blocks = _bounded(file, chain([first[len(mark) :]], blocks))
     yield from _split_lines(file, decode_stream(file, blocks, marked or name) if wide else _decode(file, blocks, name))
 
 
@@ -152,11 +158,24 @@ def read_blocks(file: File) -> Iterator[bytes]:
             while block := opened.read(BLOCK_BYTES):
                 yield block
         except Exception as error:
-            if isinstance(error, OSError) and not isinstance(error, _DAMAGED):  # bz2 has no error of its own
+            if isinstance(error, OSError) and not isinstance(error, DAMAGED):  # bz2 has no error of its own
                 raise DataError(f"{file}: {error.strerror or error}.", file=str(file)) from None
-            if not isinstance(error, _DAMAGED) and type(error).__name__ != "ZstdError":  # of a module not always there
+            if not isinstance(error, DAMAGED) and type(error).__name__ != "ZstdError":  # of a module not always there
                 raise
             raise DataError(f"{file} is damaged ({error}).", file=str(file)) from None
+
+
+def _bounded(file: File, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass blocks on. Raise DataError where a line has more bytes than `_LONGEST_LINE`."""
+    line, length = 1, 0
+    for block in blocks:
+        line += block.count(b"\n")
+        length = len(block) - 1 - block.rfind(b"\n") if b"\n" in block else length + len(block)
+        if length > _LONGEST_LINE:
+            what = f"{file} line {line} has over {_LONGEST_LINE >> 20} MB."
+            hint = "A line holds a sentence or a pair. Is this a text of lines?"
+            raise DataError(what, hint=hint, file=str(file), line=line)
+        yield block
 
 
 def on_disk(file: File) -> Path:
@@ -179,8 +198,9 @@ def decode_stream(file: File, blocks: Iterable[bytes], encoding: str) -> Iterato
         for block in blocks:
             yield decoder.decode(block)
         yield decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not {encoding} ({error.reason}).", code="E_DATA_ENCODING", file=str(file)) from None
+    except UnicodeError as error:  # the codec of UTF-16 gives no reason where it misses the byte order mark
+        reason = error.reason if isinstance(error, UnicodeDecodeError) else error
+        raise DataError(f"{file}: not {encoding} ({reason}).", code="E_DATA_ENCODING", file=str(file)) from None
 
 
 def unpacked_name(file: File) -> str:
@@ -227,7 +247,7 @@ def _open(file: File, stack: ExitStack) -> IO[bytes]:
         outer.seek(0)
         archive = stack.enter_context(tarfile.open(fileobj=outer))  # noqa: SIM115
         return stack.enter_context(cast(IO[bytes], archive.extractfile(file.inside)))
-    except (*_DAMAGED, RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a rare way
+    except (*DAMAGED, OSError) as error:  # encrypted, or packed in a rare way
         raise DataError(f"{file} cannot be unpacked ({error}).", hint="Unpack it yourself.", file=str(file)) from None
 
 
