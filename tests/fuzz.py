@@ -84,8 +84,9 @@ def targets() -> dict[str, Target]:
     import zipfile
 
     tsv = "Good morning.\t早上好。\tCC-BY\n\n# a\tb\nHow are you?\t你好吗？\n".encode()
-    tmx = """<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE tmx [<!ENTITY a "b">]><tmx version="1.4"><header srclang="en"/>
-<body><tu><tuv xml:lang="en"><seg>Good <ph x="1">x</ph>&amp; &a;</seg></tuv><tuv xml:lang="zh-CN"><seg>好</seg></tuv></tu>
+    tmx = """<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE tmx [<!ENTITY a "b">]>
+<tmx version="1.4"><header srclang="en"/><body><tu>
+<tuv xml:lang="en"><seg>Good <ph x="1">x</ph>&amp; &a;</seg></tuv><tuv xml:lang="zh-CN"><seg>好</seg></tuv></tu>
 </body></tmx>""".encode()
     jsonl = '{"translation": {"en": "Good.", "zh": "好。"}}\n{"translation": {"zh": "不", "en": "No"}}\n'.encode()
     array = b'{"data": [{"source": "a", "target": "b"},\n{"source": "c", "target": "d"}]}'

@@ -1,4 +1,4 @@
-"""The targets of `fuzz.py` on files with random changes: only errors of one line come out. Coverage guides it by hand."""
+"""The targets of `fuzz.py` on files with random changes: only errors of one line come out."""
 
 import random
 import sys
