@@ -179,7 +179,7 @@ def test_a_grown_corpus_has_no_combination_twice(load: Load, tmp_path: Path) -> 
         "training_speed.py DATA --models R T --steps 20 --skip 10 --rounds 1 --dev 5 --only-same",
         "decoding_speed.py DATA --models R --beams 1 2 --train-steps 10 --test 10 --rounds 1",
         "cold_start.py DATA --models R --train-steps 10 --test 10 --rounds 1",
-        "growth.py DATA --sizes 500 1500 --steps 30 --skip 10 --lengths 4 8 --sentences 2 --rounds 1",
+        "growth.py DATA --sizes 500 900 --steps 30 --skip 10 --lengths 4 --sentences 2 --rounds 1",
         "runtime.py small-world --text DATA --work WORK --sentences 3 --precisions int8 --beams 1 --rounds 1",
         "serving.py --count 5 --clients 3 --seconds 0.5 --requests 8",
     ],
