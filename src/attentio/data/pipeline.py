@@ -210,7 +210,7 @@ def _sample(origin: Origin, config: DataConfig, held: set[int], log: DropLog) ->
 def clean(job: Job, store: CleanStore, sides: Sequence[SideRules]) -> Cleaned:
     """First pass: read, mend and filter every pair. Survivors go to the store, with their known links."""
     config, parts, log = job.config, job.parts, job.log
-    columns: list[list[npt.NDArray[Any]]] = []
+    columns = [_Column() for _ in range(8)]
     read: list[int] = []
     mixes: list[list[str]] = [[], []]
     cleaners = [side.cleaner for side in sides]
@@ -238,17 +238,17 @@ def clean(job: Job, store: CleanStore, sides: Sequence[SideRules]) -> Cleaned:
             store.add(sources, targets, [NO_LINKS if s is None else s for s in spans] if linked else None)
             keys = [split_keys(texts, han=c.han) for texts, c in zip((sources, targets), cleaners, strict=True)]
             size = len(rows)
-            columns.append(
-                [
-                    np.full(size, origin.role == TRAIN),
-                    np.full(size, number, dtype=np.int16),
-                    _compact(chunk.lines[rows]),
-                    *(hashes(texts, size) for texts in keys),
-                    hashes(zip(sources, targets, strict=True), size),
-                    np.fromiter(map(max, map(len, sources), map(len, targets)), dtype=np.int32, count=size),
-                    np.maximum(byte_lengths(sources), byte_lengths(targets)).astype(np.int32),
-                ]
+            found = (
+                np.full(size, origin.role == TRAIN),
+                np.full(size, number, dtype=np.int16),
+                _compact(chunk.lines[rows]),
+                *(hashes(texts, size) for texts in keys),
+                hashes(zip(sources, targets, strict=True), size),
+                np.fromiter(map(max, map(len, sources), map(len, targets)), dtype=np.int32, count=size),
+                np.maximum(byte_lengths(sources), byte_lengths(targets)).astype(np.int32),
             )
+            for column, values in zip(columns, found, strict=True):
+                column.add(values)
             job.progress("clean", sum(read) + passed)
         if lost:
             what = f"links of {len(lost):,} pairs are left out, their words cannot be found after cleaning"
@@ -257,17 +257,34 @@ def clean(job: Job, store: CleanStore, sides: Sequence[SideRules]) -> Cleaned:
         _check_worth(origin, read[-1], config, log)
     if not len(store):
         raise DataError("no usable pair in the data.", code="E_DATA_EMPTY")
-    return Cleaned(store, read, [*map(script_mix, mixes)], *_joined(columns))
+    return Cleaned(store, read, [*map(script_mix, mixes)], *(column.array() for column in columns))
 
 
 def _compact(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
     return numbers.astype(np.int32) if numbers.max(initial=0) <= np.iinfo(np.int32).max else numbers
 
 
-def _joined(chunks: list[list[npt.NDArray[Any]]]) -> Iterator[npt.NDArray[Any]]:
-    """Give each column of the chunks as one array, and forget it in the chunks: one column at a time stands twice."""
-    for _ in range(len(chunks[0])):
-        yield np.concatenate([chunk.pop(0) for chunk in chunks])
+class _Column:
+    """An array that grows in place: joining its chunks at the end would take its memory twice."""
+
+    def __init__(self) -> None:
+        self._held: npt.NDArray[Any] = np.empty(0, dtype=np.bool_)
+        self._size = 0
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        """Append values. A wider kind of numbers widens the array."""
+        end = self._size + len(values)
+        if (kind := np.promote_types(self._held.dtype, values.dtype)) != self._held.dtype:
+            self._held = self._held.astype(kind)
+        if end > len(self._held):
+            self._held.resize(end + end // 8, refcheck=False)
+        self._held[self._size : end] = values
+        self._size = end
+
+    def array(self) -> npt.NDArray[Any]:
+        """Return the array. Nothing may be added after that."""
+        self._held.resize(self._size, refcheck=False)
+        return self._held
 
 
 def unfit(sources: Sequence[str], targets: Sequence[str], max_ratio: float) -> dict[int, str]:
