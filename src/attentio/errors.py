@@ -4,13 +4,18 @@ Whatever goes wrong because of what the user gave raises one of these, and `cli`
 program stay ordinary Python exceptions.
 """
 
+import re
 from pathlib import Path
 
 STATUS_FILE = "ATTENTIO_STATUS_FILE"  # an environment variable: where a process that is started leaves its status
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class AttentioError(Exception):
-    """An error the user can mend. `message` says what and where, `hint` says how, and `code` is stable for scripts."""
+    """An error the user can mend. `message` says what and where, `hint` says how, and `code` is stable for scripts.
+
+    Both are one line: control characters become U+FFFD.
+    """
 
     exit_status = 1
     code = "E_INTERNAL"
@@ -24,6 +29,8 @@ class AttentioError(Exception):
         file: str | Path | None = None,
         line: int | None = None,
     ) -> None:
+        # Names of others may hold line ends and commands to a terminal.
+        message, hint = _CONTROL.sub("\ufffd", message), None if hint is None else _CONTROL.sub("\ufffd", hint)
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -149,3 +149,10 @@ def test_a_file_that_unpacks_to_one_line_larger_than_memory_is_refused(
             file.write(b"a" * (1 << 20))
     with pytest.raises(DataError, match=what):
         read(tmp_path / name)
+
+
+def test_names_in_an_archive_cannot_break_the_line_of_a_message(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped({"one\n\x1b[31m.txt": b"a", "two.txt": b"b"}))
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "a.zip")
+    assert "holds one\ufffd\ufffd[31m.txt, two.txt." in str(caught.value)
