@@ -85,6 +85,7 @@ def test_a_zstandard_file_that_this_python_cannot_read(tmp_path: Path, monkeypat
 
 
 MOSES = {"README": b"about", "Own.en-zh.en": ENGLISH, "Own.en-zh.zh": CHINESE, "Own.en-zh.ids": b"1"}
+OTHER_CASE = {"Own.en-ZH.zh": CHINESE, "Own.en-ZH.en": ENGLISH}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,9 @@ MOSES = {"README": b"about", "Own.en-zh.en": ENGLISH, "Own.en-zh.zh": CHINESE, "
         ("a.tar.xz", lambda files: tarred(files, "w:xz")),
     ],
 )
-@pytest.mark.parametrize("files", [MOSES, {"LICENSE": b"", "data/a.tsv": TSV}, dict(reversed(MOSES.items()))])
+@pytest.mark.parametrize(
+    "files", [MOSES, {"LICENSE": b"", "data/a.tsv": TSV}, dict(reversed(MOSES.items())), OTHER_CASE]
+)
 def test_archives(
     tmp_path: Path, name: str, pack: Callable[[dict[str, bytes]], bytes], files: dict[str, bytes]
 ) -> None:

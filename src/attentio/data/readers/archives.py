@@ -27,8 +27,9 @@ def open_archive(path: Path) -> tuple[Member, Member | None]:
     stems = {name.rpartition(".")[0] for name in names}
     languages = [name.rpartition(".")[2] for name in names]
     if len(names) == 2 and len(stems) == 1 and all(map(known_language, languages)):
-        order = stems.pop().rpartition(".")[2].split("-")
-        names.sort(key=lambda name: order.index(name.rpartition(".")[2]) if languages[0] in order else 0)
+        order = stems.pop().rpartition(".")[2].lower().split("-")
+        if order == [*map(str.lower, languages[::-1])]:
+            names.reverse()
         return Member(path, names[0]), Member(path, names[1])
     held = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     hint = "An archive holds one parallel file, or two such as NAME.en and NAME.zh. Unpack it and name the files."
