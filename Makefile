@@ -16,7 +16,7 @@ STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 help:
 	@echo "make demo       train on the built-in corpora, evaluate, translate, draw attention (minutes)"
 	@echo "make test-fast  the fast tests (a minute and a half): after every change"
-	@echo "make test       all tests (under ten minutes on two quiet cores): before a commit is sent"
+	@echo "make test       all tests (a quarter of an hour on two quiet cores): before a commit is sent"
 	@echo "make test-slow  only what test-fast leaves out"
 	@echo "make lint       style and types"
 	@echo "make format     mend the style"
