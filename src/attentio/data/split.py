@@ -1,8 +1,8 @@
 """Train, dev and test such that no sentence stands on both sides of a split.
 
 Two pairs belong together if they share a source or a target, up to case, punctuation and script (`split_keys`).
-A whole connected component goes to one part. Keys are 64-bit hashes, and what follows from them are
-smaller numbers still. So 20 million pairs fit into 2 GiB of memory.
+A whole connected component goes to one part. Keys are 64-bit hashes and groups 32-bit numbers, so millions of pairs
+cost a few arrays.
 """
 
 import re
