@@ -55,7 +55,8 @@ def write_parts(
             shown.close()
         parts.end(count)
     before = f", {kept:,} of them from before" if kept else ""
-    sys.stderr.write(f"done   {folder}  {count:,} parts of {done:,} lines{before}\n")
+    parts_made = f"{count:,} {'part' if count == 1 else 'parts'}"
+    sys.stderr.write(f"done   {folder}  {parts_made} of {done:,} {'line' if done == 1 else 'lines'}{before}\n")
 
 
 def chunks_of(lines: Iterator[str], size: int) -> Iterator[list[str]]:

@@ -47,6 +47,7 @@ from attentio.runtime.files import new_folder, read_json, sha256, sha256_of, sha
 from attentio.text.clean import Cleaner
 from attentio.text.placeholders import mask
 from attentio.text.script import base_language
+from attentio.text.side import SIDES
 from attentio.text.tokenizer import Tokenizer, fingerprint, load_tokenizer
 
 MANIFEST = "prepared.json"
@@ -57,7 +58,6 @@ _READABLE = (2, 3)  # 2: without the SHA-256 of files and of the manifest itself
 _FINGERPRINT_FORMAT = 2  # of what a fingerprint is made of
 _NOT_VERIFIED = ("report.json", "dropped.tsv")  # for people: nothing depends on them
 _PREPARE_AGAIN = "Prepare the data again."
-_SIDES = ("source", "target")
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class PreparedData:
             if not path.is_file() or sha256(path) != expected:
                 what = "altered" if path.is_file() else "missing"
                 raise DataError(f"{path} is {what}.", hint=_PREPARE_AGAIN, code="E_DATA_ALTERED", file=path)
-        tokenizers = [load_tokenizer(folder / f"{side}.tokenizer") for side in _SIDES]
-        for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
+        tokenizers = [load_tokenizer(folder / f"{side}.tokenizer") for side in SIDES]
+        for side, tokenizer in zip(SIDES, tokenizers, strict=True):
             if fingerprint(tokenizer) != held[side]["tokenizer"]:
                 what = f"{folder / side}.tokenizer does not belong to this data."
                 raise DataError(what, hint=_PREPARE_AGAIN, file=folder)
@@ -205,7 +205,7 @@ def _prepare_into(folder: Path, job: Job, key: str, notes: list[str]) -> dict[st
         split, tokenizers = split_and_learn(job, cleaned, sides)
         check_languages(job, cleaned, split.assigned, sides)
         kept = encode(job, folder, cleaned, split.assigned, tokenizers)
-    for side, tokenizer in zip(_SIDES, tokenizers, strict=True):
+    for side, tokenizer in zip(SIDES, tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
     if kept.links:
         TokenLinks.joined(kept.links).save(folder / TRAIN_LINKS)
@@ -269,7 +269,7 @@ def _prepare_into(folder: Path, job: Job, key: str, notes: list[str]) -> dict[st
             if (folder / path).with_suffix(".gold").exists()
         },
     }
-    for name, side, tokenizer in zip(_SIDES, sides, tokenizers, strict=True):
+    for name, side, tokenizer in zip(SIDES, sides, tokenizers, strict=True):
         held = {"language": side.language, "cleaner": side.cleaner.as_dict(), "tokenizer": fingerprint(tokenizer)}
         manifest[name] = held
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _NOT_VERIFIED)
@@ -296,7 +296,7 @@ def _take_over(
     known = [side.tokenizer for side in start.sides or ()]
     sizes = [(was or now).vocab_size for now, was in zip(tokenizers, known, strict=True)]
     new = [tokenizer.vocab_size - size for tokenizer, size in zip(tokenizers, sizes, strict=True)]
-    for name, count, tokenizer in zip(_SIDES, new, tokenizers, strict=True):
+    for name, count, tokenizer in zip(SIDES, new, tokenizers, strict=True):
         if count:
             added = tokenizer.tokens[-count:]
             shown = " ".join(added[:20]) + " …" * (count > 20)
