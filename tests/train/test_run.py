@@ -147,6 +147,16 @@ def test_the_lock_of_a_dead_process_blocks_nobody(data: Path, run: Path) -> None
         refused(lambda: train(data, run), "is in use")
 
 
+def test_what_a_killed_first_write_left_is_taken_over_and_removed(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    left = folder / ".config.toml.12.34.partial"
+    left.write_text("[da", encoding="utf-8")
+    train(data, folder)
+    assert not left.exists()
+    assert (folder / "model").is_dir()
+
+
 # A published model that is gone or damaged
 
 
