@@ -11,13 +11,13 @@ SIDE_BY_SIDE := -n 2 --dist worksteal
 BENCH_DATA = $(or $(DATA),$(VENV)/bench.tsv)
 STAMP := $(VENV)/installed-$(shell cat $(LOCKS) | cksum | cut -d ' ' -f 1)
 
-.PHONY: help venv demo test test-fast test-slow lint format docs model bench clean
+.PHONY: help venv demo test test-fast test-long lint format docs model bench clean
 
 help:
 	@echo "make demo       train on the built-in corpora, evaluate, translate, draw attention (minutes)"
-	@echo "make test-fast  the fast tests (a minute and a half): after every change"
-	@echo "make test       all tests (a quarter of an hour on two quiet cores): before a commit is sent"
-	@echo "make test-slow  only what test-fast leaves out"
+	@echo "make test-fast  the fast tests (a minute): after every change"
+	@echo "make test       the tests (ten minutes on two quiet cores): before a commit is sent"
+	@echo "make test-long  the long tests that make test leaves out: trainings anew, hundreds of faults, benchmarks"
 	@echo "make lint       style and types"
 	@echo "make format     mend the style"
 	@echo "make docs       fill the generated tables of the documentation"
@@ -44,13 +44,13 @@ demo: venv
 	$(BIN)/attentio demo --out demo
 
 test: venv
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long"
 
 test-fast: venv
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not gpu"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not long and not gpu"
 
-test-slow: venv
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "slow or gpu"
+test-long: venv
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m long
 
 lint: venv
 	$(BIN)/ruff check

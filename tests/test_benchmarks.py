@@ -172,7 +172,7 @@ def test_a_grown_corpus_has_no_combination_twice(load: Load, tmp_path: Path) -> 
         load("growth").write_grown([("a", "甲"), ("b", "乙"), ("c", "丙")], 10, path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command",
     [
@@ -201,7 +201,7 @@ def test_a_benchmark_runs(command: str, corpus: Path, tmp_path: Path) -> None:
     assert str(corpus.parent) not in done.stdout, "where files lie is shown"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_quality_by_time_and_its_picture(corpus: Path, tmp_path: Path) -> None:
     result, picture = tmp_path / "quality.json", tmp_path / "quality.svg"
     options = ["--minutes", "0.3", "--seeds", "3", "--preset", "cnn-tiny", "--beam", "2", "--out", str(result)]

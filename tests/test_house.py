@@ -99,7 +99,8 @@ def test_every_test_module_has_fast_tests() -> None:
             for node in ast.parse(path.read_text(encoding="utf-8")).body
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
         ]
-        slow = [node for node in tests if any(ast.unparse(d)[-9:] == "mark.slow" for d in node.decorator_list)]
+        ends = ("mark.slow", "mark.long")
+        slow = [node for node in tests if any(ast.unparse(mark).endswith(ends) for mark in node.decorator_list)]
         if tests and len(slow) == len(tests):
             without.append(str(path.relative_to(ROOT)))
     assert without == []

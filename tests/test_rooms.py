@@ -72,7 +72,7 @@ def test_translating_loads_nothing_that_learns() -> None:
         len((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text("utf-8").splitlines())
         for file in files
     )
-    assert lines <= 6_950
+    assert lines <= 6_000
 
 
 def test_the_order_has_no_circle() -> None:

@@ -58,7 +58,7 @@ def test_verbs_take_its_name(attentio: Callable[..., Any]) -> None:
     assert SENTENCES[source] in attentio("view", "small-world", source).out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_command_makes_one_as_good(translator: Translator, attentio: Callable[..., Any], tmp_path: Path) -> None:
     command = re.search(r"attentio train (small-world .*?) --out", MAKEFILE.read_text(encoding="utf-8"))
     assert command is not None

@@ -142,7 +142,7 @@ def finished(folder: Path, whole: Path, *more: str) -> None:
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @IN_PROC
 def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path, whole: Path) -> None:
     """SIGKILL in the first training, SIGTERM in the second: the same command goes on, to the same figures."""
@@ -160,7 +160,7 @@ def test_killed_and_interrupted_it_ends_with_the_same_result(tmp_path: Path, who
     finished(tmp_path, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @IN_PROC
 def test_two_at_once_are_interrupted_and_killed_and_go_on(tmp_path: Path, whole: Path) -> None:
     """Ctrl-C while both train: both save. A worker that is killed, as when memory runs out, fails alone."""
