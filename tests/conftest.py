@@ -26,6 +26,9 @@ from attentio.trace import AttentionTrace
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, and for every process that a test starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# No test depends on what this machine is fast at. Those of the choices themselves ask for it.
+os.environ.setdefault("ATTENTIO_KERNELS", "standard")
+
 # A shell that starts tests in the background lets them ignore these signals. Tests of interrupts need them.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) == signal.SIG_IGN:

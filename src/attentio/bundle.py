@@ -21,6 +21,7 @@ from attentio.errors import ModelError
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq, current_name
 from attentio.model.settings import AttentionConfig, ModelConfig, SelfAttentionConfig
+from attentio.runtime.choices import DECODING
 from attentio.runtime.device import resolve_device
 from attentio.runtime.files import new_folder, resolve_path, sha256
 from attentio.runtime.precision import resolve_precision
@@ -155,7 +156,7 @@ class Bundle:
         Raises ModelError where the weights do not fit the architecture.
         """
         device = resolve_device(device) if isinstance(device, str) else device
-        arithmetic = resolve_precision(precision, device)
+        arithmetic = resolve_precision(precision, device, DECODING)
         model = self.build(device)
         model.fold()
         if arithmetic == "bf16":

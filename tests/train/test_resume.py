@@ -4,6 +4,7 @@ import hashlib
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -14,9 +15,14 @@ import pytest
 
 from attentio.cli import main
 from attentio.corpora.small_world.grammar import sample
+from attentio.model.fast import probe
+from attentio.runtime import choices
 from attentio.runtime.processes import AVAILABLE
+from attentio.train.checkpoint import whole_checkpoints
+from attentio.train.folder import Run
 from attentio.train.reporter import TrainingReporter
 from attentio.train.run import train_files
+from attentio.train.state import kernels_of
 
 # Dropout, a running average, evaluations, epochs, saving all the time: whatever could get out of step.
 SETTINGS = {
@@ -94,6 +100,29 @@ def test_interrupted_in_its_process_it_ends_with_the_same_weights(data: Path, tm
                 train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
     train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
     assert digest(tmp_path / "broken") == digest(tmp_path / "whole")
+
+
+def test_it_goes_on_with_the_products_that_it_began_with(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ATTENTIO_KERNELS")
+    monkeypatch.setattr(choices, "cache_folder", lambda: tmp_path / "cache")
+    settings = SETTINGS | {"train.max_steps": 6, "train.evaluate_every": 3, "data.dev": 5, "train.precision": "fp32"}
+    forced = {kind: {"onednn": 2.0, "torch": 1.0} for kind in choices.STANDARD if "rows" in kind}
+    measured = [(forced, True)]
+    monkeypatch.setattr(probe, "measure", lambda: measured.pop())
+    train_files(data, tmp_path / "whole", preset="tiny", settings=settings)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at(40, signal.SIGTERM, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
+    shutil.rmtree(tmp_path / "cache")  # nothing is known of this machine any more, and nothing is measured
+    train_files(data, tmp_path / "broken", preset="tiny", settings=settings)
+    assert digest(tmp_path / "broken") == digest(tmp_path / "whole")
+    train_files(data, tmp_path / "asked", preset="tiny", settings=settings | {"train.kernels": "onednn"})
+    for out, name in (("whole", "torch"), ("broken", "torch"), ("asked", "onednn")):
+        newest = next(whole_checkpoints(Run(tmp_path / out).checkpoints, print))
+        assert kernels_of(newest)["forward, many rows"] == name
 
 
 @pytest.mark.slow

@@ -136,6 +136,7 @@ ELSEWHERE = {
     "evaluate_pairs": "the dev set is cut: here",
     "save_every_seconds": "tests/train/test_loop.py: checkpoints come when due",
     "device": "tests/train/test_loop.py: devices",
+    "kernels": "tests/train/test_resume.py: it goes on with the products that it began with",
     "min_steps": "tests/train/test_plan.py: a time limit is extended for so many updates",
     "fitted_pairs": "tests/train/test_plan.py: it says what a plan was fitted to",
     "earlier_share": "tests/train/test_start_from.py: the corpus holds new pairs and earlier ones",

@@ -66,6 +66,8 @@ def _describe_machine(*, as_json: bool) -> None:
             facts[package] = "not installed"
     import torch
 
+    from attentio.model.fast import probe
+    from attentio.runtime import choices
     from attentio.runtime.device import resolve_device
     from attentio.runtime.precision import resolve_precision
     from attentio.train.footprint import available_memory
@@ -75,11 +77,18 @@ def _describe_machine(*, as_json: bool) -> None:
     facts["device"] = f"{device}, {torch.get_num_threads()} threads, {resolve_precision('auto', device)}"
     facts["memory"] = "unknown" if memory is None else f"{memory / 1e9:.1f} GB available"
     facts["Chinese in pictures"] = _chinese_font()
+    chosen = probe.settle()
+    took = choices.stored() or {}
     if as_json:
-        typer.echo(json.dumps({"schema": 1, **facts}, ensure_ascii=False))
+        kernels = {kind: {"chosen": name, "seconds": took.get(kind, {})} for kind, name in chosen.items()}
+        typer.echo(json.dumps({"schema": 1, **facts, "kernels": kernels}, ensure_ascii=False))
         return
     for name, value in facts.items():
         typer.echo(f"{name:<22}{value}")
+    typer.echo("" if took else "\nnothing was measured: the machine is busy, or its choices are given")
+    for kind, name in chosen.items():
+        times = ", ".join(f"{one} {1e6 * seconds:,.0f} us" for one, seconds in took.get(kind, {}).items())
+        typer.echo(f"{kind:<32}{name:<14}{times}".rstrip())
 
 
 def _chinese_font() -> str:

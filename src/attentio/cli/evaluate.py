@@ -74,6 +74,7 @@ def evaluate(
     from attentio.translator import Translator
 
     translator = Translator.load(run, device=device, precision=precision)
+    options.note_slow_precision(precision, device)
     other = None if reverse is None else _other_direction(reverse, translator, device, precision)
     scorer = LinkScorer(translator, rule, other)
     shown: dict[str, Any] = {"schema": 1, "run": str(run)}

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -166,3 +167,13 @@ def _held_out(text: str | None) -> int | float | str | None:
 def layer_name(layer: str | None) -> str | None:
     """Return the name of a layer that may be given by its number: 1 is "layer 1"."""
     return f"layer {layer}" if layer is not None and layer.isdecimal() else layer
+
+
+def note_slow_precision(precision: str, device: str | None) -> None:
+    """Say in one line where bf16 was asked for and takes longer than fp32."""
+    if precision == "bf16":
+        from attentio.runtime.device import resolve_device
+        from attentio.runtime.precision import slow_bf16
+
+        if slow := slow_bf16(precision, resolve_device(device or "auto")):
+            sys.stderr.write(f"note: {slow}\n")

@@ -120,11 +120,18 @@ def serve(
     with listen(host, port) as listening:  # before models are opened, which takes a moment
         from attentio.translator import Translator
 
+        if engine == "attentio":
+            with suppress(ModuleNotFoundError):  # exported models need no torch
+                from attentio.model.fast import probe
+
+                probe.settle()
         names = _distinct([path.resolve().name for path, _ in named])
         translators = {
             name: Translator.load(path, device=device or "auto", precision=precision, engine=engine)
             for name, (path, _) in zip(names, named, strict=True)
         }
+        if engine == "attentio":
+            options.note_slow_precision(precision, device)
         languages = {name: pair for name, (_, pair) in zip(names, named, strict=True) if pair is not None}
         _check_languages(translators, languages)
         known = read_memory(memory, next(iter(translators.values())))

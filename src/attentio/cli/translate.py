@@ -128,6 +128,8 @@ def translate(
     from attentio.translator import Translator
 
     translator = Translator.load(run, device=device or "auto", precision=precision, engine=engine)
+    if engine == "attentio":
+        options.note_slow_precision(precision, device)
     config = SearchConfig(
         max(beam or (1 if sample else DEFAULT_BEAM), nbest),
         length_penalty,

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from attentio.errors import UsageError
+from attentio.runtime.choices import CHOSEN, DECODING, TRAINING, stored
 
 if TYPE_CHECKING:
     import torch
@@ -29,16 +30,30 @@ def has_fast_bf16(device: "torch.device") -> bool:
     return False
 
 
-def resolve_precision(precision: str, device: "torch.device") -> str:
-    """Return "fp32" or "bf16". "auto" is bf16 where `has_fast_bf16`, else fp32.
+def resolve_precision(precision: str, device: "torch.device", purpose: str = TRAINING) -> str:
+    """Return "fp32" or "bf16". "auto" is the faster one for this purpose where a CPU was measured (choices.py).
 
+    Elsewhere it is bf16 where `has_fast_bf16`, else fp32. purpose: `TRAINING` or `DECODING`.
     Raises UsageError for any other name.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}.", hint=f"One of: {', '.join(PRECISIONS)}.")
     if precision != "auto":
         return precision
+    if device.type == "cpu" and purpose in CHOSEN:
+        return CHOSEN[purpose]
     return "bf16" if has_fast_bf16(device) else "fp32"
+
+
+def slow_bf16(precision: str, device: "torch.device", purpose: str = DECODING) -> str | None:
+    """Return, in one line, that bf16 was asked for and measured to be slower than fp32 on this processor."""
+    took = (stored() or {}).get(purpose, {}) if precision == "bf16" and device.type == "cpu" else {}
+    if len(took) < 2 or took["bf16"] <= took["fp32"]:
+        return None
+    return (
+        f"bf16 takes {took['bf16'] / took['fp32']:.1f} times as long as fp32 on this processor: leave out "
+        f"{'--precision' if purpose == DECODING else 'train.precision'}"
+    )
 
 
 def arithmetic(precision: str, device: "torch.device") -> AbstractContextManager[object]:

@@ -18,6 +18,7 @@ from attentio.data.links import TokenLinks
 from attentio.data.subword_regularization import TokenSplits
 from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
+from attentio.runtime.choices import CHOSEN, use
 from attentio.runtime.device import resolve_device
 from attentio.runtime.precision import arithmetic, resolve_precision
 from attentio.train.dev import DevScores
@@ -82,6 +83,8 @@ def train(
     check_objective(config)
     settings = config.train
     device = resolve_device(settings.device)
+    if ranks.size > 1:
+        use(ranks.broadcast(dict(CHOSEN)))
     computing = partial(arithmetic, resolve_precision(settings.precision, device), device)
     torch.manual_seed(settings.seed)
     model = _first_model(config, vocab_sizes).to(device)

@@ -18,14 +18,17 @@ from attentio.data.start import Earlier, SideRules, Start, run_of
 from attentio.data.subword_regularization import TokenSplits
 from attentio.errors import DataError, ModelError, ResourceError, UsageError
 from attentio.metrics.quality import learning_warning
+from attentio.model.fast.probe import settle
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import CNNConfig, TransformerConfig
+from attentio.runtime.choices import CHOSEN, STANDARD, TRAINING, Choices, override, using
 from attentio.runtime.device import resolve_device
 from attentio.runtime.files import read_json, sha256_of_json, write_json, write_text
+from attentio.runtime.precision import slow_bf16
 from attentio.runtime.stop import StopRequest
 from attentio.runtime.waiting import WATCH
 from attentio.text.tokenizer import fingerprint
-from attentio.train.checkpoint import whole_checkpoints
+from attentio.train.checkpoint import Checkpoint, whole_checkpoints
 from attentio.train.dev import DevSet
 from attentio.train.distributed import ALONE, Ranks
 from attentio.train.folder import Run, claimed
@@ -34,7 +37,7 @@ from attentio.train.loop import NOT_EVALUATED, Unheard, train
 from attentio.train.plan import ENDED_BY_TIME, StepPlan, describe_plan
 from attentio.train.reporter import FEW_UPDATES, Display, Silent, TrainingReporter, evaluations, too_few
 from attentio.train.settings import DEFAULT_PRESET, RunConfig, dump_config, effective_config, nested
-from attentio.train.state import Progress, batches, progress_of, take_up
+from attentio.train.state import Progress, batches, kernels_of, progress_of, take_up
 from attentio.train.vocabulary import with_token_rows
 
 Say = Callable[[str], None]
@@ -186,14 +189,16 @@ def _lead(
         if refusal is not None and progress.ended is None:
             raise UsageError(f"{run.folder} is past the end that is asked for: {refusal}.")
         if progress.ended is None:
+            kernels = _kernels(config, newest)
             if other_end:
                 write_text(run.config, dump_config(config))
             if before is not None and before.ended is not None:
                 say(f"going on from step {before.step:,}, where the run had ended: {before.ended}")
             if config.train.start_from is not None:
                 _score_before(run, config, say)
-            expected = _foreseen(config, data, say) if foresee and before is None else None
-            progress, stopped_by, facts = _train(run, config, data, say, display, plan, ranks, call)
+            with using(kernels):
+                expected = _foreseen(config, data, say) if foresee and before is None else None
+                progress, stopped_by, facts = _train(run, config, data, say, display, plan, ranks, call)
             facts = {**facts, "expected": expected}
         else:
             for note in notes:
@@ -251,6 +256,16 @@ def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
         say(f"dry run: nothing was trained, {out} was not touched")
         parameters, memory = footprint(config, *sizes)
         return {"dry_run": True, "parameters": parameters, "memory_bytes": memory, "train_pairs": data.report.train}
+
+
+def _kernels(config: RunConfig, newest: Checkpoint | None) -> Choices:
+    """Return the implementations to compute with: those of the run where it goes on, so that it ends bit for bit."""
+    if resolve_device(config.train.device).type != "cpu":
+        return STANDARD
+    if newest is None:
+        return settle(config.train.kernels)
+    asked = override(config.train.kernels)
+    return kernels_of(newest) if asked is None else asked
 
 
 def _bundle(config: RunConfig, data: PreparedData, weights: Mapping[str, Tensor], **metadata: object) -> Bundle:
@@ -371,6 +386,8 @@ def _train(
     """Train to the end or to a signal. Return how far it is, the signal, and what was planned."""
     sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
     say(describe(config, *sizes))
+    if slow := slow_bf16(config.train.precision, resolve_device(config.train.device), TRAINING):
+        say(f"note: {slow}")
     check_resources(config, *sizes, run.folder)
     dev = None
     if data.dev is not None:
@@ -388,6 +405,7 @@ def _train(
     say(planned)
     stop = StopRequest()
     with TrainingReporter(run.log, display, config.train) as reporter, stop, WATCH.work():
+        facts = {**facts, "kernels": dict(CHOSEN)}
         reporter.plan(facts)
         call()
         progress = train(

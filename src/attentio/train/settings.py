@@ -25,6 +25,7 @@ from attentio.model.settings import (
     ModelConfig,
     SelfAttentionConfig,
 )
+from attentio.runtime.choices import Kernels
 from attentio.runtime.precision import Precision
 from attentio.train.plan import EPOCHS_WITH_TIME, PAIRS_COUNTED, fine_tuning, fit
 
@@ -98,6 +99,13 @@ class TrainConfig(BaseModel):
     precision: Annotated[Precision, Field(description="arithmetic of matrix products. auto: bf16 where it is fast")] = (
         "auto"
     )
+    kernels: Annotated[
+        Kernels,
+        Field(
+            description="implementation of matrix products on a CPU. auto: what is fastest on this machine. standard: "
+            "what is chosen where nothing was measured"
+        ),
+    ] = "auto"
     min_steps: Annotated[
         int, Field(ge=0, description="a time limit that leaves fewer updates than this is extended, up to fivefold")
     ] = 0

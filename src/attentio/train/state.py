@@ -19,6 +19,7 @@ from attentio.data.batch import BatchSampler
 from attentio.data.corpus import EncodedCorpus
 from attentio.errors import ModelError
 from attentio.model.seq2seq import Seq2Seq, current_name
+from attentio.runtime.choices import CHOSEN, STANDARD, Choices
 from attentio.train.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, whole_checkpoints
 from attentio.train.dev import DevScores
 from attentio.train.distributed import ALONE, Ranks
@@ -104,6 +105,12 @@ def take_up(checkpoint: Checkpoint, checkpoints: Path, settings: TrainConfig, *,
         return TakenUp(progress, plan, following)
     stale = 0 if following.began_at == progress.step else progress.stale_evaluations
     return TakenUp(replace(progress, ended=None, stale_evaluations=stale), following)
+
+
+def kernels_of(checkpoint: Checkpoint) -> Choices:
+    """Return which implementations computed it, the standard ones where an earlier version did not say."""
+    held = checkpoint.state.get("kernels")
+    return {str(kind): str(name) for kind, name in held.items()} if isinstance(held, dict) else STANDARD
 
 
 def _strange(checkpoints: Path, error: Exception) -> ModelError:
@@ -211,6 +218,7 @@ class TrainingState:
             "sampler": self.sampler.state_dict(),
             "plan": asdict(self.plan),
             "parts": self.parts,
+            "kernels": dict(CHOSEN),
         }
         save_checkpoint(checkpoints / f"step-{self.progress.step}", Checkpoint(groups, values))
         prune_checkpoints(checkpoints, keep=2)

@@ -143,6 +143,15 @@ class Translator:
                 f"{run} needs torch, which is not installed.",
                 hint="Install it: pip install torch. Or give a model from `attentio export --to onnx`.",
             ) from None
+        if engine == "attentio":
+            from attentio.runtime import choices
+
+            if precision == "fp32":  # what was measured before, if anything: one sentence is not worth measuring
+                choices.use(choices.settle())
+            else:
+                from attentio.model.fast import probe
+
+                choices.use(probe.settle())
         return cls(Bundle.load(run), device=device, precision=precision, engine=engine)
 
     @cached_property

@@ -37,7 +37,6 @@ DOT = Traits(
     interpreted=False,
     hidden_units=10**9,
     pairs=10**6,
-    half=False,
 )
 ADDITIVE = replace(DOT, family="additive", softmax=False)
 
@@ -49,8 +48,8 @@ ADDITIVE = replace(DOT, family="additive", softmax=False)
         (replace(DOT, cuda=True, triton=True), "sdpa", "an inner product"),
         (replace(DOT, pairs=FEW_PAIRS), "sdpa", "an inner product"),
         (replace(DOT, pairs=FEW_PAIRS - 1), "eager", "short sentences"),
-        (replace(DOT, pairs=FEW_PAIRS_IN_HALF, half=True), "sdpa", "an inner product"),
-        (replace(DOT, pairs=FEW_PAIRS_IN_HALF - 1, half=True), "eager", "short sentences"),
+        (replace(DOT, pairs=FEW_PAIRS_IN_HALF, few_pairs=FEW_PAIRS_IN_HALF), "sdpa", "an inner product"),
+        (replace(DOT, pairs=FEW_PAIRS_IN_HALF - 1, few_pairs=FEW_PAIRS_IN_HALF), "eager", "short sentences"),
         (replace(DOT, pairs=1, cuda=True), "sdpa", "an inner product"),
         (replace(DOT, need_weights=True), "eager", "weights are needed"),
         (replace(DOT, training=False), "eager", "weights are needed"),
@@ -113,8 +112,8 @@ def test_traits_are_those_of_the_call(monkeypatch):
         return traits_of(*parts, query, keys, need_weights=False, training=True)
 
     assert traits() == replace(ADDITIVE, softmax=True, triton=HAS_TRITON, hidden_units=2 * 3 * 5 * 7 * 11, pairs=5 * 7)
-    assert traits(query.bfloat16()).half
-    assert traits(query.half()).half
+    assert traits(query.bfloat16()).few_pairs == FEW_PAIRS_IN_HALF
+    assert traits(query.half()).few_pairs == FEW_PAIRS_IN_HALF
     with torch.no_grad():
         assert not traits().gradient
     for module, name in ((torch.compiler, "is_compiling"), (torch.onnx, "is_in_onnx_export")):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from attentio.model.fast import linear as module
-from attentio.model.fast.linear import Linear, linear, product, product_and
+from attentio.model.fast.linear import Linear, input_gradient, linear, product_and, weight_gradient
 
 ONEDNN = pytest.mark.skipif(not module.HAS_ONEDNN, reason="this build of torch has no oneDNN product")
 
@@ -47,7 +47,8 @@ def test_strided_operands() -> None:
     inputs, weight = torch.randn(5, 3, 7).transpose(0, 1), torch.randn(7, 11).t()
     torch.testing.assert_close(linear(inputs, weight), F.linear(inputs, weight))
     left, right, added = torch.randn(7, 5).t(), torch.randn(11, 7).t(), torch.randn(5, 13)[:, :11]
-    torch.testing.assert_close(product(left, right), left @ right)
+    torch.testing.assert_close(input_gradient(left, right), left @ right)
+    torch.testing.assert_close(weight_gradient(left.t(), right), left @ right)
     torch.testing.assert_close(product_and(added, left, right), added + left @ right)
 
 
@@ -66,9 +67,9 @@ def test_slices_of_matrices_are_given_as_matrices(monkeypatch: pytest.MonkeyPatc
     torch.testing.assert_close(found, F.linear(inputs, sliced))
     found.sum().backward()
     with torch.no_grad():
-        torch.testing.assert_close(product(inputs, wide.t()), inputs @ wide.t())
+        torch.testing.assert_close(input_gradient(inputs, wide.t()), inputs @ wide.t())
         torch.testing.assert_close(product_and(found, inputs, wide.t()), found + inputs @ wide.t())
-        torch.testing.assert_close(product(inputs, tall), inputs @ tall)
+        torch.testing.assert_close(input_gradient(inputs, tall), inputs @ tall)
     assert len(given) == 6
     for weight in given:
         assert weight.is_contiguous() or weight.t().is_contiguous()

@@ -35,6 +35,19 @@ FEW_PAIRS_IN_HALF = 2**18
 
 Measured on two cores, from 12 x 10 to 512 x 512. In bfloat16 the difference is up to seven times."""
 
+_few_pairs = {False: FEW_PAIRS, True: FEW_PAIRS_IN_HALF}  # by half precision, what holds on this machine
+
+
+def set_few_pairs(single: int, half: int) -> None:
+    """Say what was measured on this machine instead of FEW_PAIRS and FEW_PAIRS_IN_HALF."""
+    _few_pairs.update({False: single, True: half})
+
+
+def few_pairs(*, half: bool) -> int:
+    """Return the number of pairs below which plain products are faster on this CPU, in half precision or not."""
+    return _few_pairs[half]
+
+
 _HAS_TRITON = find_spec("triton") is not None
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton reads it once, when its kernels are defined
 
@@ -62,7 +75,7 @@ class Traits:
     interpreted: bool = False  # Triton needs no GPU
     hidden_units: int = 0  # B * H * T * S * D
     pairs: int = 0  # T * S
-    half: bool = False  # half precision
+    few_pairs: int = FEW_PAIRS  # below which plain products are faster on this CPU
 
 
 def choose(backend: str, traits: Traits) -> Choice:
@@ -92,10 +105,10 @@ def choose(backend: str, traits: Traits) -> Choice:
             raise ValueError(f"backend {backend!r} cannot run: {objection}")
         return Choice(backend, "it was asked for")
     if traits.family == "inner product":
-        few_pairs = FEW_PAIRS_IN_HALF if traits.half else FEW_PAIRS
         why_eager = no_softmax | {
             "weights are needed, as always outside training": traits.need_weights or not traits.training,
-            "on a CPU the plain products of short sentences are faster": not traits.cuda and traits.pairs < few_pairs,
+            "on a CPU the plain products of short sentences are faster": not traits.cuda
+            and traits.pairs < traits.few_pairs,
         }
         if reason := _first(why_eager):
             return Choice("eager", reason)
@@ -146,7 +159,7 @@ def traits_of(
         interpreted=_INTERPRETED,
         hidden_units=keys.numel() * query.size(2),
         pairs=query.size(2) * keys.size(2),
-        half=query.dtype in (torch.bfloat16, torch.float16),
+        few_pairs=few_pairs(half=query.dtype in (torch.bfloat16, torch.float16)),
     )
 
 

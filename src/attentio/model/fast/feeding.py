@@ -18,7 +18,7 @@ from attentio.attention.normalize import Softmax
 from attentio.attention.score import Bilinear, Dot, ScaledDot
 from attentio.attention.tensors import at_least_float32
 from attentio.attention.window import Full
-from attentio.model.fast.linear import Linear, linear, product, product_and
+from attentio.model.fast.linear import Linear, input_gradient, linear, product_and, weight_gradient
 from attentio.model.fast.recurrence import LSTM, CellState, RecurrentLayer, lstm_step, lstm_step_backward
 from attentio.model.layers import Dropout, dropout_mask
 
@@ -182,10 +182,10 @@ class _FedOverTime(torch.autograd.Function):
                 d_shown *= drops.hidden[t]
             d_hidden = d_hidden + d_shown
             d_cell = lstm_step_backward(d_hidden, d_cell, gates[t], cells[t], squashed[t], d_gates[t])
-            d_feed, d_hidden = product(d_gates[t], weight).split([width, size], dim=-1)
+            d_feed, d_hidden = input_gradient(d_gates[t], weight).split([width, size], dim=-1)
 
-        d_weight = product(d_gates.flatten(0, 1).t(), joined[:-1].flatten(0, 1))
-        d_combine = product(d_sums.flatten(0, 1).t(), shown.flatten(0, 1))
+        d_weight = weight_gradient(d_gates.flatten(0, 1), joined[:-1].flatten(0, 1))
+        d_combine = weight_gradient(d_sums.flatten(0, 1), shown.flatten(0, 1))
         queries = shown.to(keys.dtype).view(steps, -1, keys.shape[-1]).transpose(0, 1)  # (B N, T, D)
         d_keys = d_scores[:, :, 0].permute(1, 2, 0) @ queries  # (B N, S, D)
         dropped = weights.view(steps, batch, -1)

@@ -1,9 +1,10 @@
 """Linear maps, y = W x + b, in the fastest form that computes the same. Nearly all the time of a model goes here.
 
 `torch.nn.functional.linear` is the definition. On some processors its float32 product on a CPU takes twice as long as
-that of oneDNN, which torch holds, too. Here that one is used, forwards and backwards. A model that learns no more has
-its weights laid out for it, in both precisions. Everything else is torch's own choice: other devices, a compiler
-looking on, half precision in training.
+that of oneDNN, which torch holds, too. On others it is faster. So each product, forwards and backwards, takes what was
+measured on this machine (`runtime/choices.py`). A model that learns no more has its weights laid out for oneDNN, in
+both precisions. Everything else is torch's own choice: other devices, a compiler looking on, half precision in
+training.
 """
 
 import math
@@ -15,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from attentio.attention.tensors import is_traced
+from attentio.runtime.choices import CHOSEN, FEW, FEW_ROWS, MANY
 
 
 class Linear(nn.Module):
@@ -43,15 +45,15 @@ class Linear(nn.Module):
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, packed: Tensor | None = None) -> Tensor:
     """Return (..., O) for inputs (..., I), weight (O, I) and bias (O,). `packed`: what `pack` made of `weight`."""
-    if packed is not None and not torch.is_grad_enabled() and inputs.dtype == packed.dtype and _suits(inputs):
+    if packed is not None and _takes_packed(inputs, packed):
         return onednn_unary(inputs, packed, bias, "none", [], "")
     if not takes_onednn(inputs, weight):
         return F.linear(inputs, weight, bias)
     learns = inputs.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
-    if learns and torch.is_grad_enabled():
+    if learns and torch.is_grad_enabled() and _any_onednn(_rows(inputs)):
         found = cast(Tensor, _Linear.apply(inputs.flatten(0, -2), weight, bias))
         return found.unflatten(0, inputs.shape[:-1])  # out here, so that what is returned may be changed in place
-    return _onednn(inputs, weight, bias)
+    return _forward(inputs, weight, bias)
 
 
 def pack(weight: Tensor) -> Tensor | None:
@@ -66,25 +68,34 @@ def pack(weight: Tensor) -> Tensor | None:
     return _reorder(weight.detach().contiguous())
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """Return left (M, K) right (K, N), without a gradient, for a backward pass written by hand."""
-    return _onednn(left, right.t(), None) if takes_onednn(left, right) else left @ right
+def input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
+    """Return gradient (N, O) weight (O, I), without a gradient, for a backward pass written by hand."""
+    if takes_onednn(gradient, weight) and CHOSEN[f"input gradient, {_rows(gradient)}"] == "onednn":
+        return onednn(gradient, weight.t(), None)
+    return gradient @ weight
+
+
+def weight_gradient(gradient: Tensor, inputs: Tensor) -> Tensor:
+    """Return gradient (N, O) transposed, times inputs (N, I), without a gradient."""
+    if takes_onednn(gradient, inputs) and CHOSEN[f"weight gradient, {_rows(gradient)}"] == "onednn":
+        return onednn(gradient.t(), inputs.t(), None)
+    return gradient.t() @ inputs
 
 
 def product_and(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Return added (M, N) + left (M, K) right (K, N), without a gradient."""
-    if takes_onednn(left, right):
+    if takes_onednn(left, right) and CHOSEN[f"sum and product, {_rows(left)}"] == "onednn":
         return onednn_binary(left, added, _dense(right.t()), None, "add")
     return torch.addmm(added, left, right)
 
 
 class _Linear(torch.autograd.Function):
-    """`_onednn` of inputs (N, I), and its gradient, two products of the same kind."""
+    """The product of inputs (N, I), and its gradient, two products more."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        return _onednn(inputs, weight, bias)
+        return _forward(inputs, weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -95,17 +106,18 @@ class _Linear(torch.autograd.Function):
         inputs, weight = cast(tuple[Tensor, Tensor], ctx.saved_tensors)
         of_inputs, of_weight, of_bias = cast(tuple[bool, bool, bool], ctx.needs_input_grad)
         return (
-            product(gradient, weight) if of_inputs else None,
-            product(gradient.t(), inputs) if of_weight else None,
+            input_gradient(gradient, weight) if of_inputs else None,
+            weight_gradient(gradient, inputs) if of_weight else None,
             gradient.sum(0) if of_bias else None,
         )
 
 
+_SHORT = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def takes_onednn(inputs: Tensor, weight: Tensor) -> bool:
-    """Return whether `linear` multiplies these by oneDNN's own product."""
+    """Return whether oneDNN's own product can multiply these: float32 on a CPU, outside of autocast."""
     return HAS_ONEDNN and inputs.dtype == weight.dtype == torch.float32 and _suits(inputs)
 
 
@@ -120,7 +132,28 @@ def _suits(inputs: Tensor) -> bool:
     )
 
 
-def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _rows(inputs: Tensor) -> str:
+    """Return the class of a product by the number of rows of inputs (..., I)."""
+    return FEW if inputs.shape[:-1].numel() < FEW_ROWS else MANY
+
+
+def _takes_packed(inputs: Tensor, packed: Tensor) -> bool:
+    fits = not torch.is_grad_enabled() and inputs.dtype == packed.dtype and _suits(inputs)
+    return fits and CHOSEN[f"packed {_SHORT[packed.dtype]}, {_rows(inputs)}"] == "packed"
+
+
+def _any_onednn(rows: str) -> bool:
+    """Return whether any of the three products of a map that learns is oneDNN's. If not, torch does all of it."""
+    return any(CHOSEN[f"{kind}, {rows}"] == "onednn" for kind in ("forward", "input gradient", "weight gradient"))
+
+
+def _forward(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    chosen = CHOSEN[f"forward, {_rows(inputs)}"]
+    return onednn(inputs, weight, bias) if chosen == "onednn" else F.linear(inputs, weight, bias)
+
+
+def onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return inputs (..., I) weight (O, I) transposed, plus bias (O,), by oneDNN, without a gradient."""
     return onednn_unary(inputs, _dense(weight), bias, "none", [], "")
 
 

@@ -9,7 +9,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
+from attentio.runtime import choices
 from attentio.text.special import SPECIAL
 
 ROWS_AT_ONCE = 128  # rows of logits whose float32 copy stays in a core's cache
@@ -21,6 +23,11 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, num_real: int, smoot
     Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, ignore_index=SPECIAL.pad,
     reduction="none")`. `num_real` is the number of rows that the caller averages over.
     """
+    precision = "bf16" if logits.dtype == torch.bfloat16 else "fp32"
+    if choices.CHOSEN[f"loss, {precision}"] == "torch" and logits.device.type == "cpu":
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        rule: Any = {"label_smoothing": smoothing, "ignore_index": SPECIAL.pad, "reduction": "none"}
+        return F.cross_entropy(wide, targets, **rule)
     return cast(Tensor, _SmoothedCrossEntropy.apply(logits, targets, num_real, smoothing))
 
 
@@ -44,15 +51,17 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
             costs.split(ROWS_AT_ONCE),
             strict=True,
         ):
-            scores = rows.to(costs.dtype, copy=True)
+            scores = rows.log_softmax(dim=-1, dtype=costs.dtype)
             weight = (goal != SPECIAL.pad).to(scores.dtype)[:, None]
-            norm = scores.logsumexp(dim=-1, keepdim=True)
-            fit = (1 - smoothing) * scores.gather(1, goal[:, None]) + smoothing * scores.mean(dim=-1, keepdim=True)
-            cost.copy_(((norm - fit) * weight)[:, 0])
-            wanted = torch.full_like(norm, 1 - smoothing)
-            probabilities = scores.sub_(norm).exp_()
-            difference = probabilities.sub_(smoothing / vocab_size).scatter_add_(1, goal[:, None], -wanted)
-            out.copy_(difference.mul_(weight / num_real))
+            fit = (1 - smoothing) * scores.gather(1, goal[:, None])
+            if smoothing:
+                fit += smoothing * scores.mean(dim=-1, keepdim=True)
+            cost.copy_((fit * -weight)[:, 0])
+            difference = scores.exp_()
+            if smoothing:
+                difference -= smoothing / vocab_size
+            difference.scatter_add_(1, goal[:, None], torch.full_like(weight, smoothing - 1))
+            torch.mul(difference, weight / num_real, out=out)
         ctx.num_real = num_real
         ctx.save_for_backward(gradient)
         return costs
@@ -63,8 +72,10 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor, None, None, None]:
         (gradient,) = cast(tuple[Tensor], ctx.saved_tensors)
-        factor = (grad_outputs[0] * ctx.num_real)[:, None]
-        return gradient * factor.to(gradient.dtype), None, None, None
+        factor = grad_outputs[0] * ctx.num_real  # 1 where the caller took the mean, as nearly always
+        if not factor.eq(1).all():
+            gradient = gradient * factor[:, None].to(gradient.dtype)
+        return gradient, None, None, None
 
 
 class _SymmetricDivergence(torch.autograd.Function):

@@ -1,7 +1,8 @@
 """Recurrent layers over time: an LSTM or GRU layer, and how an encoder's layer reads with them, one way or both.
 
 The parameters are those of `torch.nn.LSTM` / `torch.nn.GRU`, and torch's layer is the definition. On a CPU the LSTM
-runs through `_LSTMOverTime`, the same sums with a backward pass written by hand. All input projections are one product
+runs through `_LSTMOverTime`, unless torch's is faster on this machine (`runtime/choices.py`). That is the same sums
+with a backward pass written by hand. All input projections are one product
 before the loop, all weight gradients one product after it. Tensors are time-major, (T, B, width).
 """
 
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from attentio.model.fast.linear import linear, product, product_and
+from attentio.model.fast.linear import input_gradient, linear, product_and, weight_gradient
+from attentio.runtime import choices
 
 
 class CellState(NamedTuple):
@@ -53,7 +55,7 @@ class LSTM(RecurrentLayer):
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
         assert state.cell is not None
-        if inputs.device.type != "cpu":
+        if inputs.device.type != "cpu" or (torch.is_grad_enabled() and _is_torchs()):
             outputs, (hidden, cell) = self.layer(inputs, (state.hidden[None], state.cell[None]))
             return outputs, CellState(hidden[0], cell[0])
         projected = linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
@@ -61,6 +63,11 @@ class LSTM(RecurrentLayer):
         given = projected, state.hidden.to(dtype), state.cell.to(dtype), w_hh.to(dtype)
         outputs, cells = cast(tuple[Tensor, Tensor], _LSTMOverTime.apply(*given))
         return outputs, CellState(outputs[-1], cells[-1])
+
+
+def _is_torchs() -> bool:
+    precision = "bf16" if torch.is_autocast_enabled("cpu") else "fp32"
+    return choices.CHOSEN[f"lstm, {precision}"] == "torch"
 
 
 class GRU(RecurrentLayer):
@@ -159,8 +166,8 @@ class _LSTMOverTime(torch.autograd.Function):
         for t in reversed(range(len(gates))):
             d_hidden = d_hidden + d_hiddens[t]
             d_cell = lstm_step_backward(d_hidden, d_cell + d_cells[t], gates[t], cells[t], squashed[t], d_gates[t])
-            d_hidden = product(d_gates[t], weight)
-        d_weight = product(d_gates.flatten(0, 1).t(), hiddens[:-1].flatten(0, 1))
+            d_hidden = input_gradient(d_gates[t], weight)
+        d_weight = weight_gradient(d_gates.flatten(0, 1), hiddens[:-1].flatten(0, 1))
         return d_gates, d_hidden, d_cell, d_weight
 
 
