@@ -25,7 +25,7 @@ FEW_ROWS = 192  # below so many rows, a product has few
 FEW, MANY = "few rows", "many rows"
 PRODUCTS = ("forward", "input gradient", "weight gradient", "sum and product")
 TRAINING, DECODING = "training", "decoding"  # the arithmetic of each
-PAIRS = (2**12, 2**14, 2**16)  # numbers of pairs, T * S, for which kernels of attention are measured
+PAIRS = (2**14, 2**16)  # numbers of pairs, T * S, for which kernels of attention are measured
 MOST_PAIRS = 2**18  # from so many on, torch's kernel computes attention: it never holds the weights
 
 # Kinds of work, and what can do them. The first one does where nothing was measured.

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from attentio.runtime import choices
 from attentio.text.special import SPECIAL
 
+LARGE = 2**24  # numbers of logits whose copies would take too much memory
 ROWS_AT_ONCE = 128  # rows of logits whose float32 copy stays in a core's cache
 
 
@@ -24,7 +25,7 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, num_real: int, smoot
     reduction="none")`. `num_real` is the number of rows that the caller averages over.
     """
     precision = "bf16" if logits.dtype == torch.bfloat16 else "fp32"
-    if choices.CHOSEN[f"loss, {precision}"] == "torch" and logits.device.type == "cpu":
+    if choices.CHOSEN[f"loss, {precision}"] == "torch" and logits.device.type == "cpu" and logits.numel() < LARGE:
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         rule: Any = {"label_smoothing": smoothing, "ignore_index": SPECIAL.pad, "reduction": "none"}
         return F.cross_entropy(wide, targets, **rule)
