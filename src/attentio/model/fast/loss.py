@@ -24,11 +24,10 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, num_real: int, smoot
     Equal to `F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, ignore_index=SPECIAL.pad,
     reduction="none")`. `num_real` is the number of rows that the caller averages over.
     """
-    precision = "bf16" if logits.dtype == torch.bfloat16 else "fp32"
-    if choices.CHOSEN[f"loss, {precision}"] == "torch" and logits.device.type == "cpu" and logits.numel() < LARGE:
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    plain = choices.CHOSEN[choices.LOSS] == "torch" and logits.dtype == torch.float32
+    if plain and logits.device.type == "cpu" and logits.numel() < LARGE:
         rule: Any = {"label_smoothing": smoothing, "ignore_index": SPECIAL.pad, "reduction": "none"}
-        return F.cross_entropy(wide, targets, **rule)
+        return F.cross_entropy(logits, targets, **rule)
     return cast(Tensor, _SmoothedCrossEntropy.apply(logits, targets, num_real, smoothing))
 
 

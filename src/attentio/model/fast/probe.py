@@ -16,7 +16,6 @@ from attentio.model.fast.loss import smoothed_cross_entropy
 from attentio.model.fast.recurrence import LSTM, CellState
 from attentio.runtime import choices
 from attentio.runtime.choices import DECODING, FEW, MANY, PAIRS, TRAINING, Choices, Seconds
-from attentio.runtime.precision import arithmetic
 from attentio.runtime.waiting import read_turns, turns_between
 
 SECONDS = 0.25  # after which it ends with the call that goes on
@@ -119,13 +118,12 @@ def _work() -> Iterator[tuple[str, Mapping[str, Callable[[], object]]]]:
                     },
                 )
     yield from _attention()
-    for precision in _precisions():
-        yield f"loss, {precision}", _loss(precision)
-        yield f"lstm, {precision}", _lstm(precision)
+    yield choices.LOSS, _loss()
+    yield choices.LSTM, _lstm()
 
 
 def _precisions() -> tuple[str, ...]:
-    """Return the precisions in which more than a product is measured. Without products of its own, bf16 is too slow."""
+    """Return the precisions in which attention is measured. Without products of its own, bf16 is too slow."""
     supported = linear.HAS_ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # pyright: ignore[reportPrivateUsage]
     return ("fp32", "bf16") if supported else ("fp32",)
 
@@ -151,30 +149,30 @@ def _attend(backend: str, mask: Tensor, operands: list[Tensor]) -> Callable[[], 
     return run
 
 
-def _loss(precision: str) -> Mapping[str, Callable[[], object]]:
-    logits = torch.randn(ROWS[MANY], VOCABULARY, dtype=DTYPES[precision], requires_grad=True)
+def _loss() -> Mapping[str, Callable[[], object]]:
+    logits = torch.randn(ROWS[MANY], VOCABULARY, requires_grad=True)
     targets = torch.arange(1, ROWS[MANY] + 1) % VOCABULARY
 
-    def run(kind: str, name: str) -> object:
-        with choices.using({kind: name}):
+    def run(name: str) -> object:
+        with choices.using({choices.LOSS: name}):
             costs = smoothed_cross_entropy(logits, targets, len(targets), 0.1)
         return torch.autograd.grad(costs.mean(), logits)
 
-    return _alternatives(f"loss, {precision}", run)
+    return _alternatives(choices.LOSS, run)
 
 
-def _lstm(precision: str) -> Mapping[str, Callable[[], object]]:
+def _lstm() -> Mapping[str, Callable[[], object]]:
     layer = LSTM(STATE, STATE)
     inputs = torch.randn(STEPS, SENTENCES, STATE, requires_grad=True)
     zeros = torch.zeros(SENTENCES, STATE)
 
-    def run(kind: str, name: str) -> object:
-        with choices.using({kind: name}), arithmetic(precision, torch.device("cpu")):
+    def run(name: str) -> object:
+        with choices.using({choices.LSTM: name}):
             outputs, _ = layer(inputs, CellState(zeros, zeros))
-        return torch.autograd.grad(outputs.float().sum(), [inputs, *layer.parameters()])
+        return torch.autograd.grad(outputs.sum(), [inputs, *layer.parameters()])
 
-    return _alternatives(f"lstm, {precision}", run)
+    return _alternatives(choices.LSTM, run)
 
 
-def _alternatives(kind: str, run: Callable[[str, str], object]) -> Mapping[str, Callable[[], object]]:
-    return {name: lambda name=name: run(kind, name) for name in choices.ALTERNATIVES[kind]}
+def _alternatives(kind: str, run: Callable[[str], object]) -> Mapping[str, Callable[[], object]]:
+    return {name: lambda name=name: run(name) for name in choices.ALTERNATIVES[kind]}

@@ -55,7 +55,7 @@ class LSTM(RecurrentLayer):
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         w_ih, w_hh, b_ih, b_hh = self.layer.all_weights[0]
         assert state.cell is not None
-        if inputs.device.type != "cpu" or (torch.is_grad_enabled() and _is_torchs()):
+        if inputs.device.type != "cpu" or _is_torchs():
             outputs, (hidden, cell) = self.layer(inputs, (state.hidden[None], state.cell[None]))
             return outputs, CellState(hidden[0], cell[0])
         projected = linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
@@ -66,8 +66,9 @@ class LSTM(RecurrentLayer):
 
 
 def _is_torchs() -> bool:
-    precision = "bf16" if torch.is_autocast_enabled("cpu") else "fp32"
-    return choices.CHOSEN[f"lstm, {precision}"] == "torch"
+    """Return whether torch's layer was chosen for what is computed now: learning in float32."""
+    learns = torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+    return learns and choices.CHOSEN[choices.LSTM] == "torch"
 
 
 class GRU(RecurrentLayer):
