@@ -6,6 +6,7 @@ A layer holds parameters and nothing else. Attention has its own room, `attentio
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,36 @@ def dropout_mask(shape: torch.Size, threshold: int, scale: float, like: Tensor) 
     words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
     keep = words.view(torch.uint8)[:count].view(shape) >= threshold
     return keep.to(like.dtype).mul_(scale)
+
+
+class LayerNorm(nn.LayerNorm):
+    """`torch.nn.LayerNorm` over the last axis, whose gradients are the same bits with any number of threads.
+
+    On a CPU, torch adds up the gradients of weight and bias in one part for each thread. The sum depends on the parts.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, torch's own name
+        """Return `input`, of any shape, with the same shape."""
+        if not self.training or input.device.type != "cpu":
+            return super().forward(input)
+        return cast(Tensor, _LayerNorm.apply(input, self.weight, self.bias, self.eps))
+
+
+class _LayerNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        normalized, mean, deviation = torch.native_layer_norm(x, weight.shape, weight, bias, eps)
+        ctx.save_for_backward(x, weight, bias, mean, deviation)  # deviation: one divided by it
+        return normalized
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, weight, bias, mean, deviation = ctx.saved_tensors
+        of_x, _, _ = torch.ops.aten.native_layer_norm_backward(
+            gradient.contiguous(), x, weight.shape, mean, deviation, weight, bias, [True, False, False]
+        )
+        rows = ((x - mean) * deviation * gradient).flatten(0, -2)
+        return of_x, rows.sum(0), gradient.flatten(0, -2).sum(0, dtype=bias.dtype), None
 
 
 class TokenEmbedding(nn.Module):
@@ -189,7 +220,7 @@ class Stacking(nn.Module):
         self.dropout = Dropout(dropout)
         self.residual = residual
         self.layer_norm = layer_norm
-        self.norms = nn.ModuleList(nn.LayerNorm(size) if layer_norm else nn.Identity() for _ in range(num_layers))
+        self.norms = nn.ModuleList(LayerNorm(size) if layer_norm else nn.Identity() for _ in range(num_layers))
 
     def below(self, layer: int, inputs: Tensor) -> Tensor:
         """Return what layer number `layer`, from 0, reads of its inputs (..., I)."""

@@ -27,7 +27,7 @@ from attentio.attention import (
 from attentio.errors import UsageError
 from attentio.model.decoder import Encoded, LayeredDecoder, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
-from attentio.model.layers import Dropout, Learned, Positions, Rotary, Sinusoidal, TokenEmbedding
+from attentio.model.layers import Dropout, LayerNorm, Learned, Positions, Rotary, Sinusoidal, TokenEmbedding
 from attentio.model.settings import SelfAttentionConfig, TransformerConfig
 
 
@@ -118,7 +118,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.
 class Residual(nn.Module):
     """Compute x + part(norm(x)), pre-norm, or norm(x + part(x)), post-norm, with dropout on what the part adds."""
 
-    def __init__(self, norm: nn.LayerNorm, dropout: float, *, pre: bool) -> None:
+    def __init__(self, norm: LayerNorm, dropout: float, *, pre: bool) -> None:
         super().__init__()
         self.norm = norm
         self.dropout = Dropout(dropout)
@@ -260,8 +260,8 @@ def build(model: TransformerConfig, around: Surroundings) -> tuple[TransformerEn
     def feed_forward() -> FeedForward:
         return FeedForward(size, model.feed_forward_size, model.activation, model.dropout)
 
-    def norm() -> nn.LayerNorm:
-        return nn.LayerNorm(size, eps=model.norm_epsilon)
+    def norm() -> LayerNorm:
+        return LayerNorm(size, eps=model.norm_epsilon)
 
     def residuals(count: int) -> list[Residual]:
         return [Residual(norm(), model.dropout, pre=pre) for _ in range(count)]

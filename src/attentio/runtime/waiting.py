@@ -123,8 +123,7 @@ class Watch:
     def work(self, *, small: bool = False) -> Generator[None]:
         """Watch while the block runs. Blocks may be nested and stand in several threads.
 
-        small: its products are too small to be worth waking a thread that sleeps. On a busy machine one thread does
-        them all.
+        small: not worth waking a thread that sleeps. On a busy machine one thread does it all.
         """
         with self._lock:
             self._working += 1
@@ -132,7 +131,7 @@ class Watch:
                 self._thread = threading.Thread(target=self._run, daemon=True, name="attentio-waiting")
                 self._thread.start()
         try:
-            with _one_thread() if small and self.mode.sleeping else contextlib.nullcontext():
+            with one_thread() if small and self.mode.sleeping else contextlib.nullcontext():
                 yield
         finally:
             with self._lock:
@@ -176,7 +175,8 @@ class Watch:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Generator[None]:
+def one_thread() -> Generator[None]:
+    """Let PyTorch use one thread while the block runs."""
     import torch
 
     threads = torch.get_num_threads()

@@ -26,7 +26,7 @@ from attentio.train.distributed import ALONE, Ranks
 from attentio.train.objective import check_objective, needs_weights
 from attentio.train.settings import RunConfig
 from attentio.train.state import LENGTH_MULTIPLE, Progress, TrainingState
-from attentio.train.step import TrainingStep, backward, backward_in_parts
+from attentio.train.step import BusyThreads, TrainingStep, backward, backward_in_parts
 
 
 class Reporter(Protocol):
@@ -98,6 +98,7 @@ def train(
     evaluate_every = settings.evaluate_every or max(50, state.sampler.updates_per_epoch)
     began = time.perf_counter() - state.progress.seconds  # everything counts: evaluating and saving, too
 
+    threads = BusyThreads(device, ranks.size)
     shares = state.sampler.shares()
     while state.progress.ended is None and not ranks.total(stop()):
         started, number = time.perf_counter(), state.progress.step + 1
@@ -125,8 +126,11 @@ def train(
         attempt = partial(backward, step, weighted, adding=ranks.adding, computing=computing)
         most = MOST_PARTS if ranks.size == 1 else 1  # one of several ranks cannot halve a batch by itself
         largest = max(batches, key=lambda batch: batch.source.numel() + batch.target_in.numel())
-        loss, state.parts = backward_in_parts(attempt, zero_grad, state.parts, largest, reporter.note, most_parts=most)
-        state.update(settings.clip_norm)
+        with threads.at_work(partial(attempt, state.parts), model.parameters(), zero_grad):
+            loss, state.parts = backward_in_parts(
+                attempt, zero_grad, state.parts, largest, reporter.note, most_parts=most
+            )
+            state.update(settings.clip_norm)
 
         now = time.perf_counter()
         progress = state.progress.after(ranks.total(loss) / ranks.size, tokens, ranks.broadcast(now - began))

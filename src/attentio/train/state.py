@@ -6,7 +6,7 @@ of updates. A run that is killed at any moment and started again ends with the s
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -83,6 +83,9 @@ def progress_of(checkpoint: Checkpoint, checkpoints: Path) -> Progress:
         raise _strange(checkpoints, error) from None
 
 
+_SHORT = 8192  # numbers that torch adds up in one thread
+
+
 class TakenUp(NamedTuple):
     """Where a run goes on. refusal: why it does not go on to the end that is asked for, where it does not."""
 
@@ -143,6 +146,18 @@ class RunningAverage:
         torch._foreach_lerp_(self.weights, list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
 
+@torch.no_grad()
+def norm_of(gradients: Iterable[Tensor]) -> Tensor:
+    """Return the norm of all gradients together, with the same bits for any number of threads.
+
+    torch adds up a long row in one part for each thread. Here no row is long enough to be shared.
+    """
+    rows = [torch.linalg.vector_norm(gradient.reshape(-1, gradient.shape[-1]), dim=-1) for gradient in gradients]
+    return torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(part) for part in torch.cat(rows).split(_SHORT)])
+    )
+
+
 @dataclass
 class TrainingState:
     """A training between two updates."""
@@ -171,7 +186,8 @@ class TrainingState:
 
     def update(self, clip_norm: float) -> None:
         """Change the weights by the gradient that was added up, and forget it."""
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
+        norm = norm_of(p.grad for p in self.model.parameters() if p.grad is not None)
+        torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), clip_norm, norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.model, self.progress.step + 1)

@@ -4,16 +4,17 @@
 (DistributedDataParallel, FSDP) see all of it. What the loss consists of is in `objective.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attentio.data.batch import Batch
 from attentio.errors import ResourceError
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.device import is_out_of_memory
+from attentio.runtime.waiting import WATCH, one_thread
 from attentio.train.objective import (
     OBJECTIVES,
     Loss,
@@ -118,6 +119,50 @@ def backward_in_parts(
             if parts > most_parts:
                 raise _out_of_memory(batch, in_parts=most_parts > 1) from None
             note(f"out of memory: from here on each batch is computed in {parts} parts")
+
+
+class BusyThreads:
+    """On a busy machine, lets one thread compute an update alone where two would wait for each other.
+
+    It does so only if one thread gives the same gradients, bit for bit. That depends on the processor and is tried
+    once, when the machine is first busy. So a result never depends on how busy the machine was.
+    """
+
+    def __init__(self, device: torch.device, ranks: int) -> None:
+        can = device.type == "cpu" and ranks == 1 and torch.get_num_threads() == 2
+        self.same_bits: bool | None = None if can else False
+
+    def at_work(
+        self, attempt: Callable[[], object], parameters: Iterable[nn.Parameter], clear: Callable[[], None]
+    ) -> AbstractContextManager[None]:
+        """Return where to compute an update. attempt: adds up its gradients. clear: forgets them."""
+        if self.same_bits is None and WATCH.mode.sleeping:
+            self.same_bits = _gives_same_bits(attempt, list(parameters), clear)
+        return WATCH.work(small=self.same_bits is True)
+
+
+def _gives_same_bits(
+    attempt: Callable[[], object], parameters: Sequence[nn.Parameter], clear: Callable[[], None]
+) -> bool:
+    """Return whether an attempt with one thread gives the gradients of one with all threads. It leaves none behind."""
+    generator, found = torch.get_rng_state(), list[list[Tensor | None]]()
+    try:
+        for where in (nullcontext(), one_thread()):
+            with where:
+                attempt()
+            found.append([parameter.grad for parameter in parameters])
+            clear()
+            torch.set_rng_state(generator)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    finally:
+        clear()
+        torch.set_rng_state(generator)
+    return all(
+        a is b is None or (a is not None and b is not None and torch.equal(a, b)) for a, b in zip(*found, strict=True)
+    )
 
 
 def _out_of_memory(batch: Batch, *, in_parts: bool) -> ResourceError:
