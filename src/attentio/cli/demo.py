@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from attentio.cli import options
+from attentio.cli.doctor import look_at
 from attentio.cli.evaluate import describe
 from attentio.cli.progress import display, speaker
 from attentio.errors import MissingExtra, QualityGate
@@ -45,6 +46,8 @@ def demo(
     if summary["interrupted_by"] is not None:
         raise typer.Exit(128 + int(summary["interrupted_by"]))
 
+    if summary["plan"] is not None:  # trained here and now
+        look_at(out, speaker(quiet=False))
     translator = Translator.load(out)
     typer.echo("\nHeld-out pairs, none of them in training; each part is a score of its own:")
     for line in describe(score_run(translator, out, beam=4)):

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,21 @@ def doctor(
         from attentio.errors import ModelError
 
         raise typer.Exit(ModelError.exit_status)
+
+
+def look_at(out: Path, say: Callable[[str], None]) -> list[dict[str, object]]:
+    """Return what is wrong with a finished run, and say it in one line."""
+    from attentio.errors import AttentioError
+    from attentio.evaluation.doctor import QUICK, examine
+
+    try:
+        found = examine(out, sentences=QUICK).findings
+    except AttentioError:
+        return []  # it has been trained: what cannot be examined is said by `doctor`
+    if found:
+        names = ", ".join(dict.fromkeys(finding.symptom for finding in found))
+        say(f"look at: {names}. What it means, and what to do: attentio doctor {out}")
+    return [finding.as_dict() for finding in found]
 
 
 def _describe_machine(*, as_json: bool) -> None:

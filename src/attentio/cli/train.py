@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from attentio.cli import options
+from attentio.cli.doctor import look_at
 from attentio.cli.options import by_section, with_groups
 from attentio.cli.progress import display, speaker
 from attentio.errors import UsageError
@@ -97,23 +97,8 @@ def train(
             if ranks.rank > 0:  # it has nothing to close, and gloo's threads may abort where Python takes them down
                 os._exit(0)
         if summary["ended"] is not None and summary["plan"] is not None:  # trained here and now
-            summary["findings"] = _examined(out, say)
+            summary["findings"] = look_at(out, say)
     if as_json:
         typer.echo(json.dumps({"schema": 1, **summary}, ensure_ascii=False))
     if summary.get("interrupted_by"):
         raise typer.Exit(128 + int(summary["interrupted_by"]))
-
-
-def _examined(out: Path, say: Callable[[str], None]) -> list[dict[str, object]]:
-    """Return what is wrong with a finished run, and say it in one line."""
-    from attentio.errors import AttentioError
-    from attentio.evaluation.doctor import QUICK, examine
-
-    try:
-        found = examine(out, sentences=QUICK).findings
-    except AttentioError:
-        return []  # it has been trained: what cannot be examined is said by `doctor`
-    if found:
-        names = ", ".join(dict.fromkeys(finding.symptom for finding in found))
-        say(f"look at: {names}. What it means, and what to do: attentio doctor {out}")
-    return [finding.as_dict() for finding in found]
