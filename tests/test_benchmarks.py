@@ -124,6 +124,7 @@ def test_a_command_is_watched(load: Load) -> None:
         assert 300_000_000 < finished.peak_bytes < 600_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is known on Linux only")
 def test_memory_of_a_command_is_its_own(load: Load) -> None:
     held = bytearray(os.urandom(1000) * 300_000)  # what this process holds must not count

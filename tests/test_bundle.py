@@ -128,6 +128,7 @@ def test_a_trained_model_says_how_it_came_about_and_nothing_of_the_run(tiny_run:
 # Stored models of every format.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", STORED_MODELS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_a_stored_model_translates_as_when_it_was_stored(path: Path) -> None:
     expected = json.loads((path.parent / "expected.json").read_text(encoding="utf-8"))[path.name]

@@ -88,6 +88,7 @@ def check(words: list[str]) -> None:
         command.make_context("attentio", words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_exist_with_the_options_they_use(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -135,6 +136,7 @@ def test_every_verb_has_a_page() -> None:
     assert set(command.commands) - pages == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_generated_tables_are_current(page: Path) -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -146,6 +148,7 @@ def test_generated_tables_are_current(page: Path) -> None:
     assert generate.filled(text) == text, "run: make docs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [
@@ -239,6 +242,7 @@ def other_commands() -> Iterator[Any]:
 VERBS = tuple(getattr(typer.main.get_command(app), "commands"))  # noqa: B009  (typer gives no type for it)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "verb"), list(other_commands()))
 def test_commands_of_other_blocks_run(command: str, verb: str, tiny_run: Path, shell: Shell, tmp_path: Path) -> None:
     prepare_folder(tmp_path, tiny_run)

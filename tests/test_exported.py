@@ -72,6 +72,7 @@ ASKED: dict[str, Ask] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ASKED)
 def test_every_search_gives_the_same(both: tuple[Translator, Translator], asked: str) -> None:
     model, exported = both
@@ -135,6 +136,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_what_is_damaged_is_refused_in_one_line(copy: Path, damage: str) -> None:
     change, words = DAMAGE[damage]

@@ -54,6 +54,7 @@ def styles(text: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["private", "style"])
 def test_tests_look_at_what_is_public(rule: str) -> None:
     wrong: list[str] = []
@@ -90,6 +91,7 @@ def test_a_class_of_a_style_sheet_is_noticed() -> None:
     assert list(styles("assert re.search('class=\"([a-z]+)\"', html)")) == []
 
 
+@pytest.mark.slow
 def test_every_test_module_has_fast_tests() -> None:
     """So that `make test-fast` looks at every part."""
     without: list[str] = []

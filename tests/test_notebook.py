@@ -347,6 +347,7 @@ def test_the_preset_is_the_notebooks_architecture(sizes: tuple[int, int, int, in
     assert found == groups
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", SIZES)
 def test_the_notebooks_parameters_are_those_that_keras_counts(
     sizes: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch

@@ -235,6 +235,7 @@ def report(found: list[Fault]) -> str:
     return "\n".join(f"{fault.place}: {fault.rule}: {fault.text[:200]}" for fault in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_pages_are_plain(page: Path) -> None:
     found = [fault for prose in paragraphs(page) for fault in faults(prose)]
@@ -243,6 +244,7 @@ def test_pages_are_plain(page: Path) -> None:
     assert statistics.median(lengths) <= USUAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", rooms())
 def test_rooms_are_plain(room: str) -> None:
     path = SOURCE / room

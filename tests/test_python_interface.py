@@ -20,6 +20,7 @@ def test_what_is_offered_is_listed_and_loaded_late() -> None:
         _ = attentio.nothing
 
 
+@pytest.mark.slow
 def test_training_gives_records_prints_nothing_and_runs_in_any_thread(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,7 @@ def test_training_gives_records_prints_nothing_and_runs_in_any_thread(
     assert attentio.Translator.load(result.run)("My sister bought two books.").source
 
 
+@pytest.mark.slow
 def test_mistakes_are_errors_of_ours(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         attentio.train(tmp_path / "none.tsv", tmp_path / "run")

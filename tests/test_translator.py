@@ -95,6 +95,7 @@ def test_company_changes_no_answer_in_bf16_either(tiny_run: Path, beam: int) -> 
         assert alone.text == translation.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 3])
 def test_company_changes_no_answer(translator: Translator, beam: int) -> None:
     for max_tokens in (1, 40, 4096):
@@ -143,6 +144,7 @@ odd_text = st.text(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(any_text | odd_text, max_size=4))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 def test_one_line_in_one_line_out(translator: Translator, texts: list[str]) -> None:
@@ -264,6 +266,7 @@ def test_aligning_its_own_translation_gives_its_own_trace(translator: Translator
 CALLS = [(beam, trace, text) for text in SENTENCES for beam, trace in ((1, False), (1, True), (3, False), (3, True))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["cnn", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_threads_do_not_disturb_each_other(translator: Translator, tiny_transformer: Translator, family: str) -> None:
     """Eight threads, fifty calls each, in an order of their own: greedy and beam, with and without traces."""
@@ -300,6 +303,7 @@ def same_translation(found: Translation, wanted: Translation) -> bool:
     return plain and arrays[0].keys() == arrays[1].keys() and same
 
 
+@pytest.mark.slow
 def test_traces_come_back_from_workers(tiny_transformer: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attentio.search.batched.SENTENCES_A_WORKER", 2)
     texts = [text for text in SENTENCES if text.strip()]
@@ -338,6 +342,7 @@ def longest_run(text: str) -> int:
     return max((len(list(same)) for _, same in groupby(text)), default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 3])
 def test_loops_are_stopped_unless_they_are_asked_for(tiny_transformer: Translator, beam: int) -> None:
     """A model that has learned nothing writes one character again and again."""
@@ -470,6 +475,7 @@ def test_parts_of_a_long_text_have_traces(translator: Translator) -> None:
         assert part.trace.source == part.source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["word", "char", "sentencepiece"])
 @pytest.mark.parametrize("beam", [1, 3])
 def test_what_must_be_kept_is_kept(tiny_transformer: Translator, kind: str, beam: int) -> None:

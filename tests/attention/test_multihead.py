@@ -77,6 +77,7 @@ EVERY = product(enumerate(MASKS), enumerate(OPTIONS), (False, True))
 COVERING = [(masks, options, training) for (i, masks), (j, options), training in EVERY if (i + j + training) % 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("masks", "options", "training"), COVERING, ids=str)
 def test_agrees_with_torch(masks, options, training):
     torchs, ours = pair(**options)
@@ -158,6 +159,7 @@ def called(module, masked):
     return module(target, source, **target_masks, **memory_masks)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor is True", "ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize(
     ("name", "heads", "masked", "norm_first"),  # every pair of these

@@ -97,6 +97,7 @@ OPTIONS = [(name, option) for kinds in AXES.values() for name, kind in kinds.ite
 VALUES = {bool: ("false", "true"), int: (1, 2, 3, 5, 9, 12), float: (-1, 0, 0.3, 1.2, 1.8, 2)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
 def test_every_option_acts(name, option):
     axis, choice = find(name)

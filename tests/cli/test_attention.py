@@ -84,6 +84,7 @@ def test_the_pages_are_what_the_classes_say():
     assert {picture.stem for picture in (folder / "images").iterdir()} == set(NAMES)
 
 
+@pytest.mark.slow
 def test_values_tried_of_an_option_hold_its_own_and_only_what_the_class_allows():
     for name in NAMES:
         for option, (values, at) in tried_values(name).items():

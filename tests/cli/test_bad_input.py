@@ -68,6 +68,7 @@ def test_4_a_few_empty_lines_are_a_warning(train: Command, pairs: Path, tmp_path
     assert "14" in warning
 
 
+@pytest.mark.slow
 def test_4_mostly_empty_lines_are_an_error(train: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
     text = pairs.read_text(encoding="utf-8")
     pairs.write_text(text + "".join(f"only a source, number {n}\t\n" for n in range(80)), encoding="utf-8")
@@ -75,6 +76,7 @@ def test_4_mostly_empty_lines_are_an_error(train: Command, refused: Refused, pai
     assert train(pairs, "--out", tmp_path / "out", "--quiet", "--keep-going").status == 0
 
 
+@pytest.mark.slow
 def test_5_another_encoding(train: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
     other = tmp_path / "gb.tsv"
     other.write_bytes(pairs.read_text(encoding="utf-8").encode("gb18030"))
@@ -109,6 +111,7 @@ def test_7_over_long_pairs_are_dropped_and_said(train: Command, pairs: Path, tmp
     assert "warning: pairs: 1 pair over the longest length (--max-length) dropped (first: line 61).\n" in outcome.err
 
 
+@pytest.mark.slow
 def test_7_over_long_text_is_translated_in_parts_and_said(attentio: Command, tiny_run: Path) -> None:
     outcome = attentio("translate", tiny_run, stdin="I love you " * 150 + "\nYes.\n")
     assert outcome.status == 0
@@ -147,6 +150,7 @@ def test_10_a_vocabulary_that_does_not_belong(attentio: Command, refused: Refuse
     assert json.loads(outcome.out)["error"]["code"] == "E_MODEL_MISMATCH"
 
 
+@pytest.mark.slow
 def test_11_a_full_disk(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +176,7 @@ def test_11_a_full_disk(
     assert train(*arguments).status == 0
 
 
+@pytest.mark.slow
 def test_11_a_full_disk_while_logging(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

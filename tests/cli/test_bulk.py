@@ -37,6 +37,7 @@ def held(folder: Path) -> str:
     return "".join(path.read_text("utf-8") for path in sorted(folder.glob("part-*")))
 
 
+@pytest.mark.slow
 def test_parts_are_what_one_call_writes_and_a_second_call_goes_on(
     attentio: Callable[..., Any], corpus: Path, whole: str, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_json_lines_get_a_field(attentio: Callable[..., Any], tmp_path: Path) ->
         )
 
 
+@pytest.mark.slow
 def test_tables_get_a_column(attentio: Callable[..., Any], tmp_path: Path) -> None:
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "in.parquet"

@@ -509,6 +509,7 @@ def test_nothing_could_be_trained(attentio: Command, refused: Refused, pairs: Pa
     assert "num_heads = 3" in refused(attentio("compare", pairs, *arguments), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -28,6 +28,7 @@ def test_what_the_run_held_out(attentio: Command, tiny_run: Path) -> None:
     assert "AER" in plain.out
 
 
+@pytest.mark.slow
 def test_faithfulness(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
     test = tmp_path / "mine.tsv"
     test.write_text("I love you.\t我爱你。\nWhere is my book?\t我的书在哪里？\n", encoding="utf-8")

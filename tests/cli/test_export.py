@@ -11,6 +11,7 @@ Shell = Callable[[str, Path], tuple[int, str]]
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_page(tiny_run: Path, shell: Shell, tmp_path: Path) -> None:
     status, said = shell(f"attentio export {tiny_run} --to html --out mine.html --sentences 4 --beam 1", tmp_path)
     assert status == 0, said
@@ -18,6 +19,7 @@ def test_a_run_becomes_a_page(tiny_run: Path, shell: Shell, tmp_path: Path) -> N
     assert "<title>run</title>" in (tmp_path / "mine.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_sentences_of_a_file_and_json(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "check.tsv").write_text("I love you.\t我爱你。\n\nWhere?\t在哪里？\n", encoding="utf-8")
     command = "attentio export small-world --to html --out a.html --precision fp32 --check check.tsv --name mine --json"
@@ -30,6 +32,7 @@ def test_sentences_of_a_file_and_json(shell: Shell, tmp_path: Path) -> None:
     assert told["bytes"] == (tmp_path / "a.html").stat().st_size
 
 
+@pytest.mark.slow
 def test_several_directions_in_one_site(tiny_run: Path, shell: Shell, tmp_path: Path) -> None:
     command = f"attentio export small-world --to site --out site --with {tiny_run} --sentences 3 --beam 1 --name first"
     status, said = shell(command, tmp_path)

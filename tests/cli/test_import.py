@@ -22,6 +22,7 @@ def folder(random_transformer: Random, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_comes_in_is_a_model_like_others(folder: Path, shell: Shell) -> None:
     status, said = shell("attentio import theirs --out ours --source-language en --target-language zh", folder)
     assert status == 0, said
@@ -75,6 +76,7 @@ def test_what_cannot_be_done_is_one_line(command: str, status: int, words: str, 
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_server_searches_with_the_engine(random_transformer: Random) -> None:
     from fastapi.testclient import TestClient
 

@@ -91,6 +91,7 @@ def write(path: Path, links: Links, *, index: int = 0) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_words_are_those_of_the_file(attentio: Command, tiny_run: Path, text: Path, gold: Path) -> None:
     """Each rule against weights merged and links drawn here."""
     matrices = weights_between_words(
@@ -182,6 +183,7 @@ def test_both_directions(
     assert "translates en to zh, and --reverse needs zh to en" in line
 
 
+@pytest.mark.slow
 def test_layers_and_heads(attentio: Command, refused: Refused, tiny_run: Path, text: Path, gold: Path) -> None:
     arguments = ["evaluate", tiny_run, text, "--gold", gold, "--gold-index", 1]
     wanted = alignment(attentio(*arguments, "--json"))

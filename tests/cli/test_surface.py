@@ -138,6 +138,7 @@ def told_options(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, found[0]
 
 
+@pytest.mark.slow
 def test_messages_name_only_options_that_exist() -> None:
     """A hint in the module of a verb names only what that verb takes."""
     command = typer.main.get_command(app)
@@ -182,6 +183,7 @@ def test_the_preset_is_by_default_the_default_one() -> None:
     assert "Default: small." in str(getattr(preset, "help", ""))
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_heavy() -> None:
     """torch alone takes seconds; so it must not be imported to say what a verb does, nor to list settings."""
     program = """

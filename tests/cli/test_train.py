@@ -21,6 +21,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_run_folder_and_what_is_said(train: Command, pairs: Path, tmp_path: Path) -> None:
     outcome = train(pairs, "--out", tmp_path / "out", "--seed", 3, "--attention", "additive")
     assert outcome.status == 0
@@ -36,6 +37,7 @@ def test_a_run_folder_and_what_is_said(train: Command, pairs: Path, tmp_path: Pa
     assert events[-1]["dev_chrf"] is not None
 
 
+@pytest.mark.slow
 def test_quiet_and_json(train: Command, pairs: Path, tmp_path: Path) -> None:
     with pairs.open("a", encoding="utf-8") as file:
         file.write("one column alone\n")
@@ -48,6 +50,7 @@ def test_quiet_and_json(train: Command, pairs: Path, tmp_path: Path) -> None:
     assert shown["interrupted_by"] is None
 
 
+@pytest.mark.slow
 def test_the_same_command_again_changes_nothing(train: Command, pairs: Path, tmp_path: Path) -> None:
     train(pairs, "--out", tmp_path / "out", "--quiet")
     before = everything(tmp_path / "out")
@@ -114,6 +117,7 @@ def test_a_file_is_no_run_folder(train: Command, refused: Refused, pairs: Path) 
         assert "no run folder" in refused(train(pairs, "--out", pairs, *options), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -138,6 +142,7 @@ def test_mistakes_are_found_before_anything_is_touched(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_with_overwrite_keeps_the_old_run(
     train: Command, refused: Refused, pairs: Path, tmp_path: Path
 ) -> None:
@@ -153,6 +158,7 @@ def test_no_data_and_too_much_data(attentio: Command, refused: Refused, pairs: P
     assert "DATA or --src, not both" in refused(attentio("train", pairs, "--src", pairs), 2)
 
 
+@pytest.mark.slow
 def test_settings_from_a_file(train: Command, pairs: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(f"[data]\ntrain = ['{pairs}']\n[attention]\nnum_heads = 2\n", encoding="utf-8")
@@ -188,6 +194,7 @@ def test_interrupted_it_saves_and_says_how_to_go_on(
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_a_run_without_held_out_pairs_publishes_its_last_model(attentio: Command, pairs: Path, tmp_path: Path) -> None:
     small = ["-o", "model.embedding_size=8", "-o", "model.hidden_size=8", "-o", "train.max_steps=3", "--device", "cpu"]
     outcome = attentio("train", pairs, "--out", tmp_path / "out", "--dev", 0, "--test", 0, *small)

@@ -144,6 +144,7 @@ def test_where_out_cannot_be_is_said_before_the_model_is_opened(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text", "what"),
     [
@@ -195,6 +196,7 @@ def test_options_that_make_no_sense(
     assert words in refused(outcome, 2)
 
 
+@pytest.mark.slow
 def test_nbest_widens_the_beam_by_itself(attentio: Command, tiny_run: Path) -> None:
     wide = attentio("translate", tiny_run, "--nbest", 7, "--beam", 7, stdin="I love you.\n")
     assert attentio("translate", tiny_run, "--nbest", 7, stdin="I love you.\n").out == wide.out
@@ -206,6 +208,7 @@ def test_five_hypotheses_are_kept_by_default(attentio: Command, tiny_run: Path) 
     assert attentio("translate", tiny_run, stdin=TEXT).out == attentio("translate", tiny_run, "-b", 5, stdin=TEXT).out
 
 
+@pytest.mark.slow
 def test_sentences_of_a_line_are_split(attentio: Command, tiny_run: Path) -> None:
     sentences = ["I love you.", "Where is he?", "My sister bought two books.", "Yes!", "He is here.", "Come."]
     alone = attentio("translate", tiny_run, stdin="\n".join(sentences) + "\n").lines
@@ -277,6 +280,7 @@ def test_what_must_and_must_not_be_written(attentio: Command, tiny_run: Path) ->
     assert len(set(line)) == len(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -23,6 +23,7 @@ def test_the_map_in_the_terminal(attentio: Command, tiny_run: Path) -> None:
     assert "love" in outcome.out
 
 
+@pytest.mark.slow
 def test_pictures(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     png, svg = tmp_path / "map.png", tmp_path / "map.svg"

@@ -207,6 +207,7 @@ def data_files() -> dict[str, str]:
     return {name: (folder / name).read_text(encoding="utf-8") for name in ("rules.txt", "words.txt")}
 
 
+@pytest.mark.slow
 def test_a_version_has_one_content_and_one_sample(data_files: dict[str, str]) -> None:
     """Another content changes every trained model and every number: raise the version and add a line to FROZEN."""
     assert version() in FROZEN

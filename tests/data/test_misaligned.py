@@ -29,6 +29,7 @@ def test_healthy_pairs_have_no_finding() -> None:
     assert found.own > 2 * found.other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", [0, 13, 331, 600])
 @pytest.mark.parametrize("lost", ["source", "target"])
 def test_a_lost_line_is_found_where_it_was(begin: int, lost: str) -> None:

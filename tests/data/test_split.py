@@ -55,6 +55,7 @@ def test_components_are_those_of_union_find(edges: list[tuple[int, int]]) -> Non
     assert components(groups(source), groups(target)).tolist() == union_find(source.tolist(), target.tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)  # labels must travel along chains in a few rounds, not one pair a round
 @pytest.mark.parametrize("order", ["backward", "shuffled"])
 def test_a_long_chain_is_one_component(order: str) -> None:

@@ -114,6 +114,7 @@ def test_words_of_another_order_keep_their_formatting(into: Any) -> None:
 KINDS = st.tuples(st.sampled_from(["a", "Hello", " ", "\t", "b\tc", "\n", "é", ""]), st.sampled_from("bi -"))
 
 
+@pytest.mark.slow
 @given(st.lists(KINDS, max_size=9))
 @settings(max_examples=25)
 def test_any_runs(parts: list[tuple[str, str]]) -> None:

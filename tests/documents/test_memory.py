@@ -83,6 +83,7 @@ def test_known_sentences_come_from_the_memory() -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=4))
 def test_corrections_are_read_by_training(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]

@@ -45,6 +45,7 @@ def encoded(bundle: Bundle) -> list[list[int]]:
     return [bundle.source.tokenizer.encode(text) for text in SENTENCES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_every_setting_gives_the_same_log_probabilities(
     random_transformer: Random, number: int, tmp_path: Path
@@ -63,6 +64,7 @@ def test_every_setting_gives_the_same_log_probabilities(
             np.testing.assert_allclose(scored[index].log_probs, hypothesis.log_probs, atol=2e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_greedy_search_is_ours(random_transformer: Random, number: int) -> None:
     bundle = random_transformer(*CASES[number], seed=number)

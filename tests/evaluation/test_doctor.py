@@ -42,6 +42,7 @@ def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(out, PAIRS, preset="auto", start_from="small-world", learning_rate=1e-9)
 
 
+@pytest.mark.slow
 def test_a_good_run_has_no_symptom(good_run: Path) -> None:
     found = examine(good_run)
     assert found.findings == []

@@ -64,6 +64,7 @@ def test_a_head_that_looks_where_it_matters_and_one_that_does_not() -> None:
     assert maps["uniform"]["rank_correlation"] is None  # it puts nothing in order
 
 
+@pytest.mark.slow
 def test_a_uniform_map_masks_any_token_alike() -> None:
     row = measured(["abcde"] * 200)["maps"]["uniform"]["comprehensiveness"]
     assert row["low"] < 2 / 5 < row["high"]  # one of five tokens is masked, and one of them costs two nats

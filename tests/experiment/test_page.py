@@ -98,6 +98,7 @@ def text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "plots_of_costs", lambda *_: ())
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else(html: str) -> None:
     """No script and nothing to fetch: all that could name another resource is absent."""
     made = Page(html)
@@ -266,6 +267,7 @@ def test_faithfulness_of_every_map(make_comparison: MakeComparison) -> None:
     assert "depend on?" not in plain.text
 
 
+@pytest.mark.slow
 def test_several_test_sets(make_comparison: MakeComparison) -> None:
     text = Page(page(make_comparison(["a", "b"], [0.3], tests=("small-world", "hsk")), [], {}, [])).text
     assert "small-world: 150 sentences" in text
@@ -309,6 +311,7 @@ def test_cells_without_a_map_and_maps_without_words(make_comparison: MakeCompari
 EVIL = "<script>alert(1)</script>\"'&\x1b\u202e"
 
 
+@pytest.mark.slow
 def test_text_stays_text(make_comparison: MakeComparison, make_trace: MakeTrace) -> None:
     """Names, sentences and facts from anywhere are shown, and are never markup."""
     shown = [SentenceMaps(EVIL, {EVIL: make_trace(EVIL, EVIL).words()})]

@@ -58,6 +58,7 @@ def test_argos_translate_installs_it_and_writes_what_the_model_writes(
     assert sum(text != wanted for text, wanted in pairs) <= 1, pairs  # its beam ends by another rule
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_package_is_compared_as_argos_reads_it(random_transformer: Random, precision: str, tmp_path: Path) -> None:
     bundle = random_transformer({"hidden_size": 48}, seed=2, kinds=("sentencepiece", "char"))

@@ -29,6 +29,7 @@ def write(bundle: Bundle, folder: Path, **others: Any) -> Any:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_what_ctranslate2_computes_is_compared(random_transformer: Random, precision: str, tmp_path: Path) -> None:
     bundle = random_transformer({"hidden_size": 48}, seed=2)

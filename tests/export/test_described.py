@@ -114,6 +114,7 @@ def test_tokens_of_a_thousand_lines_are_those_of_python(js: Js) -> None:
         assert wrong == []
 
 
+@pytest.mark.slow
 def test_cleaning_placeholders_and_words_are_those_of_python(js: Js) -> None:
     cleaners = [Cleaner(), Cleaner(han=True), Cleaner(han=True, script="simplified")]
     texts = lines(1000, 12)

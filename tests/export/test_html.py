@@ -145,6 +145,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @needs_node
 @pytest.mark.parametrize(("number", "case"), list(enumerate(CASES)))
 def test_the_program_computes_what_the_model_computes(
@@ -161,6 +162,7 @@ def test_every_kind_is_among_the_cases() -> None:
     assert {case[0]["family"] for case in CASES} == Html.expresses.families
 
 
+@pytest.mark.slow
 @needs_node
 def test_8_bits_are_the_same_8_bits(tmp_path: Path) -> None:
     bundle = random_bundle(CNN, {"score": "bilinear", "num_heads": 2})
@@ -180,6 +182,7 @@ def test_shared_tensors_stand_in_a_file_once() -> None:
     assert named["decoder.output"][0] == named["decoder.embedding.table"][0]
 
 
+@pytest.mark.slow
 @needs_node
 def test_the_model_that_comes_with_the_package(tmp_path: Path) -> None:
     bundle = Bundle.load("small-world")
@@ -205,6 +208,7 @@ def test_a_damaged_page_is_an_error_of_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @needs_node
 def test_a_site_is_the_same_page_in_files(tmp_path: Path) -> None:
     models = [Named("one", random_bundle(CNN)), Named("two", random_bundle(RNN))]
@@ -267,6 +271,7 @@ def test_names_of_modules_do_not_clash(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-500:]
 
 
+@pytest.mark.slow
 @needs_node
 def test_the_programs_parts_compute_right() -> None:
     tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))

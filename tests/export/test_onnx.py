@@ -129,6 +129,7 @@ def test_graphs_agree_with_the_model(make: Callable[..., Bundle], name: str, tmp
     assert str(Path(__file__).parents[2]).encode() not in text  # nothing tells where it was written
 
 
+@pytest.mark.slow
 def test_a_company_changes_no_answer(exported_world: Path) -> None:
     graph = GraphModel.load(exported_world)
     drawn = np.random.default_rng(1)

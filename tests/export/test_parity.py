@@ -76,6 +76,7 @@ CHANGES: dict[str, Callable[[int, Answer], Answer]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_disagrees_is_not_written(bundle: Bundle, change: str, tmp_path: Path) -> None:
     (tmp_path / "it.txt").write_text("before", encoding="utf-8")
@@ -186,6 +187,7 @@ def eight_bits(bundle: Bundle, answers: dict[int, str], path: Path, *, weight_on
     return write(bundle, rounds, path, precision="int8", references=references)
 
 
+@pytest.mark.slow
 def test_where_more_than_weights_is_rounded_chrf_alone_counts(bundle: Bundle, tmp_path: Path) -> None:
     other = {0: "我爱你！"}  # as good as the model's own for this reference
     report = eight_bits(bundle, other, tmp_path / "it", weight_only=False, references=[["我爱你！"], *REFERENCES[1:]])

@@ -50,6 +50,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_what_is_written_is_read(random_transformer: Random, settings: Any, precision: str, tmp_path: Path) -> None:
@@ -95,6 +96,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_wrong_is_one_line(random_transformer: Random, fault: str, tmp_path: Path) -> None:
     pytest.importorskip("ctranslate2")

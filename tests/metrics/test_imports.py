@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 MODULES = [
     "attentio.trace",
     "attentio.metrics",
@@ -17,6 +19,7 @@ MODULES = [
 ]
 
 
+@pytest.mark.slow
 def test_torch_is_not_imported() -> None:
     code = "import importlib, sys\nfor name in sys.argv[1:]:\n  importlib.import_module(name)\n"
     code += "  if 'torch' in sys.modules: raise SystemExit(f'{name} imports torch')"

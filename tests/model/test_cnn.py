@@ -77,6 +77,7 @@ VARIANTS: list[dict[str, Any]] = [
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=by_name)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_step_by_step_equals_all_at_once(variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -94,6 +95,7 @@ def test_step_by_step_equals_all_at_once(variant: dict[str, Any]) -> None:
             torch.testing.assert_close(layer.weights, at_once[name].weights[:, :, t : t + 1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_padding_and_company_change_nothing(variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -114,6 +116,7 @@ def test_not_even_nan_leaves_the_padding() -> None:
     assert torch.equal(model(littered, LENGTHS, TARGET_IN), wanted)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_the_past_alone_decides(variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -124,6 +127,7 @@ def test_the_past_alone_decides(variant: dict[str, Any]) -> None:
     assert (before[:, 2] - after[:, 2]).abs().amax(-1).min() > 1e-3
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_selecting_rows_and_stepping_commute(variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -154,6 +158,7 @@ def test_reordered_hypotheses_of_a_sentence_go_on_as_recomputed(variant: dict[st
     torch.testing.assert_close(found, model.decoder(written, encoded)[:, 3], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_every_parameter_is_used_and_gradients_are_finite(variant: dict[str, Any]) -> None:
     if variant.get("normalize") == "hard_reinforce":
@@ -303,6 +308,7 @@ def test_the_gradient_into_the_encoder_is_shared_among_the_attentions() -> None:
 VERY_SMALL: dict[str, Any] = {"embedding_size": 4, "hidden_size": 3, "encoder_layers": 2, "decoder_layers": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant", [{}, {"score": "coverage", "num_heads": 2}, {"score": "additive", "window": "relative"}], ids=by_name
 )
@@ -501,6 +507,7 @@ def test_dropout_falls_on_words_inputs_and_features() -> None:
 SOURCES = [[4, 7, 3], [8], [], [5, 5, 6, 3, 4]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant", [{}, {"score": "coverage", "num_heads": 2}, {"normalize": "monotonic"}], ids=by_name
 )

@@ -110,6 +110,7 @@ def test_one_beam_is_greedy(model: Seq2Seq) -> None:
         assert best.score == pytest.approx(alone.score, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_batch_changes_nothing(model: Seq2Seq, beam: int) -> None:
     together = search(model, SOURCES, SearchConfig(beam, max_tokens=10_000))

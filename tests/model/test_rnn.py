@@ -40,6 +40,7 @@ LENGTHS = torch.tensor([4, 5, 2])
 TARGET_IN = torch.tensor([[1, 7, 5, 12], [1, 4, 0, 0], [1, 11, 3, 0]])
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_step_by_step_equals_all_at_once(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -51,6 +52,7 @@ def test_step_by_step_equals_all_at_once(build: Build, variant: dict[str, Any]) 
         torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_padding_changes_nothing(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -62,6 +64,7 @@ def test_padding_changes_nothing(build: Build, variant: dict[str, Any]) -> None:
         torch.testing.assert_close(alone[0], together[row], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_the_past_alone_decides(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -72,6 +75,7 @@ def test_the_past_alone_decides(build: Build, variant: dict[str, Any]) -> None:
     assert not torch.allclose(before[:, 2:], after[:, 2:])
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_selecting_rows_and_stepping_commute(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -96,6 +100,7 @@ def test_reordering_keeps_the_memory(build: Build) -> None:
     assert torch.equal(reordered.layers[0].cells[0].hidden, state.layers[0].cells[0].hidden[rows])
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_every_parameter_is_used(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)

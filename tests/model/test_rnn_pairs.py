@@ -115,6 +115,7 @@ def named(settings: Settings | Pair) -> str:
     return "-".join(map(str, values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", COVERING, ids=named)
 def test_laws(settings: Settings) -> None:
     """Step by step equals all at once; padding and neighbours change nothing; rows may be chosen and reordered."""

@@ -78,6 +78,7 @@ VARIANTS: list[dict[str, Any]] = [
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_step_by_step_equals_all_at_once(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -89,6 +90,7 @@ def test_step_by_step_equals_all_at_once(build: Build, variant: dict[str, Any]) 
         torch.testing.assert_close(logits, together[:, t], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_padding_changes_nothing(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -100,6 +102,7 @@ def test_padding_changes_nothing(build: Build, variant: dict[str, Any]) -> None:
         torch.testing.assert_close(alone[0], together[row], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_the_past_alone_decides(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -110,6 +113,7 @@ def test_the_past_alone_decides(build: Build, variant: dict[str, Any]) -> None:
     assert not torch.allclose(before[:, 3:], after[:, 3:])
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_selecting_rows_and_stepping_commute(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant)
@@ -142,6 +146,7 @@ def test_reordering_keeps_the_source_and_moves_the_rest(build: Build) -> None:
     torch.testing.assert_close(found, wanted[rows])
 
 
+@pytest.mark.slow
 @EVERY_VARIANT
 def test_every_parameter_is_used(build: Build, variant: dict[str, Any]) -> None:
     model = build(**variant).train()
@@ -372,6 +377,7 @@ def _outcome(model: Seq2Seq) -> tuple[int, Tensor]:
     return model.num_parameters(), model.train()(SOURCE, LENGTHS, TARGET_IN).detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_setting_acts(build: Build, name: str) -> None:
     base = {"positions": "learned"} if name == "max_positions" else {}

@@ -53,6 +53,7 @@ def test_a_part_that_is_not_what_it_was_is_made_again(tmp_path: Path, damage: st
     assert held(tmp_path) == "output 0\noutput 1\noutput 2\n"
 
 
+@pytest.mark.slow
 def test_the_index_may_end_anywhere(tmp_path: Path) -> None:
     """A crash while a line is written costs that part alone. Without its first line nothing is known."""
     made(tmp_path)

@@ -56,6 +56,7 @@ def teacher_forced(model: Seq2Seq, source: list[int], hypothesis: Hypothesis) ->
     return {name: found[0] for name, found in weights.items() if found is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", [Greedy(), Beam(4)], ids=["greedy", "beam"])
 def test_weights_are_those_of_the_forward_pass(model: Seq2Seq, strategy: Any) -> None:
     """Each hypothesis alone, teacher-forced in one pass: the same weights, whatever row it was in at each step."""
@@ -78,6 +79,7 @@ def test_weights_are_those_of_the_forward_pass(model: Seq2Seq, strategy: Any) ->
     assert len(rows) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 3])
 def test_looking_changes_nothing(model: Seq2Seq, beam: int) -> None:
     config = SearchConfig(beam)
@@ -87,6 +89,7 @@ def test_looking_changes_nothing(model: Seq2Seq, beam: int) -> None:
     assert all(best.weights is not None for best, *_ in seen)
 
 
+@pytest.mark.slow
 def test_candidates_are_the_likeliest_of_each_step(model: Seq2Seq) -> None:
     """Each hypothesis of a beam alone, forced: its places have the candidates of those prefixes, likeliest first."""
     found = search(model, SOURCES, SearchConfig(3), Asked(weights=3))

@@ -110,6 +110,7 @@ CASES: dict[str, tuple[Constraint, Law]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_beam_wide_enough_finds_the_best_of_those_that_keep_it(
     make_model: Callable[[int], Seq2Seq], oracle: Callable[[Seq2Seq], Any], case: str
@@ -147,6 +148,7 @@ def test_a_narrow_beam_keeps_it_too(make_model: Callable[[int], Seq2Seq], case: 
                 assert [one.tokens for one in alone] == [one.tokens for one in hypotheses]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case, (constraint, _) in CASES.items() if not constraint.requires])
 @pytest.mark.parametrize("strategy", [Greedy(), Sample(temperature=3.0)], ids=["greedy", "sample"])
 def test_greedy_search_and_sampling_keep_it(

@@ -38,6 +38,7 @@ def run(model: Seq2Seq, sources: list[list[int]], limits: list[int], **options: 
     return decode(model, sources, Beam(beam) if beam else Greedy(), max_lengths=limits, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
 def test_a_beam_wide_enough_is_enumeration(
     tiny_model: Seq2Seq, oracle: Callable[[Seq2Seq], Any], penalty: float
@@ -52,6 +53,7 @@ def test_a_beam_wide_enough_is_enumeration(
         assert sum(torch.tensor(list(scored.values())).exp()) == pytest.approx(1, abs=1e-4)  # the oracle's own sum
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 2, 3, 5])
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_a_narrow_beam_is_the_naive_one(
@@ -86,6 +88,7 @@ def naive(
     return ranked(finished, penalty)[:beam]
 
 
+@pytest.mark.slow
 def test_a_wider_beam_finds_no_worse(make_model: Callable[[int], Seq2Seq]) -> None:
     """Not a law for one sentence, so over many: the sum of the best probabilities grows from 1 to all there is."""
     sums = dict.fromkeys((1, 3, 121), 0.0)

@@ -37,6 +37,7 @@ def chi_square(found: Counter[int], wanted: dict[int, float]) -> float:
     return sum((found[token] - times * p) ** 2 / (times * p) for token, p in wanted.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "wanted"),
     [
@@ -86,6 +87,7 @@ def test_whole_translations_follow_the_model(
     assert others <= TIMES * rest + 12
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_whatever_the_company(tiny_model: Seq2Seq) -> None:
     sources = [SOURCE, [8], [], [5, 5, 6, 3, 4], [8, 8]]
     config = SearchConfig(sample=Sample(temperature=2.0, seed=5))

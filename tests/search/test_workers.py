@@ -33,6 +33,7 @@ def _nothing_is_left_behind():
     assert children() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_item_is_done_once(workers):
     found = dict(share_out(lambda item: (item * item, os.getpid()), range(3, 14), workers))
@@ -40,6 +41,7 @@ def test_every_item_is_done_once(workers):
     assert os.getpid() not in {process for _, process in found.values()}
 
 
+@pytest.mark.slow
 def test_more_workers_than_items_and_no_item():
     assert dict(share_out(str, [7], 4)) == {0: "7"}
     assert list(share_out(str, [], 2)) == []
@@ -125,6 +127,7 @@ def _alive(process: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_search_among_workers_finds_the_same(tiny_model: Seq2Seq, beam: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batched, "SENTENCES_A_WORKER", 2)
@@ -137,6 +140,7 @@ def test_a_search_among_workers_finds_the_same(tiny_model: Seq2Seq, beam: int, m
         assert [found.score for found in other] == pytest.approx([found.score for found in one], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_come_back_from_workers(tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batched, "SENTENCES_A_WORKER", 2)
     sources = [[3] * (length % 5) for length in range(9)]
@@ -149,6 +153,7 @@ def test_weights_come_back_from_workers(tiny_model: Seq2Seq, monkeypatch: pytest
             np.testing.assert_allclose(other.weights.source[name], weights, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_cancelling_stops_workers_at_work(tiny_model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> None:
     """No batch is ever ready, so that only the watch can end it."""
     monkeypatch.setattr(batched, "SENTENCES_A_WORKER", 2)

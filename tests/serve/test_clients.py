@@ -34,6 +34,7 @@ def expected(small_world: Translator) -> tuple[str, str]:
     return first, second
 
 
+@pytest.mark.slow
 @untidy
 def test_libretranslatepy(served: Any, expected: tuple[str, str]) -> None:
     client = pytest.importorskip("libretranslatepy").LibreTranslateAPI(f"{served.url}/")
@@ -60,6 +61,7 @@ def check_aio(client: Any, expected: tuple[str, str]) -> Any:
     assert (yield client.health())
 
 
+@pytest.mark.slow
 def test_libretranslate_aio(served: Any, expected: tuple[str, str]) -> None:
     aio = pytest.importorskip("libretranslate_aio")
     srt = io.BytesIO(f"1\n00:00:01,000 --> 00:00:02,000\n{TEXT}\n".encode())
@@ -134,6 +136,7 @@ def test_deepl(served: Any, expected: tuple[str, str]) -> None:
             client.translate_text(TEXT, target_lang="DE")
 
 
+@pytest.mark.slow
 def test_openai(served: Any, expected: tuple[str, str]) -> None:
     openai = pytest.importorskip("openai")
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none-needed", max_retries=0) as client:

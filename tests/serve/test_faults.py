@@ -30,6 +30,7 @@ def is_well(served: Any) -> bool:
     return served.client.post("/translate", json={"q": TEXT, **PAIR}).json() == {"translatedText": DONE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -54,6 +55,7 @@ def test_any_text_has_an_answer(served: Any, text: str) -> None:
         assert isinstance(answer.json()["translatedText"], str)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=5), st.sampled_from(["text", "html"]))
 def test_any_list_has_as_many_answers(served: Any, texts: list[str], form: str) -> None:
@@ -62,6 +64,7 @@ def test_any_list_has_as_many_answers(served: Any, texts: list[str], form: str) 
     assert len(answer.json()["translatedText"]) == len(texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     ["/translate", "/detect", "/suggest", "/v2/translate", "/immersive", "/v1/chat/completions", "/api/v1/translate"],
@@ -95,6 +98,7 @@ def test_every_api_refuses_what_it_cannot_read(served: Any, path: str) -> None:
     assert is_well(served)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -141,6 +145,7 @@ def test_a_slow_body_is_given_up(start: Callable[..., Any], monkeypatch: pytest.
     assert b"did not arrive in time" in answer
 
 
+@pytest.mark.slow
 def test_a_deadline_is_504_in_every_dialect(start: Callable[..., Any]) -> None:
     client = start(seconds=0.05, characters=100_000).client
     long = f"{TEXT} " * 800

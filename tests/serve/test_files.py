@@ -50,6 +50,7 @@ def test_a_file_is_translated_and_fetched(served: Any) -> None:
         assert fetched.headers["Content-Disposition"].startswith("attachment")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd.txt", "/etc/x.txt", "..\\x.TXT", "a\x00b.txt", 'q".txt', "é\u202e.txt"]
 )
@@ -93,6 +94,7 @@ for place in (LYING.index(b"PK\x03\x04") + 22, LYING.index(b"PK\x01\x02") + 24):
     LYING = LYING[:place] + (200).to_bytes(4, "little") + LYING[place + 4 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "said"),
     [

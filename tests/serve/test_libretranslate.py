@@ -16,6 +16,7 @@ def ask(served: Any, path: str = "/translate", **given: Any) -> tuple[int, Any]:
     return answer.status_code, answer.json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -43,6 +44,7 @@ def test_a_form_in_utf_8_that_is_not_escaped(served: Any) -> None:
         assert (answer.status_code, "could not understand" in answer.json()["error"]) == (400, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["zh", "ZH", "zh-CN", "zh-Hans", "zh_hans", "zh-hans-CN"])
 def test_every_spelling_of_a_code(served: Any, code: str) -> None:
     assert ask(served, q=TEXT, source="EN-us", target=code)[1] == {"translatedText": DONE}

@@ -34,6 +34,7 @@ def basic(key: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"me:{key}".encode()).decode()}
 
 
+@pytest.mark.slow
 def test_a_key_comes_in_any_place_and_a_wrong_one_does_not(start: Callable[..., Any], keys: Path) -> None:
     client = start(keys=read_keys(keys)).client
     asked = {"q": TEXT, **PAIR}
@@ -60,6 +61,7 @@ def test_a_key_comes_in_any_place_and_a_wrong_one_does_not(start: Callable[..., 
     assert client.post("/translate", json=asked, headers={"Authorization": "Basic ="}).status_code == 400
 
 
+@pytest.mark.slow
 def test_each_dialect_refuses_in_its_own_words(start: Callable[..., Any], keys: Path) -> None:
     client = start(keys=read_keys(keys)).client
     message = [{"role": "user", "content": TEXT}]
@@ -169,6 +171,7 @@ def test_no_text_and_no_key_in_logs_and_metrics(
             assert hidden not in text
 
 
+@pytest.mark.slow
 def test_many_answers_at_once_are_those_given_alone(served: Any) -> None:
     """Texts of any length share batches, and each answer is the one that the text gets alone."""
     from attentio.corpora.small_world.grammar import sample

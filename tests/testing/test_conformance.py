@@ -73,6 +73,7 @@ def one_of_each():
         yield kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(one_of_each()), ids=lambda kind: " ".join(map(str, kind.values())))
 def test_every_kind_obeys_every_law(kind):
     conform(**kind)
@@ -179,6 +180,7 @@ class WrongGradient(RowNormalizer):
         return Softmax().normalize_rows(scores + 0.1 * (scores - scores.detach()), mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("normalize", "law"),
     [

@@ -39,6 +39,7 @@ def test_every_kind_learns_the_example_or_shows_why_it_cannot(name):
         assert (reached.diff() >= 0).all()
 
 
+@pytest.mark.slow
 def test_linear_concat_gives_every_query_the_same_weights():
     weights = check("linear_concat")
     torch.testing.assert_close(weights, weights[:1].expand(7, 7))

@@ -52,6 +52,7 @@ def test_one_text(kind: str) -> None:
     together(all_of(train_tokenizer(kind, LINES)), all_of(train_tokenizer(kind, LINES)))
 
 
+@pytest.mark.slow
 def test_a_cache_of_words_that_overflows_all_the_time() -> None:
     trained = train_tokenizer("sentencepiece", LINES)
     shared = SentencePieceTokenizer(trained.to_bytes(), cached_words=20)

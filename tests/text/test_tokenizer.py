@@ -224,6 +224,7 @@ def test_unseen_characters_are_named_once(trained: Tokenizer) -> None:
         assert trained.unseen("cat 龘 龘 𠀀") == ["龘", "𠀀"]
 
 
+@pytest.mark.slow
 @given(text=WRITTEN | TEXT)
 def test_an_extended_vocabulary_cuts_what_it_knew_as_before(trained: Tokenizer, text: str) -> None:
     extended = extend_tokenizer(trained, ["Žižek 我 Ω😀", "Ω naïve"])

@@ -38,6 +38,7 @@ def test_what_must_be_kept_is_hidden_on_dev_and_put_back(monkeypatch: pytest.Mon
     assert first not in source.decode(plain.sources[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AVAILABLE, reason="workers are copies of a process, on Linux")
 def test_several_processes_find_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = Bundle.load("small-world")

@@ -30,6 +30,7 @@ def test_a_pair_does_not_know_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.seen == 0.0
 
 
+@pytest.mark.slow
 def test_more_pairs_are_known_better() -> None:
     pairs = [(pair.source, pair.target) for pair in sample(1500, 3)]
     small, large = traits(pairs[:300]), traits(pairs)

@@ -189,6 +189,7 @@ def fail_each(data: Path, out: Path, whole: tuple[str, int], moments: range) -> 
     return len(moments)
 
 
+@pytest.mark.slow
 def test_killed_or_interrupted_at_random_moments(data: Path, tmp_path: Path, whole: tuple[str, int]) -> None:
     assert kill_often(data, tmp_path / "run", whole, 6, seed=1).total() == 6
 
@@ -201,6 +202,7 @@ def test_killed_or_interrupted_210_times(data: Path, tmp_path: Path, whole: tupl
     assert found["SIGKILL"] > 30
 
 
+@pytest.mark.slow
 def test_a_write_that_fails(data: Path, tmp_path: Path, whole: tuple[str, int]) -> None:
     middle = whole[1] // 2
     assert fail_each(data, tmp_path / "run", whole, range(middle, middle + 4)) == 4

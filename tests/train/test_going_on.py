@@ -101,6 +101,7 @@ def power_cut() -> None:
 # The law: rates that do not depend on the end give what a longer run gives
 
 
+@pytest.mark.slow
 def test_with_a_constant_rate_going_on_is_never_having_stopped(data: Path, tmp_path: Path) -> None:
     straight, parts = tmp_path / "straight", tmp_path / "parts"
     train(data, straight, max_steps=10, schedule="constant")
@@ -109,6 +110,7 @@ def test_with_a_constant_rate_going_on_is_never_having_stopped(data: Path, tmp_p
     assert same(straight, parts)
 
 
+@pytest.mark.slow
 def test_more_patience_is_never_having_lost_it(data: Path, tmp_path: Path) -> None:
     # No update changes anything, so no evaluation is better than the first.
     kept = {"learning_rate": 1e-12, "average_decay": 0.0, "max_steps": 10}
@@ -124,6 +126,7 @@ def test_more_patience_is_never_having_lost_it(data: Path, tmp_path: Path) -> No
 # Exact resume
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [lambda: os.kill(os.getpid(), 15), power_cut])
 def test_an_extension_that_was_broken_off_ends_with_the_same_weights(
     data: Path, run: Path, tmp_path: Path, act: Callable[[], object]
@@ -173,6 +176,7 @@ def test_another_setting_is_refused_also_beside_another_end(data: Path, run: Pat
         train(data, run, max_steps=9)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_over_may_be_given_another_end_before_it(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:

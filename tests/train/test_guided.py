@@ -71,6 +71,7 @@ def test_without_links_or_weight_it_is_the_cross_entropy() -> None:
         assert TrainingStep(model, settings(RNN, guided_alignment=guidance).train)(batch(links)).total.equal(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "normalize",
     [

@@ -158,6 +158,7 @@ def assert_same(found: Gradients, wanted: Gradients, model: nn.Module) -> None:
             torch.testing.assert_close(mine, theirs, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.slow
 @EVERY_CASE
 def test_the_mean_gradient_of_the_samples_is_that_of_the_expected_cost(
     case: str, monkeypatch: pytest.MonkeyPatch
@@ -180,6 +181,7 @@ def test_where_choices_reach_later_tokens_their_own_cost_alone_would_be_wrong(
         assert_same(paths.gradients(loss), paths.gradients(paths.expected_cost()), paths.model)
 
 
+@pytest.mark.slow
 def test_the_entropy_bonus_is_for_the_mean_entropy_of_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     config, paths = paths_of("two heads", monkeypatch)
     bonus = config.train.model_copy(update={"entropy_bonus": 0.4})
@@ -189,6 +191,7 @@ def test_the_entropy_bonus_is_for_the_mean_entropy_of_a_token(monkeypatch: pytes
     assert_same(paths.gradients(loss), paths.gradients(expected - 0.4 * paths.entropies[0] / 2), paths.model)
 
 
+@pytest.mark.slow
 def test_the_marginal_is_the_sum_over_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
     _, paths = paths_of("one token each", monkeypatch)
     for chunk, top_k in product((1, 2, 99), (0, 3, 99)):
@@ -346,6 +349,7 @@ class Steps:
     def note(self, text: str) -> None: ...
 
 
+@pytest.mark.slow
 @EVERY_OBJECTIVE
 def test_stopped_and_resumed_it_is_the_same_run(name: str, data: PreparedData, tmp_path: Path) -> None:
     model, attention = OBJECTIVES[name]

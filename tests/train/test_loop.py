@@ -88,6 +88,7 @@ def stop_after(reporter: Notes, steps: int) -> Callable[[], bool]:
     return lambda: len(reporter.steps) >= steps
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_it_is_the_same_run(run: Run) -> None:
     progress, whole = run("whole")
     assert (progress.step, progress.ended) == (12, "all steps done")
@@ -130,6 +131,7 @@ def test_a_finished_run_is_left_alone(run: Run) -> None:
     assert (progress.step, reporter.steps, published) == (12, [], {})
 
 
+@pytest.mark.slow
 def test_seeds_differ(run: Run) -> None:
     assert not equal(run("a")[1], run("b", settings={"seed": 2})[1])
 
@@ -153,11 +155,13 @@ def test_the_best_by_dev_is_published_and_patience_ends_the_run(run: Run) -> Non
     assert equal(published, seen[1])
 
 
+@pytest.mark.slow
 def test_without_patience_it_goes_on(run: Run) -> None:
     settings = {"evaluate_every": 2, "patience": 0}
     assert run("x", evaluate=lambda _: DevScores(1.0, 1.0, 1.0, 0.0), settings=settings)[0].ended == "all steps done"
 
 
+@pytest.mark.slow
 def test_checkpoints_come_when_due_and_no_more_than_two_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[str] = []
     save = state.save_checkpoint
@@ -208,6 +212,7 @@ OUT_OF_MEMORY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "cpu", "python"])
 def test_a_batch_that_does_not_fit_is_halved_once_and_it_is_said(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
@@ -230,6 +235,7 @@ def memory_probe(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
+@pytest.mark.slow
 def test_halves_have_the_gradient_of_the_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropout; the halves' gradients are added in another order, hence the tolerance."""
     settings = {"max_steps": 1, "average_decay": 0.0, "precision": "fp32"}
@@ -267,6 +273,7 @@ def test_other_errors_are_not_taken_for_memory(run: Run, monkeypatch: pytest.Mon
         run("x")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over_aloud(run: Run, tmp_path: Path) -> None:
     _, whole = run("x", settings={"save_every_seconds": 1e-9})
     newest = tmp_path / "x" / "step-12" / "weights.safetensors"

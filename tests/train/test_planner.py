@@ -68,6 +68,7 @@ def pairs(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_time_limit_is_a_number_of_updates(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planner, "measure", lambda *_, **__: Speed(0.1, 1.0, 1.0))
     settings = {"data": {"train": [str(pairs)]}, "train": {"max_seconds": 100.0}}

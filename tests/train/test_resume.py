@@ -102,6 +102,7 @@ def test_interrupted_in_its_process_it_ends_with_the_same_weights(data: Path, tm
     assert digest(tmp_path / "broken") == digest(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_the_products_that_it_began_with(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ def refused(call: Callable[[], object], *words: str) -> AttentioError:
 # One training at a time
 
 
+@pytest.mark.slow
 def test_a_second_training_is_refused_and_the_first_goes_on_unharmed(
     data: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_the_lock_of_a_dead_process_blocks_nobody(data: Path, run: Path) -> None
         refused(lambda: train(data, run), "is in use")
 
 
+@pytest.mark.slow
 def test_what_a_killed_first_write_left_is_taken_over_and_removed(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
@@ -197,6 +199,7 @@ def test_the_last_model_takes_the_place_of_a_better_one_that_is_lost(data: Path,
 # Damage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["report.json", "dev.tsv", "test.tsv", "train/target.tokens", "train/source.offsets"])
 def test_damaged_data_is_prepared_again_or_refused(data: Path, made: Path, run: Path, name: str) -> None:
     for damage in (b"", (run / "data" / name).read_bytes()[:-3]):
@@ -223,6 +226,7 @@ def test_a_folder_in_place_of_a_file_and_a_file_in_place_of_a_folder(
         assert Bundle.load(folder)
 
 
+@pytest.mark.slow
 def test_strange_state_in_a_whole_checkpoint_is_one_line(data: Path, broken_off: Path) -> None:
     from attentio.runtime.sealed import seal
 
@@ -245,6 +249,7 @@ def test_a_setting_changed_in_the_folder_is_no_reading_of_a_test_file(run: Path,
     refused(lambda: score_run(Translator.load(run), run, data), "config.toml", "altered")
 
 
+@pytest.mark.slow
 def test_a_line_of_the_log_that_was_cut_off_is_passed_over(data: Path, broken_off: Path) -> None:
     log = broken_off / "log.jsonl"
     log.write_bytes(log.read_bytes() + b'{"event": "evalua')
@@ -281,6 +286,7 @@ def open_place() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_only_read(data: Path, open_place: Path) -> None:
     pairs = shutil.copy(data, open_place / "pairs.tsv")
     train(pairs, open_place / "run")
@@ -298,6 +304,7 @@ def test_a_finished_run_is_only_read(data: Path, open_place: Path) -> None:
     assert content(run) == before
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_that_can_only_be_read_is_one_line(data: Path, open_place: Path) -> None:
     pairs, run = shutil.copy(data, open_place / "pairs.tsv"), open_place / "run"
     settings = effective_config(
@@ -447,6 +454,7 @@ def outcomes(data: Path, folder: Path, count: int, seed: int) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_any_bit_of_a_run_flipped_gives_the_same_result_or_one_line(
     data: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,6 +478,7 @@ def test_1000_random_flips_give_the_same_result_or_one_line(
     assert min(found.values()) > count // 50
 
 
+@pytest.mark.slow
 def test_sentences_longer_than_the_positions_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"40 tokens are allowed, and the model has 40 positions. --max-length 39"):
         train_files(data, tmp_path / "run", settings=SETTINGS | {"data.max_length": 40, "model.max_positions": 40})

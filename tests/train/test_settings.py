@@ -187,6 +187,7 @@ def test_former_names_are_read_in_every_layer_and_noted(tmp_path: Path) -> None:
     assert parse_config({"train": {"split_pieces": 0.4}}, where="old run").train.subword_regularization == 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["auto", "tiny"])
 def test_a_run_that_knew_no_placeholders_goes_on_without_them(tmp_path: Path, preset: str) -> None:
     settings = {"data": {"train": ["small-world"]}}

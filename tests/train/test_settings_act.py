@@ -84,6 +84,7 @@ def test_all_settings_are_tried() -> None:
     assert settings_of(TrainConfig) == TRAIN_CHANGES.keys() | ELSEWHERE.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change"), [(name, change) for name, changes in MODEL_CHANGES.items() for change in changes], ids=str
 )
@@ -92,6 +93,7 @@ def test_model_settings_act(name: str, change: dict[str, Any]) -> None:
     assert acts(beside | change, {}, than=beside)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [change for changes in ATTENTION_CHANGES.values() for change in changes], ids=str)
 def test_attention_settings_act(change: dict[str, Any]) -> None:
     assert acts({}, change)
@@ -197,6 +199,7 @@ def usual(trained: TrainOutcome) -> Callable[[str], Any]:
     return cache(lambda normalize: trained({}, normalize))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAIN_CHANGES)
 def test_train_settings_act(name: str, trained: TrainOutcome, usual: Callable[[str], Any]) -> None:
     # Published is the first evaluation's model: scored once, at the end, unless the setting says otherwise.
@@ -207,6 +210,7 @@ def test_train_settings_act(name: str, trained: TrainOutcome, usual: Callable[[s
     assert not same or progress.step != other_progress.step or scored != other_scored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalize", ["softmax", "hard_reinforce", "hard_marginal"])
 def test_the_same_settings_do_the_same(trained: TrainOutcome, normalize: str) -> None:
     (_, first, _), (_, second, _) = trained({}, normalize), trained({}, normalize)

@@ -38,6 +38,7 @@ def go_on(tiny_run: Path, pairs: Path, out: Path, **train: object) -> TrainResul
     return train_files(pairs, out, settings={**settings, "data.test": 0}, start_from=tiny_run)
 
 
+@pytest.mark.slow
 def test_weights_and_vocabulary_are_taken_over(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:
     result = go_on(tiny_run, pairs, tmp_path / "run")
     assert result.steps == 1
@@ -89,6 +90,7 @@ def test_earlier_pairs_have_their_share(new: int, earlier: int, share: float, se
         assert (mixture.copies, len(mixture.rows)) == (1, 0)
 
 
+@pytest.mark.slow
 def test_the_corpus_holds_new_pairs_and_earlier_ones(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:
     go_on(tiny_run, pairs, tmp_path / "run", earlier_share=0.75)
     earlier, data = PreparedData.load(tiny_run / "data"), PreparedData.load(tmp_path / "run" / "data")
@@ -108,6 +110,7 @@ def test_the_corpus_holds_new_pairs_and_earlier_ones(tiny_run: Path, pairs: Path
     assert (data.earlier_dev is None) == (earlier.dev is None)
 
 
+@pytest.mark.slow
 def test_what_the_earlier_run_held_out_is_not_trained_on(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:
     earlier = PreparedData.load(tiny_run / "data")
     sets = [earlier.tests["test"], *filter(None, [earlier.dev])]
@@ -135,6 +138,7 @@ def test_settings_fit_the_new_pairs_however_often_they_stand_in_the_corpus(tiny_
     assert fine_tuning(9000, 1)["epochs"] < fine_tuning(3000, 1)["epochs"] < fine_tuning(300, 1)["epochs"]
 
 
+@pytest.mark.slow
 def test_a_model_alone_is_trained_on_without_earlier_pairs_and_this_is_said(
     tiny_run: Path, pairs: Path, tmp_path: Path
 ) -> None:
@@ -146,6 +150,7 @@ def test_a_model_alone_is_trained_on_without_earlier_pairs_and_this_is_said(
     assert PreparedData.load(tmp_path / "run" / "data").earlier_pairs == 0
 
 
+@pytest.mark.slow
 def test_both_test_sets_are_scored_before_and_after(tiny_run: Path, pairs: Path, tmp_path: Path) -> None:
     said: list[str] = []
     settings = {"train": {"max_steps": 1, "learning_rate": 0.05, "start_from": str(tiny_run), "average_decay": 0.0}}

@@ -178,6 +178,7 @@ def test_a_batch_in_parts_or_accumulated_has_the_same_gradient() -> None:
             torch.testing.assert_close(gradients_of_parts[key], gradient, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_batches_are_accumulated_to_one_update(tmp_path: Path) -> None:
     """The last update of an epoch takes the batches that remain."""
     data = prepare(DataConfig(train=["small-world"], small_world_pairs=80, dev=0, test=0), tmp_path / "data", seed=1)

@@ -125,6 +125,7 @@ def test_terms_are_forced_where_they_are_missing(translator: Translator) -> None
     assert not any(each.unforced for each in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "written"),
     [

@@ -107,6 +107,7 @@ def test_ten_sentences_are_less_than_a_megabyte() -> None:
     assert len(document(traces).encode()) < 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
 def test_the_element_computes_right(tmp_path: Path, make_trace: Callable[..., AttentionTrace]) -> None:
     """Its own tests, and that it merges words as Python does, on sentences of all kinds."""

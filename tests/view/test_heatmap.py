@@ -102,6 +102,7 @@ def test_han_stands_upright_and_latin_leans(make_trace) -> None:
     assert (latin.get_text(), latin.get_rotation()) == ("cats", 60)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fonts")
 def test_without_a_font_there_is_one_message_and_still_a_picture(make_trace, tmp_path: Path) -> None:
     heatmap = draw(make_trace("I like black cats here", "我喜欢这里的黑猫"))
@@ -133,6 +134,7 @@ def test_an_svg_holds_text_a_title_and_a_description(make_trace, tmp_path: Path)
     assert root.get("role") == "img"
 
 
+@pytest.mark.slow
 def test_the_same_picture_is_the_same_file_and_text_opens_no_formula(make_trace, tmp_path: Path) -> None:
     for number in range(2):
         heatmap = draw(make_trace("cost $x^$ or $5 and $6_{", "\\frac{1}{2}"), numbers=True)

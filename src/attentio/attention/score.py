@@ -212,7 +212,7 @@ class Cosine(InnerProductScore):
     def project(self, query: Tensor) -> Tensor:
         temperature = self.log_temperature.clamp(max=math.log(self.HIGHEST)).exp()  # of each head
         # Of each sentence, too: its gradient is then the same bits with any number of threads.
-        return _unit(query) * temperature[:, None, None].to(query.dtype).expand(len(query), -1, -1, -1)
+        return _unit(query) * temperature[:, None, None].to(query.dtype).expand(query.shape[0], -1, -1, -1)
 
 
 class LinearConcat(Score):

@@ -135,6 +135,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
         read(tmp_path / "b.zip")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "begin", "what"),
     [

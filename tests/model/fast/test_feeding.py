@@ -39,6 +39,7 @@ def pulled(model: Seq2Seq, features: Tensor) -> list[Tensor]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["dot", "scaled_dot", "bilinear"])
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("steps", [1, 4])
