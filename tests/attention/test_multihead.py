@@ -186,7 +186,7 @@ def test_it_takes_the_place_of_torchs_in_every_container(name, heads, masked, no
                 torch.testing.assert_close(called(ours.train(training), masked), expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True", "ignore:The PyTorch API of nested tensors")
 def test_an_encoder_that_is_made_of_layers_with_ours_is_torchs():
     torchs = container("encoder layer", 2)
     ours = nn.TransformerEncoder(replaced(torchs, 2), 2).eval()
