@@ -755,7 +755,7 @@ def test_no_budget_and_none_that_can_be_read() -> None:
             budget_settings(text)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_faithfulness_is_that_of_evaluate(attentio: Command, copy: Path, trainings: list[str]) -> None:
     again = ["compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q"]
     printed = attentio(*again, "--faithfulness")

@@ -466,7 +466,7 @@ def test_any_bit_of_a_run_flipped_gives_the_same_result_or_one_line(
 SHARES = [*(("run", 235, seed) for seed in range(2, 6)), ("broken_off", 60, 8)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("folder", "count", "seed"), SHARES)
 def test_1000_random_flips_give_the_same_result_or_one_line(
     data: Path, request: pytest.FixtureRequest, folder: str, count: int, seed: int, monkeypatch: pytest.MonkeyPatch
