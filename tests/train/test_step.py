@@ -16,6 +16,7 @@ from attentio.model.families import build_model
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig, TransformerConfig
 from attentio.train.distributed import ALONE, ProcessGroup, Ranks
+from attentio.train.layout import Replicated
 from attentio.train.loop import train
 from attentio.train.settings import RunConfig, TrainConfig
 from attentio.train.state import Progress, batches
@@ -58,7 +59,7 @@ def gradients(name: str, batch: Batch, ranks: Any) -> tuple[dict[str, Tensor], f
     """The gradients of one update as the loop computes it, and the mean cost."""
     model = model_of(name)
     weight = ranks.size * batch.num_target_tokens / ranks.total(batch.num_target_tokens)
-    cost = backward(ranks.wrap(TrainingStep(model, SETTINGS)), [(batch, weight)], 1, computing=torch.enable_grad)
+    cost = backward(ranks.layout.wrap(TrainingStep(model, SETTINGS), []), [(batch, weight)], 1, computing=torch.enable_grad)
     found = {key: parameter.grad for key, parameter in model.named_parameters()}
     return {key: value for key, value in found.items() if value is not None}, ranks.total(cost) / ranks.size
 
@@ -67,7 +68,7 @@ def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    ranks = ProcessGroup()
+    ranks = ProcessGroup(Replicated())
     assert (ranks.rank, ranks.size) == (rank, 2)
     assert ranks.broadcast(f"of rank {rank}") == "of rank 0"
     assert (ranks.all_agree(True), ranks.all_agree(rank == 0)) == (True, False)
@@ -158,7 +159,7 @@ def test_one_process_agrees_with_itself() -> None:
     assert (ALONE.rank, ALONE.size, ALONE.total(5), ALONE.broadcast("x")) == (0, 1, 5, "x")
     assert (ALONE.all_agree(True), ALONE.all_agree(False)) == (True, False)
     step = TrainingStep(model_of("rnn"), SETTINGS)
-    assert ALONE.wrap(step) is step
+    assert ALONE.layout.wrap(step, []) is step
 
 
 def test_a_batch_in_parts_or_accumulated_has_the_same_gradient() -> None:

@@ -82,6 +82,9 @@ def main() -> None:
     status = _run()
     if (path := os.environ.get(STATUS_FILE)) and status not in (1, LostProcess.exit_status):
         status = _tell_starter(path, status)
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # one of several: gloo may wait for a lost one when it is taken down
+        sys.stdout.flush()
+        os._exit(int(status or 0))
     gc.freeze()  # Python would look for garbage once more at its end
     sys.exit(status)
 
@@ -96,6 +99,8 @@ def _run() -> int | str | None:
             sys.stdout.flush()
             return end.code
     except AttentioError as error:
+        if isinstance(error, LostProcess) and STATUS_FILE in os.environ:
+            return error.exit_status  # `distributed.launch` says it, or starts again
         if "--json" in sys.argv:
             sys.stdout.write(json.dumps({"schema": 1, "error": error.as_dict()}, ensure_ascii=False) + "\n")
         return _fail(str(error), error.exit_status)

@@ -41,6 +41,9 @@ def train(
     processes: Annotated[
         int, typer.Option(min=1, help="Train in so many processes of this machine, with a share of each batch.")
     ] = 1,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Each process holds a share of the weights and the optimizer (FSDP2).")
+    ] = False,
     overwrite: options.Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Report on data, model and memory. Train nothing.")
@@ -80,15 +83,18 @@ def train(
     if dry_run:
         summary = training.dry_run(config, out, say=say)
     else:
-        from attentio.train.distributed import is_restarted, is_started, joined_ranks, launch
+        from attentio.train.distributed import is_started, joined_ranks, launch
 
-        if processes > 1 and not is_started():
-            raise typer.Exit(launch(sys.argv[1:], processes))
-        with joined_ranks() as ranks:
+        if not is_started():
+            if processes > 1:
+                raise typer.Exit(launch(sys.argv[1:], processes, say))
+            if shard:
+                raise UsageError("--shard shares a model out among processes, and there is one.", hint="--processes 2")
+        with joined_ranks(shard=shard) as ranks:
             summary = training.run_training(
                 config,
                 out,
-                overwrite=overwrite and not is_restarted(),
+                overwrite=ranks.starts_over(overwrite),
                 say=say,
                 display=partial(display, quiet=quiet),
                 foresee=not quiet,

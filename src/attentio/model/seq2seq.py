@@ -59,8 +59,12 @@ class Seq2Seq(nn.Module):
     def unique_state_dict(self) -> dict[str, Tensor]:
         """Return all tensors by name. A shared one stands there once, under its first name."""
         unique: dict[int, tuple[str, Tensor]] = {}
-        for name, tensor in self.state_dict(keep_vars=True).items():
-            unique.setdefault(id(tensor), (name, tensor.detach()))
+        for path, module in self.named_modules(remove_duplicate=False):  # a sharded model has another `state_dict`
+            passing = module._non_persistent_buffers_set  # pyright: ignore[reportPrivateUsage]
+            held = [*module.named_parameters(recurse=False, remove_duplicate=False)]
+            held += [one for one in module.named_buffers(recurse=False) if one[0] not in passing]
+            for name, tensor in held:
+                unique.setdefault(id(tensor), (f"{path}.{name}".lstrip("."), tensor.detach()))
         return dict(unique.values())
 
     def load_unique_state_dict(self, tensors: Mapping[str, Tensor]) -> None:

@@ -46,6 +46,13 @@ def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[
     return parameters, PROCESS + 4 * (COPIES * parameters + config.train.batch_tokens * per_token)
 
 
+def single_numbers(config: RunConfig) -> list[str]:
+    """Return the names of weights that have no axis."""
+    with _Undrawn():
+        model = build_model(config.model, config.attention, 5, 5, self_attention=config.self_attention)
+    return [name for name, parameter in model.named_parameters() if parameter.dim() == 0]
+
+
 class _Undrawn(TorchFunctionMode):
     """First values are not drawn, so that memory is asked for and never used: shapes without numbers.
 

@@ -92,8 +92,8 @@ def train(
     reporter = reporter if ranks.rank == 0 else Unheard()
     if not state.resume(checkpoints, settings, reporter.note) and first_weights is not None:
         state.start_with(first_weights())
-    ranks.part_ways(settings.seed, state.progress.step)
-    step = ranks.wrap(TrainingStep(model, settings))
+    layout = ranks.layout
+    step = state.lay_out(layout, TrainingStep(model, settings))
     zero_grad = partial(state.optimizer.zero_grad, set_to_none=True)
     evaluate_every = settings.evaluate_every or max(50, state.sampler.updates_per_epoch)
     began = time.perf_counter() - state.progress.seconds  # everything counts: evaluating and saving, too
@@ -119,11 +119,12 @@ def train(
         for group in state.optimizer.param_groups:
             group["lr"] = state.plan.rate(number - 1, settings)
         model.train()
+        ranks.part_ways(settings.seed, number)
         mine = [batch.num_target_tokens * counts for batch, (_, counts) in zip(batches, update, strict=True)]
         tokens = int(ranks.total(sum(mine)))
         # Gradients are averaged over ranks, and the mean is one over all tokens of the update.
         weighted = [(batch, ranks.size * count / tokens) for batch, count in zip(batches, mine, strict=True)]
-        attempt = partial(backward, step, weighted, adding=ranks.adding, computing=computing)
+        attempt = partial(backward, step, weighted, adding=layout.adding, computing=computing)
         most = MOST_PARTS if ranks.size == 1 else 1  # one of several ranks cannot halve a batch by itself
         largest = max(batches, key=lambda batch: batch.source.numel() + batch.target_in.numel())
         with threads.at_work(partial(attempt, state.parts), model.parameters(), zero_grad):
@@ -141,22 +142,25 @@ def train(
 
         over = state.plan.stop_reason(number, progress.seconds)
         if evaluate is not None and (number % evaluate_every == 0 or over is not None):
-            scores = evaluate(state.average.model.eval()) if ranks.rank == 0 else NOT_EVALUATED
-            progress = progress.judged(ranks.broadcast(scores))
-            if progress.best_step == number and ranks.rank == 0:
-                publish(state.average.model, progress)
+            with layout.whole(state.average.model):
+                scores = evaluate(state.average.model.eval()) if ranks.rank == 0 else NOT_EVALUATED
+                progress = progress.judged(ranks.broadcast(scores))
+                if progress.best_step == number and ranks.rank == 0:
+                    publish(state.average.model, progress)
             progress = replace(progress, seconds=ranks.broadcast(time.perf_counter() - began))
             reporter.evaluated(progress, epoch=epoch)
             if 0 < settings.patience <= progress.stale_evaluations:
                 over = over or "no longer better on dev"
         state.progress = progress = replace(progress, ended=over)
-        if over is not None and evaluate is None and ranks.rank == 0:
-            publish(state.average.model, progress)
+        if over is not None and evaluate is None:
+            with layout.whole(state.average.model):
+                if ranks.rank == 0:
+                    publish(state.average.model, progress)
         due = progress.seconds - state.saved_at >= settings.save_every_seconds
-        if (over is not None or state.plan.revised_at == number or due) and ranks.rank == 0:
-            state.save(checkpoints)
-    if state.progress.ended is None and ranks.rank == 0:
-        state.save(checkpoints)
+        if over is not None or state.plan.revised_at == number or due:
+            state.save(checkpoints, ranks)
+    if state.progress.ended is None:
+        state.save(checkpoints, ranks)
     return state.progress
 
 

@@ -1,7 +1,9 @@
 """Training as `attentio train` does it: into a run folder, which the same call again goes on with."""
 
 import contextlib
+import platform
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.data.heldout import HeldOut
-from attentio.data.prepare import PreparedData, data_fingerprint, is_prepared, prepare, start_of
+from attentio.data.prepare import MANIFEST, PreparedData, data_fingerprint, is_prepared, prepare, start_of
 from attentio.data.source import origins
 from attentio.data.start import Earlier, SideRules, Start, run_of
 from attentio.data.subword_regularization import TokenSplits
@@ -32,7 +34,7 @@ from attentio.train.checkpoint import Checkpoint, whole_checkpoints
 from attentio.train.dev import DevSet
 from attentio.train.distributed import ALONE, Ranks
 from attentio.train.folder import Run, claimed
-from attentio.train.footprint import check_resources, describe, footprint
+from attentio.train.footprint import check_resources, describe, footprint, single_numbers
 from attentio.train.loop import NOT_EVALUATED, Unheard, train
 from attentio.train.plan import ENDED_BY_TIME, StepPlan, describe_plan
 from attentio.train.reporter import FEW_UPDATES, Display, Silent, TrainingReporter, evaluations, too_few
@@ -44,6 +46,7 @@ Say = Callable[[str], None]
 TESTED = 2000  # sentences of a test set that are translated before and after a training that starts from a model
 FORESEEN = 300  # updates of which time and quality are said before
 FORESEEING = 2.0  # seconds of updates that are measured for that
+SHOWN = 20.0  # seconds until a shared file system shows a host what another wrote
 SAMPLE = 50  # training sentences that a finished model translates where nothing was held out
 
 
@@ -137,6 +140,7 @@ def _follow(config: RunConfig, run: Run, ranks: Ranks) -> dict[str, Any]:
     """Take part in a training that rank 0 leads."""
     stop = StopRequest()
     if ranks.begin(False):
+        _check_shared(run, ranks)
         data = PreparedData.load(run.data)
         with stop:
             train(
@@ -155,6 +159,25 @@ def _follow(config: RunConfig, run: Run, ranks: Ranks) -> dict[str, Any]:
     return {"interrupted_by": stop.signal}
 
 
+def _check_shared(run: Run, ranks: Ranks) -> None:
+    """Raise DataError on all ranks where one of them does not see the data and checkpoints that rank 0 sees."""
+    wanted, end = ranks.broadcast(_seen(run)), time.monotonic() + SHOWN
+    while (same := _seen(run) == wanted) is False and time.monotonic() < end:
+        time.sleep(0.5)
+    if not ranks.all_agree(same):
+        raise DataError(
+            f"the processes of this training do not all see one {run.folder}"
+            f"{'.' if same else f': process {ranks.rank} on {platform.node()} does not.'}",
+            hint="Choose an --out on a file system that all hosts share, under the same path.",
+            file=run.folder,
+        )
+
+
+def _seen(run: Run) -> tuple[str | None, list[str]]:
+    prepared = read_json(run.data / MANIFEST)
+    return prepared and prepared["fingerprint"], sorted(path.name for path in run.checkpoints.glob("*step-*"))
+
+
 def _lead(
     config: RunConfig,
     run: Run,
@@ -168,10 +191,18 @@ def _lead(
 ) -> dict[str, Any]:
     """Train as rank 0. `call` tells the others that training begins."""
     _check(config)
+    if ranks.layout.shares and (single := single_numbers(config)):
+        raise UsageError(
+            f"--shard cannot share out {single[0]} (attention.normalize = {config.attention.normalize!r}): it is a "
+            "single number.",
+            hint="Leave out --shard.",
+        )
     if overwrite or not run.has_begun:
         _check_positions(config)
     start = _start(config, None if overwrite else run, say)
     with claimed(run, config, overwrite=overwrite) as other_end:
+        if overwrite:
+            ranks.started_over()
         data = _prepare(run, config, start, say)
         notes: list[str] = []
         newest = next(whole_checkpoints(run.checkpoints, notes.append), None)
@@ -408,6 +439,7 @@ def _train(
         facts = {**facts, "kernels": dict(CHOSEN)}
         reporter.plan(facts)
         call()
+        _check_shared(run, ranks)
         progress = train(
             config,
             data.train,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attentio.data.batch import BatchSampler
 from attentio.data.corpus import EncodedCorpus
@@ -23,8 +23,10 @@ from attentio.runtime.choices import CHOSEN, STANDARD, Choices
 from attentio.train.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint, whole_checkpoints
 from attentio.train.dev import DevScores
 from attentio.train.distributed import ALONE, Ranks
+from attentio.train.layout import Layout
 from attentio.train.plan import StepPlan
 from attentio.train.settings import TrainConfig
+from attentio.train.step import TrainingStep
 
 LENGTH_MULTIPLE = 2  # of padded lengths: a CPU's matrix library prepares itself for every shape
 
@@ -220,15 +222,40 @@ class TrainingState:
         if self.average.model is not self.model:
             self.average.model.load_unique_state_dict(weights if average is None else average)
 
-    def save(self, checkpoints: Path) -> None:
-        """Write a checkpoint, and remove all but the newest two."""
-        groups = {
-            "weights": self.model.unique_state_dict(),
-            "optimizer": _optimizer_tensors(self.optimizer, self.model),
-            "random": _random_state(_device_of(self.model)),
-        }
-        if self.average.model is not self.model:
-            groups["average"] = self.average.model.unique_state_dict()
+    def lay_out(self, layout: Layout, step: TrainingStep) -> nn.Module:
+        """Lay the model and all that goes with it out over the ranks. Return the module whose passes train it."""
+        moments = _optimizer_tensors(self.optimizer, self.model)
+        wrapped = layout.wrap(step, [] if self.average.model is self.model else [self.average.model])
+        if layout.shares:
+            self.average.weights = list(self.average.model.parameters())
+            self.optimizer = adamw(self.model, step.settings)
+            _load_optimizer(self.optimizer, self.model, moments, layout)
+        return wrapped
+
+    def save(self, checkpoints: Path, ranks: Ranks = ALONE) -> None:
+        """Write a checkpoint, and remove all but the newest two. All ranks must save, and rank 0 writes."""
+        self.saved_at = self.progress.seconds
+        layout = ranks.layout
+        if ranks.rank > 0 and not layout.shares:
+            return
+        moments: dict[str, Tensor] = {}
+        for name, share in _optimizer_tensors(self.optimizer, self.model).items():
+            whole = layout.joined(share)
+            if ranks.rank == 0:
+                moments[name] = whole
+        with layout.whole(self.model), layout.whole(self.average.model):
+            if ranks.rank > 0:
+                return
+            groups = {
+                "weights": self.model.unique_state_dict(),
+                "optimizer": moments,
+                "random": _random_state(_device_of(self.model)),
+            }
+            if self.average.model is not self.model:
+                groups["average"] = self.average.model.unique_state_dict()
+            self._write(checkpoints, groups)
+
+    def _write(self, checkpoints: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
         values = {
             "progress": asdict(self.progress),
             "sampler": self.sampler.state_dict(),
@@ -238,7 +265,6 @@ class TrainingState:
         }
         save_checkpoint(checkpoints / f"step-{self.progress.step}", Checkpoint(groups, values))
         prune_checkpoints(checkpoints, keep=2)
-        self.saved_at = self.progress.seconds
 
 
 def batches(corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks = ALONE) -> BatchSampler:
@@ -283,12 +309,14 @@ def _optimizer_tensors(optimizer: torch.optim.AdamW, model: Seq2Seq) -> dict[str
     return tensors
 
 
-def _load_optimizer(optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mapping[str, Tensor]) -> None:
+def _load_optimizer(
+    optimizer: torch.optim.AdamW, model: Seq2Seq, tensors: Mapping[str, Tensor], layout: Layout = ALONE.layout
+) -> None:
     parameters = dict(model.named_parameters())
     for name, tensor in tensors.items():
         parameter_name, key = name.rsplit("/", 1)
         parameter = parameters[current_name(parameter_name)]
-        optimizer.state[parameter][key] = tensor if key == "step" else tensor.to(parameter.device)
+        optimizer.state[parameter][key] = tensor if key == "step" else layout.cut(tensor, parameter)
 
 
 def _device_of(model: Seq2Seq) -> torch.device:
