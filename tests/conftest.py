@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import collections
 import io
 import os
 import re
@@ -37,6 +38,30 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # On a busy machine any example of a property can take any time.
 settings.register_profile("attentio", deadline=None)
 settings.load_profile("attentio")
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Iterator[collections.Counter[str]]:
+    """Counts the faults that a test brings about, by kind. The end of the test run says how many there were in all."""
+    found = collections.Counter[str]()
+    yield found
+    request.node.user_properties.append(("faults", dict(found)))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many faults there were, and how many tests of them failed."""
+    found, tests = collections.Counter[str](), set[str]()
+    reports = [report for group in terminalreporter.stats.values() for report in group if hasattr(report, "when")]
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == "faults" and report.when == "teardown":
+                found.update(value)
+                tests.add(report.nodeid)
+    wrong = {report.nodeid for report in reports if report.failed} & tests
+    if found:
+        end = f"lost or wrong: {sorted(wrong)}" if wrong else "0 lost, 0 silently wrong"
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(found.items()))
+        terminalreporter.write_line(f"{found.total():,} faults, {end}: {kinds}")
 
 
 Shell: TypeAlias = Callable[[str, Path], tuple[int, str]]

@@ -72,7 +72,7 @@ SURFACE = {
     ],
     "train": [
         *("<files>", *CORPUS, "--attention", "--config", "--device", "--dry-run", "--json", "--max-time", "--out"),
-        *("--overwrite", "--preset", "--processes", "--quiet -q", "--seed", "--set -o", "--start-from"),
+        *("--overwrite", "--preset", "--processes", "--quiet -q", "--seed", "--set -o", "--shard", "--start-from"),
     ],
     "translate": [
         *("<run>", "<files>", "--alignments", "--batch-tokens", "--beam -b", "--device", "--field", "--forbid"),

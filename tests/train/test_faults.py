@@ -1,7 +1,8 @@
 """Faults at any moment: killed, interrupted, a disk that fails. The end is bit-identical, or one line says what to do.
 
 A moment is any opening of a file to write, sync, rename, removal or new folder of a training, as Python's audit events
-name them. Each training runs in a copy of this process, which is made fast and may be killed.
+name them. Each training runs in a copy of this process, which is made fast and may be killed. The fixture `faults`
+counts, and the end of the test run says how many there were.
 """
 
 import collections
@@ -9,24 +10,24 @@ import errno
 import hashlib
 import itertools
 import multiprocessing
+import multiprocessing.connection
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from attentio.corpora.small_world.grammar import sample
 from attentio.errors import AttentioError, LostProcess
 from attentio.runtime.processes import AVAILABLE
-from attentio.train import distributed
 from attentio.train.distributed import joined_ranks
 from attentio.train.run import run_training, train_files
 from attentio.train.settings import effective_config, nested
@@ -48,33 +49,43 @@ SETTINGS = {
     "train.device": "cpu",
 }
 ONE_LINE, TWO_LINES, INTERRUPTED = 70, 71, 72  # status of a process: what a training ended with
+WORKS = {"data": "preparing", "checkpoints": "saving", "model": "publishing"}
+HANGS = 300.0  # seconds after which a training hangs
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
+
+Faults: TypeAlias = collections.Counter[str]
+Whole: TypeAlias = tuple[str, int]
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="copies of a process")
 
 
-def watch(folder: Path, act: Callable[[int], None]) -> Callable[[], int]:
-    """Call `act(number)` before every change in `folder` that this process makes. Return what counts them."""
+def watch(folder: Path, act: Callable[[int, str], None]) -> Callable[[], int]:
+    """Call `act(number, work)` before every change in `folder` that this process makes. Return what counts them.
+
+    work: preparing, saving (a checkpoint), publishing or other.
+    """
     count = [0]
     name = str(folder)
 
-    def changed() -> None:
+    def changed(path: str) -> None:
         count[0] += 1
-        act(count[0])
+        (top,) = re.findall(r"^/?\.?(\w*)", path[len(name) :])
+        act(count[0], WORKS.get(top, "other"))
 
     def heard(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
             if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and str(path).startswith(name):
-                changed()
+                changed(str(path))
         elif event in CHANGES and str(arguments[0]).startswith(name):
-            changed()
+            changed(str(arguments[0]))
 
     sync = os.fsync
 
     def synced(descriptor: int) -> None:
-        if str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith(name):
-            changed()  # not written to the disk: that is slow, and a killed process loses nothing that it wrote
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        if path.startswith(name):
+            changed(path)  # not written to the disk: that is slow, and a killed process loses nothing that it wrote
         else:
             sync(descriptor)
 
@@ -97,8 +108,16 @@ def in_a_copy(work: Callable[[], int]) -> int:
     """Do `work` in a copy of this process. Return the status that it gave, or minus the signal that ended it."""
     process = multiprocessing.get_context("fork").Process(target=lambda: os._exit(work()))
     process.start()
-    process.join()
-    assert process.exitcode is not None
+    return ended(process)
+
+
+def ended(process: Any, seconds: float = HANGS) -> int:
+    """Wait for a process, and kill it where it does not end. Return its status."""
+    process.join(timeout=seconds)
+    if hung := process.exitcode is None:
+        process.kill()
+        process.join()
+    assert not hung, f"a training hung for {seconds:.0f} seconds"
     return process.exitcode
 
 
@@ -120,7 +139,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, in
     counted = out.with_suffix(".count")
 
     def work() -> int:
-        count = watch(out, lambda _: None)
+        count = watch(out, lambda *_: None)
         status = attempt(data, out)
         counted.write_text(str(count()), encoding="ascii")
         return status
@@ -129,20 +148,31 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, in
     return digest(out), int(counted.read_text(encoding="ascii"))
 
 
+def killer(out: Path, stop: signal.Signals, moment: int, pid: Callable[[], int]) -> Callable[[int, str], None]:
+    """Return what sends a signal at a moment, and leaves beside `out` what was being done."""
+
+    def act(number: int, work: str) -> None:
+        if number == moment:
+            out.with_suffix(".work").write_text(work, encoding="ascii")
+            os.kill(pid(), stop)
+
+    return act
+
+
 def killed(data: Path, out: Path, stop: signal.Signals, moment: int) -> int:
     def work() -> int:
-        watch(out, lambda number: os.kill(os.getpid(), stop) if number == moment else None)
+        watch(out, killer(out, stop, moment, os.getpid))
         return attempt(data, out)
 
     return in_a_copy(work)
 
 
-def kill_often(data: Path, out: Path, whole: tuple[str, int], count: int, seed: int) -> collections.Counter[str]:
+def kill_often(data: Path, out: Path, whole: Whole, count: int, seed: int, faults: Faults) -> None:
     """Disturb trainings `count` times, each time going on where the last one ended, and compare every end."""
     wanted, moments = whole
-    draw, found = random.Random(seed), collections.Counter[str]()
+    draw, number = random.Random(seed), 0
     stops = [signal.SIGKILL] * 5 + [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-    while found.total() < count:
+    while number < count:
         stop = draw.choice(stops)
         status = killed(data, out, stop, draw.randint(1, moments // 2))
         if status == 0:  # it ended before that moment
@@ -151,17 +181,17 @@ def kill_often(data: Path, out: Path, whole: tuple[str, int], count: int, seed: 
             continue
         # Signals are caught while a model is trained: before that they end the process, as they end any.
         assert status == -stop or (status == INTERRUPTED and stop is not signal.SIGKILL), (stop, status)
-        found[stop.name] += 1
+        faults[f"{stop.name} while {out.with_suffix('.work').read_text(encoding='ascii')}"] += 1
+        number += 1
     assert in_a_copy(lambda: attempt(data, out)) == 0
     assert digest(out) == wanted
-    return found
 
 
 def failing(data: Path, out: Path, number: int, moment: int, *, lasting: bool) -> int:
     """Let the change number `moment` fail, or all from there on, then mend the disk and repeat the command."""
     broken = [True]
 
-    def act(count: int) -> None:
+    def act(count: int, _work: str) -> None:
         if broken[0] and (count == moment or (lasting and count > moment)):
             raise OSError(number, os.strerror(number))
 
@@ -176,8 +206,8 @@ def failing(data: Path, out: Path, number: int, moment: int, *, lasting: bool) -
     return in_a_copy(work)
 
 
-def fail_each(data: Path, out: Path, whole: tuple[str, int], moments: range) -> int:
-    """Let each of the moments fail, by a full disk or a broken one, once or from there on. Return how many did."""
+def fail_each(data: Path, out: Path, whole: Whole, moments: range, faults: Faults) -> None:
+    """Let each of the moments fail, by a full disk or a broken one, once or from there on."""
     kinds = list(itertools.product((errno.ENOSPC, errno.EIO), (False, True)))
     for moment in moments:
         number, lasting = kinds[moment % len(kinds)]
@@ -185,34 +215,36 @@ def fail_each(data: Path, out: Path, whole: tuple[str, int], moments: range) -> 
         status = failing(data, out, number, moment, lasting=lasting)
         assert status == 0, f"{where}: status {status}"
         assert digest(out) == whole[0], where
+        faults[errno.errorcode[number]] += 1
         shutil.rmtree(out)
-    return len(moments)
 
 
 @pytest.mark.slow
-def test_killed_or_interrupted_at_random_moments(data: Path, tmp_path: Path, whole: tuple[str, int]) -> None:
-    assert kill_often(data, tmp_path / "run", whole, 6, seed=1).total() == 6
+def test_killed_or_interrupted_at_random_moments(data: Path, tmp_path: Path, whole: Whole, faults: Faults) -> None:
+    kill_often(data, tmp_path / "run", whole, 6, 1, faults)
+    assert faults.total() == 6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2, 5))
-def test_killed_or_interrupted_210_times(data: Path, tmp_path: Path, whole: tuple[str, int], seed: int) -> None:
-    found = kill_often(data, tmp_path / "run", whole, 70, seed)
-    print(f"{found.total()} faults: {dict(found)}")
-    assert found["SIGKILL"] > 30
+def test_killed_or_interrupted_210_times(data: Path, tmp_path: Path, whole: Whole, faults: Faults, seed: int) -> None:
+    kill_often(data, tmp_path / "run", whole, 70, seed, faults)
+    for work in ("preparing", "saving", "publishing"):
+        assert faults[f"SIGKILL while {work}"]
 
 
 @pytest.mark.slow
-def test_a_write_that_fails(data: Path, tmp_path: Path, whole: tuple[str, int]) -> None:
+def test_a_write_that_fails(data: Path, tmp_path: Path, whole: Whole, faults: Faults) -> None:
     middle = whole[1] // 2
-    assert fail_each(data, tmp_path / "run", whole, range(middle, middle + 4)) == 4
+    fail_each(data, tmp_path / "run", whole, range(middle, middle + 4), faults)
+    assert faults.total() == 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
-def test_every_write_fails_in_turn(data: Path, tmp_path: Path, whole: tuple[str, int], part: int) -> None:
+def test_every_write_fails_in_turn(data: Path, tmp_path: Path, whole: Whole, faults: Faults, part: int) -> None:
     moments = range(1 + part * whole[1] // 4, 1 + (part + 1) * whole[1] // 4)
-    print(f"{fail_each(data, tmp_path / 'run', whole, moments)} faults: writes that fail")
+    fail_each(data, tmp_path / "run", whole, moments, faults)
 
 
 def free_port() -> int:
@@ -221,72 +253,91 @@ def free_port() -> int:
         return int(place.getsockname()[1])
 
 
-def two_ranks(data: Path, out: Path, *, victim: int | None, moment: int) -> list[int]:
-    """Train in two processes, of which `victim` is killed at a moment (rank 0) or while it waits (rank 1)."""
+def two_ranks(data: Path, out: Path, *, victim: int = 0, moment: int = 0) -> list[int]:
+    """Train in two processes, of which `victim` is killed at a moment of the first. Return the status of each.
+
+    The other is treated as by torchrun: SIGTERM, and SIGKILL where it does not end, for gloo may wait for ever.
+    """
     port = free_port()
-    settings = SETTINGS | {"model.dropout": 0.0, "data.train": [str(data)]}
-    config = effective_config(preset="rnn-tiny", settings=nested(settings), run=out)
+    config = effective_config(preset="rnn-tiny", settings=nested(SETTINGS | {"data.train": [str(data)]}), run=out)
 
     def work(rank: int) -> int:
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in place.items()})
-        if rank == 0 and victim is not None:
-            watch(
-                out,
-                lambda number: (
-                    os.kill(second.pid if victim else os.getpid(), signal.SIGKILL) if number == moment else None
-                ),
-            )
+        if rank == 0:
+            watch(out, killer(out, signal.SIGKILL, moment, lambda: processes[1].pid if victim else os.getpid()))
         try:
             with joined_ranks() as ranks:
                 run_training(config, out, ranks=ranks)
         except LostProcess:
-            os._exit(LostProcess.exit_status)  # at once: gloo's threads may wait for the lost one when they are ended
+            return LostProcess.exit_status
         return 0
 
-    context = multiprocessing.get_context("fork")
-    second = context.Process(target=lambda: os._exit(work(1)))
-    second.start()
-    first = context.Process(target=lambda: os._exit(work(0)))
-    first.start()
-    statuses: list[int] = []
-    for process in (first, second):
-        process.join(timeout=120)
-        if process.exitcode is None:  # gloo may wait for the lost one for ever, and then torchrun kills it
-            process.kill()
-            process.join()
-        assert process.exitcode is not None
-        statuses.append(process.exitcode)
-    return statuses
+    fork = multiprocessing.get_context("fork")
+    processes: list[Any] = [fork.Process(target=lambda rank=rank: os._exit(work(rank))) for rank in range(2)]
+    for process in reversed(processes):
+        process.start()
+    end = time.monotonic() + HANGS
+    while all(process.exitcode is None for process in processes):
+        assert time.monotonic() < end, "both hang"
+        multiprocessing.connection.wait([process.sentinel for process in processes], timeout=1)
+    if any(process.exitcode for process in processes):
+        for send in ("terminate", "kill"):
+            for process in processes:
+                process.join(timeout=1)
+                if process.exitcode is None:
+                    getattr(process, send)()
+    return [ended(process) for process in processes]
+
+
+def kill_one_of_two(
+    data: Path, out: Path, undisturbed: str, moments: int, count: int, seed: int, faults: Faults
+) -> None:
+    """Kill one of two ranks `count` times, each time going on where the last training ended. Compare every end."""
+    draw, number = random.Random(seed), 0
+    while number < count:
+        victim = draw.randrange(2)
+        out.with_suffix(".work").unlink(missing_ok=True)
+        statuses = two_ranks(data, out, victim=victim, moment=draw.randint(1, moments // 2))
+        if out.with_suffix(".work").exists():
+            assert statuses[victim] in (-signal.SIGKILL, 0), statuses  # the second may have done its part before
+            assert statuses[1 - victim] in (0, LostProcess.exit_status, -signal.SIGTERM, -signal.SIGKILL), statuses
+        if out.with_suffix(".work").exists() and statuses[victim]:
+            faults[f"SIGKILL of rank {victim} while {out.with_suffix('.work').read_text(encoding='ascii')}"] += 1
+            number += 1
+        elif statuses == [0, 0]:
+            assert digest(out) == undisturbed
+            shutil.rmtree(out)
+    assert two_ranks(data, out) == [0, 0]
+    assert digest(out) == undisturbed
+
+
+@pytest.fixture
+def undisturbed(data: Path, tmp_path: Path) -> str:
+    """The digest of the model that two ranks train."""
+    assert two_ranks(data, tmp_path / "undisturbed") == [0, 0]
+    return digest(tmp_path / "undisturbed")
 
 
 @pytest.mark.slow
-def test_one_of_two_ranks_is_killed(
-    data: Path, tmp_path: Path, whole: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+def test_one_of_two_ranks_is_killed(data: Path, tmp_path: Path, whole: Whole, undisturbed: str, faults: Faults) -> None:
+    kill_one_of_two(data, tmp_path / "run", undisturbed, whole[1], 2, 3, faults)
+    assert faults.total() == 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(4, 8))
+def test_one_of_two_ranks_is_killed_200_times(
+    data: Path, tmp_path: Path, whole: Whole, undisturbed: str, faults: Faults, seed: int
 ) -> None:
-    monkeypatch.setattr(distributed, "MEETING", timedelta(seconds=10))
-    undisturbed, out, draw = tmp_path / "whole", tmp_path / "run", random.Random(3)
-    assert two_ranks(data, undisturbed, victim=None, moment=0) == [0, 0]
-    faults = 0
-    while faults < 4:
-        victim = draw.randrange(2)
-        statuses = two_ranks(data, out, victim=victim, moment=draw.randint(whole[1] // 2, whole[1]))
-        if statuses == [0, 0] or (victim == 1 and statuses[0] == 0):  # killed when all was done
-            shutil.rmtree(out)
-            continue
-        assert statuses[victim] == -signal.SIGKILL, statuses
-        # The second has nothing left to do where the first is killed at its last changes.
-        assert statuses[1 - victim] in (LostProcess.exit_status, -signal.SIGKILL, 0 if victim == 0 else None), statuses
-        faults += 1
-    print(f"{faults} faults: one of two ranks killed")
-    assert two_ranks(data, out, victim=None, moment=0) == [0, 0]
-    assert digest(out) == digest(undisturbed)
+    kill_one_of_two(data, tmp_path / "run", undisturbed, whole[1], 50, seed, faults)
 
 
 def test_a_clock_that_jumps(
-    data: Path, tmp_path: Path, whole: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, whole: Whole, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw, real = random.Random(4), time.time
-    monkeypatch.setattr(time, "time", lambda: real() + draw.uniform(-1e8, 1e8))
+    monkeypatch.setattr(time, "time", lambda: real() + draw.uniform(-1e8, 1e8))  # in the copy, too
     assert in_a_copy(lambda: attempt(data, tmp_path / "run")) == 0
     assert digest(tmp_path / "run") == whole[0]
+    faults["clock that jumps"] += 1

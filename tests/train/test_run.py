@@ -1,5 +1,6 @@
 """A run folder is never silently wrong: one training at a time, damage mended or said, only read when finished."""
 
+import collections
 import contextlib
 import errno
 import json
@@ -7,9 +8,10 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from filelock import FileLock
@@ -416,8 +418,31 @@ def test_resuming_needs_no_model_to_start_from(run: Path, tmp_path: Path, monkey
 # Any byte
 
 
-def outcomes(data: Path, folder: Path, count: int, seed: int) -> dict[str, int]:
-    """Flip `count` random bits of a run, one at a time. Return how often each outcome was. Anything else fails."""
+Damage: TypeAlias = tuple[str, bytes | None, str]  # file of a run, what it then holds, and that in words
+
+
+def flips(files: dict[str, bytes], count: int, seed: int) -> Iterator[Damage]:
+    """Yield `count` files of a run, each with a random bit flipped."""
+    draw, names = random.Random(seed), sorted(name for name, held in files.items() if held)
+    for _ in range(count):
+        name = draw.choice(names)
+        held = bytearray(files[name])
+        place, bit = draw.randrange(len(held)), draw.randrange(8)
+        held[place] ^= 1 << bit
+        yield name, bytes(held), f"bit {bit} of byte {place}"
+
+
+def losses_in_turn(files: dict[str, bytes]) -> Iterator[Damage]:
+    """Yield every file of a run cut short, emptied and removed."""
+    for name, held in sorted(files.items()):
+        if held:
+            yield name, held[: len(held) // 2], "cut short"
+            yield name, b"", "emptied"
+        yield name, None, "removed"
+
+
+def outcomes(data: Path, folder: Path, damages: Callable[[dict[str, bytes]], Iterable[Damage]]) -> dict[str, int]:
+    """Damage files of a run, one at a time. Return how often each outcome was. Anything else fails."""
 
     def result() -> tuple[object, ...]:
         said.clear()
@@ -427,27 +452,25 @@ def outcomes(data: Path, folder: Path, count: int, seed: int) -> dict[str, int]:
         sides = [(side.tokenizer.to_bytes(), side.cleaner, side.language) for side in (bundle.source, bundle.target)]
         return outcome.ended, outcome.steps, outcome.best_dev_chrf, tensors, sides, held_out_sets(folder)
 
-    files, draw, lines, said = content(folder), random.Random(seed), set[int](), list[str]()
+    files, lines, said = content(folder), set[int](), list[str]()
     wanted = result()
     restore(folder, files)
     found = {"same result": 0, "one line": 0}
-    names = sorted(name for name, held in files.items() if held)
-    for _ in range(count):
-        name = draw.choice(names)
-        held = bytearray(files[name])
-        place, bit = draw.randrange(len(held)), draw.randrange(8)
-        held[place] ^= 1 << bit
-        (folder / name).write_bytes(held)
+    for name, held, what in damages(files):
+        if held is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(held)
         try:
             reached = result()
         except AttentioError as error:
             lines.add(str(error).count("\n"))
             found["one line"] += 1
         except Exception as error:
-            raise AssertionError(f"bit {bit} of byte {place} of {name}") from error
+            raise AssertionError(f"{name}: {what}") from error
         else:
             same = reached == wanted
-            assert same or any("is lost" in line for line in said), f"bit {bit} of byte {place} of {name}"
+            assert same or any("is lost" in line for line in said), f"{name}: {what}"
             found["same result" if same else "one line"] += 1
         restore(folder, files)
     assert lines <= {0}
@@ -456,10 +479,11 @@ def outcomes(data: Path, folder: Path, count: int, seed: int) -> dict[str, int]:
 
 @pytest.mark.slow
 def test_any_bit_of_a_run_flipped_gives_the_same_result_or_one_line(
-    data: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, run: Path, faults: collections.Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    assert sum(outcomes(data, run, 40, seed=1).values()) == 40
+    faults["flipped bit"] += sum(outcomes(data, run, partial(flips, count=20, seed=1)).values())
+    assert faults.total() == 20
 
 
 # 1,000 flips in all, in shares that two processes can divide among them.
@@ -469,16 +493,38 @@ SHARES = [*(("run", 235, seed) for seed in range(2, 6)), ("broken_off", 60, 8)]
 @pytest.mark.long
 @pytest.mark.parametrize(("folder", "count", "seed"), SHARES)
 def test_1000_random_flips_give_the_same_result_or_one_line(
-    data: Path, request: pytest.FixtureRequest, folder: str, count: int, seed: int, monkeypatch: pytest.MonkeyPatch
+    data: Path,
+    request: pytest.FixtureRequest,
+    folder: str,
+    count: int,
+    seed: int,
+    faults: collections.Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    found = outcomes(data, request.getfixturevalue(folder), count, seed)
-    print(f"{count:,} flips of {folder}: {found}")
-    assert sum(found.values()) == count
+    found = outcomes(data, request.getfixturevalue(folder), partial(flips, count=count, seed=seed))
+    faults["flipped bit"] += sum(found.values())
+    assert faults.total() == count
     assert min(found.values()) > count // 50
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "folder",
+    [pytest.param("run", marks=pytest.mark.slow), pytest.param("broken_off", marks=pytest.mark.long)],
+)
+def test_any_file_of_a_run_cut_emptied_or_removed_gives_the_same_result_or_one_line(
+    data: Path,
+    request: pytest.FixtureRequest,
+    folder: str,
+    faults: collections.Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    found = outcomes(data, request.getfixturevalue(folder), losses_in_turn)
+    faults["file cut, emptied or removed"] += sum(found.values())
+    assert min(found.values()) > 3
+
+
 def test_sentences_longer_than_the_positions_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"40 tokens are allowed, and the model has 40 positions. --max-length 39"):
         train_files(data, tmp_path / "run", settings=SETTINGS | {"data.max_length": 40, "model.max_positions": 40})

@@ -59,7 +59,9 @@ def gradients(name: str, batch: Batch, ranks: Any) -> tuple[dict[str, Tensor], f
     """The gradients of one update as the loop computes it, and the mean cost."""
     model = model_of(name)
     weight = ranks.size * batch.num_target_tokens / ranks.total(batch.num_target_tokens)
-    cost = backward(ranks.layout.wrap(TrainingStep(model, SETTINGS), []), [(batch, weight)], 1, computing=torch.enable_grad)
+    cost = backward(
+        ranks.layout.wrap(TrainingStep(model, SETTINGS), []), [(batch, weight)], 1, computing=torch.enable_grad
+    )
     found = {key: parameter.grad for key, parameter in model.named_parameters()}
     return {key: value for key, value in found.items() if value is not None}, ranks.total(cost) / ranks.size
 

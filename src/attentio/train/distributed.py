@@ -33,6 +33,7 @@ MEETING = timedelta(seconds=60)  # in which all processes must be there, once tr
 RESTARTS = 3  # of `launch`, each after a process was killed
 GET_ADDRESS = 0x8915  # SIOCGIFADDR of Linux
 _BEGIN = "attentio/begin"
+_OVERWRITTEN = "overwritten"  # a file: the run of this command was
 _RESUMES = "The same command resumes from the newest checkpoint."
 _NETWORK = "GLOO_SOCKET_IFNAME, an environment variable, names the network interface to use."
 # What an error says where another process has gone.
@@ -106,7 +107,7 @@ class StartedByTorchrun(ProcessGroup):
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._store, self.rank, self.size = next(rendezvous("env://", timeout=MEETING))
-        self._mark = _kept_by_torchrun() / "overwritten"
+        self._kept = _kept_by_torchrun()
         if name := _interface_to(os.environ["MASTER_ADDR"]):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
 
@@ -127,14 +128,17 @@ class StartedByTorchrun(ProcessGroup):
         return wanted
 
     def starts_over(self, wanted: bool) -> bool:
-        return wanted and not self._mark.exists()
+        return wanted and (self._kept is None or not (self._kept / _OVERWRITTEN).exists())
 
     def started_over(self) -> None:
-        self._mark.touch()
+        if self._kept is not None:
+            (self._kept / _OVERWRITTEN).touch()
 
 
 def _give_up() -> None:
-    sys.stderr.write(f"error: {LostProcess('the processes of this training cannot reach each other.', hint=_NETWORK)}\n")
+    sys.stderr.write(
+        f"error: {LostProcess('the processes of this training cannot reach each other.', hint=_NETWORK)}\n"
+    )
     os._exit(LostProcess.exit_status)
 
 
@@ -158,11 +162,15 @@ def _interface_to(host: str) -> str | None:
     return None
 
 
-def _kept_by_torchrun() -> Path:
-    """Return a folder that is there until torchrun ends, however often it starts these processes."""
+def _kept_by_torchrun() -> Path | None:
+    """Return a folder that is there until torchrun ends, however often it starts these processes.
+
+    None where another program started them.
+    """
     if told := os.environ.get(STATUS_FILE):
         return Path(told).parent
-    return Path(os.environ["TORCHELASTIC_ERROR_FILE"]).parents[2]  # FOLDER/attempt_0/RANK/error.json
+    errors = os.environ.get("TORCHELASTIC_ERROR_FILE")  # FOLDER/attempt_0/RANK/error.json
+    return None if errors is None else Path(errors).parents[2]
 
 
 ALONE = Ranks()
