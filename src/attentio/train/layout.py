@@ -39,6 +39,14 @@ class Layout:
         del module
         return contextlib.nullcontext()
 
+    def own(self, gradient: Tensor) -> Tensor:
+        """Return what this rank holds of a gradient. Changing it changes the gradient."""
+        return gradient
+
+    def joined_norm(self, own: Tensor) -> Tensor:
+        """Return the norm of all gradients, for the norm of what this rank holds of them. All ranks must ask."""
+        return own
+
     def joined(self, tensor: Tensor) -> Tensor:
         """Return the whole of a tensor of the optimizer. All ranks must ask for it."""
         return tensor
@@ -95,6 +103,16 @@ class Sharded(Layout):
             yield
         finally:
             wrapped.reshard()
+
+    def own(self, gradient: Tensor) -> Tensor:
+        from torch.distributed.tensor import DTensor
+
+        return cast(DTensor, gradient).to_local()
+
+    def joined_norm(self, own: Tensor) -> Tensor:
+        squares = own.square()
+        dist.all_reduce(squares)
+        return squares.sqrt()
 
     def joined(self, tensor: Tensor) -> Tensor:
         return getattr(tensor, "full_tensor", lambda: tensor)()

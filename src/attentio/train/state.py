@@ -154,7 +154,11 @@ def norm_of(gradients: Iterable[Tensor]) -> Tensor:
 
     torch adds up a long row in one part for each thread. Here no row is long enough to be shared.
     """
-    rows = [torch.linalg.vector_norm(gradient.reshape(-1, gradient.shape[-1]), dim=-1) for gradient in gradients]
+    rows = [
+        torch.linalg.vector_norm(gradient.reshape(-1, gradient.shape[-1]), dim=-1)
+        for gradient in gradients
+        if gradient.numel()
+    ]
     return torch.linalg.vector_norm(
         torch.stack([torch.linalg.vector_norm(part) for part in torch.cat(rows).split(_SHORT)])
     )
@@ -172,6 +176,7 @@ class TrainingState:
     progress: Progress
     parts: int = 1  # in which the gradient of a batch is computed
     saved_at: float = 0.0  # progress.seconds of the last checkpoint
+    layout: Layout = ALONE.layout
 
     @classmethod
     def first(cls, model: Seq2Seq, corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks) -> Self:
@@ -188,8 +193,9 @@ class TrainingState:
 
     def update(self, clip_norm: float) -> None:
         """Change the weights by the gradient that was added up, and forget it."""
-        norm = norm_of(p.grad for p in self.model.parameters() if p.grad is not None)
-        torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), clip_norm, norm)
+        gradients = [self.layout.own(p.grad) for p in self.model.parameters() if p.grad is not None]
+        norm = self.layout.joined_norm(norm_of(gradients))
+        torch._foreach_mul_(gradients, (clip_norm / (norm + 1e-6)).clamp(max=1.0))  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.model, self.progress.step + 1)
@@ -224,6 +230,7 @@ class TrainingState:
 
     def lay_out(self, layout: Layout, step: TrainingStep) -> nn.Module:
         """Lay the model and all that goes with it out over the ranks. Return the module whose passes train it."""
+        self.layout = layout
         moments = _optimizer_tensors(self.optimizer, self.model)
         wrapped = layout.wrap(step, [] if self.average.model is self.model else [self.average.model])
         if layout.shares:
