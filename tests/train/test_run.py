@@ -525,6 +525,7 @@ def test_any_file_of_a_run_cut_emptied_or_removed_gives_the_same_result_or_one_l
     assert min(found.values()) > 3
 
 
+@pytest.mark.slow
 def test_sentences_longer_than_the_positions_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"40 tokens are allowed, and the model has 40 positions. --max-length 39"):
         train_files(data, tmp_path / "run", settings=SETTINGS | {"data.max_length": 40, "model.max_positions": 40})
