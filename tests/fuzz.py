@@ -7,11 +7,13 @@ Each target reads a file of arbitrary bytes. `test_fuzz.py` tries all targets on
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +21,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "tests" / "bundles" / "format-3" / "transformer"
 MOST_PAIRS = 20_000
+INSTRUMENTED = ["attentio.data", "attentio.documents", "attentio.text", "attentio.bundle", "attentio.runtime"]
+INSTRUMENTED += ["attentio.train.settings", "attentio.train.checkpoint", "attentio.train.state", "tomllib"]
 
 
 class Target(NamedTuple):
@@ -48,29 +52,61 @@ def _config(path: Path) -> object:
 
 
 def _bundle(path: Path) -> object:
-    """Read a model whose manifest, or whichever file `path` is named after, holds these bytes."""
+    """Open a model of which the manifest, or whichever file `path` is named after, holds these bytes."""
     from attentio.bundle import Bundle
+    from attentio.runtime.sealed import MANIFEST
 
     folder = path.parent / "bundle"
     if not folder.exists():
         shutil.copytree(BUNDLE, folder)
     shutil.copyfile(path, folder / path.name)
-    return Bundle.load(folder)
+    if path.name != MANIFEST:  # with the right SHA-256: else any change ends there
+        held = json.loads(_unsealed(BUNDLE / MANIFEST))
+        held["files"][path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path.read_bytes()).hexdigest()}
+        (folder / MANIFEST).write_text(json.dumps(held), encoding="utf-8")
+    return Bundle.load(folder).build()
 
 
 def _checkpoint(path: Path) -> object:
+    from attentio.runtime.sealed import MANIFEST, seal
     from attentio.train.checkpoint import load_checkpoint
+    from attentio.train.state import progress_of
 
     folder = path.parent / "checkpoint"
     folder.mkdir(exist_ok=True)
     shutil.copyfile(path, folder / path.name)
-    return load_checkpoint(folder)
+    if path.name != MANIFEST:
+        seal(folder, {"schema": 1, "state": {"progress": {}}})
+    return progress_of(load_checkpoint(folder), folder)
+
+
+def _prepared(path: Path) -> object:
+    """Open prepared data of which the manifest holds these bytes."""
+    from attentio.data.prepare import PreparedData
+
+    folder = path.parent / "prepared"
+    if not folder.exists():
+        _prepare_few(folder)
+    shutil.copyfile(path, folder / path.name)
+    return PreparedData.load(folder)
+
+
+def _prepare_few(folder: Path) -> bytes:
+    """Prepare nine pairs, and return the manifest as older versions wrote it: without any hash."""
+    from attentio.data.prepare import MANIFEST, prepare
+    from attentio.data.settings import DataConfig
+
+    corpus = folder.with_suffix(".tsv")
+    corpus.write_text("".join(f"{one} cats.\t{one}只猫。\n" for one in range(9)), encoding="utf-8")
+    settings = {"source_tokenizer": "word", "target_tokenizer": "char", "min_count": 1, "dev": 1, "test": 1}
+    prepare(DataConfig.model_validate({"train": [str(corpus)], **settings}), folder, seed=1)
+    held = json.loads(_unsealed(folder / MANIFEST))
+    del held["files"]
+    return json.dumps({**held, "format": 2}).encode()
 
 
 def _unsealed(path: Path) -> bytes:
     """A manifest without its own hash, which older versions did not write: else any change ends at the hash."""
-    import json
-
     held = json.loads(path.read_text(encoding="utf-8"))
     held.pop("sha256", None)
     return json.dumps(held).encode()
@@ -94,7 +130,9 @@ def targets() -> dict[str, Target]:
     with zipfile.ZipFile(held, "w") as archive:
         archive.writestr("A.en-zh.en", "Good.\nNo.\n")
         archive.writestr("A.en-zh.zh", "好。\n不。\n")
-    state = b'{"schema": 1, "state": {"step": 1}, "files": {}}'
+    place = {"step": 3, "seconds": 1.5, "best_chrf": None}
+    state = json.dumps({"schema": 1, "state": {"progress": place}, "files": {}}).encode()
+    tensors = (BUNDLE / "model.safetensors").read_bytes()
     return {
         "tsv": Target(
             "pairs.tsv", _pairs, [tsv, b"\xff\xfe" + "a\tb\n".encode("utf-16-le"), b"\xef\xbb\xbfen\tzh\na\tb\n"]
@@ -110,7 +148,10 @@ def targets() -> dict[str, Target]:
         "config": Target("config.toml", _config, [b'[train]\nepochs = 3\n[attention]\nscore = {kind = "dot"}\n']),
         "bundle": Target("manifest.json", _bundle, [_unsealed(BUNDLE / "manifest.json")]),
         "tokenizer": Target("source.tokenizer", _bundle, [(BUNDLE / "source.tokenizer").read_bytes()]),
+        "weights": Target("model.safetensors", _bundle, [tensors]),
         "checkpoint": Target("manifest.json", _checkpoint, [state]),
+        "tensors": Target("weights.safetensors", _checkpoint, [tensors]),
+        "prepared": Target("prepared.json", _prepared, [_prepare_few(Path(tempfile.mkdtemp()) / "few")]),
     }
 
 
@@ -133,7 +174,7 @@ def fuzz(name: str, corpus: str, options: list[str]) -> None:
     """Fuzz one target in this process, which ends here."""
     import atheris  # pyright: ignore[reportMissingImports]
 
-    with atheris.instrument_imports(include=["attentio.data", "attentio.documents", "attentio.bundle"]):
+    with atheris.instrument_imports(include=INSTRUMENTED):
         target = targets()[name]
         for seed in target.seeds:
             run(target, seed, Path(tempfile.mkdtemp()))
@@ -149,7 +190,8 @@ def main() -> int:
     arguments = parser.parse_args()
     known, failed = targets(), 0
     for name in arguments.targets or known:
-        limits = [f"-max_total_time={arguments.seconds}", "-rss_limit_mb=2048", "-timeout=20", "-max_len=4096"]
+        longest = max(4096, 2 * max(map(len, known[name].seeds)))
+        limits = [f"-max_total_time={arguments.seconds}", "-rss_limit_mb=2048", "-timeout=20", f"-max_len={longest}"]
         corpus = Path(tempfile.mkdtemp())
         for number, seed in enumerate(known[name].seeds):
             (corpus / str(number)).write_bytes(seed)

@@ -99,6 +99,15 @@ class PreparedData:
         held = _manifest(folder)
         if held is None:
             raise DataError(f"{folder}: no prepared data here.", hint=_PREPARE_AGAIN, file=folder)
+        try:
+            return cls._of(folder, held)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # a manifest without a hash, damaged
+            what = f"{folder / MANIFEST} cannot be understood ({type(error).__name__}: {error})."
+            raise DataError(what, hint=_PREPARE_AGAIN, code="E_DATA_ALTERED", file=folder / MANIFEST) from None
+
+    @classmethod
+    def _of(cls, folder: Path, held: dict[str, Any]) -> Self:
+        """Open what a manifest describes, when all files are as it says."""
         for name, expected in held.get("files", {}).items():
             path = folder / name
             if not path.is_file() or sha256(path) != expected:
