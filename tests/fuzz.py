@@ -187,15 +187,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", help="default: all")
     parser.add_argument("--seconds", type=int, default=600, help="for each target")
+    parser.add_argument(
+        "--timeout", type=int, default=20, help="seconds of one run: more where a machine may stand still"
+    )
     arguments = parser.parse_args()
     known, failed = targets(), 0
     for name in arguments.targets or known:
         longest = max(4096, 2 * max(map(len, known[name].seeds)))
-        limits = [f"-max_total_time={arguments.seconds}", "-rss_limit_mb=2048", "-timeout=20", f"-max_len={longest}"]
+        limits = [f"-max_total_time={arguments.seconds}", f"-timeout={arguments.timeout}", f"-max_len={longest}"]
         corpus = Path(tempfile.mkdtemp())
         for number, seed in enumerate(known[name].seeds):
             (corpus / str(number)).write_bytes(seed)
-        limits += ["-print_final_stats=1", f"-artifact_prefix={tempfile.gettempdir()}/fuzz-{name}-"]
+        limits += [
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+            f"-artifact_prefix={tempfile.gettempdir()}/fuzz-{name}-",
+        ]
         code = f"import fuzz; fuzz.fuzz({name!r}, {str(corpus)!r}, {limits!r})"
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=False

@@ -53,9 +53,7 @@ def test_what_fuzzing_begins_with_is_read(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_changed_files_are_read_or_refused_in_one_line(
-    name: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_changed_files_are_read_or_refused_in_one_line(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     target, folder = TARGETS[name], tmp_path_factory.mktemp("fuzz")
 
     @settings(max_examples=60, derandomize=True, deadline=None, database=None)
@@ -72,7 +70,9 @@ VALUES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-2, 2),
-    st.sampled_from([1 << 31, 1 << 70, -(1 << 63), float("nan"), float("inf"), 1e300, 0.5, "", "x", "../x", "\n", "\0"]),
+    st.sampled_from(
+        [1 << 31, 1 << 70, -(1 << 63), float("nan"), float("inf"), 1e300, 0.5, "", "x", "../x", "\n", "\0"]
+    ),
     st.sampled_from([[], {}, [[]], [1, "x"], {"x": {}}]),
 )
 

@@ -31,6 +31,9 @@ SURFACE = {
     "config presets": ["--vocab"],
     "config show": ["--config", "--preset", "--set -o"],
     "data download": ["<source>", "<pair>", "--base-url", "--json", "--out", "--sha256"],
+    "data prepare": [
+        *("<files>", *CORPUS, "--config", "--json", "--out", "--preset", "--quiet -q", "--seed", "--set -o"),
+    ],
     "data report": ["<files>", *CORPUS, "--json", "--list-dropped", "--seed", "--set -o"],
     "data sample": ["<corpus>", "--count -n", "--seed"],
     "demo": ["--max-time", "--out"],

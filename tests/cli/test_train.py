@@ -229,3 +229,48 @@ def test_training_starts_without_loading_torchs_compiler(pairs: Path, tmp_path: 
     words += ["-o", "data.dev=5", "-o", "data.test=5", "--preset", "tiny", "--device", "cpu"]
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+@pytest.mark.slow
+def test_trainings_that_share_prepared_data_are_those_that_prepare_it(
+    attentio: Command, train: Command, pairs: Path, tmp_path: Path
+) -> None:
+    """The same weights to the bit, the corpus on the disk once, and a seed of its own for each training."""
+    prepared = tmp_path / "prepared"
+    sizes = ["-o", "data.dev=5", "-o", "data.test=5"]
+    assert attentio("data", "prepare", pairs, "--out", prepared, "--seed", 3, *sizes).status == 0
+    own = ["-o", "model.embedding_size=8", "-o", "model.hidden_size=8", "-o", "train.max_steps=4"]
+    own += ["-o", "train.evaluate_pairs=2", "--device", "cpu"]
+    for seed in (3, 4):
+        one, other = tmp_path / f"one-{seed}", tmp_path / f"other-{seed}"
+        outcome = attentio("train", prepared, "--out", one, "--seed", seed, *own)
+        assert outcome.status == 0, outcome.err
+        assert train(pairs, "--out", other, "--seed", seed, "-o", "data.split_seed=3").status == 0
+        assert weights(one) == weights(other)
+        corpus = Path("train") / "source.tokens"
+        assert (one / "data" / corpus).samefile(prepared / corpus)
+        before = everything(one)
+        assert attentio("train", prepared, "--out", one, "--seed", seed, *own).status == 0
+        assert everything(one) == before
+    assert weights(tmp_path / "one-3") != weights(tmp_path / "one-4")
+    (prepared / "dev.tsv").unlink()
+    (prepared / "dev.tsv").write_text("x\ty\n", encoding="utf-8")
+    outcome = attentio("train", prepared, "--out", tmp_path / "two", "--seed", 3, *own)
+    assert f"prepared again: {tmp_path / 'two' / 'data' / 'dev.tsv'} is altered." in outcome.err
+    assert weights(tmp_path / "two") == weights(tmp_path / "one-3")
+
+
+def test_prepared_data_is_as_it_was_prepared(attentio: Command, refused: Refused, pairs: Path, tmp_path: Path) -> None:
+    prepared, run = tmp_path / "prepared", tmp_path / "run"
+    assert attentio("data", "prepare", pairs, "--out", prepared, "--test", 5).status == 0
+    line = refused(attentio("train", prepared, "--max-length", 9, "--out", run), 2)
+    assert line == f"error: {prepared} is prepared, so that data.max_length comes too late. Leave it out."
+    line = refused(attentio("train", prepared, "--out", run, "-o", "data.swap=true"), 2)
+    assert "data.swap=true comes too late" in line
+    line = refused(attentio("train", tmp_path, "--out", run), 3)
+    assert "holds no prepared data that runs share. Make it: attentio data prepare" in line
+    assert not run.exists()
+
+
+def weights(run: Path) -> bytes:
+    return (run / "model" / "model.safetensors").read_bytes()

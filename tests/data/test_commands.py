@@ -79,3 +79,19 @@ def test_where_a_corpus_cannot_be_kept_is_said_before_it_is_fetched(tmp_path: Pa
     outcome = RUNNER.invoke(app, ["download", "tatoeba", "eng-cmn", "--out", str(tmp_path / "file")])
     assert isinstance(outcome.exception, ResourceError)
     assert "cannot be written" in str(outcome.exception)
+
+
+def test_prepared_once_for_many_trainings(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "prepared"
+    arguments = ["prepare", str(corpus), "--out", str(folder), "--dev", "5", "--seed", "3"]
+    result = RUNNER.invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    found = json.loads(result.stdout)
+    assert (found["folder"], found["train"], found["dev"]) == (str(folder), 25, 5)
+    assert f"done   {folder}  train on it: attentio train {folder} --out RUN" in result.stderr
+    before = (folder / "prepared.json").stat()
+    RUNNER.invoke(app, arguments, catch_exceptions=False)  # opened, not made again
+    assert (folder / "prepared.json").stat() == before
+    with pytest.raises(UsageError, match="holds other prepared data"):
+        RUNNER.invoke(app, [*arguments[:-2], "--seed", "4"], catch_exceptions=False)
+    with pytest.raises(UsageError, match="no file to prepare"):
+        RUNNER.invoke(app, ["prepare", "--out", str(folder)], catch_exceptions=False)

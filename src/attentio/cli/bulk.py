@@ -2,13 +2,19 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from attentio.cli.lines import LineWork, read_lines
 from attentio.errors import DataError, MissingExtra, UsageError
 from attentio.runtime.files import sha256_of
+
+if TYPE_CHECKING:
+    from attentio.cli.notes import Notes
+    from attentio.runtime.parts import Parts
+    from attentio.translator import Translator
 
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -18,37 +24,93 @@ def is_folder(path: str | None) -> bool:
     return path is not None and (path.endswith(("/", "\\")) or Path(path).is_dir())
 
 
-Chunk = TypeVar("Chunk", bound=Sized)
+class Done(NamedTuple):
+    """A part of an output. made_from: the SHA-256 of its lines. content: None where it was there before."""
+
+    number: int
+    made_from: str
+    lines: int
+    content: bytes | None = None
+
+
+class Job(NamedTuple):
+    """A translation that other processes are to do: with which model, what is asked of it, and how it computes."""
+
+    run: Path
+    work: LineWork
+    device: str
+    precision: str
+
+
+class Source(Protocol):
+    """Lines or rows that are translated in chunks. It can be sent to another process where it is made of files."""
+
+    ending: str  # of the names of parts
+
+    def count(self) -> int | None:
+        """Return how many lines there are, None where that is not known before."""
+        ...
+
+    def chunks(self) -> Iterator[Any]:
+        """Yield chunks, at most so many lines at once."""
+        ...
+
+    def digest(self, chunk: Any) -> str:
+        """Return the SHA-256 of a chunk."""
+        ...
+
+    def texts(self, work: LineWork, chunk: Any, first: int) -> list[str]:
+        """Return what is translated of a chunk, of which the first line has a number from 0."""
+        ...
+
+    def content(self, work: LineWork, translator: "Translator", notes: "Notes", chunk: Any, first: int) -> bytes:
+        """Return the part for a chunk."""
+        ...
+
+
+def numbered(source: Source) -> Iterator[tuple[int, int, Any]]:
+    """Yield each chunk with its number and the number of its first line, both from 0."""
+    first = 0
+    for number, chunk in enumerate(source.chunks()):
+        yield number, first, chunk
+        first += len(chunk)
+
+
+def translated(
+    translator: "Translator", work: LineWork, source: Source, notes: "Notes", parts: "Parts"
+) -> Iterator[Done]:
+    """Yield all parts, in their order. Those that are not there yet are translated in this process."""
+    for number, first, chunk in numbered(source):
+        made_from = source.digest(chunk)
+        if parts.has(number, made_from):
+            yield Done(number, made_from, len(chunk))
+            continue
+        if first == 0:
+            notes.check_language(source.texts(work, chunk, first))
+        yield Done(number, made_from, len(chunk), source.content(work, translator, notes, chunk, first))
 
 
 def write_parts(
-    folder: Path,
-    about: Mapping[str, str],
-    chunks: Iterable[Chunk],
-    source: Callable[[Chunk], str],
-    answers: Callable[[Chunk, int], bytes],
-    *,
-    total: int | None,
-    ending: str,
+    folder: Path, about: Mapping[str, str], source: Source, translate: "Callable[[Parts], Iterator[Done]]"
 ) -> None:
-    """Write the answers to chunks of lines as parts of a folder. Those that are there already are kept.
+    """Write parts into a folder as they come. Those that are there already are kept.
 
-    about: what the parts are of. source: gives what says whether a chunk is the same. answers: gives the part for a
-    chunk, of which the first line has a number from 0. total: how many lines there are, where that is known.
+    about: what the parts are of. translate: yields all parts, in any order.
     """
     from attentio.cli.progress import display
     from attentio.runtime.parts import Parts
 
     kept = count = done = 0
-    shown = display(quiet=total is None)
-    with Parts.opened(folder, ending, about) as parts:
+    with Parts.opened(folder, source.ending, about) as parts:
+        total = source.count()
+        shown = display(quiet=total is None)
         try:
-            for chunk in chunks:
-                if parts.has(count, source(chunk)):
+            for part in translate(parts):
+                if part.content is None:
                     kept += 1
                 else:
-                    parts.write(count, source(chunk), answers(chunk, done))
-                count, done = count + 1, done + len(chunk)
+                    parts.write(part.number, part.made_from, part.content)
+                count, done = count + 1, done + part.lines
                 if total:
                     shown.show({"lines": f"{done:,} of {total:,}", "parts": f"{count:,}"}, done / total)
         finally:
@@ -59,16 +121,45 @@ def write_parts(
     sys.stderr.write(f"done   {folder}  {parts_made} of {done:,} {'line' if done == 1 else 'lines'}{before}\n")
 
 
-def chunks_of(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Yield lines, so many at once."""
-    while chunk := list(islice(lines, size)):
-        yield chunk
+class TextLines:
+    """Lines of text or JSON. lines: those of the files, or of standard input where there are no files."""
+
+    def __init__(
+        self, files: Sequence[Path], lines: Iterator[str], objects: "Objects | None", size: int, *, as_json: bool
+    ) -> None:
+        self._files = files
+        self._lines = lines
+        self._objects = objects
+        self._size = size
+        self.ending = ".jsonl" if objects is not None or as_json else ".txt"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": [path.resolve() for path in self._files], "_lines": None}
+
+    def count(self) -> int | None:
+        return sum(1 for _ in read_lines(self._files, self._objects)) if self._files else None
+
+    def chunks(self) -> Iterator[list[str]]:
+        lines = read_lines(self._files, self._objects) if self._files else self._lines
+        while chunk := list(islice(lines, self._size)):
+            yield chunk
+
+    def digest(self, chunk: list[str]) -> str:
+        return sha256_of("\n".join(chunk))
+
+    def texts(self, work: LineWork, chunk: list[str], first: int) -> list[str]:
+        return work.texts(chunk, first)
+
+    def content(self, work: LineWork, translator: "Translator", notes: "Notes", chunk: list[str], first: int) -> bytes:
+        return "".join(f"{line}\n" for line in work.answers(translator, notes, chunk, first)).encode()
 
 
 class Tables:
     """Parquet files, of which one column is translated."""
 
-    def __init__(self, files: Sequence[Path], field: str) -> None:
+    ending = ".parquet"
+
+    def __init__(self, files: Sequence[Path], field: str, size: int) -> None:
         try:
             import pyarrow
             from pyarrow import parquet
@@ -78,8 +169,11 @@ class Tables:
         self._arrow: Any = pyarrow
         self._parquet: Any = parquet
         self._field = field
+        self._size = size
         self._files = [(path, self._opened(path)) for path in files]
-        self.total = sum(file.metadata.num_rows for _, file in self._files)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tables, ([path.resolve() for path, _ in self._files], self._field, self._size)
 
     def _opened(self, path: Path) -> Any:
         from attentio.data.readers.lines import existing
@@ -93,29 +187,32 @@ class Tables:
             raise DataError(f"{path} has no text {self._field!r}.", hint="Name the column with --field.", file=path)
         return file
 
-    def chunks(self, size: int) -> Iterator[Any]:
+    def count(self) -> int:
+        return sum(file.metadata.num_rows for _, file in self._files)
+
+    def chunks(self) -> Iterator[Any]:
         """Yield rows, at most so many at once. Raises DataError where a file is damaged."""
         for path, file in self._files:
             try:
-                yield from file.iter_batches(batch_size=size)
+                yield from file.iter_batches(batch_size=self._size)
             except (OSError, self._arrow.ArrowException) as error:
                 raise DataError(f"{path} is damaged ({_line(error)}).", file=path) from None
 
-    def source(self, rows: Any) -> str:
-        """Return what says whether rows are the same."""
-        return sha256_of(rows.serialize().to_pybytes())
+    def digest(self, chunk: Any) -> str:
+        return sha256_of(sha256_of(chunk.serialize().to_pybytes()))
 
-    def texts(self, rows: Any) -> list[str]:
+    def texts(self, work: LineWork, chunk: Any, first: int) -> list[str]:
         """Return the texts of rows, each on one line. A row without one has an empty text."""
-        return [" ".join((text or "").split("\n")) for text in rows.column(self._field).to_pylist()]
+        return [" ".join((text or "").split("\n")) for text in chunk.column(self._field).to_pylist()]
 
-    def answer(self, rows: Any, translations: Sequence[str]) -> bytes:
+    def content(self, work: LineWork, translator: "Translator", notes: "Notes", chunk: Any, first: int) -> bytes:
         """Return the rows with their translations as a Parquet file."""
-        table = self._arrow.Table.from_batches([rows])
+        translations = work.answers(translator, notes, self.texts(work, chunk, first), first)
+        table = self._arrow.Table.from_batches([chunk])
         if "translation" in table.column_names:
             table = table.drop_columns(["translation"])
         content = self._arrow.BufferOutputStream()
-        self._parquet.write_table(table.append_column("translation", self._arrow.array(list(translations))), content)
+        self._parquet.write_table(table.append_column("translation", self._arrow.array(translations)), content)
         return content.getvalue().to_pybytes()
 
 
@@ -123,10 +220,10 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def tables_of(files: Sequence[Path], field: str | None) -> Tables | None:
+def tables_of(files: Sequence[Path], field: str | None, size: int) -> Tables | None:
     """Return Parquet files, or None where there are others."""
     named = [path.suffix.lower() == ".parquet" for path in files]
-    return Tables(files, field or "text") if named and all(named) else None
+    return Tables(files, field or "text", size) if named and all(named) else None
 
 
 def digest_of(run: Path) -> str:

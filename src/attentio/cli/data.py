@@ -1,4 +1,4 @@
-"""`attentio data`: fetch a corpus, look at a parallel file before training on it, sample the small world."""
+"""`attentio data`: fetch a corpus, look at a parallel file before training, prepare it, sample the small world."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from attentio.cli.options import by_section, with_groups
 from attentio.errors import UsageError
 from attentio.runtime.files import check_folder
 
-app = typer.Typer(no_args_is_help=True, help="Fetch, check and sample parallel data.")
+app = typer.Typer(no_args_is_help=True, help="Fetch, check, prepare and sample parallel data.")
 
 
 @app.command()
@@ -91,6 +91,54 @@ def report(
             typer.echo(line, err=True)
     for line in dropped if list_dropped else found.lines():
         typer.echo(line)
+
+
+@app.command()
+@with_groups
+def prepare(
+    *,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="DATA...", help="Parallel files or built-in corpora.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the prepared data.")] = Path("prepared"),
+    corpus: options.Corpus,
+    preset: options.Preset = "auto",
+    config_file: options.ConfigFile = None,
+    override: options.Overrides = None,
+    seed: options.Seed = None,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Clean, split and encode parallel files once, so that several trainings share them: attentio train FOLDER."""
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from attentio.cli.progress import display, speaker
+    from attentio.data import prepare as preparing
+    from attentio.train.settings import effective_config
+
+    settings = by_section(data=corpus.of(files), train={"seed": seed})
+    if not settings["data"].get("train"):
+        raise UsageError("no file to prepare.", hint="Give a parallel file, or --src and --tgt.")
+    run = effective_config(preset=preset, file=config_file, settings=settings, overrides=override or ())
+    split_seed = run.train.seed if run.data.split_seed is None else run.data.split_seed
+    config = run.data.model_copy(update={"split_seed": split_seed})  # whatever seed is trained with later
+    check_folder(out)
+    if (out / preparing.MANIFEST).exists() and not preparing.is_prepared(config, out, seed=split_seed):
+        raise UsageError(f"{out} holds other prepared data.", hint="Choose another --out.")
+    with closing(display(quiet=quiet)) as shown:
+        stages = ("clean", "tokenizer", "encode")
+
+        def progress(stage: str, pairs: int) -> None:
+            shown.show({"stage": stage, "pairs": f"{pairs:,}"}, stages.index(stage) / len(stages))
+
+        data = preparing.prepare(config, out, seed=split_seed, progress=progress)
+    say = speaker(quiet=quiet)
+    for line in [*data.report.warnings(), *data.report.lines(out / "report.json")]:
+        say(line)
+    say(f"done   {out}  train on it: attentio train {out} --out RUN")
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, "folder": str(out), **asdict(data.report)}, ensure_ascii=False))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from attentio.errors import UsageError
 from attentio.runtime.files import write_bytes
 
 if TYPE_CHECKING:
-    from attentio.cli.translate import Notes
+    from attentio.cli.notes import Notes
     from attentio.translator import Translation, Translator
 
 LINES = ("lines", "txt", "text")

@@ -3,9 +3,10 @@
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from attentio.cli.options import by_section, with_groups
 from attentio.cli.progress import display, speaker
 from attentio.errors import UsageError
 
+if TYPE_CHECKING:
+    from attentio.data.settings import DataConfig
+
 
 @with_groups
 def train(
@@ -22,7 +26,8 @@ def train(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DATA...", help="Parallel files (TSV, JSONL, TMX, .gz) or built-in: demo, small-world, hsk."
+            metavar="DATA...",
+            help="Parallel files (TSV, JSONL, TMX, .gz), demo, small-world, hsk, or what `data prepare` made.",
         ),
     ] = None,
     out: options.RunOut = Path("run"),
@@ -54,8 +59,13 @@ def train(
     """Train a translator. Press Ctrl-C at any time: the same command resumes exactly where it stopped."""
     from attentio.train.settings import effective_config, read_duration
 
+    prepared = _prepared_folder(files)
+    data = corpus.of(files)
+    shared = None if prepared is None else _shared_data(prepared, data, override or (), start_from)
+    if shared is not None:
+        data = shared.model_dump(mode="json")
     settings = by_section(
-        data=corpus.of(files),
+        data=data,
         attention={"score": attention},
         train={
             "seed": seed,
@@ -72,6 +82,8 @@ def train(
         run=None if overwrite else out,
         note=speaker(quiet=False),
     )
+    if shared is not None:  # what is not set there is not set by a preset either
+        config = config.model_copy(update={"data": shared})
     if not config.data.train:
         raise UsageError(
             "no data to train on.", hint="Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
@@ -81,7 +93,7 @@ def train(
     say = speaker(quiet=quiet)
 
     if dry_run:
-        summary = training.dry_run(config, out, say=say)
+        summary = training.dry_run(config, out, say=say, prepared=prepared)
     else:
         from attentio.train.distributed import is_started, joined_ranks, launch
 
@@ -99,6 +111,7 @@ def train(
                 display=partial(display, quiet=quiet),
                 foresee=not quiet,
                 ranks=ranks,
+                prepared=prepared,
             )
             if ranks.rank > 0:  # it has nothing to close, and gloo's threads may abort where Python takes them down
                 os._exit(0)
@@ -108,3 +121,25 @@ def train(
         typer.echo(json.dumps({"schema": 1, **summary}, ensure_ascii=False))
     if summary.get("interrupted_by"):
         raise typer.Exit(128 + int(summary["interrupted_by"]))
+
+
+def _prepared_folder(files: Sequence[str] | None) -> Path | None:
+    """Return the folder of prepared data that stands for the files, where one does."""
+    folders = [Path(file) for file in files or () if Path(file).is_dir()]
+    if folders and len(files or ()) > 1:
+        raise UsageError(f"{folders[0]} is a folder: prepared data is trained on alone.", hint="Give one DATA.")
+    return folders[0] if folders else None
+
+
+def _shared_data(
+    prepared: Path, data: Mapping[str, object], override: Sequence[str], start_from: Path | None
+) -> "DataConfig":
+    """Return the settings of prepared data. Raises UsageError for what would have changed it."""
+    from attentio.data.prepare import prepared_settings
+
+    late = [f"data.{name}" for name in data if name != "train"]
+    late += [text for text in override if text.split("=")[0].strip().startswith("data.")]
+    late += [] if start_from is None else ["--start-from"]
+    if late:
+        raise UsageError(f"{prepared} is prepared, so that {late[0]} comes too late.", hint="Leave it out.")
+    return prepared_settings(prepared)

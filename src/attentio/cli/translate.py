@@ -1,27 +1,23 @@
 """`attentio translate`: lines in, lines out. Documents are translated in `cli.documents`."""
 
-import json
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
 from attentio.cli import options
-from attentio.errors import DataError, UsageError
+from attentio.cli.lines import LineWork, read_lines
+from attentio.cli.notes import Notes
+from attentio.errors import UsageError
 from attentio.runtime.files import check_folder, check_place, new_file
 from attentio.search import DEFAULT_BEAM
 
-if TYPE_CHECKING:
-    from attentio.cli.bulk import Objects
-    from attentio.documents import Match
-    from attentio.translator import Translation, Translator
-
 LINES_AT_ONCE = 2048  # read, sorted and batched together
-SAMPLE_LINES = 20  # of a file, to see whether it is plain text
 
 
 def translate(
@@ -83,7 +79,13 @@ def translate(
     batch_tokens: Annotated[int, typer.Option(min=1, help="Source positions times hypotheses in a batch.")] = 4096,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
-    engine: options.Engine = "attentio",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="What searches: attentio, or ctranslate2, which is faster and takes plain Transformers. "
+            "ray: files into a folder, on a Ray cluster."
+        ),
+    ] = "attentio",
 ) -> None:
     """Translate text line by line, or a document with its structure. An empty line stays empty."""
     if former_out is not None:
@@ -91,9 +93,11 @@ def translate(
         out_path = out_path or former_out
     from attentio.cli import bulk
 
-    tables = bulk.tables_of(files or [], field)
+    on_ray = engine == "ray"
+    searched_by = "attentio" if on_ray else engine
+    tables = bulk.tables_of(files or [], field, part_lines)
     objects = bulk.objects_of(files or [], format_, field) if tables is None else None
-    folder = Path(out_path) if out_path is not None and bulk.is_folder(out_path) else None
+    folder = Path(out_path) if out_path is not None and (on_ray or bulk.is_folder(out_path)) else None
     out = Path(out_path) if out_path is not None and folder is None else None
     if sum((nbest > 0, alignments, as_json)) > 1:
         raise UsageError("--nbest, --alignments and --json are three forms of output: choose one.")
@@ -108,6 +112,13 @@ def translate(
         raise UsageError("the translation becomes a field.", hint="Leave --nbest, --alignments and --json out.")
     if tables is not None and folder is None:
         raise UsageError("Parquet files are translated into a folder.", hint="Add --out FOLDER/.")
+    if on_ray and (folder is None or not files):
+        missing = "into a folder" if folder is None else "files, and not standard input"
+        raise UsageError(f"--engine ray translates {missing}.", hint="Give FILE and --out FOLDER.")
+    if on_ray:
+        from attentio.cli.on_ray import check_installed
+
+        check_installed()
     check_place(out)
     if folder is not None:
         check_folder(folder)
@@ -120,14 +131,16 @@ def translate(
         if folder is not None:
             raise UsageError(f"{folder} would get parts, and a document is one file.", hint="Name a file with --out.")
         document.check(out, alone="--nbest" if nbest else "--alignments" if alignments else "", as_json=as_json)
-    lines = _read(files or [], objects) if document is None and tables is None else iter(())
+    lines = read_lines(files or [], objects) if document is None and tables is None else iter(())
     terms = Glossary.read(glossary) if glossary is not None else None
     compiler.put_off()
     from attentio.search.batched import SearchConfig
     from attentio.search.strategy import Sample
     from attentio.translator import Translator
 
-    translator = Translator.load(run, device=device or "auto", precision=precision, engine=engine)
+    # On Ray others translate, and this process finds mistakes before they begin.
+    here = "cpu" if on_ray else device or "auto"
+    translator = Translator.load(run, device=here, precision=precision, engine=searched_by)
     if engine == "attentio":
         options.note_slow_precision(precision, device)
     config = SearchConfig(
@@ -139,48 +152,26 @@ def translate(
         max_length=max_length,
         no_repeat=no_repeat,
     )
-    known = read_memory(memory, translator)
     notes = Notes(translator, "segment" if document is not None else "line")
     notes.gather(*(terms.notes if terms is not None else ()))
-
-    def ask(texts: Sequence[str]) -> "list[Translation]":
-        return translator.translate(
-            texts,
-            config,
-            trace=document is None and (alignments or as_json),
-            split=split,
-            prefix=prefix,
-            require=require or (),
-            forbid=forbid or (),
-            terms=terms,
-        )
-
-    def recall(texts: Sequence[str]) -> "list[Translation]":
-        return ask(texts) if known is None else known.translate(texts, ask, translator.source_language)
-
+    work = LineWork(
+        config,
+        split=split,
+        trace=document is None and (alignments or as_json),
+        prefix=prefix,
+        require=require or (),
+        forbid=forbid or (),
+        terms=terms,
+        memory=read_memory(memory, translator),
+        objects=objects,
+        nbest=nbest,
+        alignments=alignments,
+        as_json=as_json,
+    )
     if document is not None:
-        document.translate(recall, translator, notes, out, as_json=as_json)
+        document.translate(partial(work.translate, translator), translator, notes, out, as_json=as_json)
         notes.write(nbest=0)
         return
-
-    def answers(chunk: list[str], first: int) -> list[str]:
-        """Return the output for lines, of which the first has a number from 0."""
-        texts = (
-            chunk if objects is None else [objects.text(line, number) for number, line in enumerate(chunk, first + 1)]
-        )
-        found = recall(texts)
-        if first == 0:
-            notes.check_language(texts)
-        written: list[str] = []
-        for number, (line, text, translation) in enumerate(zip(chunk, texts, found, strict=True), first):
-            notes.add(translation, number + 1)
-            if objects is not None:
-                written.append(objects.answer(line, translation.text))
-                continue
-            matches = known.similar(text) if known is not None and (nbest or as_json) else None
-            written += _render(number, text, translation, matches, nbest=nbest, alignments=alignments, as_json=as_json)
-        return written
-
     if folder is not None:
         asked: dict[str, object] = {
             "the model": bulk.digest_of(run),
@@ -190,29 +181,17 @@ def translate(
             **{"--prefix": prefix, "--require": require or [], "--forbid": forbid or []},
             **{"--max-length": max_length, "--no-repeat": no_repeat, "--field": field, "--part-lines": part_lines},
             **{"--glossary": bulk.content_of(glossary), "--memory": bulk.content_of(memory)},
-            **{"--precision": precision, "--engine": engine},
+            **{"--precision": precision, "--engine": searched_by},
         }
         about = {name: str(value) for name, value in asked.items()}
-        if tables is not None:
-            bulk.write_parts(
-                folder,
-                about,
-                tables.chunks(part_lines),
-                tables.source,
-                lambda rows, first: tables.answer(rows, answers(tables.texts(rows), first)),
-                total=tables.total,
-                ending=".parquet",
-            )
+        source = tables or bulk.TextLines(files or [], lines, objects, part_lines, as_json=as_json)
+        if on_ray:
+            from attentio.cli.on_ray import translated
+
+            job = bulk.Job(run, work, device or "auto", precision)
+            bulk.write_parts(folder, about, source, partial(translated, job, source, notes))
         else:
-            bulk.write_parts(
-                folder,
-                about,
-                bulk.chunks_of(lines, part_lines),
-                "\n".join,
-                lambda chunk, first: "".join(f"{line}\n" for line in answers(chunk, first)).encode(),
-                total=sum(1 for _ in _read(files, objects)) if files else None,
-                ending=".jsonl" if objects is not None or as_json else ".txt",
-            )
+            bulk.write_parts(folder, about, source, partial(bulk.translated, translator, work, source, notes))
         notes.write(nbest=nbest)
         return
     # Someone typing waits for each answer. A file or a pipe is worth sorting.
@@ -220,202 +199,11 @@ def translate(
     number = 0
     with _output(out) as write:
         while chunk := list(islice(lines, at_once)):
-            write(answers(chunk, number))
+            if number == 0:
+                notes.check_language(work.texts(chunk, 0))
+            write(work.answers(translator, notes, chunk, number))
             number += len(chunk)
     notes.write(nbest=nbest)
-
-
-def _render(
-    number: int,
-    line: str,
-    translation: "Translation",
-    matches: "Sequence[Match] | None",
-    *,
-    nbest: int,
-    alignments: bool,
-    as_json: bool,
-) -> list[str]:
-    if nbest:
-        own = [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[:nbest]]
-        similar = [f"{number} ||| {match.text} ||| memory={match.score:.4f}" for match in matches or ()]
-        return [*(own or [f"{number} |||  ||| 0"]), *similar]
-    if not (alignments or as_json):
-        return [translation.text]
-    links = _links(translation)
-    if alignments:
-        return [links]
-    shown = {
-        "id": number,
-        "source": line,
-        "text": translation.text,
-        "score": translation.score,
-        "nbest": [{"text": text, "score": score} for text, score in translation.nbest],
-        "source_tokens": _words(translation.source),
-        "target_tokens": _words(translation.text),
-        "alignment": links,
-        "unseen": list(translation.unseen),
-        "lost": list(translation.lost),
-        "around": list(translation.around),
-        "unforced": list(translation.unforced),
-        "sentences": len(translation.leaves()),
-        "cut": translation.cut,
-    }
-    if matches is not None:
-        shown["memory"] = [match._asdict() for match in matches]
-    return [json.dumps(shown, ensure_ascii=False)]
-
-
-def _links(translation: "Translation") -> str:
-    """Return the links between the words of a text, from the traces of all its parts."""
-    from attentio.metrics.alignment import format_links, text_links
-
-    return format_links(text_links((part.source, part.text, part.trace) for part in translation.leaves()))
-
-
-def _words(text: str) -> list[str]:
-    from attentio.text.words import words
-
-    return words(text)
-
-
-class Notes:
-    """Notes on the whole input, written at its end, also by `view`: a long file gets one line and not thousands."""
-
-    def __init__(self, translator: "Translator", unit: str = "line") -> None:
-        self._translator = translator
-        self._unit = unit
-        self._gathered: list[str] = []
-        self._around: list[int] = []
-        self._unforced: dict[str, None] = {}
-        self._with_unforced: list[int] = []
-        self._cut: list[int] = []  # numbers of lines, from 1
-        self._joined: list[int] = []  # lines of several sentences
-        self._lost: dict[int, tuple[str, ...]] = {}
-        self._unseen: dict[str, None] = {}
-        self._with_unseen: list[int] = []
-
-    def check_language(self, lines: list[str]) -> None:
-        """Write a note where the text looks like another language than the model reads."""
-        from attentio.text.script import base_language, guess_language
-
-        reads, found = base_language(self._translator.source_language), guess_language(lines)
-        if reads is not None and found is not None and reads != found:
-            sys.stderr.write(f"note: the text looks like {found!r}, and this model reads {reads!r}.\n")
-
-    def gather(self, *notes: str) -> None:
-        """Add notes that were made elsewhere, a sentence each."""
-        self._gathered += notes
-
-    def add(self, translation: "Translation", number: int) -> None:
-        if translation.cut:
-            self._cut.append(number)
-        if len(translation.parts) > 1:
-            self._joined.append(number)
-        if translation.lost:
-            self._lost[number] = translation.lost
-        if translation.around:
-            self._around.append(number)
-        if translation.unforced:
-            self._with_unforced.append(number)
-            self._unforced.update(dict.fromkeys(translation.unforced))
-        if translation.unseen:
-            self._with_unseen.append(number)
-            self._unseen.update(dict.fromkeys(translation.unseen))
-
-    def _named(self, numbers: list[int]) -> str:
-        return f"{self._unit} {numbers[0]}" + (f" and {len(numbers) - 1:,} more" if numbers[1:] else "")
-
-    def write(self, *, nbest: int) -> None:
-        """Write one line for each kind of note."""
-        sys.stderr.writelines(f"note: {note}\n" for note in self._gathered)
-        if self._cut:
-            sys.stderr.write(
-                f"warning: sentences longer than the {self._translator.bundle.longest_source} tokens of training, cut "
-                f"into parts: {self._named(self._cut)}.\n"
-            )
-        if self._joined and nbest > 1:
-            sys.stderr.write(f"note: several sentences, and so one hypothesis: {self._named(self._joined)}.\n")
-        if self._lost:
-            number, lost = next(iter(self._lost.items()))
-            sys.stderr.write(
-                f"warning: not kept in the translation: {' '.join(lost)} ({self._unit} {number})"
-                + (f" and others in {len(self._lost) - 1:,} more {self._unit}s" if len(self._lost) > 1 else "")
-                + ". See `lost` in --json.\n"
-            )
-        if self._unforced:
-            terms = " ".join(islice(self._unforced, 5)) + (" …" if len(self._unforced) > 5 else "")
-            where = self._named(self._with_unforced)
-            sys.stderr.write(f"warning: terms of the glossary that are missing: {terms} ({where}).\n")
-        if self._around:
-            sys.stderr.write(
-                "note: cut at what must be kept, which the model would have lost, and translated in parts: "
-                f"{self._named(self._around)}.\n"
-            )
-        if self._unseen:
-            some = " ".join(islice(self._unseen, 5)) + (" …" if len(self._unseen) > 5 else "")
-            sys.stderr.write(
-                f"note: {len(self._unseen)} never seen in training ({some}): {self._named(self._with_unseen)}. "
-                "Expect poor output there.\n"
-            )
-
-
-def _read(files: list[Path], objects: "Objects | None" = None) -> Iterator[str]:
-    """Return the lines of the files, or of standard input. Only a line feed ends a line."""
-    if not files:
-        lines = _from_stdin()
-        if sys.stdin.isatty():
-            return lines
-        first = list(islice(lines, SAMPLE_LINES))
-        if objects is None and (what := _no_plain_text(first, Path())):
-            sys.stderr.write(f"note: standard input looks like {what}. Each line is translated as plain text.\n")
-        return chain(first, lines)
-    from attentio.data.readers.lines import existing, read_utf8
-
-    found = [existing(str(path)) for path in files]
-    for path in found:
-        if objects is None and (what := _no_plain_text(list(islice(read_utf8(path), SAMPLE_LINES)), path)):
-            hint = "Extract the sentences, one a line."
-            if "table" in what:
-                hint = f"Take the source column: cut -f 1 {path} | attentio translate RUN"
-            raise DataError(f"{path} is {what}, and translate reads plain text.", hint=hint, file=path)
-    return (line for path in found for line in read_utf8(path))
-
-
-def _no_plain_text(lines: list[str], path: Path) -> str | None:
-    """Return what a file seems to be by its first lines and its name, or None for plain text."""
-    lines = [line for line in lines if line.strip()]
-    start = lines[0].lstrip().lower() if lines else ""
-    named = _formats_of(path) if path.name else set[str]()
-    cells = [line.split("\t") for line in lines]
-    if start.startswith(("<?xml", "<!doctype", "<html", "<tmx")):
-        return "TMX" if "tmx" in named else "XML or HTML"
-    if "json" in named and start.startswith(("{", "[")):
-        return "JSON"
-    if len(lines) > 1 and len(cells[0]) > 1 and {len(row) for row in cells} == {len(cells[0])}:
-        return f"a table of {len(cells[0])} columns"
-    return None
-
-
-def _formats_of(path: Path) -> set[str]:
-    """Return the formats of parallel text that a file's name stands for."""
-    from attentio.data.readers import READERS
-    from attentio.data.readers.lines import unpacked_name
-
-    suffix = Path(unpacked_name(path)).suffix.lower()
-    return {name for name, reader in READERS.items() if suffix in reader.endings}
-
-
-def _from_stdin() -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            text = line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"standard input line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02X}).",
-                hint="Convert it, for instance with iconv -f GB18030 -t UTF-8.",
-                line=number,
-            ) from None
-        yield text.removeprefix("\ufeff") if number == 1 else text
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attentio.cli import options
+from attentio.cli.notes import Notes
 from attentio.cli.options import layer_name
-from attentio.cli.translate import Notes
 from attentio.errors import UsageError
 from attentio.runtime.files import check_place, write_text
 from attentio.search import DEFAULT_BEAM

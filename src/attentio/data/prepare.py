@@ -5,6 +5,7 @@ there. The work itself is done in `pipeline`.
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -181,6 +182,28 @@ def prepare(
             what = f"{notes[0]} Preparing it again does not give the same data."
             raise DataError(what, hint="Start again in another folder.", code="E_DATA_ALTERED", file=folder)
     return PreparedData.load(folder)
+
+
+def prepared_settings(folder: Path) -> DataConfig:
+    """Return the settings of data that was prepared to be trained on by many. Raises DataError for other folders."""
+    held = _manifest(folder)
+    if held is None or held["config"].get("split_seed") is None:
+        what = f"{folder} holds no prepared data that runs share."
+        raise DataError(what, hint="Make it: attentio data prepare DATA --out FOLDER", file=folder)
+    return DataConfig.model_validate(held["config"])
+
+
+def share(prepared: Path, folder: Path) -> None:
+    """Put prepared data into `folder`, too. Its files are there once, where the disk allows it."""
+    with new_folder(folder) as partial:
+        shutil.copytree(prepared, partial, copy_function=_link, dirs_exist_ok=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one that knows no second names
+        shutil.copy2(source, target)
 
 
 def start_of(folder: Path) -> Start | None:

@@ -4,7 +4,6 @@ Arguments and answers are JSON. Imports stand inside the functions, so that no p
 """
 
 import math
-import os
 import resource
 import shutil
 import sys
@@ -14,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from attentio.errors import AttentioError, DataError, UsageError
-from attentio.runtime.files import new_folder, read_json, write_json
+from attentio.runtime.files import read_json, write_json
 
 FOCUS_PAIRS = 200  # of each test set, evenly spread: their attention is measured
 
@@ -124,30 +123,13 @@ def train_run(config: dict[str, Any], run: str, data: str, answer: str) -> dict[
 
     answer: the file with the answer of an earlier, interrupted training of the same run.
     """
-    from attentio.train.folder import Run
     from attentio.train.run import run_training
-    from attentio.train.settings import dump_config, parse_config
+    from attentio.train.settings import parse_config
 
-    settings = parse_config(config, where=run)
-    place = Run(Path(run))
-    if not (place.checkpoints.exists() or place.model.exists()):
-        place.folder.mkdir(parents=True, exist_ok=True)
-        place.config.write_text(dump_config(settings), encoding="utf-8")
-        if not place.data.exists():
-            with new_folder(place.data) as partial:
-                shutil.copytree(data, partial, copy_function=_link, dirs_exist_ok=True)
-    summary = run_training(settings, place.folder)
+    summary = run_training(parse_config(config, where=run), Path(run), prepared=Path(data))
     before = (read_json(Path(answer)) or {}).get("answer", {}).get("memory_bytes", 0)
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {**summary, "memory_bytes": max(before, largest)}
-
-
-def _link(source: str, target: str) -> None:
-    """Give a file a second name, so that it is not there twice. Copy it where the disk allows no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def evaluate_run(

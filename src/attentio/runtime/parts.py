@@ -75,17 +75,17 @@ class Parts:
         """Return where a part is."""
         return self._folder / f"part-{number:06d}{self._ending}"
 
-    def has(self, number: int, source: str) -> bool:
-        """Return whether a part was made from `source`, and is as it was written."""
-        made_from, digest = self._known.get(number, ("", ""))
+    def has(self, number: int, made_from: str) -> bool:
+        """Return whether a part was made from what has this SHA-256, and is as it was written."""
+        source, digest = self._known.get(number, ("", ""))
         path = self.path(number)
-        return made_from == sha256_of(source) and path.is_file() and sha256(path) == digest
+        return source == made_from and path.is_file() and sha256(path) == digest
 
-    def write(self, number: int, source: str, content: bytes) -> None:
-        """Write a part that was made from `source`. Raises ResourceError, and then nothing has changed."""
+    def write(self, number: int, made_from: str, content: bytes) -> None:
+        """Write a part that was made from what has this SHA-256. Raises ResourceError, and then nothing has changed."""
         write_bytes(self.path(number), content)
-        self._known[number] = sha256_of(source), sha256_of(content)
-        row = {"part": number, "source": self._known[number][0], "sha256": self._known[number][1]}
+        self._known[number] = made_from, sha256_of(content)
+        row = {"part": number, "source": made_from, "sha256": self._known[number][1]}
         with disk_errors(self._folder), (self._folder / INDEX).open("a", encoding="utf-8") as index:
             index.write(f"\n{json.dumps(row)}\n")  # a line that was cut short before stays by itself
             index.flush()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.data.heldout import HeldOut
-from attentio.data.prepare import MANIFEST, PreparedData, data_fingerprint, is_prepared, prepare, start_of
+from attentio.data.prepare import MANIFEST, PreparedData, data_fingerprint, is_prepared, prepare, share, start_of
 from attentio.data.source import origins
 from attentio.data.start import Earlier, SideRules, Start, run_of
 from attentio.data.subword_regularization import TokenSplits
@@ -111,12 +111,14 @@ def run_training(
     display: Callable[[], Display] = Silent,
     foresee: bool = False,
     ranks: Ranks = ALONE,
+    prepared: Path | None = None,
 ) -> dict[str, Any]:
     """Train to the end, or until Ctrl-C or SIGTERM, and return what `--json` prints. Where it is over, write nothing.
 
     say: told before and after. display: opened for the time between. foresee: say first what time and quality to
     expect, where a new training is not short. That measures the machine for some seconds.
     ranks: the processes that train together, on one file system. Rank 0 alone reads, prepares, writes and reports.
+    prepared: a folder with the data of these settings, which other runs use, too.
     """
     if ranks.rank > 0:
         return _follow(config, Run(out), ranks)
@@ -129,7 +131,15 @@ def run_training(
 
     try:
         return _lead(
-            config, Run(out), overwrite=overwrite, say=say, display=display, foresee=foresee, ranks=ranks, call=call
+            config,
+            Run(out),
+            overwrite=overwrite,
+            say=say,
+            display=display,
+            foresee=foresee,
+            ranks=ranks,
+            call=call,
+            prepared=prepared,
         )
     finally:
         if not called:
@@ -188,6 +198,7 @@ def _lead(
     foresee: bool,
     ranks: Ranks,
     call: Callable[[], None],
+    prepared: Path | None,
 ) -> dict[str, Any]:
     """Train as rank 0. `call` tells the others that training begins."""
     _check(config)
@@ -203,6 +214,8 @@ def _lead(
     with claimed(run, config, overwrite=overwrite) as other_end:
         if overwrite:
             ranks.started_over()
+        if prepared is not None and not run.data.exists():
+            share(prepared, run.data)
         data = _prepare(run, config, start, say)
         notes: list[str] = []
         newest = next(whole_checkpoints(run.checkpoints, notes.append), None)
@@ -273,12 +286,14 @@ def _lead(
     }
 
 
-def dry_run(config: RunConfig, out: Path, *, say: Say) -> dict[str, Any]:
+def dry_run(config: RunConfig, out: Path, *, say: Say, prepared: Path | None = None) -> dict[str, Any]:
     """Report on data, model and memory of a run that would stand in `out`. Train nothing, and write nothing there."""
     _check(config)
     _check_positions(config)
     with TemporaryDirectory(prefix="attentio-") as folder:
         start = _start(config, None, say)
+        if prepared is not None:
+            share(prepared, Path(folder) / "data")
         data = prepare(config.data, Path(folder) / "data", seed=config.train.seed, start=start)
         for line in [*data.report.warnings(), *data.report.lines()]:
             say(line)
