@@ -18,8 +18,8 @@ class Dropout(nn.Module):
     """Zero elements with probability round(256 p) / 256 in training, and scale the rest to keep the mean.
 
     `torch.nn.Dropout` draws one random number per element, which takes a quarter of a training step on a CPU. Here
-    eight elements share one 64-bit draw, a byte each. The draws come from torch's own generator, so its saved state
-    covers them.
+    eight elements share one 64-bit draw, a byte each, and the mask is made of integers, many at once. The draws come
+    from torch's own generator, so its saved state covers them.
     """
 
     def __init__(self, p: float) -> None:
@@ -39,12 +39,24 @@ class Dropout(nn.Module):
 
 def dropout_mask(shape: torch.Size, threshold: int, scale: float, like: Tensor) -> Tensor:
     """Return a mask that holds 0 with probability threshold / 256, else `scale`, of the dtype and device of `like`."""
-    count = shape.numel()
     if like.device.type != "cpu":
         return (torch.rand(shape, device=like.device) * 256 >= threshold).to(like.dtype) * scale
-    words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-    keep = words.view(torch.uint8)[:count].view(shape) >= threshold
-    return keep.to(like.dtype).mul_(scale)
+    if threshold >= 256:
+        return like.new_zeros(shape)
+    if like.dtype not in _LANES:
+        return dropout_mask(shape, threshold, scale, like.new_empty(0, dtype=torch.float32)).to(like.dtype)
+    lanes = _LANES[like.dtype]
+    count, size, parts = shape.numel(), 8 * lanes.itemsize, lanes.itemsize
+    words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None).view(lanes)
+    keep = torch.empty(parts, len(words), dtype=lanes)
+    for part in range(parts):  # each byte becomes the highest of a lane, and decides whether that is large enough
+        torch.bitwise_left_shift(words, 8 * part, out=keep[part])
+    keep.ge_((threshold - 128) << (size - 8))
+    keep *= int(torch.tensor(scale, dtype=like.dtype).view(lanes))  # the bits of the scale, as an integer
+    return keep.view(like.dtype).flatten()[:count].view(shape)
+
+
+_LANES = {torch.float32: torch.int32, torch.bfloat16: torch.int16}  # integers of the same width
 
 
 class LayerNorm(nn.LayerNorm):
