@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from attentio.corpora.small_world.grammar import sample
+from attentio.data.links import TokenLinks
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.subword_regularization import MOST, TokenSplits
 from attentio.errors import ResourceError
@@ -283,6 +284,24 @@ def test_a_damaged_checkpoint_is_passed_over_aloud(run: Run, tmp_path: Path) -> 
     assert reporter.steps == [12]
     assert "passed over a damaged checkpoint" in reporter.notes[0]
     assert equal(whole, again)
+
+
+@pytest.mark.parametrize("guided", [0.0, 0.2])
+@pytest.mark.parametrize("known", [True, False])
+def test_only_known_links_forbid_fast_forms_of_attention(
+    known: bool, guided: float, run: Run, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guidance is on by default, and most corpora have no links."""
+    asked: list[str] = []
+
+    def build(*given: Any, backend: str, **others: Any) -> Seq2Seq:
+        asked.append(backend)
+        return build_model(*given, backend=backend, **others)
+
+    monkeypatch.setattr(loop, "build_model", build)
+    links = TokenLinks.of_pairs([[(0, 0)]] * len(data.train)) if known else None
+    run("links", settings={"guided_alignment": guided, "max_steps": 1}, links=links)
+    assert asked == ["with-weights" if known and guided else "auto"]
 
 
 def test_the_optimizer_is_torchs_own() -> None:

@@ -87,7 +87,7 @@ def train(
         use(ranks.broadcast(dict(CHOSEN)))
     computing = partial(arithmetic, resolve_precision(settings.precision, device), device)
     torch.manual_seed(settings.seed)
-    model = _first_model(config, vocab_sizes).to(device)
+    model = _first_model(config, vocab_sizes, with_links=links is not None).to(device)
     state = TrainingState.first(model, corpus, settings, ranks)
     reporter = reporter if ranks.rank == 0 else Unheard()
     if not state.resume(checkpoints, settings, reporter.note) and first_weights is not None:
@@ -164,7 +164,7 @@ def train(
     return state.progress
 
 
-def _first_model(config: RunConfig, vocab_sizes: tuple[int, int]) -> Seq2Seq:
-    backend = WITH_WEIGHTS if needs_weights(config) else "auto"
+def _first_model(config: RunConfig, vocab_sizes: tuple[int, int], *, with_links: bool) -> Seq2Seq:
+    backend = WITH_WEIGHTS if needs_weights(config, with_links=with_links) else "auto"
     sections = config.model, config.attention, *vocab_sizes
     return build_model(*sections, self_attention=config.self_attention, backend=backend)

@@ -200,9 +200,12 @@ def repeated_looks(decoder: Decoder[Any], attended: AttendedByName, batch: Batch
     return torch.stack(layers).mean() / batch.num_target_tokens
 
 
-def needs_weights(config: RunConfig) -> bool:
-    """Return whether the objective reads the weights. Then build with WITH_WEIGHTS."""
-    return config.train.guided_alignment > 0 or config.train.coverage_loss > 0
+def needs_weights(config: RunConfig, *, with_links: bool) -> bool:
+    """Return whether the objective reads the weights. Then build with WITH_WEIGHTS.
+
+    with_links: links are known of some pairs. Without them nothing is guided.
+    """
+    return (with_links and config.train.guided_alignment > 0) or config.train.coverage_loss > 0
 
 
 def distributions(decoder: Decoder[Any], attended: AttendedByName) -> list[Tensor]:
