@@ -144,10 +144,10 @@ def test_a_model_that_is_cut_short_replaced_or_removed_serves_on(tiny_run: Path,
         assert process.wait(30) in (0, 130)
 
 
-@pytest.mark.parametrize("name", ["attentio.service", "Dockerfile"])
+@pytest.mark.parametrize("name", ["attentio.service", "Dockerfile", "Dockerfile.runtime"])
 def test_packaging_starts_what_exists(name: str) -> None:
     text = (Path(__file__).resolve().parents[2] / "packaging" / name).read_text(encoding="utf-8")
-    if name == "Dockerfile":
+    if name.startswith("Dockerfile"):
         words = [*json.loads(text.split("ENTRYPOINT ")[1].split("\n")[0]), *json.loads(text.split("\nCMD ")[-1])]
     else:
         words = re.search(r"^ExecStart=(.*)$", text, re.M)[1].split()  # type: ignore[index]

@@ -86,6 +86,13 @@ def test_traditional_chinese_has_the_code_of_argos(random_transformer: Random, t
     assert zipfile.ZipFile(tmp_path / "it").namelist()[0].startswith("translate-en_zt-1_0/")
 
 
+def test_a_model_that_learned_without_numbers_is_told_of(random_transformer: Random) -> None:
+    bundle = random_transformer(kinds=KINDS)
+    assert Argos().notes(replace(bundle, placeholders=False)) == []
+    (note,) = Argos().notes(replace(bundle, placeholders=True))
+    assert "data.placeholders=false" in note
+
+
 def test_tokenizers_that_argos_lacks_are_refused_by_name(random_transformer: Random) -> None:
     assert Argos().refusals(random_transformer()) == ["a source tokenizer of the kind 'char'"]
     bundle = random_transformer(kinds=("sentencepiece", "word"))

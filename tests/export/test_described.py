@@ -16,8 +16,10 @@ from attentio.export.described import RANGES, cleaner, side, tokenizer
 from attentio.export.described import sentencepiece as described_model
 from attentio.text.clean import Cleaner
 from attentio.text.learn import train_tokenizer
+from attentio.text.numbered import NumberedTokenizer, SpaceTokenizer
 from attentio.text.placeholders import mask, restore
 from attentio.text.sentences import cut_long, split_sentences
+from attentio.text.special import SPECIAL_TOKENS
 from attentio.text.tokenizer import CharTokenizer, SentencePieceTokenizer, Tokenizer
 from attentio.text.words import word_spans
 
@@ -66,6 +68,19 @@ def trained(texts: Iterable[str], size: int = 400, **settings: Any) -> SentenceP
     return SentencePieceTokenizer(model.getvalue())
 
 
+def numbered(texts: Iterable[str], *, before: str = "", **settings: Any) -> NumberedTokenizer:
+    """One as Marian has it: SentencePiece without our special tokens. A third of its tokens is in no vocabulary."""
+    model = io.BytesIO()
+    cast(Any, sentencepiece.SentencePieceTrainer).train(
+        sentence_iterator=iter(texts), model_writer=model, minloglevel=2, num_threads=1, hard_vocab_limit=False,
+        vocab_size=500, **settings,
+    )  # fmt: skip
+    processor = cast(Any, sentencepiece.SentencePieceProcessor)(model_proto=model.getvalue())
+    cut = [processor.id_to_piece(i) for i in range(3, processor.get_piece_size())]
+    tokens = [token for place, token in enumerate(cut) if place % 3 or token.startswith("<0x")]
+    return NumberedTokenizer([*SPECIAL_TOKENS, ">>eng<<", "▁Möwe", *tokens, "😀"], model.getvalue(), before=before)
+
+
 def tokenizers() -> dict[str, Tokenizer]:
     """Every kind, with and without what may vary in it."""
     pairs = sample(400, seed=3)
@@ -85,6 +100,9 @@ def tokenizers() -> dict[str, Tokenizer]:
         ),
         "spaces": trained(chinese, 1000, model_type="unigram", byte_fallback=True, normalization_rule_name="nfkc",
                           add_dummy_prefix=False, remove_extra_whitespaces=False),
+        "space": SpaceTokenizer([*SPECIAL_TOKENS, *dict.fromkeys(" ".join(english[:50]).split())]),
+        "numbered": numbered(english),
+        "numbered, bytes": numbered(english, before=">>eng<<", model_type="bpe", byte_fallback=True),
     }  # fmt: skip
 
 
@@ -92,7 +110,7 @@ def tokenizers() -> dict[str, Tokenizer]:
 def test_tokens_of_a_thousand_lines_are_those_of_python(js: Js) -> None:
     found = tokenizers()
     clean = Cleaner()
-    texts = [clean(line) for line in lines(1000, 11)]
+    texts = [*(clean(line) for line in lines(1000, 11)), ">>eng<< He sleeps.", ">>fra<< He", ">>eng<<"]
     body = """
     const { openTokenizer } = await load("tokenizer.js");
     return Object.fromEntries(Object.entries(given.tokenizers).map(([name, stored]) => {

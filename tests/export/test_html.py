@@ -138,6 +138,11 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         {"num_heads": 2},
     ),
     (
+        TRANSFORMER | {"source_end": False, "norm_epsilon": 1e-6},
+        {"score": "scaled_dot", "num_heads": 2},
+        {"num_heads": 3},
+    ),
+    (
         TRANSFORMER,
         {"score": "cosine", "normalize": "hard_straight_through"},
         {"score": "cosine", "normalize": "entmax15", "window": "causal", "num_heads": 4},

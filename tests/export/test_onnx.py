@@ -20,10 +20,13 @@ from attentio.export.format import Named, check_expressed, folded, rounded
 from attentio.export.graphs import graphs
 from attentio.export.onnx import LARGEST_DIFFERENCE, largest_difference
 from attentio.export.parity import ToExport, export
+from attentio.exported import Exported
 from attentio.model.families import build_model
 from attentio.model.graphs import ENCODER, GraphModel
+from attentio.search.batched import SearchConfig
 from attentio.text.side import Side
 from attentio.text.tokenizer import CharTokenizer
+from attentio.translator import Translator
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -80,8 +83,9 @@ LETTERS = "abcdefghij"
 def make() -> Callable[..., Bundle]:
     """Name -> a bundle with random weights that say something."""
 
-    def made(name: str) -> Bundle:
+    def made(name: str, own: dict[str, Any] | None = None) -> Bundle:
         model, attention, self_attention = MODELS[name]
+        self_attention = own or self_attention
         parts: dict[str, Any] = {"model": {**model, "dropout": 0.0}, "attention": attention}
         architecture = Architecture.model_validate(
             parts | ({"self_attention": self_attention} if self_attention else {})
@@ -127,6 +131,21 @@ def test_graphs_agree_with_the_model(make: Callable[..., Bundle], name: str, tmp
     assert graph.decoder.cross_attention().keys() == model.decoder.cross_attention().keys()
     text = b"".join(path.read_bytes() for path in (tmp_path / "it").iterdir())
     assert str(Path(__file__).parents[2]).encode() not in text  # nothing tells where it was written
+
+
+@pytest.mark.slow
+def test_a_sentence_beyond_the_reach_of_a_score_is_one_line(make: Callable[..., Bundle], tmp_path: Path) -> None:
+    """In the model and in its graphs. A whole translation is longer than what the graphs are compared with."""
+    bundle = make("transformer", own={"score": "location:24", "num_heads": 2})
+    with torch.no_grad():
+        bundle.weights["decoder.bias"][2] -= 99  # it never ends by itself
+    export(FORMATS["onnx"], tmp_path / "it", [ToExport("it", bundle, [])], precision="fp32", unchecked=True)
+    for model, told in ((bundle, "reaches 24 keys"), (Exported.load(tmp_path / "it"), "cannot be computed")):
+        translator = Translator(model)
+        assert translator.translate(["abc"], SearchConfig(1, max_length=20, stop_loops=False))
+        with pytest.raises(UsageError, match=told) as caught:
+            translator.translate(["abc"], SearchConfig(1, max_length=40, stop_loops=False))
+        assert "--max-length" in str(caught.value.hint)
 
 
 @pytest.mark.slow

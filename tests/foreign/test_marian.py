@@ -1,6 +1,7 @@
 """Marian's models: the same logits and beams as `transformers`, and one line for whatever is wrong with a folder."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from attentio.bundle import Bundle
 from attentio.errors import ModelError, UsageError
+from attentio.export import FORMATS
+from attentio.export.parity import ToExport, export
 from attentio.foreign import import_model
 from attentio.foreign.asked import Asked
 from attentio.search.batched import SearchConfig, search
@@ -180,3 +183,14 @@ def test_what_is_wrong_is_one_line(marian_folder: Path, fault: str) -> None:
         import_model(marian_folder)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+def test_a_page_and_graphs_write_what_an_imported_model_writes(marian_folder: Path, tmp_path: Path) -> None:
+    bundle = import_model(marian_folder, Asked(before=">>eng<<"))[1]
+    sentences = ["I love you.", ">>eng<< My sister bought two books.", "龘 😀 xyz", "He likes 3 cats."]
+    for name in ("html", "onnx", "ctranslate2"):
+        model = ToExport("it", bundle, sentences)
+        (found,) = export(FORMATS[name], tmp_path / name, [model], precision="fp32", beam=3).agreements
+        assert (found.same + found.ties, found.difference < 1e-4) == (len(sentences), True)

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from attentio.errors import ModelError
+from attentio.errors import ModelError, UsageError
+from attentio.export import FORMATS
+from attentio.export.format import check_expressed
 from attentio.foreign import import_model
+from attentio.foreign.asked import Asked
 from attentio.foreign.opennmt import LAYOUT
 from attentio.search.batched import SearchConfig
 from attentio.search.forced import forced_batches
@@ -95,6 +98,14 @@ def test_it_translates_words_between_spaces(tmp_path: Path) -> None:
     assert found.trace is not None
     assert [found.source[start:end] for start, end in found.trace.source_spans] == ["the", "dog", "sleeps", ""]
     assert not next(iter(found.trace.weights.values()))[..., -1].any()  # nothing looks at the end, which it never saw
+
+
+def test_a_format_that_cannot_says_which_can(tmp_path: Path) -> None:
+    torch.save(checkpoint(), tmp_path / "model.pt")
+    bundle = import_model(tmp_path / "model.pt", Asked("en", "de"))[1]
+    with pytest.raises(UsageError, match="argos cannot express a source tokenizer of the kind 'space'") as caught:
+        check_expressed(FORMATS["argos"], bundle, list(FORMATS.values()))
+    assert caught.value.hint == "Formats that can: html, site, onnx, ctranslate2."
 
 
 class Vocabulary:

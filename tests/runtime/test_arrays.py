@@ -28,6 +28,7 @@ WORDS: dict[str, Callable[[Arrays], Any]] = {
     "repeat": lambda xp: [xp.repeat(xp.of(ROWS), 3)],
     "best": lambda xp: list(xp.best(xp.of(ROWS))),
     "top": lambda xp: list(xp.top(xp.of(ROWS), 3)),
+    "top_sums": lambda xp: list(xp.top_sums(xp.of(ROWS[:4]), xp.of(np.array([[0, -1], [-np.inf, 2]], np.float32)), 5)),
     "order": lambda xp: [xp.order(xp.of(ROWS)), xp.order(xp.of(PLACES), descending=True)],
     "cumsum": lambda xp: [xp.cumsum(xp.of(ROWS)), xp.cumsum(xp.of(ROWS) > 0)],
     "logsumexp": lambda xp: [xp.logsumexp(xp.of(ROWS)), xp.log_softmax(xp.of(ROWS)), xp.softmax(xp.of(ROWS))],
@@ -56,3 +57,24 @@ def test_the_highest_of_many_are_those_of_a_full_sort(seed: int, count: int, siz
     np.testing.assert_array_equal(values, -np.sort(-rows, axis=1)[:, :count])
     np.testing.assert_array_equal(values, np.take_along_axis(rows, places, axis=1))
     assert all(len(set(row)) == count for row in places.tolist())
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.sampled_from([30, 256, 400, 1001]), st.booleans())
+def test_the_highest_sums_of_groups_are_those_of_a_full_sort(seed: int, count: int, size: int, few: bool) -> None:
+    """With ties, with rows that have nothing, and where nearly all is forbidden."""
+    drawn = np.random.default_rng(seed)
+    rows = drawn.integers(0, 40, (6, size)) if few else 1e3 * drawn.normal(size=(6, size))
+    rows, added = rows.astype(np.float32), drawn.integers(-3, 3, (2, 3)).astype(np.float32)
+    if seed % 3 == 0:
+        added[1, seed % 2] = -np.inf
+        rows[0, drawn.permutation(size)[2:]] = -np.inf
+    sums = (rows.reshape(2, 3, size) + added[:, :, None]).reshape(2, -1)
+    for found, places in (NUMPY.top_sums(rows, added, count), map(TORCH.numpy, top_sums_of_torch(rows, added, count))):
+        np.testing.assert_array_equal(found, -np.sort(-sums, axis=1)[:, :count])
+        np.testing.assert_array_equal(found, np.take_along_axis(sums, places, axis=1))
+        assert all(len(set(row)) == count for row in places.tolist())
+
+
+def top_sums_of_torch(*given: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    rows, added, count = given
+    return TORCH.top_sums(torch.from_numpy(rows), torch.from_numpy(added), count)

@@ -239,6 +239,10 @@ class LinearConcat(Score):
         return self.query(query) + keys.mT  # (B, H, T, 1) + (B, H, 1, S)
 
 
+class OutOfReach(ValueError):  # noqa: N818
+    """There are more keys than a score has numbers for."""
+
+
 class Location(Score):
     about = About(
         name="location",
@@ -264,7 +268,7 @@ class Location(Score):
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         num_keys = keys.size(2)
         if num_keys > self.max_length:
-            raise ValueError(
+            raise OutOfReach(
                 f"score 'location' reaches {self.max_length} keys, not {num_keys}: use location:{num_keys} or more"
             )
         return self.position(query)[..., :num_keys]

@@ -57,6 +57,9 @@ def export(
         texts, references = _to_compare(each, check, sentences) if not unchecked else ([], None)
         models.append(ToExport(called, bundle, texts, references))
     report = write(chosen, out, models, precision=precision or chosen.precisions[0], beam=beam, unchecked=unchecked)
+    for each in models:
+        for note in chosen.notes(each.bundle):
+            sys.stderr.write(f"note: {note}\n")
     if as_json:
         typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
         return

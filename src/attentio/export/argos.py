@@ -53,6 +53,14 @@ class Argos(Searched):
             found.append(_named("target", target))
         return found
 
+    def notes(self, bundle: Bundle) -> list[str]:
+        if not bundle.placeholders:
+            return []
+        return [
+            "Argos hides no numbers and URLs, and this model learned with them hidden. Expect wrong ones, or train it "
+            "with -o data.placeholders=false."
+        ]
+
     def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
         name, bundle = models[0]
         codes = [_code(side.language, which) for which, side in (("source", bundle.source), ("target", bundle.target))]

@@ -9,6 +9,7 @@ from typing import Any
 from attentio.bundle import Side
 from attentio.errors import UsageError
 from attentio.text.clean import CONVERSIONS, Cleaner, convert
+from attentio.text.numbered import NumberedTokenizer
 from attentio.text.placeholders import PLACEHOLDERS
 from attentio.text.script import FULL_WIDTH, HAN, KANA, PUNCTUATION
 from attentio.text.tokenizer import SentencePieceTokenizer, Tokenizer
@@ -22,7 +23,7 @@ RANGES = {
 }
 _HAN_POINTS = (*range(0x3400, 0x4DC0), *range(0x4E00, 0xA000), *range(0xF900, 0xFB00), *range(0x20000, 0x323B0))
 _MODELS = {1: "unigram", 2: "bpe"}  # numbers in the file format of SentencePiece
-_NORMAL, _WHOLE, _BYTE = 1, 4, 6
+_NORMAL, _CONTROL, _WHOLE, _BYTE = 1, 3, 4, 6
 
 
 def side(held: Side) -> dict[str, Any]:
@@ -51,9 +52,12 @@ def _script(name: str) -> dict[str, str]:
 
 def tokenizer(held: Tokenizer) -> dict[str, Any]:
     """Return a tokenizer. Raises UsageError for a SentencePiece model of another kind than BPE and unigram."""
-    if not isinstance(held, SentencePieceTokenizer):
-        return {"kind": held.kind, "tokens": list(held.tokens)}
-    return {"kind": held.kind, "lowercase": held.lowercase, **sentencepiece(held.model)}
+    if isinstance(held, SentencePieceTokenizer):
+        return {"kind": held.kind, "lowercase": held.lowercase, **sentencepiece(held.model)}
+    stored = {"kind": held.kind, "tokens": list(held.tokens)}
+    if isinstance(held, NumberedTokenizer):
+        stored |= {"before": held.before, "cut": {"kind": "sentencepiece", **sentencepiece(held.model)}}
+    return stored
 
 
 def sentencepiece(model: bytes) -> dict[str, Any]:
@@ -86,6 +90,7 @@ def sentencepiece(model: bytes) -> dict[str, Any]:
         "scores": scores,
         "bytes": [place for place, kind in enumerate(kinds) if kind == _BYTE],
         "whole": [place for place, kind in enumerate(kinds) if kind == _WHOLE],
+        "control": [place for place, kind in enumerate(kinds) if kind == _CONTROL],
         "unused": [place for place, kind in enumerate(kinds) if kind not in (_NORMAL, _WHOLE, _BYTE)],
         "dummyPrefix": bool(normalizer.get(3, 1)),
         "removeSpaces": bool(normalizer.get(4, 1)),

@@ -84,6 +84,10 @@ class Format(ABC):
                     found.append(f"{section}.{axis} = {kind!r}")
         return found
 
+    def notes(self, bundle: Bundle) -> list[str]:
+        """Return what its user should know about a model in this format, a sentence each."""
+        return []
+
     @abstractmethod
     def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
         """Write the file, or fill the folder."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attentio.attention import AttentionState, GrowingMemory, Memory
+from attentio.model.cnn import GatedConvolution
 from attentio.model.decoder import State
 from attentio.model.fast.recurrence import CellState, Reader, RecurrentLayer
 from attentio.model.graphs import SHARES
@@ -60,6 +61,10 @@ def graphs(model: Seq2Seq) -> tuple[Graph, Graph]:
                 setattr(module, name, nn.ModuleList(Cell(cast(RecurrentLayer, cell)) for cell in part))
             elif isinstance(part, Positions):
                 setattr(module, name, Places(part))
+    for module in list(model.decoder.modules()):
+        for name, part in list(module.named_children()):
+            if isinstance(part, GatedConvolution):
+                setattr(module, name, OneWindow(part))
     memories, carried = dict(tensors("memory", first.memories)), dict(tensors("state", state.layers))
     memories = {name: tensor for name, tensor in memories.items() if not name.endswith("mask")}
     grows = [name for name in carried if _grows(name)]
@@ -214,6 +219,18 @@ class Recurrence(RecurrentLayer):
 def _ordered(weight: Tensor, order: Sequence[int]) -> Tensor:
     gates = weight.detach().chunk(len(order))
     return torch.cat([gates[place] for place in order])
+
+
+class OneWindow(nn.Module):
+    """A gated convolution over as many positions as it sees: nothing is shifted."""
+
+    def __init__(self, convolution: GatedConvolution) -> None:
+        super().__init__()
+        self.linear = convolution.linear
+        self.kernel_size = convolution.kernel_size
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.glu(self.linear(inputs.flatten(1)[:, None]), dim=-1)
 
 
 class Places(Positions):

@@ -23,12 +23,11 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
-from attentio.bundle import Bundle
 from attentio.errors import ResourceError
 from attentio.export.described import RANGES, side
 from attentio.export.format import Answer, Expresses, Format, Named, folded, kind_of, round_last_axis, tensors_of
 from attentio.model.seq2seq import Seq2Seq
-from attentio.model.settings import AttentionConfig, TransformerConfig
+from attentio.model.settings import AttentionConfig
 from attentio.runtime.files import write_text
 from attentio.view.embed import static
 
@@ -42,7 +41,6 @@ _STATIC = Path(__file__).parent / "static"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _LONGEST_MESSAGE = 200
 _TIMEOUT = 600  # seconds for one comparison
-_TOKENIZERS = {"word", "char", "sentencepiece"}
 _EVERYTHING = Expresses(
     families=frozenset({"rnn", "cnn", "transformer"}),
     score=frozenset(SCORES),
@@ -62,14 +60,6 @@ class Program(Format):
     @abstractmethod
     def parts(self, path: Path, number: int) -> tuple[str, str, str]:
         """Return the program, the model as JSON, and its weights in base64, read from what was written."""
-
-    def refusals(self, bundle: Bundle) -> list[str]:
-        found = super().refusals(bundle)
-        model = bundle.architecture.model
-        if isinstance(model, TransformerConfig) and not model.source_end:
-            found.append("model.source_end = False")
-        kinds = {side.tokenizer.kind for side in (bundle.source, bundle.target)}
-        return found + [f"a tokenizer of the kind {kind!r}" for kind in sorted(kinds - _TOKENIZERS)]
 
     def unavailable(self) -> str | None:
         return None if shutil.which("node") or _browser() else "neither node nor Chromium is installed"

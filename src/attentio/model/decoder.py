@@ -5,7 +5,8 @@ A decoder looks at an `Encoded` source. `features` runs over a whole target at o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar, cast
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from attentio.attention import Attended, Attention, Memory
 from attentio.attention.memory import repeated
+from attentio.attention.score import OutOfReach
 from attentio.errors import UsageError
 from attentio.model.fast.linear import linear, pack
 from attentio.model.layers import TokenEmbedding
@@ -103,6 +105,15 @@ class Step(NamedTuple, Generic[Layer]):
     attended: AttendedByName
 
 
+@contextmanager
+def within_reach() -> Generator[None]:
+    """Raise UsageError where a sentence is longer than a score reaches."""
+    try:
+        yield
+    except OutOfReach as error:
+        raise UsageError(f"{error}.", hint="Give shorter sentences, or limit translations with --max-length.") from None
+
+
 class FeaturesByKey(NamedTuple):
     """Teacher forcing that leaves open which key is looked at, for a hard normalizer with one head.
 
@@ -159,12 +170,15 @@ class Decoder(nn.Module, ABC, Generic[Layer]):
 
     def step(self, tokens: Tensor, state: State[Layer]) -> Step[Layer]:
         """Return the logits (B, V) after tokens (B,), the next state, and what was attended to."""
-        features, state = self.features_step(tokens, state)
+        with within_reach():
+            features, state = self.features_step(tokens, state)
         return Step(self.project(features.values), state, features.attended)
 
     def forward(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Return the logits (B, T, V) of a whole target (B, T) that starts with bos (teacher forcing)."""
-        return self.project(self.features(tokens, encoded).values)
+        with within_reach():
+            features = self.features(tokens, encoded)
+        return self.project(features.values)
 
     def pack(self) -> None:
         """Lay the output layer out for weights that change no more, see `linear.pack`."""

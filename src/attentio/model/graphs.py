@@ -4,6 +4,7 @@ Names tell what a graph takes and gives. The encoder gives a mask, memories and 
 and gives logits and, with "new " before their names, the next state. Everything else it gives is weights.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attentio.errors import MissingExtra, ModelError
+from attentio.errors import MissingExtra, ModelError, UsageError
 from attentio.runtime.arrays import NUMPY, Array, Arrays
 
 ENCODER, STEP = "encoder.onnx", "step.onnx"
@@ -103,7 +104,7 @@ class GraphDecoder:
     def step(self, tokens: Array, state: State) -> Step:
         """Return what follows tokens (B,)."""
         given = {TOKENS: tokens, POSITION: np.array(state.position), **state.memories, **state.carried}
-        found = self._session.run(None, {name: given[name] for name in self._inputs})
+        found = _computed(self._session, self._outputs, {name: given[name] for name in self._inputs})
         made: dict[str, Array] = dict(zip(self._outputs, found, strict=True))
         carried = {name: made[NEW + name] for name in state.carried}
         after = state._replace(position=state.position + 1, carried=carried)
@@ -126,6 +127,7 @@ class GraphModel:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Open the graphs in a folder. Raises MissingExtra without ONNX Runtime, ModelError where it refuses them."""
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to its maker over the network
         try:
             import onnxruntime
         except ModuleNotFoundError:
@@ -150,10 +152,22 @@ class GraphModel:
 
     def encode(self, source: Array, lengths: Array) -> Encoded:
         """Return what the decoder starts from, for source tokens (B, S) that end with eos, and lengths (B,)."""
-        found = self._encoder.run(None, {"source": source, "lengths": lengths})
+        found = _computed(self._encoder, self._outputs, {"source": source, "lengths": lengths})
         made: dict[str, Array] = dict(zip(self._outputs, found, strict=True))
         parts = {name: part for name, part in made.items() if name == MASK or "." in name}
         return Encoded(parts, {name: Seen(part) for name, part in made.items() if name not in parts})
+
+
+def _computed(session: Any, outputs: list[str], given: Named) -> list[Any]:
+    """Return what a graph gives. Raises UsageError where ONNX Runtime cannot compute it."""
+    try:
+        return session.run(outputs, given)
+    except Exception as error:  # it has no class of its own that is public
+        told = " ".join(str(error).split())[:100]
+        raise UsageError(
+            f"a graph of the exported model cannot be computed ({told}).",
+            hint="A score such as location has a greatest length: give shorter sentences, or --max-length.",
+        ) from None
 
 
 def _rows(parts: Named, indices: NDArray[np.int64]) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from attentio.errors import ModelError
-from attentio.model.decoder import Decoder, Encoded
+from attentio.model.decoder import Decoder, Encoded, within_reach
 from attentio.model.fast.linear import Linear
 from attentio.runtime.tensors import TorchArrays, arrays_on
 
@@ -29,7 +29,8 @@ class Seq2Seq(nn.Module):
 
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """Return what the decoder starts from, for source tokens (B, S) that end with eos, and lengths (B,)."""
-        return self.encoder(source, lengths)
+        with within_reach():
+            return self.encoder(source, lengths)
 
     @property
     def arrays(self) -> TorchArrays:

@@ -68,6 +68,13 @@ class Arrays(ABC):
         """Return the highest entries of each row, highest first, and their places."""
 
     @abstractmethod
+    def top_sums(self, rows: Array, added: Array, count: int) -> tuple[Array, Array]:
+        """Return the highest of each group of W rows, each with a number added, highest first, and their places.
+
+        rows: (G W, N). added: (G, W). Sums and places (G, count), counted over the W N entries of a group.
+        """
+
+    @abstractmethod
     def order(self, rows: Array, *, descending: bool = False) -> Array:
         """Return the places that sort each row. Equal entries keep their order."""
 
@@ -138,7 +145,7 @@ class NumpyArrays(Arrays):
         return np.stack(arrays, axis=axis)
 
     def take(self, array: Array, places: Array) -> Array:
-        return np.take_along_axis(array, places, axis=1)
+        return array[np.arange(len(array))[:, None], places]
 
     def nonzero(self, array: Array) -> tuple[Array, ...]:
         return np.nonzero(array)
@@ -147,13 +154,16 @@ class NumpyArrays(Arrays):
         return np.repeat(array, times, axis=0)
 
     def best(self, rows: Array) -> tuple[Array, Array]:
-        places = rows.argmax(axis=-1)
-        return np.take_along_axis(rows, places[..., None], axis=-1)[..., 0], places
+        return rows.max(axis=-1), rows.argmax(axis=-1)
 
     def top(self, rows: Array, count: int) -> tuple[Array, Array]:
         shape = (*rows.shape[:-1], count)
-        values, places = _top(rows.reshape(-1, rows.shape[-1]), count)
+        flat = rows.reshape(-1, rows.shape[-1])
+        values, places = _top(flat, np.zeros((len(flat), 1), dtype=flat.dtype), count)
         return values.reshape(shape), places.reshape(shape)
+
+    def top_sums(self, rows: Array, added: Array, count: int) -> tuple[Array, Array]:
+        return _top(rows, added, count)
 
     def order(self, rows: Array, *, descending: bool = False) -> Array:
         return np.argsort(-rows if descending else rows, axis=-1, kind="stable")
@@ -178,31 +188,48 @@ class NumpyArrays(Arrays):
 
 
 NUMPY = NumpyArrays()
-_GROUPS = 128  # into which a row is cut: more than any count, and few beside a vocabulary
+_LEAST_GROUPS = 128  # into which a row is cut: more than any count, and few beside a vocabulary
+_ROUNDING = 1e-6  # more than a sum of two numbers can be off, as a share of both
 
 
-def _top(rows: Array, count: int) -> tuple[Array, Array]:
-    """Return `NumpyArrays.top` of rows (R, N).
+def _top(rows: Array, added: Array, count: int) -> tuple[Array, Array]:
+    """Return `NumpyArrays.top_sums`.
 
-    A row is cut into groups. The `count` highest of their maxima are all in the row, so that nothing below them is
-    looked at again. That takes a third of the time of `argpartition`.
+    A row is cut into groups of columns. The `count` highest of their maxima are all sums, so that nothing below them
+    can be among the highest. That takes a third of the time of `argpartition`.
     """
-    size, number = rows.shape[1], len(rows)
-    long = size // _GROUPS
-    if long > 1 and count <= _GROUPS // 2:
-        maxima = rows[:, : long * _GROUPS].reshape(number, long, _GROUPS).max(axis=1)
-        least = np.partition(maxima, _GROUPS - count, axis=1)[:, _GROUPS - count, None]
-        found = np.flatnonzero(rows >= least)
-        if len(found) <= 8 * count * number:  # else many are equal, as where nearly all are forbidden
-            row, place = np.divmod(found, size)
-            values = rows.reshape(-1)[found]
-            order = np.lexsort((-values, row))
-            taken = order[np.searchsorted(row, np.arange(number))[:, None] + np.arange(count)]
-            return values[taken], place[taken]
-    places = np.sort(np.argpartition(rows, size - count, axis=1)[:, size - count :], axis=1)
-    values = np.take_along_axis(rows, places, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    return np.take_along_axis(values, order, axis=1), np.take_along_axis(places, order, axis=1)
+    groups, width = added.shape
+    size = rows.shape[1]
+    if size >= 2 * _LEAST_GROUPS and count <= _LEAST_GROUPS // 2:
+        maxima = (_maxima(rows).reshape(groups, width, -1) + added[:, :, None]).reshape(groups, -1)
+        place = maxima.shape[1] - count
+        least = np.partition(maxima, place, axis=1)[:, place, None]  # (G, 1)
+        with np.errstate(invalid="ignore"):  # a row to which -inf is added has nothing
+            bound = least - added - _ROUNDING * (np.abs(least) + np.abs(added))
+        found = (rows >= bound.reshape(-1, 1)).ravel().nonzero()[0]
+        if len(found) <= 8 * count * groups:  # else many are equal, as where nearly all are forbidden
+            group = found // (width * size)
+            values = rows.ravel()[found] + added.ravel()[found // size]
+            order = np.lexsort((-values, group))
+            taken = order[np.searchsorted(group, np.arange(groups))[:, None] + np.arange(count)]
+            return values[taken], found[taken] % (width * size)
+    sums = (rows.reshape(groups, width, size) + added[:, :, None]).reshape(groups, -1)
+    row = np.arange(groups)[:, None]
+    if sums.shape[1] > _LEAST_GROUPS:
+        places = np.sort(np.argpartition(sums, sums.shape[1] - count, axis=1)[:, -count:], axis=1)
+        places = places[row, np.argsort(-sums[row, places], axis=1, kind="stable")]
+    else:
+        places = np.argsort(-sums, axis=1, kind="stable")[:, :count]
+    return sums[row, places], places
+
+
+def _maxima(rows: Array) -> Array:
+    """Return the maxima of groups of columns of rows (R, N): at least so many, and of nearly all columns."""
+    times = (rows.shape[1] // _LEAST_GROUPS).bit_length() - 1
+    left = rows[:, : rows.shape[1] >> times << times]
+    for _ in range(times):  # two halves at a time, each as long as can be
+        left = np.maximum(left[:, : left.shape[1] // 2], left[:, left.shape[1] // 2 :])
+    return left
 
 
 def arrays_of(array: Array) -> Arrays:

@@ -74,6 +74,15 @@ class TorchArrays(Arrays):
         found = rows.topk(count, dim=-1)
         return found.values, found.indices
 
+    def top_sums(self, rows: Array, added: Array, count: int) -> tuple[Array, Array]:
+        groups, width = added.shape
+        size = rows.shape[-1]
+        # The highest of a group are among as many of each of its rows.
+        wide = min(count, size)
+        best, columns = self.top(rows, wide)  # (G W, wide)
+        sums, place = self.top((best + added.reshape(-1, 1)).reshape(groups, width * wide), count)
+        return sums, place // wide * size + self.take(columns.reshape(groups, width * wide), place)
+
     def order(self, rows: Array, *, descending: bool = False) -> Array:
         return rows.sort(dim=-1, stable=True, descending=descending).indices
 

@@ -188,16 +188,15 @@ class Beam(Strategy):
         if given.missing is not None:
             return self._share_out(given, given.missing)
         xp, beam, (groups, width) = arrays_of(given.logits), self.size, given.totals.shape
-        wide = min(2 * beam, given.logits.shape[-1])
-        # The 2K likeliest continuations of a sentence are among the 2K likeliest of each of its rows.
-        likely = xp.log_softmax(given.logits)
-        row_best, row_tokens = xp.top(_allowed(likely, given.banned), wide)  # (G W, 2K)
-        continued = (given.totals.reshape(-1, 1) + row_best).reshape(groups, width * wide)
-        totals, place = xp.top(continued, min(2 * beam, width * wide))  # (G, 2K)
+        size = given.logits.shape[-1]
+        norms = xp.logsumexp(given.logits).reshape(groups, width)
+        allowed, wide = _allowed(given.logits, given.banned), min(2 * beam, width * size)
+        totals, place = xp.top_sums(allowed, given.totals - norms, wide)  # (G, 2K)
         if totals.shape[1] < beam:  # fewer continuations than hypotheses: the others are impossible
             totals, place = _padded(totals, beam, _NOTHING), _padded(place, beam, 0)
-        tokens, log_probs = (xp.take(x.reshape(groups, width * wide), place) for x in (row_tokens, row_best))
-        rows = place // wide + width * xp.arange(groups)[:, None]
+        tokens, row = place % size, place // size
+        rows = row + width * xp.arange(groups)[:, None]
+        log_probs = given.logits[rows, tokens] - xp.take(norms, row)
         ending = tokens == SPECIAL.eos
         # The likeliest K that do not end, in order of likelihood.
         stay = xp.order(xp.where(ending, 1, 0))[:, :beam]  # (G, K)

@@ -145,6 +145,8 @@ def restore(text: str, kept: dict[str, str], *, apart: bool = False) -> Restored
 
     apart: write a space where letters would run into a URL or an e-mail address, or digits into a number.
     """
+    if not _OWN.search(text):
+        return unmasked(text)
     restored, starts, ends, last = "", list[int](), list[int](), Piece("")
     for char in text:
         piece = Piece(kept.get(char, ""), kept=True) if char in PLACEHOLDERS else Piece(char)

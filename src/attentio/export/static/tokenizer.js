@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Text to token ids and back: words, characters and SentencePiece, each the same as in Python.
+ * Text to token ids and back: words, characters and SentencePiece, each the same as in Python. And what imported models
+ * have: words between spaces, and SentencePiece whose tokens another vocabulary numbers.
  *
  * SentencePiece models are byte-pair encodings or unigram models. A character that is no token falls back to its bytes.
  */
@@ -10,17 +11,20 @@ import { lengthOf, WHITE } from "./text.js";
 /** @typedef {import("./text.js").Span} Span */
 /**
  * @typedef {object} StoredTokenizer
- * @property {"word" | "char" | "sentencepiece"} kind
+ * @property {"word" | "char" | "sentencepiece" | "space" | "numbered"} kind
  * @property {string[]} tokens The token of each id.
  * @property {"bpe" | "unigram"} [model]
  * @property {number[]} [scores]
  * @property {number[]} [bytes] Ids of the 256 bytes, empty where there are none.
  * @property {number[]} [whole] Ids of tokens that are taken whole wherever they stand: user-defined ones.
  * @property {number[]} [unused] Ids that are never taken: control tokens, unknown, and unused ones.
+ * @property {number[]} [control] Those among them that write nothing.
  * @property {boolean} [lowercase]
  * @property {boolean} [dummyPrefix] Whether a text begins with a space.
  * @property {boolean} [removeSpaces] Whether spaces at the edges, and repeated ones, are left out.
  * @property {string} [rules] What is replaced before, as SentencePiece stores it, in base64. Empty for nothing.
+ * @property {StoredTokenizer} [cut] SentencePiece that cuts the text, where `tokens` only number what it cuts.
+ * @property {string} [before] The token that every text begins with, where it begins with none like it.
  */
 /**
  * @typedef {object} Tokenizer
@@ -37,7 +41,10 @@ export const BOS = 1;
 export const EOS = 2;
 export const UNK = 3;
 const UNKNOWN = "\ufffd";
+const UNKNOWN_ID = -1; // of what SentencePiece cuts, while it is cut
 const MARK = "\u2581"; // SentencePiece's space
+const BETWEEN_SPACES = new RegExp(`[^${WHITE}]+`, "gu");
+const CODE = new RegExp(`^(>>[^${WHITE}]+?<<) *`, "u");
 
 /**
  * @param {StoredTokenizer} stored
@@ -46,6 +53,8 @@ const MARK = "\u2581"; // SentencePiece's space
  */
 export function openTokenizer(stored, ranges) {
   if (stored.kind === "sentencepiece") return new SentencePieceTokenizer(stored);
+  if (stored.kind === "numbered") return new NumberedTokenizer(stored);
+  if (stored.kind === "space") return new SpaceTokenizer(stored.tokens);
   return stored.kind === "word" ? new WordTokenizer(stored.tokens, ranges) : new CharTokenizer(stored.tokens);
 }
 
@@ -142,6 +151,36 @@ class WordTokenizer extends UnitTokenizer {
   }
 }
 
+/** One token for what stands between spaces. */
+class SpaceTokenizer extends UnitTokenizer {
+  /** @param {string[]} tokens */
+  constructor(tokens) {
+    super(tokens);
+    this.reach = Infinity;
+  }
+
+  /** @param {string} text */
+  units(text) {
+    return text.match(BETWEEN_SPACES) ?? [];
+  }
+
+  /** @param {string[]} units */
+  join(units) {
+    return units.join(" ");
+  }
+
+  /**
+   * @param {string} text
+   * @returns {Span[]}
+   */
+  spans(text) {
+    return [...text.matchAll(BETWEEN_SPACES)].map((found) => {
+      const start = lengthOf(text.slice(0, found.index));
+      return [start, start + lengthOf(found[0])];
+    });
+  }
+}
+
 /** A part of a text while it is cut: where it stands in the text, and whether it is a token that stays whole. */
 /** @typedef {{text: string, start: number, end: number, whole: boolean}} Part */
 
@@ -172,7 +211,7 @@ class SentencePieceTokenizer {
 
   /** @param {string} text */
   encode(text) {
-    return this.pieces(text).map(([id]) => id);
+    return this.pieces(text).map(([id]) => (id === UNKNOWN_ID ? UNK : id));
   }
 
   /**
@@ -211,21 +250,22 @@ class SentencePieceTokenizer {
   }
 
   /**
-   * Return the tokens of a text with the characters of it that each covers.
+   * Return the tokens of a text with the characters of it that each covers, and what they are as text.
    * @param {string} text
-   * @returns {[number, number, number][]}
+   * @returns {[number, number, number, string][]}
    */
   pieces(text) {
     const parts = this.normalized(Array.from(this.read(text)));
     const cut = this.stored.model === "unigram" ? this.likeliest(parts) : this.merged(parts);
-    /** @type {[number, number, number][]} */
+    /** @type {[number, number, number, string][]} */
     const found = [];
     for (const { text: piece, start, end } of cut) {
       const id = this.ids.get(piece);
-      if (id !== undefined) found.push([id, start, end]);
-      else if (this.bytes.length) for (const byte of utf8(piece)) found.push([this.bytes[byte], start, end]);
-      else if (found.length && found[found.length - 1][0] === UNK) found[found.length - 1][2] = end;
-      else found.push([UNK, start, end]);
+      const last = found[found.length - 1];
+      if (id !== undefined) found.push([id, start, end, piece]);
+      else if (this.bytes.length) for (const byte of utf8(piece)) found.push([this.bytes[byte], start, end, this.tokens[this.bytes[byte]]]);
+      else if (last?.[0] === UNKNOWN_ID) [last[2], last[3]] = [end, last[3] + piece];
+      else found.push([UNKNOWN_ID, start, end, piece]);
     }
     return found;
   }
@@ -331,6 +371,14 @@ class SentencePieceTokenizer {
 
   /** @param {Iterable<number>} ids */
   decode(ids) {
+    return this.joined([...ids].filter((id) => id > EOS).map((id) => (id === UNK ? null : id)));
+  }
+
+  /**
+   * Return the text of ids. Null stands for what is unknown, and a text for itself.
+   * @param {(number | string | null)[]} ids
+   */
+  joined(ids) {
     let [text, beginSeen] = ["", false];
     /** @type {number[]} */
     let bytes = [];
@@ -339,14 +387,17 @@ class SentencePieceTokenizer {
       bytes = [];
     };
     for (const id of ids) {
-      if (id <= EOS) continue;
-      const byte = this.byteOf.get(id);
+      const byte = typeof id === "number" ? this.byteOf.get(id) : undefined;
       if (byte !== undefined) {
         bytes.push(byte);
         continue;
       }
       flush();
-      let token = id === UNK ? " \u2047 " : this.tokens[id];
+      if (typeof id === "string") {
+        text += id;
+        continue;
+      }
+      let token = id === null ? " \u2047 " : this.tokens[id];
       if (!beginSeen && !text && (this.stored.dummyPrefix || this.stored.removeSpaces) && token.startsWith(MARK)) {
         token = token.slice(1);
         beginSeen = !this.stored.removeSpaces;
@@ -355,6 +406,63 @@ class SentencePieceTokenizer {
     }
     flush();
     return text;
+  }
+}
+
+/** SentencePiece cuts the text, and a vocabulary of its own numbers the tokens: of imported models. */
+class NumberedTokenizer {
+  /** @param {StoredTokenizer} stored */
+  constructor(stored) {
+    this.tokens = stored.tokens;
+    this.before = stored.before ?? "";
+    this.ids = new Map(stored.tokens.map((token, id) => [token, id]));
+    this.cutter = new SentencePieceTokenizer(/** @type {StoredTokenizer} */ (stored.cut));
+    const { tokens, bytes, stored: held } = this.cutter;
+    const controls = new Set(held.control ?? []);
+    const byteNames = new Set(bytes.map((id) => tokens[id]));
+    /** @type {Map<string, number | string>} */
+    this.written = new Map(tokens.map((token, id) => [token, controls.has(id) ? "" : id]));
+    this.known = new Set(stored.tokens.filter((token, id) => id > UNK && !byteNames.has(token)).join("") + " ");
+    this.reach = this.cutter.reach;
+  }
+
+  /**
+   * Return the token that a text begins with, or what stands for it, and where the rest begins.
+   * @param {string} text
+   * @returns {[string, number]}
+   */
+  begin(text) {
+    const code = text.match(CODE);
+    return code && this.ids.has(code[1]) ? [code[1], code[0].length] : [this.before, 0];
+  }
+
+  /** @param {string} text */
+  encode(text) {
+    const [first, place] = this.begin(text);
+    const pieces = this.cutter.pieces(text.slice(place)).map(([, , , piece]) => piece);
+    return (first ? [first, ...pieces] : pieces).map((piece) => this.ids.get(piece) ?? UNK);
+  }
+
+  /**
+   * @param {string} text
+   * @returns {Span[]}
+   */
+  spans(text) {
+    const [first, place] = this.begin(text);
+    const start = lengthOf(text.slice(0, place));
+    const spans = this.cutter.spans(text.slice(place)).map(([a, b]) => /** @type {Span} */ ([a + start, b + start]));
+    return first ? [[0, lengthOf(text.slice(0, place).trimEnd())], ...spans] : spans;
+  }
+
+  /** @param {string} text */
+  unseen(text) {
+    return [...new Set(Array.from(text.slice(this.begin(text)[1])).filter((char) => !this.known.has(char)))];
+  }
+
+  /** @param {Iterable<number>} ids */
+  decode(ids) {
+    const named = [...ids].filter((id) => id > EOS).map((id) => (id === UNK ? UNKNOWN : this.tokens[id]));
+    return this.cutter.joined(named.map((token) => this.written.get(token) ?? token));
   }
 }
 

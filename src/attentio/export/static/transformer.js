@@ -113,6 +113,7 @@ function rotated(vector, position, heads) {
 /** @type {import("./family.js").Build} */
 export function transformer(weights, { model, attention: cross, selfAttention, decoderSelfAttention }) {
   const { hidden_size: size } = model;
+  const unread = model.source_end ? 0 : 1; // tokens at the end of a source that nothing attends to
   const [pre, rotary] = [model.norm === "pre", model.positions === "rotary"];
   const sized = (/** @type {AttentionChoice} */ choice) => ({ ...choice, querySize: size, keySize: size });
   /** @type {typeof layerNorm} */
@@ -200,6 +201,18 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
     };
   });
   const [endSource, endTarget] = [last("encoder"), last("decoder")];
+  /**
+   * Return weights of all heads with a zero for each token that is not read.
+   * @param {Float32Array} weights
+   * @param {number} heads
+   */
+  const widened = (weights, heads) => {
+    if (!unread) return weights;
+    const length = weights.length / heads;
+    const wide = new Float32Array(weights.length + heads * unread);
+    for (let head = 0; head < heads; head++) wide.set(weights.subarray(head * length, (head + 1) * length), head * (length + unread));
+    return wide;
+  };
 
   /** @type {Family} */
   return {
@@ -211,24 +224,24 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
       below.forEach((layer, n) => {
         const { attention, project, output } = layer.own;
         const projected = states.map((state, i) => project(pre ? normalized(state, layer.norm) : state, i));
-        const memory = attention.remember(projected.map(({ key }) => key), projected.map(({ value }) => value));
-        const length = ids.length;
+        const [length, read] = [ids.length, ids.length - unread];
+        const memory = attention.remember(projected.slice(0, read).map(({ key }) => key), projected.slice(0, read).map(({ value }) => value));
         const seen = (attended[`encoder self ${n + 1}`] = new Float32Array(attention.heads * length * length));
         states = states.map((state, i) => {
           const found = attention.attend(projected[i].query, memory, { position: i, scored: null, stopped: null });
           for (let head = 0; head < attention.heads; head++) {
-            seen.set(found.weights.subarray(head * length, (head + 1) * length), (head * length + i) * length);
+            seen.set(found.weights.subarray(head * read, (head + 1) * read), (head * length + i) * length);
           }
           const summed = add(state, output(found.context));
           return layer.feedResidual(layer.feedForward, pre ? summed : normalized(summed, layer.norm));
         });
       });
-      states = states.map(endSource);
+      states = states.slice(0, ids.length - unread).map(endSource);
       const memories = layers.map(({ attention, keyValue }) => {
         const keys = states.map((state) => weights.apply(keyValue, state, 0, size));
         return attention.remember(keys, states.map((state) => weights.apply(keyValue, state, size, size)));
       });
-      const carried = layers.map(({ attention }) => ({ target: { keys: [], values: [] }, attention: attention.start(ids.length) }));
+      const carried = layers.map(({ attention }) => ({ target: { keys: [], values: [] }, attention: attention.start(states.length) }));
       return { state: { position: 0, memories, carried }, attended };
     },
     step(token, state) {
@@ -247,7 +260,7 @@ export function transformer(weights, { model, attention: cross, selfAttention, d
         };
         const ask = (/** @type {Float32Array} */ input) => {
           const found = layer.attention.attend(weights.apply(layer.query, input), state.memories[n], attention);
-          across[`layer ${n + 1}`] = found.weights;
+          across[`layer ${n + 1}`] = widened(found.weights, layer.attention.heads);
           attention = found.state;
           return weights.apply(layer.output, found.context);
         };
