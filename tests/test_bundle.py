@@ -119,7 +119,8 @@ def test_a_trained_model_says_how_it_came_about_and_nothing_of_the_run(tiny_run:
         "placeholders",
     }
     assert manifest.keys() == expected
-    assert manifest["source"].keys() == {"language", "cleaner", "vocab_size", "special"}
+    assert manifest["target"].keys() == {"language", "cleaner", "vocab_size", "special"}
+    assert manifest["source"].keys() == manifest["target"].keys() | {"words"}
     assert manifest["architecture"].keys() == {"model", "attention", "self_attention"}
     assert "small-world" not in json.dumps(manifest)
     assert str(tiny_run.parent) not in json.dumps(manifest)

@@ -185,9 +185,10 @@ def test_nothing_to_translate(translator: Translator) -> None:
         assert translation.nbest == (("", 0.0),)
 
 
-def test_unseen_characters_are_reported(translator: Translator) -> None:
-    assert translator("I love 龘 and 鱻.").unseen == ("龘", "鱻")
-    assert translator("I love you.").unseen == ()
+def test_unseen_characters_and_words_are_reported(translator: Translator) -> None:
+    assert translator("I like 龘 and 鱻.").unseen == ("龘", "鱻")
+    assert translator("I love you and xylophones 3 times.").unseen == ("love", "xylophones", "times")
+    assert translator("I like you.").unseen == ()
 
 
 def with_longest(translator: Translator, length: int) -> Translator:

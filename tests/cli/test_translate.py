@@ -15,7 +15,7 @@ from attentio.text.script import ends_without_space
 
 Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
-TEXT = "I love you.\n\nMy sister bought two books yesterday.\n   \nWhere is the station?\n"
+TEXT = "I like you.\n\nMy sister bought the book yesterday.\n   \nWhere is the station?\n"
 
 
 def test_one_line_in_one_line_out(attentio: Command, tiny_run: Path) -> None:
@@ -63,21 +63,21 @@ def test_only_a_line_feed_ends_a_line(attentio: Command, tiny_run: Path, lines: 
 
 def test_files_one_after_the_other(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one.txt", tmp_path / "two.txt"
-    one.write_text("I love you.\n", encoding="utf-8")
+    one.write_text("I like you.\n", encoding="utf-8")
     two.write_text("\nWhere is the station?\n", encoding="utf-8")
     together = attentio("translate", tiny_run, one, two)
-    assert together.lines == attentio("translate", tiny_run, stdin="I love you.\n\nWhere is the station?\n").lines
+    assert together.lines == attentio("translate", tiny_run, stdin="I like you.\n\nWhere is the station?\n").lines
 
 
 def test_n_best_in_moses_form(attentio: Command, tiny_run: Path) -> None:
-    outcome = attentio("translate", tiny_run, "--beam", 3, "--nbest", 2, stdin="I love you.\n\nYes.\n")
+    outcome = attentio("translate", tiny_run, "--beam", 3, "--nbest", 2, stdin="I like you.\n\nYes.\n")
     parts = [line.split(" ||| ") for line in outcome.lines]
     assert [part[0] for part in parts] == ["0", "0", "1", "2", "2"]
     assert all(len(part) == 3 for part in parts)
     scores = [float(part[2]) for part in parts]
     assert scores[0] >= scores[1]
     assert scores[3] >= scores[4]
-    best = attentio("translate", tiny_run, "--beam", 3, stdin="I love you.\n\nYes.\n").lines
+    best = attentio("translate", tiny_run, "--beam", 3, stdin="I like you.\n\nYes.\n").lines
     assert [parts[0][1], parts[2][1], parts[3][1]] == best
 
 
@@ -122,7 +122,7 @@ def test_out_is_written_whole_or_not_at_all(
     out = tmp_path / "out.txt"
     out.write_text("before", encoding="utf-8")
     monkeypatch.setattr(import_module("attentio.cli.translate"), "LINES_AT_ONCE", 1)
-    outcome = attentio("translate", tiny_run, "--out", out, stdin=b"I love you.\n\xff\n")
+    outcome = attentio("translate", tiny_run, "--out", out, stdin=b"I like you.\n\xff\n")
     assert outcome.status == 3
     assert out.read_text(encoding="utf-8") == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
@@ -151,7 +151,7 @@ def test_where_out_cannot_be_is_said_before_the_model_is_opened(
         ("memory.tmx.txt", '<?xml version="1.0"?>\n<tmx version="1.4"></tmx>\n', "is XML or HTML"),
         ("page.txt", "\n<!DOCTYPE html>\n<html></html>\n", "is XML or HTML"),
         ("lines.json", '{"en": "Yes."}\n', "is JSON"),
-        ("pairs.tsv", "I love you.\t我爱你。\nYes.\t是。\n", "is a table of 2 columns"),
+        ("pairs.tsv", "I like you.\t我爱你。\nYes.\t是。\n", "is a table of 2 columns"),
     ],
 )
 def test_a_file_that_is_no_plain_text(
@@ -198,10 +198,10 @@ def test_options_that_make_no_sense(
 
 @pytest.mark.slow
 def test_nbest_widens_the_beam_by_itself(attentio: Command, tiny_run: Path) -> None:
-    wide = attentio("translate", tiny_run, "--nbest", 7, "--beam", 7, stdin="I love you.\n")
-    assert attentio("translate", tiny_run, "--nbest", 7, stdin="I love you.\n").out == wide.out
+    wide = attentio("translate", tiny_run, "--nbest", 7, "--beam", 7, stdin="I like you.\n")
+    assert attentio("translate", tiny_run, "--nbest", 7, stdin="I like you.\n").out == wide.out
     assert len(wide.lines) == 7
-    assert len(attentio("translate", tiny_run, "--nbest", 3, stdin="I love you.\n").lines) == 3
+    assert len(attentio("translate", tiny_run, "--nbest", 3, stdin="I like you.\n").lines) == 3
 
 
 def test_five_hypotheses_are_kept_by_default(attentio: Command, tiny_run: Path) -> None:
@@ -210,7 +210,7 @@ def test_five_hypotheses_are_kept_by_default(attentio: Command, tiny_run: Path) 
 
 @pytest.mark.slow
 def test_sentences_of_a_line_are_split(attentio: Command, tiny_run: Path) -> None:
-    sentences = ["I love you.", "Where is he?", "My sister bought two books.", "Yes!", "He is here.", "Come."]
+    sentences = ["I like you.", "Where is he?", "My sister bought two books.", "Yes!", "He is here.", "Come."]
     alone = attentio("translate", tiny_run, stdin="\n".join(sentences) + "\n").lines
     assert attentio("translate", tiny_run, stdin=" ".join(sentences) + "\n").lines == [joined(alone)]
     whole = attentio("translate", tiny_run, "--no-split", "--json", stdin=" ".join(sentences[:2]) + "\n")
@@ -242,7 +242,7 @@ def joined(texts: list[str]) -> str:
 
 
 def test_former_names_are_read_with_a_note(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
-    outcome = attentio("translate", tiny_run, "-o", tmp_path / "x.txt", stdin="I love you.\n")
+    outcome = attentio("translate", tiny_run, "-o", tmp_path / "x.txt", stdin="I like you.\n")
     assert (outcome.status, outcome.err) == (0, "note: -o of translate is written --out now\n")
     assert (tmp_path / "x.txt").exists()
 
@@ -271,12 +271,12 @@ def test_what_must_and_must_not_be_written(attentio: Command, tiny_run: Path) ->
     (line,) = attentio("translate", tiny_run, "--prefix", "他在", stdin="Yes.\n").lines
     assert line.startswith("他在")
     options = ["--require", "哪里", "--require", "书", "--forbid", "我", "--forbid", "。", "--max-length", 12]
-    (line,) = attentio("translate", tiny_run, "--beam", 4, *options, stdin="I love you.\n").lines
+    (line,) = attentio("translate", tiny_run, "--beam", 4, *options, stdin="I like you.\n").lines
     assert "哪里" in line
     assert "书" in line
     assert not set("我。") & set(line)
     assert len(line) <= 12
-    (line,) = attentio("translate", tiny_run, "--no-repeat", 1, stdin="I love you.\n").lines
+    (line,) = attentio("translate", tiny_run, "--no-repeat", 1, stdin="I like you.\n").lines
     assert len(set(line)) == len(line)
 
 

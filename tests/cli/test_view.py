@@ -16,18 +16,18 @@ Refused = Callable[[Any, int], str]
 
 
 def test_the_map_in_the_terminal(attentio: Command, tiny_run: Path) -> None:
-    said = attentio("translate", tiny_run, stdin="I love you.\n").lines[0]
-    outcome = attentio("view", tiny_run, "I love you.")
+    said = attentio("translate", tiny_run, stdin="I like you.\n").lines[0]
+    outcome = attentio("view", tiny_run, "I like you.")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.lines[0] == said
-    assert "love" in outcome.out
+    assert "like" in outcome.out
 
 
 @pytest.mark.slow
 def test_pictures(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     png, svg = tmp_path / "map.png", tmp_path / "map.svg"
-    outcome = attentio("view", tiny_run, "I love you.", "Yes.", "--png", png, "--svg", svg)
+    outcome = attentio("view", tiny_run, "I like you.", "Yes.", "--png", png, "--svg", svg)
     assert outcome.status == 0
     assert png.read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in svg.read_bytes()
@@ -35,7 +35,7 @@ def test_pictures(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
 
 
 def test_json_and_a_saved_trace(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
-    outcome = attentio("view", tiny_run, "I love you.", "--json", "--tokens", "--save", tmp_path / "trace.npz")
+    outcome = attentio("view", tiny_run, "I like you.", "--json", "--tokens", "--save", tmp_path / "trace.npz")
     (shown,) = json.loads(outcome.out)["translations"]
     trace = AttentionTrace.load(tmp_path / "trace.npz")
     np.testing.assert_allclose(shown["weights"], trace.matrix("last"), atol=1e-6)
@@ -44,7 +44,7 @@ def test_json_and_a_saved_trace(attentio: Command, tiny_run: Path, tmp_path: Pat
 
 
 def test_a_page_that_works_alone(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
-    outcome = attentio("view", tiny_run, "I love you.", "Yes.", "--html", tmp_path / "map.html", "--beside", tiny_run)
+    outcome = attentio("view", tiny_run, "I like you.", "Yes.", "--html", tmp_path / "map.html", "--beside", tiny_run)
     assert outcome.status == 0
     assert outcome.err == f"page {tmp_path / 'map.html'}\n"
     page = (tmp_path / "map.html").read_text(encoding="utf-8")
@@ -53,23 +53,23 @@ def test_a_page_that_works_alone(attentio: Command, tiny_run: Path, tmp_path: Pa
 
 
 def test_two_models_side_by_side(attentio: Command, tiny_run: Path) -> None:
-    outcome = attentio("view", tiny_run, "I love you.", "--beside", tiny_run / "model", "--json")
+    outcome = attentio("view", tiny_run, "I like you.", "--beside", tiny_run / "model", "--json")
     first, second = json.loads(outcome.out)["translations"]
     assert (first.pop("run"), second.pop("run")) == ("run", "model")
     assert first == second
-    shown = attentio("view", tiny_run, "I love you.", "--beside", tiny_run / "model").out
+    shown = attentio("view", tiny_run, "I like you.", "--beside", tiny_run / "model").out
     assert f"run: {first['text']}\n" in shown
     assert f"model: {first['text']}\n" in shown
 
 
 def test_every_head_of_every_layer(attentio: Command, tiny_run: Path) -> None:
-    shown = attentio("view", tiny_run, "I love you.", "--all-heads").out
+    shown = attentio("view", tiny_run, "I like you.", "--all-heads").out
     assert re.findall(r"^layer .*, head .*$", shown, re.M) == ["layer 1, head 0", "layer 2, head 0"]
 
 
 def test_the_last_layer_is_shown_by_default(attentio: Command, tiny_run: Path) -> None:
     weights = [
-        json.loads(attentio("view", tiny_run, "I love you.", "--json", *layer).out)["translations"][0]["weights"]
+        json.loads(attentio("view", tiny_run, "I like you.", "--json", *layer).out)["translations"][0]["weights"]
         for layer in ([], ["--layer", "2"], ["--layer", "1"], ["--layer", "mean"])
     ]
     assert weights[0] == weights[1]
@@ -77,9 +77,9 @@ def test_the_last_layer_is_shown_by_default(attentio: Command, tiny_run: Path) -
 
 
 def test_a_text_has_a_map_for_each_sentence(attentio: Command, tiny_run: Path) -> None:
-    outcome = attentio("view", tiny_run, "I love you. Where is my book?", "--json")
+    outcome = attentio("view", tiny_run, "I like you. Where is my book?", "--json")
     parts = json.loads(outcome.out)["translations"]
-    assert [part["source"] for part in parts] == ["I love you.", "Where is my book?"]
+    assert [part["source"] for part in parts] == ["I like you.", "Where is my book?"]
     assert "a map for each of its 2 sentences" in outcome.err
 
 
@@ -105,7 +105,7 @@ def test_places_are_tried_before_the_model_is_opened(
     ("arguments", "words"),
     [
         (["a", "b", "--save", "x.npz"], "one sentence"),
-        (["I love you. Where is my book?", "--save", "x.npz"], "one sentence"),
+        (["I like you. Where is my book?", "--save", "x.npz"], "one sentence"),
         ([], "what should be translated"),
         (["Yes.", "--all-heads", "--head", "0"], "--all-heads goes with"),
         (["Yes.", "--layer", "encoder"], "no layer 'encoder'"),
@@ -130,7 +130,7 @@ def test_without_matplotlib_it_is_said(
 
 
 def test_what_the_model_does_not_know_is_said(attentio: Command, tiny_run: Path) -> None:
-    outcome = attentio("view", tiny_run, "I love \u4e02.", "--json")
+    outcome = attentio("view", tiny_run, "I like \u4e02.", "--json")
     assert "1 never seen in training (\u4e02)" in outcome.err
     (shown,) = json.loads(outcome.out)["translations"]
     assert (shown["unseen"], shown["lost"]) == (["\u4e02"], [])

@@ -46,6 +46,7 @@ from attentio.data.store import CleanStore
 from attentio.errors import DataError, ModelError, ResourceError
 from attentio.runtime.files import new_folder, read_json, sha256, sha256_of, sha256_of_json, write_json
 from attentio.text.clean import Cleaner
+from attentio.text.known import KnownWords
 from attentio.text.placeholders import mask
 from attentio.text.script import base_language
 from attentio.text.side import SIDES
@@ -59,6 +60,7 @@ _READABLE = (2, 3)  # 2: without the SHA-256 of files and of the manifest itself
 _FINGERPRINT_FORMAT = 2  # of what a fingerprint is made of
 _NOT_VERIFIED = ("report.json", "dropped.tsv")  # for people: nothing depends on them
 _PREPARE_AGAIN = "Prepare the data again."
+MOST_LOOKED_THROUGH = 300_000  # pairs, for their words
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,14 @@ class PreparedData:
     def longest_source(self) -> int:
         """Return the tokens of the longest source in training."""
         return max(self.earlier_longest_source, int(self.train.source.lengths.max(initial=0)))
+
+    @cached_property
+    def source_words(self) -> KnownWords | None:
+        """Return the words of the sources in training. None where there are too many pairs to look for them."""
+        if len(self.train) > MOST_LOOKED_THROUGH:
+            return None
+        decode, source = self.source_tokenizer.decode, self.train.source
+        return KnownWords.of(decode(source[index].tolist()) for index in range(len(source)))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

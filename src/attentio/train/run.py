@@ -29,6 +29,7 @@ from attentio.runtime.files import read_json, sha256_of_json, write_json, write_
 from attentio.runtime.precision import slow_bf16
 from attentio.runtime.stop import StopRequest
 from attentio.runtime.waiting import WATCH
+from attentio.text.known import KnownWords
 from attentio.text.tokenizer import fingerprint
 from attentio.train.checkpoint import Checkpoint, whole_checkpoints
 from attentio.train.dev import DevSet
@@ -319,13 +320,23 @@ def _bundle(config: RunConfig, data: PreparedData, weights: Mapping[str, Tensor]
     return Bundle(
         _architecture(config),
         weights,
-        Side(data.source_tokenizer, data.source_cleaner, data.source_language),
+        Side(data.source_tokenizer, data.source_cleaner, data.source_language, _known_words(config, data)),
         Side(data.target_tokenizer, data.target_cleaner, data.target_language),
         config.data.max_length,
         metadata,
         longest_source=data.longest_source,
         placeholders=data.placeholders,
     )
+
+
+def _known_words(config: RunConfig, data: PreparedData) -> KnownWords | None:
+    """Return the words that training saw, with those of the model that it started from, where both are known."""
+    if config.train.start_from is None or data.source_words is None:
+        return data.source_words
+    with contextlib.suppress(ModelError):
+        earlier = _first_model(config).source.words
+        return None if earlier is None else earlier | data.source_words
+    return None
 
 
 def _architecture(config: RunConfig) -> Architecture:

@@ -520,7 +520,7 @@ class Translator:
             nbest=tuple(
                 (self._restored(decode(each.tokens), part.kept, apart=True).text, each.score) for each in hypotheses
             ),
-            unseen=tuple(self.bundle.source.tokenizer.unseen(part.text)),
+            unseen=self.bundle.source.unseen(part.text),
             lost=tuple(part.kept[each] for each in missing(text, part.kept)),
         )
         if not trace:
