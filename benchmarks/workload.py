@@ -26,7 +26,7 @@ from attentio.text.special import SPECIAL
 from attentio.text.tokenizer import Tokenizer
 from attentio.train.folder import Run
 from attentio.train.objective import cross_entropy
-from attentio.train.settings import dump_config, effective_config
+from attentio.train.settings import DEFAULT_PRESET, dump_config, effective_config
 from attentio.train.state import LENGTH_MULTIPLE
 
 BATCH_SENTENCES = 64
@@ -182,12 +182,12 @@ class Workload:
             self.numbers("vocab", side).write_text("".join(f"{n}\t1\n" for n in ordinary), encoding="ascii")
 
 
-def new_run(workload: Workload, folder: Path, settings: Sequence[str]) -> list[str]:
+def new_run(workload: Workload, folder: Path, settings: Sequence[str], *, preset: str = DEFAULT_PRESET) -> list[str]:
     """Makes a run folder whose data are prepared already; the command that trains there."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     run_folder = Run(folder)
-    config = effective_config(overrides=(*workload.data_settings, *settings))
+    config = effective_config(preset=preset, overrides=(*workload.data_settings, *settings))
     run_folder.config.write_text(dump_config(config), encoding="utf-8")
     run_folder.data.symlink_to(workload.prepared.folder.resolve(), target_is_directory=True)
     return [*ATTENTIO, "train", "--config", str(run_folder.config), "--out", str(folder)]

@@ -173,6 +173,21 @@ def test_a_grown_corpus_has_no_combination_twice(load: Load, tmp_path: Path) -> 
         load("growth").write_grown([("a", "甲"), ("b", "乙"), ("c", "丙")], 10, path)
 
 
+def test_what_a_group_of_workers_waits(load: Load) -> None:
+    scaling = load("scaling")
+    network = scaling.Network(bandwidth=1e6, latency=0.01)
+    assert network.all_reduce(3e6, 2) == pytest.approx(3.02)  # two messages of 1.5 MB
+    assert network.all_reduce(3e6, 3) == pytest.approx(4.04)  # four of 1 MB
+    assert scaling.buckets_of(1000) == [1000]
+    assert scaling.buckets_of((1 << 20) + (25 << 20) + 7) == [1 << 20, 25 << 20, 7]
+    # One bucket is ready at the end only. Of several, all but the last are hidden by a long backward pass.
+    assert network.exposed(1000, 2, 100.0) == network.all_reduce(1000, 2)
+    size = (1 << 20) + 7
+    assert network.exposed(size, 2, 100.0) == pytest.approx(network.all_reduce(7, 2))
+    assert network.exposed(size, 2, 0.0) == pytest.approx(network.all_reduce(size, 2) + 0.02)
+    assert network.efficiency(1000, 2, 1.0) == pytest.approx(1 / 1.021)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "command",
@@ -182,6 +197,7 @@ def test_a_grown_corpus_has_no_combination_twice(load: Load, tmp_path: Path) -> 
         "cold_start.py DATA --models R --train-steps 10 --test 10 --rounds 1",
         "growth.py DATA --sizes 500 900 --steps 30 --skip 10 --lengths 4 --sentences 2 --rounds 1",
         "runtime.py small-world --text DATA --work WORK --sentences 3 --precisions int8 --beams 1 --rounds 1",
+        "scaling.py DATA --presets cnn-tiny --steps 20 --skip 10 --rounds 1 --dev 5",
         "serving.py --count 5 --clients 3 --seconds 0.5 --requests 8",
     ],
     ids=lambda command: command.split(".")[0],

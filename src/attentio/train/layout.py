@@ -60,7 +60,7 @@ class Replicated(Layout):
     """Every rank holds everything. Gradients are averaged while the backward pass goes on."""
 
     def wrap(self, step: nn.Module, others: Sequence[nn.Module]) -> nn.Module:
-        return nn.parallel.DistributedDataParallel(step)
+        return nn.parallel.DistributedDataParallel(step, forward_sync_buffers=False, gradient_as_bucket_view=True)
 
     def adding(self, step: nn.Module) -> AbstractContextManager[object]:
         return cast(nn.parallel.DistributedDataParallel, step).no_sync()
