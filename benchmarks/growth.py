@@ -2,13 +2,15 @@
 
     python benchmarks/growth.py DATA
     python benchmarks/growth.py DATA --sizes 20000 2000000 --lengths 16 256
+    python benchmarks/growth.py DATA --sizes 2000000 20000000 --prepare-only
 
-A corpus of any size is made of DATA, a tab-separated file: every pair of it is two pairs of DATA side by side, drawn at
-random, no combination twice. So pairs of all sizes have the same words and lengths.
+A corpus of any size is made of DATA, a tab-separated file: every pair of it is two pairs of DATA side by side, spread
+over all combinations, none twice. So pairs of all sizes have the same words and lengths.
 """
 
 import argparse
-import random
+import itertools
+import math
 import shutil
 import statistics
 import sys
@@ -41,6 +43,7 @@ prepare(load_config(Path(sys.argv[1])).data, Path(sys.argv[2]), seed=1)
 HELD_OUT = 200
 SOURCE_LENGTH = 16
 BEAM = 5
+GOLDEN = 0.6180339887  # of all combinations: so far apart are those that follow each other
 NEVER = -1e9  # added to the logit of the end, so that a translation is as long as it is allowed to be
 
 
@@ -57,8 +60,10 @@ def write_grown(pairs: list[tuple[str, str]], count: int, path: Path) -> None:
     """`count` different combinations of two of `pairs`, as tab-separated lines."""
     if count > len(pairs) ** 2:
         raise SystemExit(f"error: {len(pairs):,} pairs have only {len(pairs) ** 2:,} combinations, not {count:,}.")
+    combinations = len(pairs) ** 2
+    step = next(n for n in itertools.count(int(combinations * GOLDEN)) if math.gcd(n, combinations) == 1)
     with path.open("w", encoding="utf-8") as file:
-        for number in random.Random(1).sample(range(len(pairs) ** 2), count):
+        for number in (place * step % combinations for place in range(count)):
             (source, target), (more_source, more_target) = pairs[number // len(pairs)], pairs[number % len(pairs)]
             file.write(f"{source} {more_source}\t{target}{more_target}\n")
 
@@ -77,6 +82,24 @@ def grow(pairs: list[tuple[str, str]], count: int, folder: Path, threads: int) -
     finished = run(command, threads=threads)
     workload = Workload(folder, settings, 1, PreparedData.load(prepared))
     return Grown(count, workload, finished.seconds, finished.peak_bytes)
+
+
+def preparing(corpora: list[Grown]) -> Table:
+    """Preparing alone, a row for each size."""
+    rows = [
+        (
+            f"{grown.pairs:,}",
+            f"{grown.seconds:.1f}",
+            f"{grown.pairs / grown.seconds:,.0f}",
+            _megabytes([grown.peak_bytes]),
+        )
+        for grown in corpora
+    ]
+    samples = {
+        f"{grown.pairs:,} pairs": {"seconds": grown.seconds, "peak_bytes": grown.peak_bytes} for grown in corpora
+    }
+    columns = ("pairs", "prepare, s", "pairs/s", "prepare, peak MB")
+    return Table("By size of the corpus", columns, rows, samples, "Once each, the start of Python included.")
 
 
 def by_size(corpora: list[Grown], folder: Path, arguments: argparse.Namespace) -> Table:
@@ -196,6 +219,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="tab-separated parallel file")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 200_000, 1_000_000, 2_000_000])
+    parser.add_argument("--prepare-only", action="store_true", help="train nothing, and translate nothing")
     parser.add_argument("--lengths", type=int, nargs="+", default=[16, 32, 64, 128, 256])
     parser.add_argument("--model", choices=sorted(MODELS), default="R", help="trained at every size")
     parser.add_argument("--steps", type=int, default=200)
@@ -213,7 +237,11 @@ def main(words: list[str] | None = None) -> None:
         for size in arguments.sizes:
             sys.stderr.write(f"preparing {size:,} pairs\n")
             corpora.append(grow(pairs, size, folder / str(size), arguments.threads))
-        tables = [by_size(corpora, folder, arguments), by_length(corpora[0], folder, arguments)]
+            if arguments.prepare_only:
+                shutil.rmtree(folder / str(size))
+        tables = [preparing(corpora)]
+        if not arguments.prepare_only:
+            tables = [by_size(corpora, folder, arguments), by_length(corpora[0], folder, arguments)]
     finally:
         shutil.rmtree(name, ignore_errors=True)
     publish("growth", tables, arguments)

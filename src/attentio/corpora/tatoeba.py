@@ -18,7 +18,7 @@ import pooch
 
 from attentio import __version__
 from attentio.errors import DataError, ResourceError, UsageError
-from attentio.runtime.files import new_file
+from attentio.runtime.files import new_file, write_json, write_text
 
 TATOEBA_URL = "https://www.manythings.org/anki"
 _BLOCK = 1 << 16
@@ -140,7 +140,7 @@ class _Part:
         etag = response.headers.get("ETag")
         # A weak tag promises the same meaning, not the same bytes.
         mark = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
-        self._identity.write_text(json.dumps({"url": self.url, "mark": mark}), encoding="utf-8")
+        write_json(self._identity, {"url": self.url, "mark": mark})
         self._file = self.path.open("ab" if resumed else "wb")
 
     def write(self, block: bytes) -> None:
@@ -252,4 +252,4 @@ def _stored_sum(path: Path) -> str | None:
 
 def _store_sum(path: Path, digest: str) -> None:
     """Write the checksum as `sha256sum` does, so that `sha256sum -c` can check it."""
-    _sum_file(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    write_text(_sum_file(path), f"{digest}  {path.name}\n")

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from attentio.errors import UsageError
+from attentio.runtime.files import new_file
 from attentio.trace import AttentionTrace
 from attentio.view.figure import Axes, Figure, settings, svg
 from attentio.view.font import families
@@ -58,12 +59,12 @@ class Heatmap:
         kind = path.suffix.lower()
         if kind not in (".png", ".svg"):
             raise UsageError(f"{path}: pictures are .png or .svg files.", hint="Give it such an ending.")
-        with settings():
+        with settings(), new_file(path) as partial:
             if kind == ".png":
-                self.figure.savefig(path, dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+                self.figure.savefig(partial, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
             else:
                 text = svg(self.figure, self.title, _DESCRIPTION, dpi=dpi, bbox_inches="tight")
-                path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}', encoding="utf-8")
+                partial.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}', encoding="utf-8")
 
 
 def draw(
