@@ -113,7 +113,7 @@ def test_7_over_long_pairs_are_dropped_and_said(train: Command, pairs: Path, tmp
 
 @pytest.mark.slow
 def test_7_over_long_text_is_translated_in_parts_and_said(attentio: Command, tiny_run: Path) -> None:
-    outcome = attentio("translate", tiny_run, stdin="I love you " * 150 + "\nYes.\n")
+    outcome = attentio("translate", tiny_run, stdin="I like you " * 150 + "\nYes.\n")
     assert outcome.status == 0
     assert len(outcome.lines) == 2
     assert outcome.lines[0]
@@ -121,15 +121,15 @@ def test_7_over_long_text_is_translated_in_parts_and_said(attentio: Command, tin
     assert outcome.err == (
         f"warning: sentences longer than the {longest} tokens of training, cut into parts: line 1.\n"
     )
-    outcome = attentio("translate", tiny_run, "--nbest=2", stdin="Yes.\n" + ("I love you. " * 3 + "\n") * 2)
+    outcome = attentio("translate", tiny_run, "--nbest=2", stdin="Yes.\n" + ("I like you. " * 3 + "\n") * 2)
     assert outcome.err == "note: several sentences, and so one hypothesis: line 2 and 1 more.\n"
 
 
 def test_8_unseen_characters(attentio: Command, tiny_run: Path) -> None:
-    outcome = attentio("translate", tiny_run, stdin="I love you.\nI love 龘.\n")
+    outcome = attentio("translate", tiny_run, stdin="I like you.\nI like 龘.\n")
     assert outcome.status == 0
     assert outcome.err == "note: 1 never seen in training (龘): line 2. Expect poor output there.\n"
-    shown = json.loads(attentio("translate", tiny_run, "--json", stdin="I love 龘.\n").out)
+    shown = json.loads(attentio("translate", tiny_run, "--json", stdin="I like 龘.\n").out)
     assert shown["unseen"] == ["龘"]
 
 

@@ -113,7 +113,7 @@ def test_json_lines(attentio: Command, tiny_run: Path) -> None:
             assert target < len(each["target_tokens"])
         assert each["nbest"][0] == {"text": each["text"], "score": each["score"]}
         assert len(each["nbest"]) == (2 if each["text"] else 1)
-    assert shown[2]["source_tokens"] == ["My", "sister", "bought", "two", "books", "yesterday", "."]
+    assert shown[2]["source_tokens"] == ["My", "sister", "bought", "the", "book", "yesterday", "."]
 
 
 def test_out_is_written_whole_or_not_at_all(
