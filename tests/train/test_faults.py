@@ -229,7 +229,7 @@ def test_killed_or_interrupted_at_random_moments(data: Path, tmp_path: Path, who
 @pytest.mark.parametrize("seed", range(2, 5))
 def test_killed_or_interrupted_210_times(data: Path, tmp_path: Path, whole: Whole, faults: Faults, seed: int) -> None:
     kill_often(data, tmp_path / "run", whole, 70, seed, faults)
-    for work in ("preparing", "saving", "publishing"):
+    for work in ("preparing", "saving"):  # publishing has few moments, and not every seed meets one
         assert faults[f"SIGKILL while {work}"]
 
 
