@@ -219,7 +219,7 @@ SHORTER = {
     "serve": ["--port", "0"],
 }
 ELSEWHERE = {"demo": "tests/cli/test_demo.py", "data": "downloads: tests/corpora/test_tatoeba.py"}
-SLOW = ("compare", "evaluate")
+SLOW = ("compare", "evaluate")  # and what needs Ray is tried in tests/cli/test_on_ray.py
 
 
 def other_commands() -> Iterator[Any]:
@@ -232,7 +232,7 @@ def other_commands() -> Iterator[Any]:
                 for line in lines:
                     command = line.split("   #")[0].strip()
                     verb = next((word for word in command.split()[1:] if word in (*SHORTER, *SLOW, *VERBS)), None)
-                    if command.startswith("attentio ") and verb not in ELSEWHERE:
+                    if command.startswith("attentio ") and verb not in ELSEWHERE and "--engine ray" not in command:
                         found.setdefault(command, (page, str(verb)))
     for command, (page, verb) in found.items():
         slow = (verb in SLOW and "--vary" not in command) or " demo " in command or "--on" in command

@@ -35,7 +35,8 @@ def declared() -> list[Requirement]:
 
 
 def test_every_declared_dependency_is_locked_at_a_version_it_allows() -> None:
-    pins = locked()
+    # Ray is too large for the environment of the tests and has a place of its own.
+    pins = locked() | dict(re.findall(r"\b(ray)==([0-9.]+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8")))
     wrong = [str(wanted) for wanted in declared() if not wanted.specifier.contains(pins.get(wanted.name.lower(), "0"))]
     assert wrong == []
 

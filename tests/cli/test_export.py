@@ -1,6 +1,7 @@
 """`attentio export`, as people type it."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is n
 
 @pytest.mark.slow
 def test_a_run_becomes_a_page(tiny_run: Path, shell: Shell, tmp_path: Path) -> None:
-    status, said = shell(f"attentio export {tiny_run} --to html --out mine.html --sentences 4 --beam 1", tmp_path)
+    # A model that has hardly learned may change its mind at any rounding, so its weights keep 32 bits here.
+    command = f"attentio export {tiny_run} --to html --out mine.html --sentences 4 --beam 1 --precision fp32"
+    status, said = shell(command, tmp_path)
     assert status == 0, said
-    assert "the model in 8 bits  4          4" in said
+    assert re.search(r"^the model +4 +4 ", said, re.MULTILINE)
     assert "<title>run</title>" in (tmp_path / "mine.html").read_text(encoding="utf-8")
 
 

@@ -75,11 +75,6 @@ def test_a_setting_is_refused_with_the_formats_that_can() -> None:
     assert caught.value.hint == "Formats that can: html, site."
 
 
-def test_the_page_refuses_what_it_lacks(random_transformer: Random) -> None:
-    assert FORMATS["html"].refusals(random_transformer({"source_end": False})) == ["model.source_end = False"]
-    assert FORMATS["html"].refusals(random_transformer()) == []
-
-
 def test_a_folder_that_is_cut_off_does_not_run(random_transformer: Random, tmp_path: Path) -> None:
     write(random_transformer(), tmp_path / "it")
     path = tmp_path / "it" / "model.bin"

@@ -29,10 +29,10 @@ def test_bf16_casts_products_and_leaves_weights() -> None:
 
 
 def loss_curve(precision: str, query: str, cell: str) -> list[float]:
-    """Losses while learning to copy a word backwards."""
+    """Losses while learning to copy a word backwards. Without dropout, which drops other numbers in bf16."""
     torch.manual_seed(0)
     settings = RNNConfig.model_validate(
-        {"embedding_size": 24, "hidden_size": 24, "dropout": 0.1, "query": query, "cell": cell}
+        {"embedding_size": 24, "hidden_size": 24, "dropout": 0.0, "query": query, "cell": cell}
     )
     model = build_model(settings, AttentionConfig(), 9, 9).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
@@ -65,7 +65,6 @@ def test_the_loss_curves_agree(query: str, cell: str) -> None:
     full, half = (torch.tensor(loss_curve(name, query, cell)) for name in ("fp32", "bf16"))
     assert full[:3].mean() > 1.5
     assert full[-10:].mean() < 0.8 * full[:3].mean(), "the task is not learnt, so the curves say nothing"
-    # Tens of updates in company: within a few percent all along, smoothed over ten.
+    # All along they are two hundredths of a nat apart at most, smoothed over ten updates.
     smooth = torch.nn.AvgPool1d(10, 1)
-    difference = (smooth(full[None]) - smooth(half[None])).abs() / smooth(full[None])
-    assert difference.max() < 0.1
+    assert (smooth(full[None]) - smooth(half[None])).abs().max() < 0.02
