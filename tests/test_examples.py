@@ -41,7 +41,7 @@ def test_recall_learns_to_attend_to_the_right_item() -> None:
     assert looked > 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_compare_scores_prints_a_line_for_each_score(capsys: pytest.CaptureFixture[str]) -> None:
     small = ("--preset", "tiny", "-o", "data.small_world_pairs=300", "-o", "train.max_steps=10")
     found = load("compare_scores").main("additive", "dot", *small)
@@ -54,7 +54,7 @@ def test_every_example_is_tested() -> None:
     assert [path.stem for path in EXAMPLES.glob("*.py") if f'load("{path.stem}")' not in tested] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_train_and_compare_prints_a_line_for_each_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = {"data.small_world_pairs": 300, "train.max_steps": 4}
     records = load("train_and_compare").main("small-world", tmp_path, **small)

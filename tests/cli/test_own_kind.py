@@ -117,7 +117,7 @@ def test_the_same_command_resumes(folder: Path) -> None:
     assert '"steps": 3' in ended.out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_is_compared_with_other_kinds(folder: Path) -> None:
     vary = "attention.score=dot,laplace_kind:Laplace,laplace_kind:Laplace:2"
     ended = command(folder, "compare", "small-world", "--vary", vary, "--seeds", "1", *SMALL, "--out", "compared")

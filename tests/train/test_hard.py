@@ -390,7 +390,7 @@ def copies(count: int, seed: int) -> Batch:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("model", "attention"),
     [

@@ -113,7 +113,7 @@ def published(folder: Path, name: str) -> dict[str, Tensor]:
     return torch.load(folder / name / "model")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whole_or_in_shares_two_ranks_learn_what_one_does(tmp_path: Path) -> None:
     begin(tmp_path)
     multiprocessing.spawn(work, (2, str(tmp_path)), nprocs=2)  # pyright: ignore[reportPrivateImportUsage]

@@ -241,7 +241,7 @@ def test_a_map_is_walked_by_keyboard_alone(
     assert page.evaluate(lit) == ["I"]  # the other map follows
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_state_is_accessible(
     opened: Callable[..., Any], make_trace: Callable[..., AttentionTrace], violations: Violations
 ) -> None:
