@@ -17,7 +17,7 @@ help:
 	@echo "make demo       train on the built-in corpora, evaluate, translate, draw attention (minutes)"
 	@echo "make test-fast  the fast tests (a minute): after every change"
 	@echo "make test       the tests (ten minutes on two quiet cores): before a commit is sent"
-	@echo "make test-long  the long tests that make test leaves out: trainings anew, hundreds of faults, benchmarks"
+	@echo "make test-long  the long tests that make test leaves out (an hour): trainings anew, faults, benchmarks"
 	@echo "make lint       style and types"
 	@echo "make format     mend the style"
 	@echo "make docs       fill the generated tables of the documentation"
