@@ -111,6 +111,7 @@ def test_as_many_pairs_are_trained_on_with_batches_of_any_size(load: Load, corpu
     assert module.steps_for(workload, ["train.batch_tokens=1000000"], 3 * pairs) == 3  # one for all
 
 
+@pytest.mark.slow
 def test_a_command_is_watched(load: Load) -> None:
     measure = load("measure")
     program = "import sys, time; held = b'x' * 300_000_000; print(sys.stdin.read()); time.sleep(0.2); print('end')"
@@ -241,6 +242,7 @@ def test_quality_by_time_and_its_picture(corpus: Path, tmp_path: Path) -> None:
     assert "tiny: greedy, then beam 2" in drawn
 
 
+@pytest.mark.slow
 def test_the_files_that_are_kept_hold_the_figures(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = load("report")
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")

@@ -35,6 +35,7 @@ def test_look_prints_the_strongest_source_word_of_each_target_word(
     assert [line.split()[0] for line in lines[-3:]] == ["entropy", "coverage", "monotonicity"]
 
 
+@pytest.mark.slow
 def test_recall_learns_to_attend_to_the_right_item() -> None:
     right, looked = load("recall").main("dot")
     assert right > 0.95

@@ -164,6 +164,7 @@ def test_padding_is_not_scored(model: Seq2Seq, notebook: Notebook) -> None:
     assert theirs[1] < 0.8 * theirs[0]
 
 
+@pytest.mark.slow
 def test_what_is_learnt_is_not_padding(model: Seq2Seq, notebook: Notebook) -> None:
     """The gradient of the output bias of the padding piece: pushed down, as any wrong piece is, or pulled up."""
     batch = Batch(SOURCE, LENGTHS, padded_by(TARGET_IN, 59), padded_by(TARGET_OUT, 59), 8)

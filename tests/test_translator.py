@@ -85,6 +85,7 @@ def test_with_and_without_traces_the_same(translator: Translator, beam: int) -> 
         assert (second.trace is None) == (first.source == "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 3])
 def test_company_changes_no_answer_in_bf16_either(tiny_run: Path, beam: int) -> None:
     translator = Translator.load(tiny_run, device="cpu", precision="bf16")
@@ -357,6 +358,7 @@ def test_loops_are_stopped_unless_they_are_asked_for(tiny_transformer: Translato
     assert "我我我我我" in required.text
 
 
+@pytest.mark.slow
 def test_other_settings_of_a_search_act(translator: Translator) -> None:
     texts = ["My sister bought two books yesterday."] * 2
     short, same = translator.translate(texts, SearchConfig(max_length=3), trace=True)
@@ -433,6 +435,7 @@ def tokenizers() -> dict[str, Tokenizer]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["word", "char", "sentencepiece"])
 @given(data=st.data())
 @settings(max_examples=40)

@@ -81,6 +81,7 @@ def made(training=False, **options):
     return outcome(Attention(8, 8, **options), training)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", AXES)
 def test_no_two_names_are_the_same_kind(axis):
     small = {"sliding": "sliding:2", "local-m": "local-m:2", "local-p": "local-p:2"}

@@ -46,6 +46,7 @@ def test_it_is_small_and_opens_by_its_name(translator: Translator, tmp_path: Pat
         Bundle.load("small-world")
 
 
+@pytest.mark.slow
 def test_it_translates(translator: Translator) -> None:
     found = translator.translate(list(SENTENCES), SearchConfig(5), trace=True)
     assert [translation.text for translation in found] == list(SENTENCES.values())

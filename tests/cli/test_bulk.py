@@ -58,6 +58,7 @@ def test_parts_are_what_one_call_writes_and_a_second_call_goes_on(
     assert other.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_json_lines_get_a_field(attentio: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     rows = [{"id": 7, "en": "I love you."}, {"en": "My cat\nis here.", "x": ["é"]}]

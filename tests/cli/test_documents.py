@@ -77,6 +77,7 @@ def test_a_glossary(attentio: Command, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_memory(attentio: Command, tmp_path: Path) -> None:
     memory = tmp_path / "memory.tsv"
     memory.write_text("I love you.\t我很爱你。\n", encoding="utf-8")

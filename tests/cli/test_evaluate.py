@@ -12,6 +12,7 @@ Command = Callable[..., Any]
 Refused = Callable[[Any, int], str]
 
 
+@pytest.mark.slow
 def test_what_the_run_held_out(attentio: Command, tiny_run: Path) -> None:
     outcome = attentio("evaluate", tiny_run, "--json", "--resamples", 20)
     assert outcome.status == 0
@@ -62,6 +63,7 @@ def test_a_test_file_with_several_references(attentio: Command, tiny_run: Path, 
     assert "alignment" not in result
 
 
+@pytest.mark.slow
 def test_what_is_not_scored_and_what_was_seen_is_said(attentio: Command, tiny_run: Path, tmp_path: Path) -> None:
     from attentio.data.prepare import PreparedData
 
@@ -89,6 +91,7 @@ def test_the_encoding_and_columns_of_a_test_file(attentio: Command, tiny_run: Pa
     assert "--encoding is about TEST" in attentio("evaluate", tiny_run, "--encoding", "gb18030").err
 
 
+@pytest.mark.slow
 def test_the_gate(attentio: Command, tiny_run: Path) -> None:
     assert attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 0).status == 0
     outcome = attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 101)
@@ -98,6 +101,7 @@ def test_the_gate(attentio: Command, tiny_run: Path) -> None:
     assert "BLEU" in outcome.out
 
 
+@pytest.mark.slow
 def test_the_gate_as_json_is_still_one_object(attentio: Command, tiny_run: Path) -> None:
     outcome = attentio("evaluate", tiny_run, "--resamples", 0, "--min-chrf", 101, "--json")
     assert outcome.status == 7

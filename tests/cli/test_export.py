@@ -47,6 +47,7 @@ def test_several_directions_in_one_site(tiny_run: Path, shell: Shell, tmp_path: 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "status", "words"),
     [

@@ -57,6 +57,7 @@ def test_the_engine_is_chosen_by_name(folder: Path, shell: Shell) -> None:
     assert "CTranslate2 cannot express model.family = 'cnn'." in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "status", "words"),
     [

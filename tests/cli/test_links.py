@@ -136,6 +136,7 @@ def test_one_line_for_people(attentio: Command, tiny_run: Path, text: Path, gold
     assert line.endswith("(argmax, layer 2, mean of heads)")
 
 
+@pytest.mark.slow
 def test_forms_of_the_text(attentio: Command, tiny_run: Path, text: Path, gold: Path, tmp_path: Path) -> None:
     """The same sentences as TSV with a header and a line that is no pair, and with the columns the other way."""
     arguments = ["--gold-index", 1, "--json", "--gold"]
@@ -194,6 +195,7 @@ def test_layers_and_heads(attentio: Command, refused: Refused, tiny_run: Path, t
     assert "Heads: 0 to 0" in refused(attentio(*arguments, "--head", 1), 2)
 
 
+@pytest.mark.slow
 def test_the_small_world_is_scored_the_same_way(attentio: Command, tiny_run: Path) -> None:
     arguments = ["evaluate", tiny_run, "--resamples", 0, "--json"]
     plain, mutual = alignment(attentio(*arguments)), alignment(attentio(*arguments, "--link-rule", "intersection"))

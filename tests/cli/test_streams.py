@@ -33,6 +33,7 @@ def test_a_reader_that_goes_away_while_translating(tiny_run: Path) -> None:
     assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_full_disk_behind_standard_output() -> None:
     full = Path("/dev/full")
     if not full.exists() or not stat.S_ISCHR(full.stat().st_mode):

@@ -26,6 +26,7 @@ def test_one_line_in_one_line_out(attentio: Command, tiny_run: Path) -> None:
     assert again.out == outcome.out
 
 
+@pytest.mark.slow
 def test_precision(attentio: Command, refused: Refused, tiny_run: Path) -> None:
     """A hardly trained model may choose other words in bf16. Where the words agree, so do the scores, nearly."""
     found = {
@@ -44,6 +45,7 @@ def test_precision(attentio: Command, refused: Refused, tiny_run: Path) -> None:
     assert "unknown precision 'fp8'. One of: auto, fp32, bf16." in refused(outcome, 2)
 
 
+@pytest.mark.slow
 def test_a_last_line_without_an_end_counts(attentio: Command, tiny_run: Path) -> None:
     whole = attentio("translate", tiny_run, stdin=TEXT)
     assert attentio("translate", tiny_run, stdin=TEXT.rstrip("\n")).out == whole.out
@@ -267,6 +269,7 @@ def test_sampling(attentio: Command, tiny_run: Path) -> None:
         assert attentio("translate", tiny_run, "--sample", *cut, stdin=TEXT).out == plain.out
 
 
+@pytest.mark.slow
 def test_what_must_and_must_not_be_written(attentio: Command, tiny_run: Path) -> None:
     (line,) = attentio("translate", tiny_run, "--prefix", "他在", stdin="Yes.\n").lines
     assert line.startswith("他在")

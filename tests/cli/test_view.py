@@ -52,6 +52,7 @@ def test_a_page_that_works_alone(attentio: Command, tiny_run: Path, tmp_path: Pa
     assert page.count("<h2") == 2
 
 
+@pytest.mark.slow
 def test_two_models_side_by_side(attentio: Command, tiny_run: Path) -> None:
     outcome = attentio("view", tiny_run, "I like you.", "--beside", tiny_run / "model", "--json")
     first, second = json.loads(outcome.out)["translations"]
@@ -67,6 +68,7 @@ def test_every_head_of_every_layer(attentio: Command, tiny_run: Path) -> None:
     assert re.findall(r"^layer .*, head .*$", shown, re.M) == ["layer 1, head 0", "layer 2, head 0"]
 
 
+@pytest.mark.slow
 def test_the_last_layer_is_shown_by_default(attentio: Command, tiny_run: Path) -> None:
     weights = [
         json.loads(attentio("view", tiny_run, "I like you.", "--json", *layer).out)["translations"][0]["weights"]
@@ -101,6 +103,7 @@ def test_places_are_tried_before_the_model_is_opened(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -20,6 +20,7 @@ def test_blocks_are_taken_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row[2] for row in found.rows] == [0, 1, 2, 12, 13, 14, 24, 25, 26, 36, 37, 38]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [400, 5])
 def test_a_line_lost_in_a_file_is_found(blocks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checked, "MOST_BLOCKS", blocks)

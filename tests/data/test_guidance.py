@@ -79,6 +79,7 @@ def expected(pair: LinkedPair) -> set[tuple[str, str]]:
 WORDS: dict[str, Any] = {"source_tokenizer": "word", "target_tokenizer": "char"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["tsv", "two files", "jsonl", "gz", "csv"])
 def test_links_reach_the_pieces_of_their_words(
     make: Callable[..., PreparedData], put: Callable[[str, Sequence[str]], str], form: str

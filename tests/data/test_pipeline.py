@@ -59,6 +59,7 @@ def plain() -> dict[str, Any]:
     return prepared(PAIRS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["long Latin", "long Han", "a little too long"])
 def test_one_line_that_is_dropped_decides_nothing(plain: dict[str, Any], kind: str) -> None:
     assert prepared([JUNK[kind], *PAIRS]) == plain
@@ -68,6 +69,7 @@ def test_lines_of_every_kind_that_is_dropped_decide_nothing(plain: dict[str, Any
     assert prepared([*JUNK.values(), *PAIRS, *JUNK.values()]) == plain
 
 
+@pytest.mark.slow
 def test_pairs_that_share_a_side_with_held_out_text_have_no_say_about_languages(tmp_path: Path) -> None:
     """Their other side is in a third language, and there are more of them than of all others."""
     test = tmp_path / "test.tsv"

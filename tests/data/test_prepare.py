@@ -602,6 +602,7 @@ def test_one_flipped_bit_is_mended_or_refused(
     assert outcome(lambda: prepare(config, folder, seed=1)) in ((3,) if path.name == "prepared.json" else (right,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [["report.json"], ["test.tsv", "train/source.offsets", "target.tokenizer"]])
 def test_a_missing_file_is_made_again_and_said(make: Callable[..., PreparedData], names: list[str]) -> None:
     first = make()

@@ -86,6 +86,7 @@ def searched(
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length_penalty", [1.0, 0.0])
 def test_a_beam_keeps_the_hypotheses_that_ours_keeps(random_transformer: Random, length_penalty: float) -> None:
     bundle = random_transformer(seed=3)

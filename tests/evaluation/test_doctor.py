@@ -52,6 +52,7 @@ def test_a_good_run_has_no_symptom(good_run: Path) -> None:
     assert "finished" in found.go_on
 
 
+@pytest.mark.slow
 def test_a_run_that_learned_nothing(tiny_run: Path) -> None:
     found = {finding.symptom: finding for finding in examine(tiny_run).findings}
     assert found.keys() >= {"underfitting", "small-held-out"}

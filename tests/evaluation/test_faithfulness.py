@@ -70,6 +70,7 @@ def test_a_uniform_map_masks_any_token_alike() -> None:
     assert row["low"] < 2 / 5 < row["high"]  # one of five tokens is masked, and one of them costs two nats
 
 
+@pytest.mark.slow
 def test_a_random_map_agrees_with_nothing() -> None:
     row = measured(["abcdefgh"] * 150)["maps"]["random"]["rank_correlation"]
     assert row["low"] < 0 < row["high"]

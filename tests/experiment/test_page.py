@@ -243,6 +243,7 @@ def test_failed_cells_say_why(make_comparison: MakeComparison) -> None:
     assert "also differs: model.dropout = 0.5, not 0.3" in text
 
 
+@pytest.mark.slow
 def test_nothing_to_plot(make_comparison: MakeComparison) -> None:
     """A baseline that failed, and runs without a log: the page stands without the plots it cannot draw."""
     made = make_comparison(["a", "b"], [0.3])
@@ -365,6 +366,7 @@ def text_color(html: str) -> str:
     return rules[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.01, 0.2, 0.5, 0.58, 0.581, 0.7, 0.825, 0.826, 1.0])
 @pytest.mark.usefixtures("text_alone")
 def test_numbers_can_be_read_on_every_shade(make_comparison: MakeComparison, weight: float) -> None:

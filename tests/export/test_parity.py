@@ -122,6 +122,7 @@ def test_what_makes_no_sense_is_refused(bundle: Bundle, others: dict[str, Any], 
         write(bundle, Pretended(), tmp_path / "it.txt", **others)
 
 
+@pytest.mark.slow
 def test_a_folder_of_something_else_is_not_replaced(bundle: Bundle, tmp_path: Path) -> None:
     class Folder(Pretended):
         mark = "it"

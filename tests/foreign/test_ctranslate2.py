@@ -21,6 +21,7 @@ Random = Callable[..., Bundle]
 WORDS = ["آتزمون", "آزا", "محمد", "سلام", "بيروت", "دمشق", "نور", "كريم"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 4])
 def test_a_real_model_writes_what_ctranslate2_writes(shared_data: Path, beam: int) -> None:
     ctranslate2 = pytest.importorskip("ctranslate2")

@@ -74,6 +74,7 @@ def test_p_value_counts_ties_and_both_sides() -> None:
     assert p_value(np.zeros(99), 0.0) == 1
 
 
+@pytest.mark.slow
 def test_p_values_are_fair_where_nothing_differs() -> None:
     # Two systems whose sentences are alike but for chance: about 1 in 20 of such pairs may look different at 0.05.
     generator = np.random.default_rng(8)

@@ -12,6 +12,7 @@ from attentio.metrics.significance import critical_t, two_sided_p
 DEGREES = [0.5, 1, 1.7, 2, 3.3, 4, 8, 30, 117.2, 999, 1e5, 3e7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("df", DEGREES)
 @pytest.mark.parametrize("t", [0, 1e-6, 0.1, 0.5, 1, 1.96, -2.5, 5, 12, 40])
 def test_p_is_that_of_scipy(t: float, df: float) -> None:

@@ -469,6 +469,7 @@ def test_all_settings_are_tried() -> None:
     assert {name for name, field in fields if len(get_args(field.annotation)) != 1} == MODEL_CHANGES.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [change for changes in MODEL_CHANGES.values() for change in changes], ids=by_name)
 def test_model_settings_act(change: dict[str, Any]) -> None:
     shapes, logits = outcome(change, {})

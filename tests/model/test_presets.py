@@ -71,6 +71,7 @@ def test_rounded_to_bfloat16_it_says_nearly_the_same(preset: str) -> None:
         torch.testing.assert_close(logits.float().log_softmax(-1), found[:, t], rtol=0, atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", MODELS)
 @torch.inference_mode()
 def test_packed_it_says_the_same(preset: str) -> None:

@@ -395,6 +395,7 @@ OWN_CHANGES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", OWN_CHANGES, ids=str)
 def test_settings_of_self_attention_act(build: Build, own: dict[str, Any]) -> None:
     base, changed = build(), build(own=own)

@@ -99,6 +99,7 @@ def test_a_wider_beam_finds_no_worse(make_model: Callable[[int], Seq2Seq]) -> No
     assert sums[1] < sums[3] <= sums[121] + 1e-6
 
 
+@pytest.mark.slow
 def test_a_beam_of_one_is_greedy(make_model: Callable[[int], Seq2Seq]) -> None:
     for seed in range(8):
         model = make_model(seed)

@@ -29,6 +29,7 @@ def log_probs(model: Seq2Seq) -> torch.Tensor:
     return logits.log_softmax(-1)[0, torch.arange(len(TARGET)), torch.tensor(TARGET)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "overrides"),
     [

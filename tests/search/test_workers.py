@@ -62,6 +62,7 @@ def test_the_fastest_takes_the_most():
     assert list(found.values()).count(found[0]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [DataError("bad line", hint="Mend it.", line=3), ValueError("no sense")])
 def test_an_error_is_raised_here(error):
     def fails(item):

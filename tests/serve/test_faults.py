@@ -122,6 +122,7 @@ def test_what_is_no_request_gets_no_answer_or_a_refusal(served: Any, content: by
     assert is_well(served)
 
 
+@pytest.mark.slow
 def test_a_thousand_clients_that_hang_up_leave_nothing_behind(served: Any) -> None:
     content = json.dumps({"q": TEXT, **PAIR}).encode()
     head = (

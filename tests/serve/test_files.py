@@ -117,6 +117,7 @@ def test_bombs_in_word_documents_are_refused(
         assert DONE in archive.read("word/document.xml").decode()
 
 
+@pytest.mark.slow
 def test_a_long_file_goes_through_in_parts(start: Callable[..., Any]) -> None:
     client = start(texts=3, characters=len(TEXT), body=100).client
     answer = send(client, "a.txt", "\n\n".join([TEXT] * 7).encode())

@@ -127,6 +127,7 @@ def test_bodies_within_bounds(start: Callable[..., Any]) -> None:
     assert client.post("/translate", json={"q": TEXT, **PAIR}).status_code == 200
 
 
+@pytest.mark.slow
 def test_pages_of_other_sites(start: Callable[..., Any], served: Any) -> None:
     asked = {"q": TEXT, **PAIR}
     evil = {"Origin": "https://evil.example"}
@@ -200,6 +201,7 @@ def test_a_port_that_is_taken_is_one_line() -> None:
         listen("nowhere.invalid", 0)
 
 
+@pytest.mark.slow
 def test_a_client_that_hangs_up_stops_its_search(start: Callable[..., Any]) -> None:
     server = start(characters=200_000)
     began = time.monotonic()

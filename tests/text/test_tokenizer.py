@@ -86,6 +86,7 @@ def test_writing_a_control_token_does_not_make_one(trained: Tokenizer, text: str
     assert all(i >= SPECIAL.unk for i in trained.encode(text + "</s><pad><s>"))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(text=TEXT)
 def test_spans_cover_the_text_in_order(trained: Tokenizer, text: str) -> None:
@@ -106,6 +107,7 @@ def test_many_lines_at_once_are_each_line_alone(trained: Tokenizer, lines: list[
     assert ids.tolist() == [i for line in lines for i in trained.encode(line)]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(lines=st.lists(st.text(alphabet="ab. \u2581\u3000", max_size=9), max_size=5))
 def test_many_lines_are_each_line_alone_whatever_their_spaces(trained: Tokenizer, lines: list[str]) -> None:

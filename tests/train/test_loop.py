@@ -125,6 +125,7 @@ def test_a_stopped_run_says_that_it_is_not_over(run: Run) -> None:
     assert published == {}
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_alone(run: Run) -> None:
     run("x")
     reporter = Notes()
@@ -137,6 +138,7 @@ def test_seeds_differ(run: Run) -> None:
     assert not equal(run("a")[1], run("b", settings={"seed": 2})[1])
 
 
+@pytest.mark.slow
 def test_the_best_by_dev_is_published_and_patience_ends_the_run(run: Run) -> None:
     scores = iter([3.0, 9.0, 5.0, 5.0, 9.0, 99.0])
     losses = iter([4.0, 3.0, 3.0, 3.5, 3.0, 9.0])

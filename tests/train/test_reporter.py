@@ -19,6 +19,7 @@ def run(updates: int, *, evaluation: float, every: int, first: float, seed: int)
     return np.cumsum(lengths).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("evaluation", "every"), [(0.0, 50), (1.0, 50), (3.0, 100)])
 def test_time_left_is_right_within_a_fifth_after_ten_seconds(evaluation: float, every: int, seed: int) -> None:

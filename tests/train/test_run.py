@@ -164,6 +164,7 @@ def test_what_a_killed_first_write_left_is_taken_over_and_removed(data: Path, tm
 # A published model that is gone or damaged
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_published_again(data: Path, run: Path, made: Path) -> None:
     model = run / "model" / "model.safetensors"
     best = train(data, run).best_step
@@ -214,6 +215,7 @@ def test_damaged_data_is_prepared_again_or_refused(data: Path, made: Path, run: 
         assert (run / "data" / name).read_bytes() == (made / "data" / name).read_bytes() or name == "report.json"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.toml", "data/prepared.json", "data/dev.tsv", "log.jsonl", "model", "data"])
 @pytest.mark.parametrize("finished", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_folder_in_place_of_a_file_and_a_file_in_place_of_a_folder(

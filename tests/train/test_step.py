@@ -164,6 +164,7 @@ def test_one_process_agrees_with_itself() -> None:
     assert ALONE.layout.wrap(step, []) is step
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_or_accumulated_has_the_same_gradient() -> None:
     found: list[dict[str, Tensor]] = []
     costs: list[float] = []

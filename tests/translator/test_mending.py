@@ -82,6 +82,7 @@ def test_200_of_200_sentences_keep_everything(translator: Translator, beam: int)
     assert all(any(map(stands_alone, each.text)) for each in found)  # and there is Chinese around it
 
 
+@pytest.mark.slow
 def test_what_is_kept_stands_between_translations(translator: Translator) -> None:
     text = "I love {name}. See https://a.example/b, my friend."
     (found,) = translator.translate([text], SearchConfig(2), trace=True)
@@ -107,6 +108,7 @@ def test_a_limit_of_tokens_is_kept_and_the_loss_is_said(translator: Translator) 
     assert (found.lost, found.around) == (("3",), ())
 
 
+@pytest.mark.slow
 def test_terms_are_forced_where_they_are_missing(translator: Translator) -> None:
     texts = ["My sister has a cat.", "My sister has a dog.", "I love you."]
     plain = translator.translate(texts, SearchConfig(5))
@@ -156,6 +158,7 @@ def test_a_term_is_a_word_where_words_have_spaces(translator: Translator, text: 
     assert found[0].unforced == (("sister",) if "sisters" in text else ())
 
 
+@pytest.mark.slow
 def test_terms_that_cannot_be_forced_are_said(translator: Translator) -> None:
     def wanted(sentence: str) -> list[str]:
         return ["龘", "朋友"] if "cat" in sentence else []

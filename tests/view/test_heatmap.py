@@ -116,6 +116,7 @@ def test_without_a_font_there_is_one_message_and_still_a_picture(make_trace, tmp
     assert ">我</text>" in re.sub(r"\s*\n\s*", "", (tmp_path / "map.svg").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_with_a_font_han_is_drawn_without_a_word(make_trace, tmp_path: Path) -> None:
     if font.families("我猫。")[1]:
         pytest.skip("no installed font draws Chinese (Debian: fonts-wqy-microhei)")

@@ -141,6 +141,7 @@ def run(backend, score, window="full", dtype=torch.float64, **options):
     return attended, [query.grad, keys.grad, *(p.grad for p in attention.parameters())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("score", "window"),
     [

@@ -66,6 +66,7 @@ def results() -> list[Tensor]:
     return [*found, states, last.hidden, last.cell, *gradients]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in STANDARD if not kind.startswith(("attention", "packed"))])
 def test_every_alternative_computes_the_same(kind: str) -> None:
     plain = results()
