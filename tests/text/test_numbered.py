@@ -96,3 +96,8 @@ def test_what_is_no_tokenizer_is_said(text: str, tmp_path: Path) -> None:
     (tmp_path / "it").write_text(text, encoding="utf-8")
     with pytest.raises(ModelError):
         load_tokenizer(tmp_path / "it")
+
+
+def test_a_token_that_its_model_does_not_know_has_a_space_before_it(spm: bytes) -> None:
+    tokenizer = NumberedTokenizer([*SPECIAL_TOKENS, "▁gull"], spm)
+    assert tokenizer.decode([4, 4]) == "gull gull"

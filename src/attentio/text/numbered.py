@@ -73,7 +73,8 @@ class NumberedTokenizer(Tokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         unknown, left_out = self.special.unk, self.special[:3]
-        return self._processor.decode([UNKNOWN if i == unknown else self.tokens[i] for i in ids if i not in left_out])
+        text = self._processor.decode([UNKNOWN if i == unknown else self.tokens[i] for i in ids if i not in left_out])
+        return text.replace(_SPACE, " ").strip()  # left where SentencePiece does not know the token
 
     def unseen(self, text: str) -> list[str]:
         return list(dict.fromkeys(char for char in self._cut(text)[1] if char not in self._known))
@@ -97,6 +98,7 @@ class NumberedTokenizer(Tokenizer):
         return cls(held["pieces"], base64.b64decode(held["model"], validate=True), before=held["before"])
 
 
+_SPACE = "\u2581"  # SentencePiece's mark of one
 _CODE = re.compile(r"(>>\S+?<<) *")
 
 

@@ -462,7 +462,8 @@ class NumberedTokenizer {
   /** @param {Iterable<number>} ids */
   decode(ids) {
     const named = [...ids].filter((id) => id > EOS).map((id) => (id === UNK ? UNKNOWN : this.tokens[id]));
-    return this.cutter.joined(named.map((token) => this.written.get(token) ?? token));
+    const text = this.cutter.joined(named.map((token) => this.written.get(token) ?? token));
+    return text.replaceAll(MARK, " ").trim(); // left where SentencePiece does not know the token
   }
 }
 
