@@ -91,7 +91,6 @@ def test_a_class_of_a_style_sheet_is_noticed() -> None:
     assert list(styles("assert re.search('class=\"([a-z]+)\"', html)")) == []
 
 
-@pytest.mark.slow
 def test_every_test_module_has_fast_tests() -> None:
     """So that `make test-fast` looks at every part."""
     without: list[str] = []

@@ -47,7 +47,6 @@ def test_several_directions_in_one_site(tiny_run: Path, shell: Shell, tmp_path: 
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "status", "words"),
     [

@@ -333,7 +333,6 @@ def test_one_of_two_ranks_is_killed_200_times(
     kill_one_of_two(data, tmp_path / "run", undisturbed, whole[1], 50, seed, faults)
 
 
-@pytest.mark.slow
 def test_a_clock_that_jumps(
     data: Path, tmp_path: Path, whole: Whole, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:

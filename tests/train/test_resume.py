@@ -90,7 +90,6 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_interrupted_in_its_process_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
     settings = SETTINGS | {"train.max_steps": 8, "train.evaluate_every": 3, "data.dev": 5}
     train_files(data, tmp_path / "whole", preset="tiny", settings=settings)
