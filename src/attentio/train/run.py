@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -315,12 +316,18 @@ def _kernels(config: RunConfig, newest: Checkpoint | None) -> Choices:
     return kernels_of(newest) if asked is None else asked
 
 
-def _bundle(config: RunConfig, data: PreparedData, weights: Mapping[str, Tensor], **metadata: object) -> Bundle:
+def _bundle(
+    config: RunConfig,
+    data: PreparedData,
+    weights: Mapping[str, Tensor],
+    known_words: KnownWords | None,
+    **metadata: object,
+) -> Bundle:
     """Return weights with all that translating needs of their run, and nothing else of it."""
     return Bundle(
         _architecture(config),
         weights,
-        Side(data.source_tokenizer, data.source_cleaner, data.source_language, _known_words(config, data)),
+        Side(data.source_tokenizer, data.source_cleaner, data.source_language, known_words),
         Side(data.target_tokenizer, data.target_cleaner, data.target_language),
         config.data.max_length,
         metadata,
@@ -453,9 +460,11 @@ def _train(
         if len(sets) > 1:
             say("dev    chrF and loss are the mean of two dev sets: new pairs and earlier ones")
 
+    known_words = cache(partial(_known_words, config, data))  # looked for once, when there is a model to publish
+
     def publish(model: Seq2Seq, progress: Progress) -> None:
         metadata = {"parameters": model.num_parameters(), "progress": asdict(progress)}
-        _bundle(config, data, model.unique_state_dict(), **metadata).save(run.model)
+        _bundle(config, data, model.unique_state_dict(), known_words(), **metadata).save(run.model)
 
     steps = batches(data.train, config.train).updates_per_epoch
     planned, facts = describe_plan(config.train, dropout=config.model.dropout, batches=steps, plan=plan)
@@ -504,7 +513,8 @@ def _mend_model(run: Run, config: RunConfig, data: PreparedData, progress: Progr
     if not held:
         raise ModelError(f"{fault} No checkpoint is whole.", hint="Start again with --overwrite.", file=run.model)
     place, tensors = next((one for one in held if one[0].step == progress.best_step), held[0])
-    _bundle(config, data, tensors.get("average", tensors["weights"]), progress=asdict(place)).save(run.model)
+    weights = tensors.get("average", tensors["weights"])
+    _bundle(config, data, weights, _known_words(config, data), progress=asdict(place)).save(run.model)
     say(f"published again, as of step {place.step:,}: {fault}")
     if place.step != progress.best_step and progress.best_chrf is not None:
         say(f"the model of step {progress.best_step:,}, which was better on dev, is lost. --overwrite trains it again.")

@@ -85,9 +85,6 @@ def progress_of(checkpoint: Checkpoint, checkpoints: Path) -> Progress:
         raise _strange(checkpoints, error) from None
 
 
-_SHORT = 8192  # numbers that torch adds up in one thread
-
-
 class TakenUp(NamedTuple):
     """Where a run goes on. refusal: why it does not go on to the end that is asked for, where it does not."""
 
@@ -148,11 +145,14 @@ class RunningAverage:
         torch._foreach_lerp_(self.weights, list(model.parameters()), 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
 
+_SHORT = 8192  # numbers that torch adds up in one thread
+
+
 @torch.no_grad()
 def norm_of(gradients: Iterable[Tensor]) -> Tensor:
     """Return the norm of all gradients together, with the same bits for any number of threads.
 
-    torch adds up a long row in one part for each thread. Here no row is long enough to be shared.
+    torch may add up a long row in one part for each thread. Here no row is long enough to be shared.
     """
     rows = [
         torch.linalg.vector_norm(gradient.reshape(-1, gradient.shape[-1]), dim=-1)
