@@ -124,8 +124,8 @@ def backward_in_parts(
 class BusyThreads:
     """On a busy machine, lets one thread compute an update alone where two would wait for each other.
 
-    It does so only if one thread gives the same gradients, bit for bit, so that a result does not depend on how busy
-    the machine was. That depends on the processor. It is tried once, on the first batch of a busy time.
+    It does so only if one thread gives the same gradients, bit for bit. That depends on the processor, and is tried on
+    the first batch of a busy time. A result should not depend on how busy the machine was.
     """
 
     def __init__(self, device: torch.device, ranks: int) -> None:
