@@ -20,6 +20,8 @@ from machine import describe_machine
 from torch.profiler import profile
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS, Attention
+from attentio.errors import UsageError
+from attentio.runtime.device import resolve_device
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHAPES = ((32, 16, 16, 256), (8, 256, 256, 256), (2, 2048, 2048, 64))
@@ -116,6 +118,10 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    try:
+        resolve_device(arguments.device)
+    except UsageError as error:
+        parser.error(str(error))
     options = {"runs": arguments.runs, "device": arguments.device}
     shapes = SHAPES if arguments.shape is None else (tuple(arguments.shape),)
     figures = [measure(shape, backend, score=score, **options) for shape in shapes for score, backend in BACKENDS]

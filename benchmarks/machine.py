@@ -13,7 +13,7 @@ def describe_machine() -> str:
 
     Processors of one name differ by a factor of two; the products, measured here and now, tell them apart.
     """
-    device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     products = ", ".join(f"{name} {gigaflops(dtype):,.0f}" for name, dtype in PRECISIONS.items())
     return (
         f"{_processor()}{device}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "

@@ -81,7 +81,7 @@ class ResourceError(AttentioError):
 
 
 class LostProcess(AttentioError):  # noqa: N818
-    """Another process of the same training ended."""
+    """Another process of the same training or translation ended."""
 
     exit_status = 75
     code = "E_LOST"

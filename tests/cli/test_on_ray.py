@@ -9,9 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+
+from attentio.errors import LostProcess
 
 RAY_PACKAGES = Path(sys.prefix) / "ray"
 MARK = "ATTENTIO_TEST_CLUSTER"
@@ -159,6 +162,132 @@ def test_without_a_cluster_there_is_one_of_its_own(
     while marked(surroundings, "raylet"):
         assert time.monotonic() < end, "a process of Ray is left"
         time.sleep(0.1)
+
+
+@pytest.mark.long
+def test_it_reads_as_far_as_actors_follow_and_asks_again_for_what_is_missing(
+    surroundings: dict[str, str], tmp_path: Path
+) -> None:
+    """120 MB by slow actors, where 8 MB may be under way. Ray reads three quarters at first, and all of it then."""
+    program = Path(__file__).with_name("ray_pressure.py")
+
+    def run(folder: str, readable: int) -> "subprocess.CompletedProcess[str]":
+        (tmp_path / folder).mkdir()
+        command = [sys.executable, str(program), str(tmp_path / folder), str(readable)]
+        own = {name: value for name, value in surroundings.items() if name != "RAY_worker_niceness"}
+        return subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+
+    done = run("readable", 1)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["read"] == 90 + 120
+    assert found["ahead"] < 15  # of 90, and 22 where 1 GB may wait
+    assert found["niceness"] == [str(os.nice(0))]
+    assert len(parts(tmp_path / "readable" / "parts")) == 120
+    done = run("unreadable", 0)
+    assert done.returncode == LostProcess.exit_status, done.stderr
+    assert done.stdout.startswith("Ray did not make 30 of the parts, such as part-000090.txt (it sent no answer).")
+    assert len(parts(tmp_path / "unreadable" / "parts")) == 90
+
+
+class StandIn(ModuleType):
+    """What stands in for Ray: it translates in this process, and loses of each round what it is told to."""
+
+    def __init__(self, *lost: int | Exception) -> None:
+        super().__init__("ray")
+        self.lost = list(lost)
+        self.asked: list[int] = []
+
+    def modules(self) -> dict[str, ModuleType]:
+        """Return what is imported of Ray, by name."""
+        data = ModuleType("ray.data")
+        context = SimpleNamespace(execution_options=SimpleNamespace(resource_limits=self))
+        values = {
+            "ActorPoolStrategy": dict,
+            "DataContext": SimpleNamespace(get_current=lambda: context),
+            "Datasource": object,
+            "read_datasource": lambda reader, **_: Rounds(self, reader),
+        }
+        block = SimpleNamespace(BlockMetadata=dict)
+        source = SimpleNamespace(ReadTask=lambda read, _: read)
+        scheduling = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda *_, **__: None)
+        vars(data).update(values)
+        vars(self).update(init=lambda **_: None, shutdown=lambda: None, put=lambda it: it, get=lambda it: it, data=data)
+        named: dict[str, Any] = {
+            "ray": self, "ray.data": data, "ray.data.block": block, "ray.data.datasource": source,
+            "ray.util.scheduling_strategies": scheduling,
+        }  # fmt: skip
+        return named
+
+    def cluster_resources(self) -> dict[str, int]:
+        return {"CPU": 2}
+
+    def copy(self, **_: Any) -> "StandIn":
+        return self
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(get_node_id=lambda: "here")
+
+
+class Rounds:
+    """The chunks of a round, of which the last ones are lost, or an error comes in their place."""
+
+    def __init__(self, ray: StandIn, reader: Any) -> None:
+        self._ray = ray
+        (self._read,) = reader.get_read_tasks()
+
+    def map_batches(self, actor: Any, fn_constructor_args: Any, **_: Any) -> "Rounds":
+        self._actor = actor(*fn_constructor_args)
+        return self
+
+    def iter_batches(self, **_: Any) -> Iterator[dict[str, list[bytes]]]:
+        chunks = [table.to_pydict() for table in self._read()]
+        self._ray.asked.append(len(chunks))
+        lost = self._ray.lost.pop(0) if self._ray.lost else 0
+        for chunk in chunks[: len(chunks) - lost] if isinstance(lost, int) else chunks[:1]:
+            yield self._actor(chunk)
+        if isinstance(lost, Exception):
+            raise lost
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lost", "asked", "status", "said"),
+    [
+        ([2, 1], [5, 2, 1], 0, "5 parts of 9 lines"),
+        ([RuntimeError("an actor died"), 1], [5, 4, 1], 0, "5 parts of 9 lines"),
+        ([2, 2], [5, 2], 75, "Ray did not make 2 of the parts, such as part-000003.txt (it sent no answer)."),
+        (
+            [RuntimeError("an actor\ndied"), 4],
+            [5, 4],
+            75,
+            "such as part-000001.txt (RuntimeError: an actor died).",
+        ),
+    ],
+)
+def test_what_is_missing_is_asked_for_again_as_long_as_something_comes(
+    attentio: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: list[int | Exception],
+    asked: list[int],
+    status: int,
+    said: str,
+) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "in.txt").write_text("".join(f"{line}\n" for line in LINES[:9]), encoding="utf-8")
+    ray = StandIn(*lost)
+    for name, module in ray.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    command = ["translate", *SETTINGS, tmp_path / "in.txt", "--engine", "ray", "--out"]
+    outcome = attentio(*command, tmp_path / "out")
+    assert (outcome.status, ray.asked) == (status, asked)
+    assert said in outcome.err
+    assert "Traceback" not in outcome.err
+    if status:
+        assert outcome.err.endswith("The same command goes on.\n")
+        assert attentio(*command, tmp_path / "out").status == 0  # now nothing is lost
+    assert parts(tmp_path / "out") == in_one_process(attentio, tmp_path / "whole", tmp_path / "in.txt")
 
 
 def test_without_ray_one_line_says_so(

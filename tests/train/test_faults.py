@@ -6,6 +6,8 @@ counts, and the end of the test run says how many there were.
 """
 
 import collections
+import contextlib
+import ctypes
 import errno
 import hashlib
 import itertools
@@ -17,6 +19,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -50,7 +53,7 @@ SETTINGS = {
 }
 ONE_LINE, TWO_LINES, INTERRUPTED = 70, 71, 72  # status of a process: what a training ended with
 WORKS = {"data": "preparing", "checkpoints": "saving", "model": "publishing"}
-HANGS = 300.0  # seconds after which a training hangs
+HANGS = 1200.0  # seconds after which a training hangs, also on a busy machine
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
 Faults: TypeAlias = collections.Counter[str]
@@ -94,9 +97,9 @@ def watch(folder: Path, act: Callable[[int, str], None]) -> Callable[[], int]:
     return lambda: count[0]
 
 
-def attempt(data: Path, out: Path, **settings: Any) -> int:
+def attempt(data: Path, out: Path, *, overwrite: bool = False) -> int:
     try:
-        train_files(data, out, preset="rnn-tiny", settings=SETTINGS | settings, say=lambda _: None)
+        train_files(data, out, preset="rnn-tiny", settings=SETTINGS, overwrite=overwrite, say=lambda _: None)
     except AttentioError as error:
         return ONE_LINE if str(error).strip() and "\n" not in str(error) and error.hint else TWO_LINES
     except KeyboardInterrupt:
@@ -207,10 +210,9 @@ def failing(data: Path, out: Path, number: int, moment: int, *, lasting: bool) -
 
 
 def fail_each(data: Path, out: Path, whole: Whole, moments: range, faults: Faults) -> None:
-    """Let each of the moments fail, by a full disk or a broken one, once or from there on."""
-    kinds = list(itertools.product((errno.ENOSPC, errno.EIO), (False, True)))
-    for moment in moments:
-        number, lasting = kinds[moment % len(kinds)]
+    """Let each of the moments fail, by a full disk and by a broken one, by turns once and from there on."""
+    for moment, number in itertools.product(moments, (errno.ENOSPC, errno.EIO)):
+        lasting = (moment + number) % 2 == 0  # one of the two numbers is even
         where = f"change {moment}, {errno.errorcode[number]}, {'from there on' if lasting else 'once'}"
         status = failing(data, out, number, moment, lasting=lasting)
         assert status == 0, f"{where}: status {status}"
@@ -233,10 +235,22 @@ def test_killed_or_interrupted_210_times(data: Path, tmp_path: Path, whole: Whol
         assert faults[f"SIGKILL while {work}"]
 
 
+@pytest.mark.long
+def test_killed_at_every_moment_in_turn(data: Path, tmp_path: Path, whole: Whole, faults: Faults) -> None:
+    out = tmp_path / "run"
+    for moment in range(1, whole[1] + 1):
+        assert killed(data, out, signal.SIGKILL, moment) == -signal.SIGKILL
+        assert in_a_copy(lambda: attempt(data, out)) == 0, f"after moment {moment}"
+        assert digest(out) == whole[0], f"after moment {moment}"
+        faults[f"SIGKILL while {out.with_suffix('.work').read_text(encoding='ascii')}"] += 1
+        shutil.rmtree(out)
+    assert all(faults[f"SIGKILL while {work}"] for work in WORKS.values())
+
+
 @pytest.mark.slow
 def test_a_write_that_fails(data: Path, tmp_path: Path, whole: Whole, faults: Faults) -> None:
     middle = whole[1] // 2
-    fail_each(data, tmp_path / "run", whole, range(middle, middle + 4), faults)
+    fail_each(data, tmp_path / "run", whole, range(middle, middle + 2), faults)
     assert faults.total() == 4
 
 
@@ -245,6 +259,104 @@ def test_a_write_that_fails(data: Path, tmp_path: Path, whole: Whole, faults: Fa
 def test_every_write_fails_in_turn(data: Path, tmp_path: Path, whole: Whole, faults: Faults, part: int) -> None:
     moments = range(1 + part * whole[1] // 4, 1 + (part + 1) * whole[1] // 4)
     fail_each(data, tmp_path / "run", whole, moments, faults)
+
+
+def own_mounts() -> None:
+    """Let what this process mounts be seen by it alone. Raises OSError where it may not mount."""
+    new_namespace = 0x20000  # CLONE_NEWNS of Linux
+    if sys.platform != "linux" or ctypes.CDLL(None, use_errno=True).unshare(new_namespace):
+        raise OSError(ctypes.get_errno(), "no mounts of its own")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True, capture_output=True)
+
+
+def on_a_small_disk(data: Path, out: Path, wanted: str, kilobytes: int) -> int:
+    """Train on a disk of that size, then on a large one. Return the status: of the first training where both end well.
+
+    The disk is a tmpfs, so that the kernel refuses what does not fit, in the middle of a file too.
+    """
+
+    def mount(*options: str) -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "none", out.parent], check=True)
+
+    def work() -> int:
+        own_mounts()
+        mount(f"size={kilobytes}k")
+        small = attempt(data, out)
+        mount("remount", "size=64m")
+        large = attempt(data, out)
+        return small if large == 0 and digest(out) == wanted else TWO_LINES
+
+    return in_a_copy(work)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full(data: Path, tmp_path: Path, whole: Whole, faults: Faults) -> None:
+    def may_mount() -> int:
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            own_mounts()
+            return 0
+        return 1
+
+    if in_a_copy(may_mount):
+        pytest.skip("this user may not mount a disk")
+    (tmp_path / "disk").mkdir()
+    statuses = list[int]()
+    for kilobytes in range(4, 4000, 24):
+        statuses.append(on_a_small_disk(data, tmp_path / "disk" / "run", whole[0], kilobytes))
+        if statuses[-1] == 0:
+            break
+        faults["tmpfs that is full"] += 1
+    assert statuses == [ONE_LINE] * (len(statuses) - 1) + [0]
+
+
+def train_twice(data: Path, out: Path, moment: int, wait: float, *, overwrite: bool) -> list[int]:
+    """Let a second training begin in the folder of a first one, when that is at a moment. Return the status of each.
+
+    wait: seconds that the first one stays at that moment.
+    """
+    fork = multiprocessing.get_context("fork")
+    reached = fork.Event()
+
+    def act(number: int, work: str) -> None:
+        if number == moment:
+            out.with_suffix(".work").write_text(work, encoding="ascii")
+            reached.set()
+            time.sleep(wait)
+
+    def first() -> int:
+        watch(out, act)
+        return attempt(data, out)
+
+    def second() -> int:
+        return attempt(data, out, overwrite=overwrite) if reached.wait(HANGS) else TWO_LINES
+
+    processes = [fork.Process(target=lambda work=work: os._exit(work())) for work in (first, second)]
+    for process in processes:
+        process.start()
+    return [ended(process) for process in processes]
+
+
+def disturb_each_other(data: Path, out: Path, whole: Whole, count: int, faults: Faults) -> None:
+    """Let `count` times two trainings meet in one folder. One trains, and the other trains after it or is refused."""
+    draw = random.Random(9)
+    for _ in range(count):
+        wait, overwrite = draw.uniform(0, 0.2), draw.random() < 0.5
+        statuses = train_twice(data, out, draw.randint(1, whole[1]), wait, overwrite=overwrite)
+        assert sorted(statuses) in ([0, 0], [0, ONE_LINE]), statuses
+        assert digest(out) == whole[0]
+        faults[f"second process while {out.with_suffix('.work').read_text(encoding='ascii')}"] += 1
+        shutil.rmtree(out)
+
+
+@pytest.mark.slow
+def test_two_processes_in_one_folder(data: Path, tmp_path: Path, whole: Whole, faults: Faults) -> None:
+    disturb_each_other(data, tmp_path / "run", whole, 3, faults)
+    assert faults.total() == 3
+
+
+@pytest.mark.long
+def test_two_processes_in_one_folder_60_times(data: Path, tmp_path: Path, whole: Whole, faults: Faults) -> None:
+    disturb_each_other(data, tmp_path / "run", whole, 60, faults)
 
 
 def free_port() -> int:
@@ -341,3 +453,22 @@ def test_a_clock_that_jumps(
     assert in_a_copy(lambda: attempt(data, tmp_path / "run")) == 0
     assert digest(tmp_path / "run") == whole[0]
     faults["clock that jumps"] += 1
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps_between_two_trainings(
+    data: Path, tmp_path: Path, whole: Whole, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is killed. The second has another time, and so have the files that the first left."""
+    draw, real, out = random.Random(5), time.time, tmp_path / "run"
+    for _ in range(6):
+        assert killed(data, out, signal.SIGKILL, draw.randint(1, whole[1])) == -signal.SIGKILL
+        jump = draw.uniform(-1e8, 1e8)
+        for path in out.rglob("*"):
+            os.utime(path, (real() + draw.uniform(-1e8, 1e8),) * 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda jump=jump: real() + jump)
+            assert in_a_copy(lambda: attempt(data, out)) == 0
+        assert digest(out) == whole[0]
+        faults["clock that jumps"] += 1
+        shutil.rmtree(out)

@@ -76,18 +76,23 @@ def numbered(source: Source) -> Iterator[tuple[int, int, Any]]:
         first += len(chunk)
 
 
+def compared(work: LineWork, source: Source, notes: "Notes", parts: "Parts") -> Iterator[tuple[Done, int, Any]]:
+    """Yield each part without its content, the number of its first line, and its chunk unless the part is there."""
+    for number, first, chunk in numbered(source):
+        part = Done(number, source.digest(chunk), len(chunk))
+        there = parts.has(number, part.made_from)
+        if first == 0 and not there:
+            notes.check_language(source.texts(work, chunk, first))
+        yield part, first, None if there else chunk
+
+
 def translated(
     translator: "Translator", work: LineWork, source: Source, notes: "Notes", parts: "Parts"
 ) -> Iterator[Done]:
     """Yield all parts, in their order. Those that are not there yet are translated in this process."""
-    for number, first, chunk in numbered(source):
-        made_from = source.digest(chunk)
-        if parts.has(number, made_from):
-            yield Done(number, made_from, len(chunk))
-            continue
-        if first == 0:
-            notes.check_language(source.texts(work, chunk, first))
-        yield Done(number, made_from, len(chunk), source.content(work, translator, notes, chunk, first))
+    for part, first, chunk in compared(work, source, notes, parts):
+        content = None if chunk is None else source.content(work, translator, notes, chunk, first)
+        yield part._replace(content=content)
 
 
 def write_parts(

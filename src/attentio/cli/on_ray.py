@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attentio.cli.bulk import Done, Job, Source, numbered
+from attentio.cli.bulk import Done, Job, Source, compared, numbered
 from attentio.errors import AttentioError, LostProcess, MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ AHEAD_BYTES = 256 << 20  # of chunks that were read and not translated yet, and 
 # No figures about its use go to the makers of Ray, and what its core writes goes to its own files.
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # 15 otherwise: beside other work, an actor would wait for minutes
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_AUTOSCALING_COORDINATOR_MAX_CONSECUTIVE_FAILURES": "100",  # a busy machine starts it slowly
@@ -51,16 +52,14 @@ def translated(job: Job, source: Source, notes: "Notes", parts: "Parts") -> Iter
     Raises the errors that translating in this process would raise, and LostProcess where Ray gives up.
     """
     wanted: list[int] = []
-    for number, first, chunk in numbered(source):
-        made_from = source.digest(chunk)
-        if parts.has(number, made_from):
-            yield Done(number, made_from, len(chunk))
-            continue
-        if first == 0:
-            notes.check_language(source.texts(job.work, chunk, first))
-        wanted.append(number)
+    for part, _, chunk in compared(job.work, source, notes, parts):
+        if chunk is None:
+            yield part
+        else:
+            wanted.append(part.number)
     if not wanted:
         return
+    what = "it sent no answer"
     with _cluster(job.work.config.workers) as ray:
         while wanted:
             left = set(wanted)
@@ -73,10 +72,11 @@ def translated(job: Job, source: Source, notes: "Notes", parts: "Parts") -> Iter
                     yield answer.done
             except AttentioError:
                 raise
-            except Exception as error:  # whatever Ray meets: what is there is kept, and it may begin again
-                if len(left) == len(wanted):
-                    what = f"Ray gave up ({type(error).__name__}: {' '.join(str(error).split())[-200:]})."
-                    raise LostProcess(what, hint="The same command goes on.") from None
+            except Exception as error:  # whatever Ray meets: what is there is kept, and the others are asked for again
+                what = f"{type(error).__name__}: {' '.join(str(error).split())[-200:]}"
+            if len(left) == len(wanted):
+                lost = f"{len(left):,} of the parts, such as {parts.path(min(left)).name}"
+                raise LostProcess(f"Ray did not make {lost} ({what}).", hint="The same command goes on.")
             wanted = sorted(left)
 
 
