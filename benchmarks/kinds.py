@@ -101,7 +101,7 @@ def run(config: RunConfig, data: PreparedData) -> dict[str, Any]:
         found.update(measure(model, held_out(data), data))
         found.update(seconds=round(progress.seconds, 1), steps=progress.step, cost=round(progress.loss, 4))
 
-    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+    sizes = data.vocab_sizes
     with tempfile.TemporaryDirectory() as folder:
         options: dict[str, Any] = {"links": None, "evaluate": None, "publish": publish, "reporter": Silence()}
         train(config, data.train, sizes, Path(folder), **options)
@@ -117,7 +117,7 @@ def held_out(data: PreparedData) -> list[tuple[str, str]]:
 @torch.inference_mode()
 def measure(model: Seq2Seq, pairs: list[tuple[str, str]], data: PreparedData) -> dict[str, float]:
     """Accuracy and cross-entropy of the next token, and BLEU of greedy translations."""
-    source, target = data.source_tokenizer, data.target_tokenizer
+    source, target = data.source.tokenizer, data.target.tokenizer
     corpus = EncodedCorpus.from_lists(
         [source.encode(text) for text, _ in pairs], [target.encode(text) for _, text in pairs]
     )

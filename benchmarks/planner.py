@@ -22,9 +22,9 @@ from small_corpora import draw, read_all
 
 from attentio.data.prepare import prepare
 from attentio.metrics.quality import corpus_chrf
-from attentio.train.expectation import Run, done, left_out, runs, traits
+from attentio.train.expectation import MOST_PAIRS, Run, done, left_out, runs, traits
 from attentio.train.plan import StepPlan
-from attentio.train.planner import plan_training, training_texts
+from attentio.train.planner import plan_training
 from attentio.train.run import train_files
 from attentio.train.settings import effective_config, nested, read_duration
 from attentio.train.state import batches
@@ -87,7 +87,7 @@ def write_table(files: list[Path], data: dict[str, str], origin: str) -> None:
                 )
                 prepared = prepare(config.data, Path(folder) / "data", seed=seed)
                 planned = StepPlan.of(config.train, steps_per_epoch=len(batches(prepared.train, config.train)))
-                figures[name, pairs, seed] = traits(training_texts(prepared)), planned.total_steps
+                figures[name, pairs, seed] = traits(prepared.training_pairs(MOST_PAIRS)), planned.total_steps
         figure, total = figures[name, pairs, seed]
         preset, *changes = row["setting"].split()
         if any(not change.startswith("train.max_steps=") for change in changes):

@@ -99,12 +99,6 @@ class Training(NamedTuple):
     course: list[Point]
     parameters: int
     dev_loss: float
-    products_per_second: float | None = None  # target tokens a second, if linear products were all
-
-    def share_of_limit(self, skipped_steps: int) -> float | None:
-        """The time of the linear products alone, divided by that of all."""
-        limit = self.products_per_second
-        return None if limit is None else self.tokens_per_second(skipped_steps) / limit
 
     def tokens_per_second(self, skipped_steps: int) -> float:
         """Target tokens a second, from the first point after `skipped_steps` to the last."""
@@ -155,16 +149,16 @@ class Workload:
 
     def target_text(self, line: str) -> str:
         """What a line of target numbers says; anything that is no number is left out."""
-        return self.prepared.target_tokenizer.decode(int(word) for word in line.split() if word.isdecimal())
+        return self.prepared.target.tokenizer.decode(int(word) for word in line.split() if word.isdecimal())
 
     def target_length(self, text: str) -> int:
         """Pieces of a target text, its end counted."""
-        return len(self.prepared.target_tokenizer.encode(text)) + 1
+        return len(self.prepared.target.tokenizer.encode(text)) + 1
 
     def bleu(self, translations: Sequence[str]) -> float:
         """Of translations of the first sentences of the test set."""
         references = [target for _, target in self.test[: len(translations)]]
-        found = evaluate(translations, references, language=self.prepared.target_language, resamples=0)
+        found = evaluate(translations, references, language=self.prepared.target.language, resamples=0)
         return found.bleu.value
 
     def _held_out(self, part: str) -> list[tuple[str, str]]:
@@ -172,7 +166,7 @@ class Workload:
 
     def _write_numbers(self) -> None:
         prepared = self.prepared
-        tokenizers: dict[str, Tokenizer] = {"source": prepared.source_tokenizer, "target": prepared.target_tokenizer}
+        tokenizers: dict[str, Tokenizer] = {"source": prepared.source.tokenizer, "target": prepared.target.tokenizer}
         for place, (side, tokenizer) in enumerate(tokenizers.items()):
             corpus = prepared.train.source if side == "source" else prepared.train.target
             parts = {
@@ -225,7 +219,7 @@ def _outcome(workload: Workload, folder: Path, finished: Finished) -> Training:
     assert data.dev is not None
     pairs = [(s, t) for s, texts in zip(data.dev.sources, data.dev.references, strict=True) for t in texts]
     dev = EncodedCorpus.from_lists(
-        [data.source_tokenizer.encode(s) for s, _ in pairs], [data.target_tokenizer.encode(t) for _, t in pairs]
+        [data.source.tokenizer.encode(s) for s, _ in pairs], [data.target.tokenizer.encode(t) for _, t in pairs]
     )
     loss = tokens = 0.0
     with torch.inference_mode():

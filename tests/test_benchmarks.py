@@ -97,7 +97,7 @@ def test_numbers_for_the_peers_say_what_the_prepared_corpus_says(load: Load, cor
         len(line.split()) + 1 for line in translated
     ]
     assert workload.bleu([target for _, target in workload.test]) == pytest.approx(100)
-    for side, tokenizer in (("source", prepared.source_tokenizer), ("target", prepared.target_tokenizer)):
+    for side, tokenizer in (("source", prepared.source.tokenizer), ("target", prepared.target.tokenizer)):
         known = workload.numbers("vocab", side).read_text().split()[::2]
         assert known == [str(number) for number in range(4, tokenizer.vocab_size)]
         assert set(workload.numbers("train", side).read_text().split()) <= set(known)

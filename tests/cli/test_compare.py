@@ -574,7 +574,7 @@ def test_a_folder_that_cannot_be_used(attentio: Command, refused: Refused, pairs
 def test_two_at_once_are_refused(attentio: Command, refused: Refused, copy: Path) -> None:
     with FileLock(copy / ".lock"):
         line = refused(attentio("compare", *WORLD, *AXIS, *SMALL, *BUDGET, "--seeds", 2, "--out", copy, "-q"), 2)
-    assert f"another comparison is at work in {copy}" in line
+    assert f"{copy} is in use: another process is comparing there. Let it end" in line
 
 
 # Existing runs
@@ -624,7 +624,7 @@ def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_pa
     from attentio.data.prepare import PreparedData
 
     data = PreparedData.load(runs[0] / "data")
-    seen = data.source_tokenizer.decode(data.train.source[3].tolist())
+    seen = data.source.tokenizer.decode(data.train.source[3].tolist())
     file = tmp_path / "mine.tsv"
     file.write_text(
         f"{seen.upper()}!!\t新的句子。\nThis is quite new, is it not?\t这是新的，不是吗？\n", encoding="utf-8"

@@ -68,7 +68,7 @@ def test_what_is_not_scored_and_what_was_seen_is_said(attentio: Command, tiny_ru
     from attentio.data.prepare import PreparedData
 
     data = PreparedData.load(tiny_run / "data")
-    seen = data.source_tokenizer.decode(data.train.source[0].tolist())
+    seen = data.source.tokenizer.decode(data.train.source[0].tolist())
     test = tmp_path / "mine.tsv"
     text = f"I love you.\t我爱你。\n{seen.upper()}!\t新的句子。\nno other side\t\n\u200b\t无\n"
     test.write_text(text, encoding="utf-8")

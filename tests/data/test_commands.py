@@ -93,5 +93,5 @@ def test_prepared_once_for_many_trainings(corpus: Path, tmp_path: Path) -> None:
     assert (folder / "prepared.json").stat() == before
     with pytest.raises(UsageError, match="holds other prepared data"):
         RUNNER.invoke(app, [*arguments[:-2], "--seed", "4"], catch_exceptions=False)
-    with pytest.raises(UsageError, match="no file to prepare"):
+    with pytest.raises(UsageError, match="no data to prepare"):
         RUNNER.invoke(app, ["prepare", "--out", str(folder)], catch_exceptions=False)

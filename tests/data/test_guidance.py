@@ -54,7 +54,7 @@ def links_of(pairs: Sequence[LinkedPair], index: int = 0) -> list[str]:
 
 
 def texts(data: PreparedData) -> list[tuple[str, str]]:
-    sides = ((data.source_tokenizer, data.train.source), (data.target_tokenizer, data.train.target))
+    sides = ((data.source.tokenizer, data.train.source), (data.target.tokenizer, data.train.target))
     source, target = ([tokenizer.decode(side[i].tolist()) for i in range(len(side))] for tokenizer, side in sides)
     return list(zip(source, target, strict=True))
 
@@ -64,7 +64,7 @@ def linked_words(data: PreparedData) -> dict[str, set[tuple[str, str]]]:
     assert data.train_links is not None
     found: dict[str, set[tuple[str, str]]] = {}
     for number, (source, target) in enumerate(texts(data)):
-        spans = data.source_tokenizer.spans(source), data.target_tokenizer.spans(target)
+        spans = data.source.tokenizer.spans(source), data.target.tokenizer.spans(target)
         links = data.train_links.batch(np.array([number]))[:, 1:].tolist()
         if links:
             found[source] = {(source[slice(*spans[0][s])], target[slice(*spans[1][t])]) for t, s in links}
@@ -109,12 +109,12 @@ def test_a_piece_of_a_word_carries_its_link(
     make: Callable[..., PreparedData], put: Callable[[str, Sequence[str]], str]
 ) -> None:
     data = make(train=[put("a.tsv", tsv(PAIRS))], links=[put("a.links", links_of(PAIRS))])
-    assert data.source_tokenizer.kind == "sentencepiece"
+    assert data.source.tokenizer.kind == "sentencepiece"
     assert data.train_links is not None
     by_text = {" ".join(pair.source_words): pair for pair in PAIRS}
     for number, (source, target) in enumerate(texts(data)):
         pair = by_text[source]
-        pieces = data.source_tokenizer.spans(source), data.target_tokenizer.spans(target)
+        pieces = data.source.tokenizer.spans(source), data.target.tokenizer.spans(target)
         linked = {(s, t) for t, s in data.train_links.batch(np.array([number]))[:, 1:].tolist()}
         for i, word in enumerate(pair.source_words):
             start = sum(len(before) + 1 for before in pair.source_words[:i])
@@ -151,7 +151,7 @@ def test_counting_from_one_and_swapped_columns(
     settings = {"train": [put("a.tsv", tsv(PAIRS))], "links": [put("a.links", links_of(lopsided, 1))], "links_index": 1}
     there = linked_words(make(**settings, **WORDS))
     back = make(**settings, source_tokenizer="char", target_tokenizer="word", swap=True)
-    assert back.source_language == "zh"
+    assert back.source.language == "zh"
     linked = linked_words(back)
     turned = {target: {(b, a) for a, b in linked[source]} for source, target in texts(back)}
     assert len(there.keys() & turned.keys()) > 150

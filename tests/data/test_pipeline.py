@@ -44,9 +44,9 @@ def prepared(lines: list[str], **given_settings: object) -> dict[str, Any]:
         config = {"train": [str(path)], "max_length": 60, "dev": 4, "test": 4} | given_settings
         data = prepare(DataConfig.model_validate(config), Path(folder) / "data", seed=3)
         return {
-            "languages": (data.source_language, data.target_language),
-            "cleaners": (data.source_cleaner, data.target_cleaner),
-            "tokenizers": [fingerprint(tokenizer) for tokenizer in (data.source_tokenizer, data.target_tokenizer)],
+            "languages": (data.source.language, data.target.language),
+            "cleaners": (data.source.cleaner, data.target.cleaner),
+            "tokenizers": [fingerprint(tokenizer) for tokenizer in (data.source.tokenizer, data.target.tokenizer)],
             "train": [data.train.source.tokens.tolist(), data.train.target.tokens.tolist()],
             "dev": data.dev,
             "tests": data.tests,

@@ -63,8 +63,8 @@ def texts(data: PreparedData) -> list[tuple[str, str]]:
     """Training pairs, decoded."""
     return [
         (
-            data.source_tokenizer.decode(data.train.source[i].tolist()),
-            data.target_tokenizer.decode(data.train.target[i].tolist()),
+            data.source.tokenizer.decode(data.train.source[i].tolist()),
+            data.target.tokenizer.decode(data.train.target[i].tolist()),
         )
         for i in range(len(data.train))
     ]
@@ -115,10 +115,10 @@ def test_references_of_one_source_stay_together(make: Callable[..., PreparedData
 
 def test_languages_and_tokenizers_are_chosen(make: Callable[..., PreparedData]) -> None:
     data = make()
-    assert (data.source_language, data.target_language) == ("en", "zh")
-    assert (data.source_tokenizer.kind, data.target_tokenizer.kind) == ("sentencepiece", "char")
-    assert data.target_cleaner("你好,世界") == "你好，世界"
-    assert data.source_cleaner("a,b") == "a,b"
+    assert (data.source.language, data.target.language) == ("en", "zh")
+    assert (data.source.tokenizer.kind, data.target.tokenizer.kind) == ("sentencepiece", "char")
+    assert data.target.cleaner("你好,世界") == "你好，世界"
+    assert data.source.cleaner("a,b") == "a,b"
 
 
 def test_small_data_holds_nothing_out(make: Callable[..., PreparedData]) -> None:
@@ -322,7 +322,7 @@ def test_the_same_preparation_is_not_done_twice(
     again = make()
     assert again.report == first.report
     assert np.array_equal(again.train.source.tokens, first.train.source.tokens)
-    assert again.source_tokenizer.tokens == first.source_tokenizer.tokens
+    assert again.source.tokenizer.tokens == first.source.tokenizer.tokens
 
 
 @pytest.mark.parametrize("change", ["content", "seed", "setting"])
@@ -383,7 +383,7 @@ def test_a_folder_with_other_things_in_it_is_not_touched(make: Callable[..., Pre
 
 def test_a_tokenizer_of_another_run_is_refused(make: Callable[..., PreparedData]) -> None:
     data = make()
-    (data.folder / "target.tokenizer").write_bytes(data.source_tokenizer.to_bytes())
+    (data.folder / "target.tokenizer").write_bytes(data.source.tokenizer.to_bytes())
     with pytest.raises(DataError, match=r"target\.tokenizer is altered"):
         PreparedData.load(data.folder)
 
@@ -436,8 +436,8 @@ def test_swapped_columns(make: Callable[..., PreparedData], tmp_path: Path) -> N
         f"{tmp_path}/data.tsv holds zh on the source and en on the target side, but en to zh is wanted. "
         "Swapped columns? --swap"
     )
-    assert make(swapped, source_language="en", target_language="zh", swap=True).source_language == "en"
-    assert make(swapped).source_language == "zh"
+    assert make(swapped, source_language="en", target_language="zh", swap=True).source.language == "en"
+    assert make(swapped).source.language == "zh"
 
 
 def test_parts_in_opposite_directions(make: Callable[..., PreparedData], tmp_path: Path) -> None:
@@ -488,7 +488,7 @@ def test_the_seeds_file(make: Callable[..., PreparedData], shared_data: Path) ->
     assert 0.09 < report.leak_random.either < 0.13
     assert report.target.script_mix is not None
     assert [round(100 * share, 1) for share in report.target.script_mix.values()] == [48.7, 42.1, 6.9, 2.3]
-    assert (data.source_tokenizer.vocab_size, data.target_tokenizer.kind) == (4000, "char")
+    assert (data.source.tokenizer.vocab_size, data.target.tokenizer.kind) == (4000, "char")
     assert report.mended["invisible"] >= 5
     assert data.tests["test"].pairs == report.test
     assert max(map(len, data.tests["test"].references)) > 1
@@ -503,7 +503,7 @@ def test_a_header_and_three_columns(make: Callable[..., PreparedData], shared_da
         head = "".join(islice(file, 3000))
     (tmp_path / "deu.txt").write_bytes(head.encode())
     data = make(train=[str(tmp_path / "deu.txt")])
-    assert (data.source_language, data.target_language) == ("en", "de")
+    assert (data.source.language, data.target.language) == ("en", "de")
     assert any("line 1 is a header" in note for note in data.report.notes)
     assert data.report.parts[0].read == 2999
 
@@ -520,8 +520,8 @@ def test_the_notebooks_hundred_lines(make: Callable[..., PreparedData], shared_d
         test=0,
     )
     assert len(data.train) == 100
-    assert data.source_tokenizer.tokens[4:12] == tuple(PLACEHOLDERS)
-    assert data.source_tokenizer.tokens[12:14] == (".", "!")
+    assert data.source.tokenizer.tokens[4:12] == tuple(PLACEHOLDERS)
+    assert data.source.tokenizer.tokens[12:14] == (".", "!")
 
 
 @pytest.mark.parametrize("tokenizer", ["word", "char", "sentencepiece"])
@@ -537,8 +537,8 @@ def test_what_must_be_kept_is_hidden_on_both_sides(
     source, target = (
         [tokenizer.decode(side[i].tolist()) for i in range(len(side))]
         for tokenizer, side in (
-            (data.source_tokenizer, data.train.source),
-            (data.target_tokenizer, data.train.target),
+            (data.source.tokenizer, data.train.source),
+            (data.target.tokenizer, data.train.target),
         )
     )
     hidden = [[c for c in text if c in PLACEHOLDERS] for text in source]
@@ -552,7 +552,7 @@ def test_what_must_be_kept_is_hidden_on_both_sides(
 def test_placeholders_can_be_left_out_and_are_where_links_are_known(make: Callable[..., PreparedData]) -> None:
     plain = make(train=["small-world"], small_world_pairs=60, dev=0, test=0)
     assert not plain.placeholders
-    assert not set(PLACEHOLDERS) & set(plain.target_tokenizer.tokens)
+    assert not set(PLACEHOLDERS) & set(plain.target.tokenizer.tokens)
 
 
 def test_held_out_text_groups_references() -> None:
@@ -565,7 +565,7 @@ def test_held_out_text_groups_references() -> None:
 
 def state(data: PreparedData) -> tuple[object, ...]:
     sides = [side.tokens.tolist() for side in (data.train.source, data.train.target)]
-    return data.source_language, data.source_cleaner, data.target_cleaner, sides, data.dev, data.tests, texts(data)
+    return data.source.language, data.source.cleaner, data.target.cleaner, sides, data.dev, data.tests, texts(data)
 
 
 @pytest.fixture(scope="module")

@@ -569,7 +569,7 @@ def trained(data: PreparedData, tmp_path: Path) -> Train:
         settings |= {"average_decay": 0.9, "epochs": 99}
         model = {"family": "cnn", "dropout": 0.2} | BASE
         config = RunConfig.model_validate({"model": model, "attention": {"score": score}, "train": settings})
-        sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+        sizes = data.vocab_sizes
         published: dict[str, Tensor] = {}
 
         def publish(model: Seq2Seq, _progress: Progress) -> None:

@@ -1,5 +1,6 @@
 """The dev set of a training: it reads and writes as the translator does."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,15 +13,22 @@ from attentio.search import batched
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.learn import train_tokenizer
 from attentio.text.placeholders import PLACEHOLDERS
+from attentio.text.side import Side
+from attentio.text.tokenizer import Tokenizer
 from attentio.train import dev as module
 from attentio.train.dev import DevSet
+
+
+def reading(source: Tokenizer, target: Tokenizer, *, placeholders: bool = False) -> Any:
+    """What a dev set looks at of a bundle or of prepared data."""
+    return SimpleNamespace(source=Side(source), target=Side(target), placeholders=placeholders)
 
 
 def test_what_must_be_kept_is_hidden_on_dev_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     held = HeldOut.from_pairs("dev", [("At 12:30 I have 3 cats.", "12:30我有三只猫。"), ("No.", "不。")])
     source = train_tokenizer("word", held.sources, placeholders=True)
     target = train_tokenizer("char", ["12:30我有三只猫。不"], placeholders=True)
-    dev = DevSet(held, source, target, limit=10, placeholders=True)
+    dev = DevSet(held, reading(source, target, placeholders=True), limit=10)
     first, second = PLACEHOLDERS[:2]
     assert source.decode(dev.sources[0]) == f"at {first} i have {second} cats."
     pairs = [(source.decode(dev.pairs.source[i].tolist()), target.decode(dev.pairs.target[i].tolist())) for i in (0, 1)]
@@ -33,7 +41,7 @@ def test_what_must_be_kept_is_hidden_on_dev_and_put_back(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "search", searched)
     model: Any = None
     assert dev.outputs(model) == ["12:30我有3只猫。", ""]
-    plain = DevSet(held, source, target, limit=10)
+    plain = DevSet(held, reading(source, target), limit=10)
     assert "12:30" in source.decode(plain.sources[0]) or source.special.unk in plain.sources[0]
     assert first not in source.decode(plain.sources[0])
 
@@ -44,7 +52,7 @@ def test_several_processes_find_the_same_scores(monkeypatch: pytest.MonkeyPatch)
     bundle = Bundle.load("small-world")
     pairs = [(f"The cat sees {n} {thing}.", f"猫看见{n}。") for n in range(20) for thing in ("dogs", "books", "a", "b")]
     held = HeldOut.from_pairs("dev", pairs)
-    dev = DevSet(held, bundle.source.tokenizer, bundle.target.tokenizer, limit=100)
+    dev = DevSet(held, bundle, limit=100)
     model = bundle.build().eval()
     monkeypatch.setattr(batched, "SENTENCES_A_WORKER", 20)
     processes: list[int] = []
@@ -71,6 +79,6 @@ def test_as_many_sentences_are_used_as_asked_for(limit: int, used: list[int]) ->
     """7 sentences, evenly drawn."""
     held = HeldOut.from_pairs("dev", [(f"w{number}", f"v{number}") for number in range(7)])
     tokenizer = train_tokenizer("word", held.sources)
-    dev = DevSet(held, tokenizer, tokenizer, limit=limit)
+    dev = DevSet(held, reading(tokenizer, tokenizer), limit=limit)
     assert [tokenizer.decode(source) for source in dev.sources] == [f"w{number}" for number in used]
     assert dev.references == [[f"v{number}"] for number in used]

@@ -354,7 +354,7 @@ class Steps:
 def test_stopped_and_resumed_it_is_the_same_run(name: str, data: PreparedData, tmp_path: Path) -> None:
     model, attention = OBJECTIVES[name]
     config = settings(model, attention, **PENALTIES, max_steps=8, batch_tokens=300, warmup_steps=2, device="cpu")
-    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+    sizes = data.vocab_sizes
 
     def run(folder: str, until: int) -> tuple[Progress, dict[str, Tensor]]:
         weights: dict[str, Tensor] = {}

@@ -20,7 +20,8 @@ from attentio.model.seq2seq import Seq2Seq
 from attentio.train.checkpoint import load_checkpoint
 from attentio.train.distributed import ALONE, ProcessGroup, Ranks
 from attentio.train.layout import Layout, Replicated, Sharded
-from attentio.train.loop import Unheard, train
+from attentio.train.loop import train
+from attentio.train.reporter import Reporter
 from attentio.train.run import run_training
 from attentio.train.settings import RunConfig, effective_config
 from attentio.train.state import Progress
@@ -62,7 +63,7 @@ def carry_out(folder: Path, name: str, plan: Plan, ranks: Ranks, *, until: int =
     found: list[float] = []
     (folder / name).mkdir(exist_ok=True)
 
-    class Losses(Unheard):
+    class Losses(Reporter):
         def update(self, progress: Progress, **_: object) -> None:
             found.append(progress.loss)
 
@@ -73,7 +74,7 @@ def carry_out(folder: Path, name: str, plan: Plan, ranks: Ranks, *, until: int =
         train(
             config,
             data.train,
-            (data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size),
+            data.vocab_sizes,
             folder / name / "checkpoints",
             evaluate=None,
             publish=publish,

@@ -68,7 +68,7 @@ def run(data: PreparedData, tmp_path: Path) -> Run:
         settings = {"max_steps": 12, "batch_tokens": 300, "device": "cpu", "warmup_steps": 3} | (settings or {})
         model = {"embedding_size": 6, "hidden_size": 8, "dropout": 0.3}
         config = RunConfig.model_validate({"model": model, "train": settings})
-        sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+        sizes = data.vocab_sizes
         published: dict[str, Tensor] = {}
 
         def publish(model: Seq2Seq, _progress: Progress) -> None:
@@ -106,7 +106,7 @@ def test_stopped_and_resumed_it_is_the_same_run(run: Run) -> None:
 
 @pytest.mark.slow
 def test_pieces_come_apart_in_the_same_places_when_resumed(run: Run, data: PreparedData) -> None:
-    size = data.source_tokenizer.vocab_size
+    size = data.source.tokenizer.vocab_size
     halves = np.tile(np.array([4, 5], dtype=np.int32), (size, MOST, 1))
     splits = TokenSplits(halves, np.where(np.arange(size) > 3, MOST, 0))
     options: dict[str, Any] = {"settings": {"subword_regularization": 0.3}, "splits": (splits, None)}

@@ -21,7 +21,7 @@ from attentio.corpora.small_world.grammar import sample
 from attentio.data.prepare import PreparedData
 from attentio.errors import AttentioError, ModelError, ResourceError, UsageError
 from attentio.evaluation.scores import held_out_sets, score_run
-from attentio.train.reporter import Silent, TrainingReporter, evaluations
+from attentio.train.reporter import Display, TrainingReporter, evaluations
 from attentio.train.run import TrainResult, run_training, train_files
 from attentio.train.settings import effective_config
 from attentio.train.state import Progress
@@ -316,7 +316,7 @@ def test_an_unfinished_run_that_can_only_be_read_is_one_line(data: Path, open_pl
         settings={"data": {"train": [str(pairs)]}},
         overrides=[f"{k}={v}" for k, v in SETTINGS.items()],
     )
-    stopped = Silent()
+    stopped = Display()
     with pytest.MonkeyPatch.context() as patch:
         during(patch, 3, lambda: os.kill(os.getpid(), 15))
         assert run_training(settings, run, display=lambda: stopped)["ended"] is None

@@ -8,13 +8,11 @@ import pytest
 import torch
 
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
-from attentio.data.heldout import HeldOut
 from attentio.data.prepare import prepare
 from attentio.data.subword_regularization import TokenSplits
 from attentio.model.families import build_model
 from attentio.model.settings import AttentionConfig, RNNConfig
-from attentio.text.learn import train_tokenizer
-from attentio.train.dev import DevScores, DevSet
+from attentio.train.dev import DevScores
 from attentio.train.loop import train
 from attentio.train.settings import RunConfig, TrainConfig
 
@@ -155,7 +153,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
     data_settings = {"train": ["small-world"], "small_world_pairs": 60, "dev": 5, "test": 0}
     config = RunConfig.model_validate({"data": data_settings, "model": {"family": "rnn"} | BASE})
     data = prepare(config.data, folder / "data", seed=1)
-    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+    sizes = data.vocab_sizes
 
     def run(change: dict[str, Any], normalize: str) -> tuple[Any, dict[str, torch.Tensor], list[int]]:
         weights: dict[str, torch.Tensor] = {}
@@ -183,7 +181,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
             sizes,
             place,
             links=data.train_links,
-            splits=(TokenSplits.of(data.source_tokenizer), TokenSplits.of(data.target_tokenizer)),
+            splits=(TokenSplits.of(data.source.tokenizer), TokenSplits.of(data.target.tokenizer)),
             evaluate=lambda _: DevScores(0.0, 0.0, float(-len(scored)), 0.0),
             publish=publish,
             reporter=Watch(),
@@ -215,12 +213,3 @@ def test_train_settings_act(name: str, trained: TrainOutcome, usual: Callable[[s
 def test_the_same_settings_do_the_same(trained: TrainOutcome, normalize: str) -> None:
     (_, first, _), (_, second, _) = trained({}, normalize), trained({}, normalize)
     assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-def test_the_dev_set_is_cut() -> None:
-    texts = [f"word{i}" for i in range(8)]
-    tokenizer = train_tokenizer("word", texts)
-    held_out = HeldOut("dev", texts, [[text] for text in texts])
-    assert DevSet(held_out, tokenizer, tokenizer, limit=4).references == [["word0"], ["word2"], ["word4"], ["word6"]]
-    assert len(DevSet(held_out, tokenizer, tokenizer, limit=99).sources) == 8
-    assert len(DevSet(held_out, tokenizer, tokenizer, limit=3).sources) <= 3

@@ -19,10 +19,10 @@ from attentio.evaluation.seen import SeenSentences
 from attentio.metrics.quality import corpus_chrf
 from attentio.model.families import build_model
 from attentio.search.batched import SearchConfig
+from attentio.train.first_model import with_token_rows
 from attentio.train.plan import fine_tuning
 from attentio.train.run import TrainResult, run_training, train_files
 from attentio.train.settings import effective_config
-from attentio.train.vocabulary import with_token_rows
 from attentio.translator import Translator
 
 

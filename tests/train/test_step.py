@@ -115,7 +115,7 @@ def losses_of_a_run(
             },
         }
     )
-    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
+    sizes = data.vocab_sizes
     published: list[str] = []
     reporter = Losses()
     (folder / name).mkdir()

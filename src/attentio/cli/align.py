@@ -1,6 +1,5 @@
 """`attentio align`: score any system's word links against gold links, no model needed."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +29,7 @@ def align(
     check_line_counts(links, len(found), gold, len(wanted))
     score = alignment_error_rate(found, wanted)
     if as_json:
-        typer.echo(json.dumps({"schema": 1, **score.as_dict()}))
+        options.print_json(score.as_dict())
         return
     typer.echo(
         f"AER {percent(score.error_rate)}   precision {percent(score.precision)}   recall {percent(score.recall)}   "

@@ -1,8 +1,8 @@
 """`attentio attention`: the kinds of attention, and what each of them is."""
 
-import json
 import sys
 from dataclasses import asdict
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +33,7 @@ def list_kinds(as_json: options.AsJson = False) -> None:
 
     if as_json:
         kinds = [_as_dict(axis, name, kind) for axis, kinds in AXES.items() for name, kind in kinds.items()]
-        typer.echo(json.dumps({"schema": 1, "kinds": kinds}, ensure_ascii=False))
+        options.print_json({"kinds": kinds})
         return
     from rich.console import Console
     from rich.table import Table
@@ -83,8 +83,7 @@ def show(
     described = _as_dict(axis.name, choice.name, choice.kind)
     if as_json:
         example = {"source": SOURCE, "target": TARGET, "links": [list(link) for link in enumerate(ORDER)]}
-        shown = {"schema": 1, **described, "example": example | {"weights": weights.tolist()}}
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        options.print_json({**described, "example": example | {"weights": weights.tolist()}})
         return
     from rich.console import Console
     from rich.table import Table
@@ -111,7 +110,7 @@ def show(
     trace = _trace(str(choice), weights)
     print_map(trace, numbers=True, console=console)
     if html is not None:
-        facts = [(label, value) for label, value in _as_dict(axis.name, choice.name, choice.kind).items()]
+        facts = _as_dict(axis.name, choice.name, choice.kind).items()
         _write_page(html, choice.kind, str(choice), [(k, v) for k, v in facts if isinstance(v, str)], trace)
         sys.stderr.write(f"page {html}\n")
 
@@ -119,7 +118,6 @@ def show(
 def _write_page(
     path: Path, kind: "type[Kind]", setting: str, facts: "list[tuple[str, str]]", trace: "AttentionTrace"
 ) -> None:
-    """Learn the example with every value tried of every option, and write the page."""
     from attentio.testing.example import example_attention, learn, tried_values, with_option
     from attentio.view.embed import OptionMaps, kind_document
 
@@ -151,12 +149,8 @@ def _trace(name: str, weights: "Tensor") -> "AttentionTrace":
 
 
 def _spans(tokens: tuple[str, ...], space: str) -> tuple[tuple[int, int], ...]:
-    spans: list[tuple[int, int]] = []
-    start = 0
-    for token in tokens:
-        spans.append((start, start + len(token)))
-        start += len(token) + len(space)
-    return tuple(spans)
+    starts = accumulate((len(token) + len(space) for token in tokens), initial=0)
+    return tuple((start, start + len(token)) for start, token in zip(starts, tokens, strict=False))
 
 
 def _as_dict(axis: str, name: str, kind: "type[Kind]") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`attentio compare`: which attention is better on this data, by how much, and is that more than luck."""
 
 import difflib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,7 +32,6 @@ def compare(
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            "--vary",
             metavar="AXIS",
             help="section.key=a,b or preset=a,b. Several span a grid. With run folders: what tells them apart.",
         ),
@@ -160,7 +158,7 @@ def _is_run(path: Path) -> bool:
 
 def _print(outcome: "Outcome", out: Path, *, wide: bool, quiet: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(outcome.as_dict(), ensure_ascii=False))
+        options.print_json(outcome.as_dict())
     else:
         from attentio.experiment.table import print_comparison
 

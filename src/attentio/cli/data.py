@@ -1,6 +1,5 @@
 """`attentio data`: fetch a corpus, look at a parallel file before training, prepare it, sample the small world."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,8 +38,7 @@ def download(
     with _DownloadBar(pair) as bar:
         fetched = fetch_tatoeba(pair, out, base_url=base_url or TATOEBA_URL, sha256=sha256, progress=bar.update)
     if as_json:
-        shown = {"schema": 1, "text": str(fetched.text), "archive": str(fetched.archive), "sha256": fetched.sha256}
-        typer.echo(json.dumps(shown))
+        options.print_json({name: str(value) for name, value in fetched._asdict().items()})
         return
     typer.echo(f"{fetched.sha256}  {fetched.archive}", err=True)
     typer.echo(f"Tatoeba sentences, CC-BY 2.0 FR. Train on them: attentio train {fetched.text}", err=True)
@@ -82,30 +80,22 @@ def report(
         if list_dropped:
             names = dropped[0].split("\t")
             shown["dropped_pairs"] = [dict(zip(names, row.split("\t"), strict=True)) for row in dropped[1:]]
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        options.print_json(shown)
         return
-    for line in found.warnings():
-        typer.echo(line, err=True)
+    options.print_lines(found.warnings(), err=True)
     for finding in wrong:
-        for line in finding.lines():
-            typer.echo(line, err=True)
-    for line in dropped if list_dropped else found.lines():
-        typer.echo(line)
+        options.print_lines(finding.lines(), err=True)
+    options.print_lines(dropped if list_dropped else found.lines())
 
 
 @app.command()
 @with_groups
 def prepare(
     *,
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="DATA...", help="Parallel files or built-in corpora.")
-    ] = None,
+    files: options.Data = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the prepared data.")] = Path("prepared"),
     corpus: options.Corpus,
-    preset: options.Preset = "auto",
-    config_file: options.ConfigFile = None,
-    override: options.Overrides = None,
-    seed: options.Seed = None,
+    settings: options.Settings,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -115,12 +105,8 @@ def prepare(
 
     from attentio.cli.progress import display, speaker
     from attentio.data import prepare as preparing
-    from attentio.train.settings import effective_config
 
-    settings = by_section(data=corpus.of(files), train={"seed": seed})
-    if not settings["data"].get("train"):
-        raise UsageError("no file to prepare.", hint="Give a parallel file, or --src and --tgt.")
-    run = effective_config(preset=preset, file=config_file, settings=settings, overrides=override or ())
+    run = settings.effective("prepare", {"data": corpus.of(files)})
     split_seed = run.train.seed if run.data.split_seed is None else run.data.split_seed
     config = run.data.model_copy(update={"split_seed": split_seed})  # whatever seed is trained with later
     check_folder(out)
@@ -138,7 +124,7 @@ def prepare(
         say(line)
     say(f"done   {out}  train on it: attentio train {out} --out RUN")
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "folder": str(out), **asdict(data.report)}, ensure_ascii=False))
+        options.print_json({"folder": str(out), **asdict(data.report)})
 
 
 @app.command()

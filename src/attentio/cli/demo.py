@@ -50,8 +50,7 @@ def demo(
         look_at(out, speaker(quiet=False))
     translator = Translator.load(out)
     typer.echo("\nHeld-out pairs, none of them in training; each part is a score of its own:")
-    for line in describe(score_run(translator, out, beam=4)):
-        typer.echo(line)
+    options.print_lines(describe(score_run(translator, out, beam=4)))
     typer.echo("\nSentences that are in neither corpus:")
     found = [translator(sentence, beam_size=4) for sentence in SENTENCES]
     for translation in found:

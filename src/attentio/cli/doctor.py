@@ -1,6 +1,5 @@
 """`attentio doctor`: what this machine offers, and what is wrong with a run."""
 
-import json
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -38,7 +37,7 @@ def doctor(
 
     found = examine(run)
     if as_json:
-        typer.echo(json.dumps({"schema": 1, **found.as_dict()}, ensure_ascii=False))
+        options.print_json(found.as_dict())
     else:
         for name, state in found.files.items():
             typer.echo(f"{name:<13}{state}")
@@ -48,8 +47,7 @@ def doctor(
         for text in found.left_out:
             typer.echo(f"{'not examined':<13}{text}")
         for finding in found.findings:
-            for line in finding.lines():
-                typer.echo(line)
+            options.print_lines(finding.lines())
         if not found.findings:
             typer.echo("no symptom found" if found.is_whole and not found.left_out else "no other symptom found")
     if not found.is_whole:
@@ -97,7 +95,7 @@ def _describe_machine(*, as_json: bool) -> None:
     took = choices.stored() or {}
     if as_json:
         kernels = {kind: {"chosen": name, "seconds": took.get(kind, {})} for kind, name in chosen.items()}
-        typer.echo(json.dumps({"schema": 1, **facts, "kernels": kernels}, ensure_ascii=False))
+        options.print_json({**facts, "kernels": kernels})
         return
     for name, value in facts.items():
         typer.echo(f"{name:<22}{value}")

@@ -1,6 +1,5 @@
 """`attentio evaluate`: how good a run is on held-out text."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,12 +32,8 @@ def evaluate(
         Path | None,
         typer.Option("--gold", help="Gold links of TEST, `1-1 2p3` a line: score attention against them."),
     ] = None,
-    alignments: Annotated[
-        Path | None, typer.Option("--alignments", hidden=True, help="The former name of --gold.")
-    ] = None,
-    gold_index: Annotated[
-        int | None, typer.Option("--gold-index", min=0, max=1, help="Gold words are counted from 0 or 1.")
-    ] = None,
+    alignments: Annotated[Path | None, typer.Option(hidden=True, help="The former name of --gold.")] = None,
+    gold_index: Annotated[int | None, typer.Option(min=0, max=1, help="Gold words are counted from 0 or 1.")] = None,
     reading: options.Reading,
     link_rule: Annotated[
         str, typer.Option("--link-rule", help="How attention becomes links: argmax, threshold or intersection.")
@@ -77,7 +72,7 @@ def evaluate(
     options.note_slow_precision(precision, device)
     other = None if reverse is None else _other_direction(reverse, translator, device, precision)
     scorer = LinkScorer(translator, rule, other)
-    shown: dict[str, Any] = {"schema": 1, "run": str(run)}
+    shown: dict[str, Any] = {"run": str(run)}
     how = reading.settings()
     if test is not None and gold is not None and gold_index is not None:
         results = score_attention(scorer, run, test, gold, gold_index=gold_index, faithfulness=faithfulness, **how)
@@ -101,10 +96,9 @@ def evaluate(
         shown["tests"] = results
         if failed is not None:
             shown["error"] = failed.as_dict()
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        options.print_json(shown)
     else:
-        for line in describe(results):
-            typer.echo(line)
+        options.print_lines(describe(results))
         for name, result in results.items():
             for note in result.get("notes", ()):
                 sys.stderr.write(f"{name}: {note}\n")
@@ -152,7 +146,6 @@ def _other_direction(run: Path, translator: "Translator", device: str, precision
 
 
 def describe(results: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the results for people."""
     lines: list[str] = []
     for name, result in results.items():
         if "references" in result:

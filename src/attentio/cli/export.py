@@ -1,6 +1,5 @@
 """`attentio export`: a model as a file that other programs run."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,14 +23,10 @@ def export(
     others: Annotated[
         list[Path] | None, typer.Option("--with", help="Another run on the same page. Repeat for more.")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="What the model is called. Default: the run folder.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the model is called. Default: the run folder.")] = None,
     check: Annotated[
         Path | None,
-        typer.Option(
-            "--check", help="Sentences to compare with, one a line, or source and translation. Default: the dev set."
-        ),
+        typer.Option(help="Sentences to compare with, one a line, or source and translation. Default: the dev set."),
     ] = None,
     sentences: Annotated[int, typer.Option(min=1, help="How many sentences are compared.")] = SENTENCES,
     beam: options.Beam = DEFAULT_BEAM,
@@ -61,10 +56,9 @@ def export(
         for note in chosen.notes(each.bundle):
             sys.stderr.write(f"note: {note}\n")
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+        options.print_json(report.as_dict())
         return
-    for line in report.lines():
-        typer.echo(line)
+    options.print_lines(report.lines())
     sys.stderr.write(f"{report.format} {report.path} ({report.bytes / 1e6:.2f} MB, {report.precision})\n")
 
 
@@ -86,9 +80,6 @@ def _to_compare(run: Path, check: Path | None, count: int) -> tuple[list[str], l
         pairs = [(pair.source, pair.target) for pair in sample(4 * count, seed=20261127)]
     else:
         raise UsageError(f"{run} has no dev set to compare with.", hint="Give --check FILE, or --unchecked.")
-    held = HeldOut.from_pairs("dev", [(source, target) for source, target in pairs if source.strip()])
-    size = len(held.sources)
-    places = [number * size // count for number in range(count)] if size > count else range(size)
-    references = [held.references[place] for place in places]
-    known = all(text for texts in references for text in texts)
-    return [held.sources[place] for place in places], references if known else None
+    held = HeldOut.from_pairs("dev", [pair for pair in pairs if pair[0].strip()]).evenly(count)
+    known = all(text for texts in held.references for text in texts)
+    return held.sources, held.references if known else None

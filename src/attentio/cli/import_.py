@@ -1,18 +1,14 @@
 """`attentio import`: a model that another toolkit has trained, as a model of ours."""
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from attentio.cli import options
 from attentio.errors import UsageError
 from attentio.runtime.files import check_folder
-
-if TYPE_CHECKING:
-    from attentio.bundle import Side
 
 
 def import_(
@@ -42,15 +38,14 @@ def import_(
     bundle.save(out)
     sides = {"source": bundle.source, "target": bundle.target}
     if as_json:
-        told = {"schema": 1, "format": name, "out": str(out), "parameters": bundle.num_parameters}
-        typer.echo(json.dumps(told | {key: _facts(side) for key, side in sides.items()}, ensure_ascii=False))
+        told: dict[str, object] = {"format": name, "out": str(out), "parameters": bundle.num_parameters}
+        for key, side in sides.items():
+            facts = {"tokens": side.tokenizer.vocab_size, "tokenizer": side.tokenizer.kind}
+            told[key] = {"language": side.language, **facts}
+        options.print_json(told)
         return
     sys.stderr.write(f"read     {FORMATS[name].about}, {bundle.num_parameters:,} weights\n")
     for key, side in sides.items():
         language, tokenizer = side.language or "language not known", side.tokenizer
         sys.stderr.write(f"{key}   {language}, {tokenizer.vocab_size:,} tokens, tokenizer {tokenizer.kind}\n")
     sys.stderr.write(f"written  {out}\n")
-
-
-def _facts(side: "Side") -> dict[str, object]:
-    return {"language": side.language, "tokens": side.tokenizer.vocab_size, "tokenizer": side.tokenizer.kind}

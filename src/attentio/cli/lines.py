@@ -13,7 +13,7 @@ from attentio.errors import DataError
 if TYPE_CHECKING:
     from attentio.cli.bulk import Objects
     from attentio.cli.notes import Notes
-    from attentio.documents import Glossary, Match, Memory
+    from attentio.documents import Glossary, Memory
     from attentio.search.batched import SearchConfig
     from attentio.translator import Translation, Translator
 
@@ -46,8 +46,6 @@ class LineWork:
         return replace(self, config=self.config._replace(workers=1))
 
     def translate(self, translator: "Translator", texts: Sequence[str]) -> "list[Translation]":
-        """Return the translation of each text."""
-
         def ask(texts: Sequence[str]) -> "list[Translation]":
             return translator.translate(
                 texts,
@@ -78,70 +76,43 @@ class LineWork:
             if self.objects is not None:
                 written.append(self.objects.answer(line, translation.text))
                 continue
-            matches = self.memory.similar(text) if self.memory is not None and (self.nbest or self.as_json) else None
-            written += _rendered(
-                number,
-                text,
-                translation,
-                matches,
-                nbest=self.nbest,
-                alignments=self.alignments,
-                as_json=self.as_json,
-            )
+            written += self._rendered(number, text, translation)
         return written
 
+    def _rendered(self, number: int, line: str, translation: "Translation") -> list[str]:
+        if not (self.nbest or self.alignments or self.as_json):
+            return [translation.text]
+        matches = self.memory.similar(line) if self.memory is not None and not self.alignments else None
+        if self.nbest:
+            own = [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[: self.nbest]]
+            similar = [f"{number} ||| {match.text} ||| memory={match.score:.4f}" for match in matches or ()]
+            return [*(own or [f"{number} |||  ||| 0"]), *similar]
+        from attentio.metrics.alignment import format_links, text_links
+        from attentio.text.words import words
 
-def _rendered(
-    number: int,
-    line: str,
-    translation: "Translation",
-    matches: "Sequence[Match] | None",
-    *,
-    nbest: int,
-    alignments: bool,
-    as_json: bool,
-) -> list[str]:
-    if nbest:
-        own = [f"{number} ||| {text} ||| {score:.4f}" for text, score in translation.nbest[:nbest]]
-        similar = [f"{number} ||| {match.text} ||| memory={match.score:.4f}" for match in matches or ()]
-        return [*(own or [f"{number} |||  ||| 0"]), *similar]
-    if not (alignments or as_json):
-        return [translation.text]
-    links = _links(translation)
-    if alignments:
-        return [links]
-    shown = {
-        "id": number,
-        "source": line,
-        "text": translation.text,
-        "score": translation.score,
-        "nbest": [{"text": text, "score": score} for text, score in translation.nbest],
-        "source_tokens": _words(translation.source),
-        "target_tokens": _words(translation.text),
-        "alignment": links,
-        "unseen": list(translation.unseen),
-        "lost": list(translation.lost),
-        "around": list(translation.around),
-        "unforced": list(translation.unforced),
-        "sentences": len(translation.leaves()),
-        "cut": translation.cut,
-    }
-    if matches is not None:
-        shown["memory"] = [match._asdict() for match in matches]
-    return [json.dumps(shown, ensure_ascii=False)]
-
-
-def _links(translation: "Translation") -> str:
-    """Return the links between the words of a text, from the traces of all its parts."""
-    from attentio.metrics.alignment import format_links, text_links
-
-    return format_links(text_links((part.source, part.text, part.trace) for part in translation.leaves()))
-
-
-def _words(text: str) -> list[str]:
-    from attentio.text.words import words
-
-    return words(text)
+        leaves = translation.leaves()
+        links = format_links(text_links((part.source, part.text, part.trace) for part in leaves))
+        if self.alignments:
+            return [links]
+        shown = {
+            "id": number,
+            "source": line,
+            "text": translation.text,
+            "score": translation.score,
+            "nbest": [{"text": text, "score": score} for text, score in translation.nbest],
+            "source_tokens": words(translation.source),
+            "target_tokens": words(translation.text),
+            "alignment": links,
+            "unseen": list(translation.unseen),
+            "lost": list(translation.lost),
+            "around": list(translation.around),
+            "unforced": list(translation.unforced),
+            "sentences": len(leaves),
+            "cut": translation.cut,
+        }
+        if matches is not None:
+            shown["memory"] = [match._asdict() for match in matches]
+        return [json.dumps(shown, ensure_ascii=False)]
 
 
 def read_lines(files: Sequence[Path], objects: "Objects | None" = None) -> Iterator[str]:
@@ -168,9 +139,13 @@ def read_lines(files: Sequence[Path], objects: "Objects | None" = None) -> Itera
 
 def _no_plain_text(lines: list[str], path: Path) -> str | None:
     """Return what a file seems to be by its first lines and its name, or None for plain text."""
+    from attentio.data.readers import READERS
+    from attentio.data.readers.lines import unpacked_name
+
     lines = [line for line in lines if line.strip()]
     start = lines[0].lstrip().lower() if lines else ""
-    named = _formats_of(path) if path.name else set[str]()
+    suffix = Path(unpacked_name(path)).suffix.lower()
+    named = [name for name, reader in READERS.items() if suffix in reader.endings]
     cells = [line.split("\t") for line in lines]
     if start.startswith(("<?xml", "<!doctype", "<html", "<tmx")):
         return "TMX" if "tmx" in named else "XML or HTML"
@@ -179,15 +154,6 @@ def _no_plain_text(lines: list[str], path: Path) -> str | None:
     if len(lines) > 1 and len(cells[0]) > 1 and {len(row) for row in cells} == {len(cells[0])}:
         return f"a table of {len(cells[0])} columns"
     return None
-
-
-def _formats_of(path: Path) -> set[str]:
-    """Return the formats of parallel text that a file's name stands for."""
-    from attentio.data.readers import READERS
-    from attentio.data.readers.lines import unpacked_name
-
-    suffix = Path(unpacked_name(path)).suffix.lower()
-    return {name for name, reader in READERS.items() if suffix in reader.endings}
 
 
 def _from_stdin() -> Iterator[str]:

@@ -33,7 +33,6 @@ class Notes:
             sys.stderr.write(f"note: the text looks like {found!r}, and this model reads {reads!r}.\n")
 
     def gather(self, *notes: str) -> None:
-        """Add notes that were made elsewhere, a sentence each."""
         self._gathered += notes
 
     def add(self, translation: "Translation", number: int) -> None:
@@ -71,7 +70,6 @@ class Notes:
         return f"{self._unit} {self._first[kind]}" + (f" and {more:,} more" if more else "")
 
     def write(self, *, nbest: int) -> None:
-        """Write one line for each kind of note."""
         sys.stderr.writelines(f"note: {note}\n" for note in self._gathered)
         if self._count["cut"]:
             sys.stderr.write(

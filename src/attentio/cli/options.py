@@ -7,15 +7,19 @@ how parallel text is read, are the fields of one class. `@with_groups` gives the
 import dataclasses
 import functools
 import inspect
+import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from attentio.errors import UsageError
+
+if TYPE_CHECKING:
+    from attentio.train.settings import RunConfig
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -48,6 +52,7 @@ LinkLayer = Annotated[
 Head = Annotated[int | None, typer.Option(min=0, help="Head, counted from 0. Default: the mean of all heads.")]
 
 # Settings of a run
+Data = Annotated[list[str] | None, typer.Argument(metavar="DATA...", help="Parallel files or built-in corpora.")]
 Preset = Annotated[
     str, typer.Option(help="auto fits the data. Or tiny, small, base, of a family (rnn-base), or notebook.")
 ]
@@ -88,9 +93,7 @@ class Corpus(Reading):
     """Which parallel text is read, and how it is cleaned and split."""
 
     src: Annotated[list[str] | None, typer.Option("--src", help="Source-side file, beside --tgt.")] = None
-    tgt: Annotated[list[str] | None, typer.Option("--tgt", help="Target-side file, line by line as DATA or --src.")] = (
-        None
-    )
+    tgt: Annotated[list[str] | None, typer.Option(help="Target-side file, line by line as DATA or --src.")] = None
     links: Annotated[
         list[str] | None, typer.Option("--links", help="Known word links of DATA to guide attention, `0-0 1-2` a line.")
     ] = None
@@ -115,6 +118,33 @@ class Corpus(Reading):
             "keep_going": self.keep_going or None,
         }
         return self.settings() | _given(more)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the settings of a run are laid over, and its seed."""
+
+    preset: Preset = "auto"
+    config_file: ConfigFile = None
+    override: Overrides = None
+    seed: Seed = None
+
+    def effective(self, what_for: str, sections: Mapping[str, Mapping[str, object]], **more: Any) -> "RunConfig":
+        """Return the settings, those of `sections` laid over. more: arguments of `effective_config`.
+
+        what_for: data is needed, in words. Raises UsageError where none is named.
+        """
+        from attentio.train.settings import effective_config
+
+        given = by_section(**{**sections, "train": {"seed": self.seed, **sections.get("train", {})}})
+        overrides = self.override or ()
+        config = effective_config(
+            preset=self.preset, file=self.config_file, settings=given, overrides=overrides, **more
+        )
+        if not config.data.train:
+            hint = "Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
+            raise UsageError(f"no data to {what_for}.", hint=hint)
+        return config
 
 
 def with_groups(verb: Verb) -> Verb:
@@ -162,6 +192,17 @@ def _held_out(text: str | None) -> int | float | str | None:
         return None if text is None else float(text)
     except ValueError:
         return text
+
+
+def print_json(facts: Mapping[str, object]) -> None:
+    """Print one JSON object, of schema 1."""
+    typer.echo(json.dumps({"schema": 1, **facts}, ensure_ascii=False))
+
+
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines, on standard error where `err` says so."""
+    for line in lines:
+        typer.echo(line, err=err)
 
 
 def layer_name(layer: str | None) -> str | None:

@@ -4,26 +4,22 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from attentio.train.reporter import Display, Silent
+from attentio.train.reporter import Display
 
 PLAIN_SECONDS = 10.0  # between plain lines
 
 
 def speaker(*, quiet: bool) -> Callable[[str], None]:
     """Return what says remarks while no display is open: on standard error, or nowhere."""
-    return Silent().line if quiet else _to_stderr
+    return Display().line if quiet else lambda text: print(text, file=sys.stderr)
 
 
 def display(*, quiet: bool) -> Display:
     """Return a display on standard error: a live bar on a terminal, plain lines elsewhere, nothing if `quiet`."""
-    return Silent() if quiet else _Live() if sys.stderr.isatty() else _Plain()
+    return Display() if quiet else _Live() if sys.stderr.isatty() else _Plain()
 
 
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
-class _Plain:
+class _Plain(Display):
     def __init__(self) -> None:
         self._last = time.monotonic()
 
@@ -36,10 +32,8 @@ class _Plain:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
-    def close(self) -> None: ...
 
-
-class _Live:
+class _Live(Display):
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn

@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from attentio.cli import options
 from attentio.errors import UsageError
 from attentio.runtime.files import check_place
 from attentio.search import DEFAULT_BEAM
-
-if TYPE_CHECKING:
-    from attentio.translator import Translator
 
 MEBIBYTE = 1 << 20
 
@@ -133,7 +130,10 @@ def serve(
         if engine == "attentio":
             options.note_slow_precision(precision, device)
         languages = {name: pair for name, (_, pair) in zip(names, named, strict=True) if pair is not None}
-        _check_languages(translators, languages)
+        for name, translator in translators.items():
+            if name not in languages and not (translator.source_language and translator.target_language):
+                what = f"the model {name} does not know its languages."
+                raise UsageError(what, hint=f"Name them, such as {name}=en-de.")
         known = read_memory(memory, next(iter(translators.values())))
         app = create_app(translators, settings, languages=languages, glossary=terms, memory=known)
         for note in terms.notes if terms is not None else ():
@@ -173,9 +173,3 @@ def _distinct(names: list[str]) -> list[str]:
     return [
         f"{name}-{names[:place].count(name) + 1}" if name in names[:place] else name for place, name in enumerate(names)
     ]
-
-
-def _check_languages(translators: "dict[str, Translator]", languages: dict[str, tuple[str, str]]) -> None:
-    for name, translator in translators.items():
-        if name not in languages and not (translator.source_language and translator.target_language):
-            raise UsageError(f"the model {name} does not know its languages.", hint=f"Name them, such as {name}=en-de.")

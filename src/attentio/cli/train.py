@@ -1,6 +1,5 @@
 """`attentio train`: from parallel text to a run folder. The same command again goes on where it stopped."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import typer
 
 from attentio.cli import options
 from attentio.cli.doctor import look_at
-from attentio.cli.options import by_section, with_groups
+from attentio.cli.options import with_groups
 from attentio.cli.progress import display, speaker
 from attentio.errors import UsageError
 
@@ -33,10 +32,7 @@ def train(
     out: options.RunOut = Path("run"),
     corpus: options.Corpus,
     attention: Annotated[str | None, typer.Option(help="Attention score: additive, dot, bilinear, …")] = None,
-    preset: options.Preset = "auto",
-    config_file: options.ConfigFile = None,
-    override: options.Overrides = None,
-    seed: options.Seed = None,
+    settings: options.Settings,
     device: options.Device = None,
     max_time: options.MaxTime = None,
     start_from: Annotated[
@@ -57,37 +53,23 @@ def train(
     as_json: options.AsJson = False,
 ) -> None:
     """Train a translator. Press Ctrl-C at any time: the same command resumes exactly where it stopped."""
-    from attentio.train.settings import effective_config, read_duration
+    from attentio.train.settings import read_duration
 
     prepared = _prepared_folder(files)
     data = corpus.of(files)
-    shared = None if prepared is None else _shared_data(prepared, data, override or (), start_from)
+    shared = None if prepared is None else _shared_data(prepared, data, settings.override or (), start_from)
     if shared is not None:
         data = shared.model_dump(mode="json")
-    settings = by_section(
-        data=data,
-        attention={"score": attention},
-        train={
-            "seed": seed,
-            "device": device,
-            "max_seconds": None if max_time is None else read_duration(max_time),
-            "start_from": None if start_from is None else str(start_from),
-        },
-    )
-    config = effective_config(
-        preset=preset,
-        file=config_file,
-        settings=settings,
-        overrides=override or (),
-        run=None if overwrite else out,
-        note=speaker(quiet=False),
-    )
+    given = {
+        "device": device,
+        "max_seconds": None if max_time is None else read_duration(max_time),
+        "start_from": None if start_from is None else str(start_from),
+    }
+    sections = {"data": data, "attention": {"score": attention}, "train": given}
+    kept = None if overwrite else out
+    config = settings.effective("train on", sections, run=kept, note=speaker(quiet=False))
     if shared is not None:  # what is not set there is not set by a preset either
         config = config.model_copy(update={"data": shared})
-    if not config.data.train:
-        raise UsageError(
-            "no data to train on.", hint="Give a parallel file, or one of the built-in corpora: demo, small-world, hsk."
-        )
     from attentio.train import run as training
 
     say = speaker(quiet=quiet)
@@ -118,13 +100,12 @@ def train(
         if summary["ended"] is not None and summary["plan"] is not None:  # trained here and now
             summary["findings"] = look_at(out, say)
     if as_json:
-        typer.echo(json.dumps({"schema": 1, **summary}, ensure_ascii=False))
+        options.print_json(summary)
     if summary.get("interrupted_by"):
         raise typer.Exit(128 + int(summary["interrupted_by"]))
 
 
 def _prepared_folder(files: Sequence[str] | None) -> Path | None:
-    """Return the folder of prepared data that stands for the files, where one does."""
     folders = [Path(file) for file in files or () if Path(file).is_dir()]
     if folders and len(files or ()) > 1:
         raise UsageError(f"{folders[0]} is a folder: prepared data is trained on alone.", hint="Give one DATA.")

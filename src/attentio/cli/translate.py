@@ -1,7 +1,7 @@
 """`attentio translate`: lines in, lines out. Documents are translated in `cli.documents`."""
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -36,9 +36,7 @@ def translate(
         int | None, typer.Option("--beam", "-b", min=1, help="Hypotheses kept at each step. 1 is greedy search. [5]")
     ] = None,
     length_penalty: options.LengthPenalty = 1.0,
-    nbest: Annotated[
-        int, typer.Option("--nbest", min=0, help="Print this many hypotheses: `line ||| text ||| score`.")
-    ] = 0,
+    nbest: Annotated[int, typer.Option(min=0, help="Print this many hypotheses: `line ||| text ||| score`.")] = 0,
     alignments: Annotated[
         bool, typer.Option("--alignments", help="Print word links from attention: `0-0 1-2`.")
     ] = False,
@@ -66,9 +64,7 @@ def translate(
     format_: Annotated[
         str, typer.Option("--format", help="What FILE is: auto goes by its suffix. lines, html, docx: see the docs.")
     ] = "auto",
-    glossary: Annotated[
-        Path | None, typer.Option("--glossary", help="TSV of terms and the translations they must have.")
-    ] = None,
+    glossary: Annotated[Path | None, typer.Option(help="TSV of terms and the translations they must have.")] = None,
     memory: Annotated[
         Path | None, typer.Option("--memory", help="TMX or TSV of known translations. They are used where they fit.")
     ] = None,
@@ -197,28 +193,24 @@ def translate(
     # Someone typing waits for each answer. A file or a pipe is worth sorting.
     at_once = 1 if not files and sys.stdin.isatty() else LINES_AT_ONCE
     number = 0
-    with _output(out) as write:
+    with _output(out) as file:
         while chunk := list(islice(lines, at_once)):
             if number == 0:
                 notes.check_language(work.texts(chunk, 0))
-            write(work.answers(translator, notes, chunk, number))
+            file.writelines(f"{line}\n" for line in work.answers(translator, notes, chunk, number))
+            if file.isatty():
+                file.flush()
             number += len(chunk)
     notes.write(nbest=nbest)
 
 
 @contextmanager
-def _output(path: Path | None) -> Generator[Callable[[list[str]], None]]:
-    """Give a function that writes lines: to standard output, or to a file that appears when all is done."""
+def _output(path: Path | None) -> Generator[TextIO]:
+    """Give standard output, or a file that appears when all is done."""
     if path is None:
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
-        yield lambda lines: _print_lines(sys.stdout, lines, flush=sys.stdout.isatty())
+        yield sys.stdout
         sys.stdout.flush()
         return
     with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
-        yield lambda lines: _print_lines(file, lines, flush=False)
-
-
-def _print_lines(file: TextIO, lines: list[str], *, flush: bool) -> None:
-    file.writelines(f"{line}\n" for line in lines)
-    if flush:
-        file.flush()
+        yield file

@@ -1,6 +1,5 @@
 """`attentio view`: a translation beside what the model looked at."""
 
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -29,9 +28,7 @@ def view(
     png: Annotated[Path | None, typer.Option("--png", help="Write the map as a PNG picture.")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write the map as an SVG picture.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page that works alone, also offline.")] = None,
-    save: Annotated[
-        Path | None, typer.Option("--save", help="Write the trace of one sentence as .json or .npz.")
-    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the trace of one sentence as .json or .npz.")] = None,
     open_page: Annotated[
         bool, typer.Option("--open", help="Serve a page on this machine to translate, look and ask what if.")
     ] = False,
@@ -111,7 +108,7 @@ def view(
                 traces, [each for row in together for each in row], names * len(shown), strict=True
             )
         ]
-        typer.echo(json.dumps({"schema": 1, "translations": objects}, ensure_ascii=False))
+        options.print_json({"translations": objects})
     else:
         from attentio.view.terminal import print_map
 
@@ -160,7 +157,6 @@ def _looked_at(
 
 
 def _check_places(png: Path | None, svg: Path | None, html: Path | None, save: Path | None) -> None:
-    """Refuse what could not be written, before the model is opened."""
     for path, endings in ((png, PICTURES), (svg, PICTURES), (html, (".html", ".htm")), (save, (".json", ".npz"))):
         if path is not None and path.suffix.lower() not in endings:
             raise UsageError(f"{path}: the name must end in {' or '.join(endings)}.")

@@ -30,7 +30,6 @@ def pairs() -> Iterator[tuple[str, str, int]]:
 
 
 def installed() -> bool:
-    """Return whether the package is there."""
     return find_spec("hsk_sentences_audio") is not None
 
 

@@ -70,9 +70,7 @@ def read_gold(path: str | Path, *, index: int, lengths: Sequence[Lengths] | None
     return _read(path, index, lengths, parse_gold)
 
 
-def _read(
-    path: str | Path, index: int, lengths: Sequence[Lengths] | None, parse: Callable[..., _Row] = parse_links
-) -> list[_Row]:
+def _read(path: str | Path, index: int, lengths: Sequence[Lengths] | None, parse: Callable[..., _Row]) -> list[_Row]:
     lines = list(read_utf8(existing(str(path))))
     if lengths is not None and len(lengths) != len(lines):
         raise DataError(f"{path} has {len(lines):,} lines, and there are {len(lengths):,} sentences.", file=path)

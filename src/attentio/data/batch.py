@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from attentio.data.corpus import EncodedCorpus, Side
+from attentio.data.corpus import EncodedCorpus
 from attentio.data.links import TokenLinks
 from attentio.data.subword_regularization import Rows, TokenSplits, move_links
 from attentio.text.special import SPECIAL
@@ -33,7 +33,6 @@ class Batch(NamedTuple):
     links: torch.Tensor | None = None  # (L, 3) known links, where there are any: row, target and source position
 
     def to(self, device: torch.device | str) -> "Batch":
-        """Return the same batch on another device."""
         return Batch._make(t.to(device, non_blocking=True) if isinstance(t, torch.Tensor) else t for t in self)
 
     def halves(self) -> "list[Batch]":
@@ -172,7 +171,7 @@ def collate(
     splitting: SubwordRegularization | None = None,
 ) -> Batch:
     """Return the pairs of `indices` as padded tensors, with `links`. S and T are multiples of `length_multiple`."""
-    sides = [_rows(corpus.source, indices), _rows(corpus.target, indices)]
+    sides = [Rows(*corpus.source.rows(indices)), Rows(*corpus.target.rows(indices))]
     found = None if links is None else links.batch(indices)  # columns: row, target, source
     for side, splits in enumerate(splitting[:2] if splitting is not None else ()):
         if splitting is not None and splits is not None:
@@ -186,14 +185,6 @@ def collate(
     target_in[:, 1:] = np.where(target[:, :-1] == SPECIAL.eos, SPECIAL.pad, target[:, :-1])
     tensors = map(torch.from_numpy, (source, source_lengths, target_in, target))
     return Batch._make([*tensors, int(target_lengths.sum()), None if found is None else torch.from_numpy(found)])
-
-
-def _rows(side: Side, indices: npt.NDArray[np.int64]) -> Rows:
-    """Return the sentences `indices` end to end."""
-    starts = side.offsets[indices]
-    lengths = side.offsets[indices + 1] - starts
-    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return Rows(side.tokens[np.repeat(starts, lengths) + within], lengths)
 
 
 def _padded(rows: Rows, length_multiple: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from attentio.data import misaligned, mixed
 from attentio.data.findings import Finding
-from attentio.data.readers.lines import Origin
+from attentio.data.readers.lines import Origin, Row
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.data.source import open_rows, origins
@@ -18,8 +18,6 @@ from attentio.data.split import TRAIN
 BLOCK = 100  # neighboring pairs
 MOST_BLOCKS = 400  # more are thinned out
 MOST_PAIRS = 2 * BLOCK * MOST_BLOCKS  # read again where a fault lies between two blocks
-
-Row = tuple[str, str, int]  # source, target, line
 
 
 class Sample(NamedTuple):
@@ -30,7 +28,6 @@ class Sample(NamedTuple):
 
 
 def sampled(rows: Iterator[Row]) -> Sample:
-    """Return blocks of pairs, evenly over all."""
     kept: list[list[Row]] = []
     stride = number = 0
     while block := list(islice(rows, BLOCK)):

@@ -39,6 +39,13 @@ class Side:
             raise IndexError(index)
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
+    def rows(self, indices: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """Return the ids of some sentences end to end, and the length of each."""
+        starts = self.offsets[indices]
+        lengths = self.offsets[indices + 1] - starts
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return self.tokens[np.repeat(starts, lengths) + within], lengths
+
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
         """Number of tokens of each sentence, without begin and end."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from attentio.errors import DataError
+from attentio.metrics.alignment import Links, flipped, format_links
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,17 @@ class HeldOut:
 
     @classmethod
     def load(cls, path: Path, name: str | None = None) -> Self:
-        """Read what `write_pairs` wrote."""
         return cls.from_pairs(name or path.stem, read_tsv(path))
 
     @property
     def pairs(self) -> int:
         return sum(map(len, self.references))
+
+    def evenly(self, most: int) -> Self:
+        """Return at most so many sentences, evenly over all: parts of a set may differ."""
+        size, count = len(self.sources), min(len(self.sources), most)
+        rows = [number * size // count for number in range(count)]
+        return type(self)(self.name, [self.sources[row] for row in rows], [self.references[row] for row in rows])
 
 
 class LinkedPair(NamedTuple):
@@ -42,11 +48,10 @@ class LinkedPair(NamedTuple):
 
     source_words: tuple[str, ...]
     target_words: tuple[str, ...]
-    links: frozenset[tuple[int, int]]
+    links: Links
 
     def swapped(self) -> "LinkedPair":
-        """Return the same pair in the other direction."""
-        return LinkedPair(self.target_words, self.source_words, frozenset((j, i) for i, j in self.links))
+        return LinkedPair(self.target_words, self.source_words, flipped(self.links))
 
 
 def write_pairs(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
@@ -68,13 +73,12 @@ def write_links(stem: Path, pairs: Sequence[LinkedPair]) -> None:
     The layout of the published gold alignments, except that words are counted from 0.
     """
     words = (f"{' '.join(pair.source_words)} ||| {' '.join(pair.target_words)}\n" for pair in pairs)
-    gold = (" ".join(f"{i}-{j}" for i, j in sorted(pair.links)) + "\n" for pair in pairs)
+    gold = (format_links(pair.links) + "\n" for pair in pairs)
     for ending, lines in ((".src-tgt", words), (".gold", gold)):
         stem.with_name(stem.name + ending).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def read_links(stem: Path) -> Iterator[LinkedPair]:
-    """Read what `write_links` wrote."""
     words, gold = (_lines(stem.with_name(stem.name + ending)) for ending in (".src-tgt", ".gold"))
     for line, links in zip(words, gold, strict=True):
         source, _, target = line.partition(" ||| ")

@@ -1,9 +1,7 @@
 """Known word links of training pairs, from a file or the small world to links between tokens.
 
-- `linked_reader` reads the links of a part beside its pairs.
-- Cleaning moves the words of a text, and `follow` finds them again.
-- A `CleanStore` keeps the links of all pairs beside their cleaned text until the tokens are known.
-- `token_links` links the tokens of linked words, and `TokenLinks` is what training reads.
+Cleaning moves the words of a text, and `follow` finds them again. A `CleanStore` keeps the links until the tokens are
+known.
 """
 
 from bisect import bisect_left, bisect_right
@@ -99,22 +97,25 @@ class TokenLinks:
         links = np.concatenate([np.empty((0, 2), dtype=np.uint16), *(part.links for part in parts)])
         return cls(links, np.cumsum(lengths, dtype=np.int64))
 
+    def of(self, indices: npt.NDArray[np.int64]) -> Self:
+        """Return the links of some pairs, in the order of `indices`."""
+        counts = self.offsets[indices + 1] - self.offsets[indices]
+        ends = np.cumsum(counts, dtype=np.int64)
+        first = np.repeat(self.offsets[indices] - ends + counts, counts)
+        return type(self)(self.links[first + np.arange(len(first))], np.concatenate([np.zeros(1, np.int64), ends]))
+
     def batch(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the links of a batch of the pairs `indices`: (L, 3), each a row, a target and a source position."""
-        counts = self.offsets[indices + 1] - self.offsets[indices]
-        rows = np.repeat(np.arange(len(indices)), counts)
-        first = np.repeat(self.offsets[indices] - np.cumsum(counts) + counts, counts)
-        links = self.links[first + np.arange(len(rows))].astype(np.int64)
-        return np.stack([rows, links[:, 1], links[:, 0]], axis=1)
+        found = self.of(indices)
+        links = found.links.astype(np.int64)
+        return np.stack([np.repeat(np.arange(len(indices)), np.diff(found.offsets)), links[:, 1], links[:, 0]], axis=1)
 
     def save(self, path: Path) -> None:
-        """Write one .npz file."""
         with path.open("wb") as file:
             np.savez(file, links=self.links, offsets=self.offsets)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as held:
             return cls(held["links"], held["offsets"])
 

@@ -153,10 +153,16 @@ def check_languages(job: Job, cleaned: Cleaned, assigned: Names, sides: Sequence
 
     Raises DataError where another language would have been cleaned by other rules. Elsewhere it is noted.
     """
+
+    def kept(side: int) -> Iterator[str]:
+        for chunk in cleaned.store.chunks():
+            texts = (chunk.sources, chunk.targets)[side]
+            yield from compress(texts, (assigned[chunk.start : chunk.start + len(texts)] == TRAIN).tolist())
+
     if not (assigned == _TOO_LONG).any():
         return
     for side, (rules, name) in enumerate(zip(sides, ("source", "target"), strict=True)):
-        found = guess_language(_kept_texts(cleaned, assigned, side)) if rules.guessed else None
+        found = guess_language(kept(side)) if rules.guessed else None
         if found is None or found == base_language(rules.language):
             continue
         what = f"the {name} side was taken for {rules.language}, but the pairs that are kept look like {found}."
@@ -164,12 +170,6 @@ def check_languages(job: Job, cleaned: Cleaned, assigned: Names, sides: Sequence
         if (found == "zh") != rules.cleaner.han:
             raise DataError(what, hint=hint, code="E_DATA_LANGUAGE")
         job.log.note(f"{what} {hint}")
-
-
-def _kept_texts(cleaned: Cleaned, assigned: Names, side: int) -> Iterator[str]:
-    for chunk in cleaned.store.chunks():
-        texts = (chunk.sources, chunk.targets)[side]
-        yield from compress(texts, (assigned[chunk.start : chunk.start + len(texts)] == TRAIN).tolist())
 
 
 def _cleaner(config: DataConfig, *, han: bool) -> Cleaner:
@@ -298,7 +298,6 @@ def unfit(sources: Sequence[str], targets: Sequence[str], max_ratio: float) -> d
 
 
 def byte_lengths(lines: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the length of each line in UTF-8 bytes."""
     return np.fromiter((len(line.encode()) for line in lines), dtype=np.int64, count=len(lines))
 
 
@@ -413,7 +412,6 @@ def _assign(job: Job, cleaned: Cleaned, too_long: Bools, sides: Sequence[SideRul
 
 
 def _note_held_out(job: Job, cleaned: Cleaned, assigned: Names) -> None:
-    """Say why nothing is held out, or less than was asked for."""
     held = {name: int((cleaned.training & (assigned == name)).sum()) for name in (DEV, TEST)}
     pairs = int((cleaned.training & (assigned <= TEST)).sum())
     for name, word, setting in ((DEV, "dev", job.config.dev), (TEST, "test", job.config.test)):
@@ -427,7 +425,6 @@ def _note_held_out(job: Job, cleaned: Cleaned, assigned: Names) -> None:
 
 
 def _wanted(setting: int | float | str | None, pairs: int, at_most: int) -> int:
-    """Return how many of a part's pairs to hold out."""
     if isinstance(setting, str):
         return 0
     if setting is None:

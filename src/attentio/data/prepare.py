@@ -49,7 +49,7 @@ from attentio.text.clean import Cleaner
 from attentio.text.known import KnownWords
 from attentio.text.placeholders import mask
 from attentio.text.script import base_language
-from attentio.text.side import SIDES
+from attentio.text.side import SIDES, Side
 from attentio.text.tokenizer import Tokenizer, fingerprint, load_tokenizer
 
 MANIFEST = "prepared.json"
@@ -68,12 +68,8 @@ class PreparedData:
     """A prepared folder, opened: `dev` and `tests` hold text, `train` encoded pairs."""
 
     folder: Path
-    source_tokenizer: Tokenizer
-    target_tokenizer: Tokenizer
-    source_cleaner: Cleaner
-    target_cleaner: Cleaner
-    source_language: str | None
-    target_language: str | None
+    source: Side
+    target: Side
     placeholders: bool
     train: EncodedCorpus
     train_links: TokenLinks | None  # word links of training pairs, where some are known
@@ -91,17 +87,29 @@ class PreparedData:
         """The figures of the preparation. Raises DataError where they are missing or damaged."""
         return DataReport.load(self.folder / "report.json")
 
+    @property
+    def vocab_sizes(self) -> tuple[int, int]:
+        """The tokens of source and target."""
+        return self.source.tokenizer.vocab_size, self.target.tokenizer.vocab_size
+
     @cached_property
     def longest_source(self) -> int:
-        """Return the tokens of the longest source in training."""
+        """The tokens of the longest source in training."""
         return max(self.earlier_longest_source, int(self.train.source.lengths.max(initial=0)))
+
+    def training_pairs(self, most: int | None = None) -> list[tuple[str, str]]:
+        """Return training pairs as text: all, or at most so many, evenly over all."""
+        rows = range(0, len(self.train), 1 if most is None else -(-len(self.train) // most))
+        sides = (self.source.tokenizer, self.train.source), (self.target.tokenizer, self.train.target)
+        texts = [[tokenizer.decode(side[row].tolist()) for row in rows] for tokenizer, side in sides]
+        return list(zip(*texts, strict=True))
 
     @cached_property
     def source_words(self) -> KnownWords | None:
-        """Return the words of the sources in training. None where there are too many pairs to look for them."""
+        """The words of the sources in training. None where there are too many pairs to look for them."""
         if len(self.train) > MOST_LOOKED_THROUGH:
             return None
-        decode, source = self.source_tokenizer.decode, self.train.source
+        decode, source = self.source.tokenizer.decode, self.train.source
         return KnownWords.of(decode(source[index].tolist()) for index in range(len(source)))
 
     @classmethod
@@ -124,21 +132,19 @@ class PreparedData:
             if not path.is_file() or sha256(path) != expected:
                 what = "altered" if path.is_file() else "missing"
                 raise DataError(f"{path} is {what}.", hint=_PREPARE_AGAIN, code="E_DATA_ALTERED", file=path)
-        tokenizers = [load_tokenizer(folder / f"{side}.tokenizer") for side in SIDES]
-        for side, tokenizer in zip(SIDES, tokenizers, strict=True):
-            if fingerprint(tokenizer) != held[side]["tokenizer"]:
-                what = f"{folder / side}.tokenizer does not belong to this data."
+        sides: list[Side] = []
+        for name in SIDES:
+            tokenizer = load_tokenizer(folder / f"{name}.tokenizer")
+            if fingerprint(tokenizer) != held[name]["tokenizer"]:
+                what = f"{folder / name}.tokenizer does not belong to this data."
                 raise DataError(what, hint=_PREPARE_AGAIN, file=folder)
+            sides.append(Side(tokenizer, Cleaner.from_dict(held[name]["cleaner"]), held[name]["language"]))
         train = EncodedCorpus.open(folder / "train")
         train.verify()
         return cls(
-            folder=folder,
-            source_tokenizer=tokenizers[0],
-            target_tokenizer=tokenizers[1],
-            source_cleaner=Cleaner.from_dict(held["source"]["cleaner"]),
-            target_cleaner=Cleaner.from_dict(held["target"]["cleaner"]),
-            source_language=held["source"]["language"],
-            target_language=held["target"]["language"],
+            folder,
+            source=sides[0],
+            target=sides[1],
             placeholders=bool(held.get("placeholders", False)),  # older preparations have none
             train=train,
             train_links=TokenLinks.load(folder / TRAIN_LINKS) if (folder / TRAIN_LINKS).exists() else None,
@@ -235,7 +241,6 @@ def data_fingerprint(folder: Path) -> str:
 
 
 def _prepare_into(folder: Path, job: Job, key: str, notes: list[str]) -> dict[str, str]:
-    """Prepare everything in `folder` and return the SHA-256 of each of its files."""
     started = time.monotonic()
     config, parts, seed, log, _, start = job
     known = None if start is None else start.sides

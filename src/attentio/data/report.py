@@ -162,7 +162,6 @@ class DataReport:
         return shown
 
     def save(self, path: Path) -> None:
-        """Write the report as JSON."""
         write_json(path, asdict(self))
 
     @classmethod

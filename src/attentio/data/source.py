@@ -181,6 +181,5 @@ def read_chunks(origin: Origin, config: DataConfig, log: DropLog) -> Iterator[Ch
 
 
 def read_pairs(path: Path, config: DataConfig | None = None, log: DropLog | None = None) -> Iterator[Pair]:
-    """Yield the pairs of one file, one by one."""
     rows = open_rows(file_origin(str(path)), config or DataConfig(), log or DropLog())
     yield from map(Pair._make, rows.pairs)

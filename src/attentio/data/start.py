@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from attentio.data.corpus import MANIFEST, Encoded, EncodedCorpus, Side
+from attentio.data.corpus import MANIFEST, Encoded, EncodedCorpus
 from attentio.data.heldout import HeldOut
 from attentio.data.links import TokenLinks
 from attentio.runtime.files import read_json
@@ -120,23 +120,12 @@ class Mixture(NamedTuple):
         """Yield the earlier pairs in chunks, as `CorpusWriter.add` takes them."""
         for start in range(0, len(self.rows), CHUNK_PAIRS):
             rows = self.rows[start : start + CHUNK_PAIRS]
-            yield _rows_of(corpus.source, rows), _rows_of(corpus.target, rows)
+            yield corpus.source.rows(rows), corpus.target.rows(rows)
 
     def links(self, earlier: Earlier) -> TokenLinks:
         """Return the known links of the earlier pairs, none where no links are known."""
         held = earlier.links
-        if held is None:
-            return TokenLinks.of_pairs([()] * len(self.rows))
-        lengths = held.offsets[self.rows + 1] - held.offsets[self.rows]
-        links = [held.links[held.offsets[row] : held.offsets[row + 1]] for row in self.rows]
-        joined = np.concatenate([np.empty((0, 2), dtype=np.uint16), *links])
-        return TokenLinks(joined, np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
-
-
-def _rows_of(side: Side, rows: npt.NDArray[np.int64]) -> Encoded:
-    ids = [side[row] for row in rows.tolist()]
-    lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-    return np.concatenate([np.empty(0, dtype=np.int32), *ids]).astype(np.int32), lengths
+        return TokenLinks.of_pairs([()] * len(self.rows)) if held is None else held.of(self.rows)
 
 
 def kept_start(manifest: dict[str, Any]) -> Start | None:

@@ -54,7 +54,6 @@ class CleanStore:
             raise ResourceError(f"cannot write {self._path}: {error.strerror or error}.") from None
 
     def chunks(self) -> Iterator[StoredChunk]:
-        """Yield all chunks."""
         for start, offset, sizes in self._blocks:
             self._file.seek(offset)
             source, target, *known = map(self._file.read, sizes)

@@ -34,18 +34,12 @@ _TEXT = frozenset(("t", "noBreakHyphen", "softHyphen"))
 
 
 class Format(NamedTuple):
-    """Marks where text of another formatting begins. properties: the `<w:rPr>` of its runs."""
+    """Marks where text of another formatting begins. properties: the `<w:rPr>` of its runs, None where it ends."""
 
-    properties: str
-
-
-class FormatEnd(NamedTuple):
-    """Marks where it ends."""
+    properties: str | None = None
 
 
 class _Part(NamedTuple):
-    """A file of the archive that holds text."""
-
     name: str
     parsed: Parsed
     slots: list[Slot]
@@ -122,9 +116,8 @@ def _packed(infos: Sequence[zipfile.ZipInfo], contents: dict[str, bytes]) -> byt
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for info in infos:
             copy = zipfile.ZipInfo(info.filename, info.date_time)
-            copy.compress_type = (
-                zipfile.ZIP_STORED if info.compress_type == zipfile.ZIP_STORED else zipfile.ZIP_DEFLATED
-            )
+            stored = info.compress_type == zipfile.ZIP_STORED
+            copy.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             copy.external_attr, copy.create_system, copy.comment = info.external_attr, info.create_system, info.comment
             archive.writestr(copy, contents[info.filename])
     return packed.getvalue()
@@ -171,13 +164,13 @@ def _slot(parsed: Parsed, paragraph: Element, items: list[_Text | Code]) -> Slot
         if isinstance(item, _Text) and not item.text.strip() and before is not None:
             key = before
         if before not in (None, base, key):
-            runs.append(Code("close", (FormatEnd(),), "formatting", -1))
+            runs.append(Code("close", (Format(),), "formatting", -1))
         if key not in (None, base, before):
             runs.append(Code("open", (Format(properties[key]),), "formatting", -1))
         runs.append(item.text if isinstance(item, _Text) else item)
         before = key
     if before not in (None, base):
-        runs.append(Code("close", (FormatEnd(),), "formatting", -1))
+        runs.append(Code("close", (Format(),), "formatting", -1))
     span = [(item.start, item.end) if isinstance(item, _Text) else item.parts[0] for item in (items[0], items[-1])]
     return Slot(span[0][0], span[1][1], tuple(runs), _writer(parsed, paragraph, texts, properties[base]))
 
@@ -193,10 +186,10 @@ def _writer(parsed: Parsed, paragraph: Element, texts: list[_Text], base: str) -
                 yield f"{tag[0]}{formats[-1]}{tag[1]}{escaped(run)}{end_tag(tag[1])}{end_tag(tag[0])}" if run else ""
                 continue
             for part in run.parts:
-                if isinstance(part, Format):
-                    formats.append(part.properties)
-                elif not isinstance(part, FormatEnd):
+                if not isinstance(part, Format):
                     yield part
+                elif part.properties is not None:
+                    formats.append(part.properties)
                 elif len(formats) > 1:
                     formats.pop()
         yield texts[-1].tail
@@ -215,9 +208,8 @@ def _items(parsed: Parsed, element: Element) -> Iterator[_Item]:
         if child.name.endswith("Pr") or child.name in _UNSEEN:
             continue
         if _is(child, "r"):
-            marks = [
-                each.attributes.get(f"{each.space} fldCharType") for each in child.elements if _is(each, "fldChar")
-            ]
+            fields = (each for each in child.elements if _is(each, "fldChar"))
+            marks = [each.attributes.get(f"{each.space} fldCharType") for each in fields]
             field += marks.count("begin")
             if not field:
                 yield from _run_items(parsed, child)

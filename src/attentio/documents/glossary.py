@@ -35,6 +35,7 @@ class Glossary:
         self.entries = dict(entries)
         self.notes = tuple(notes)
         self._key = tuple(self.entries.items())
+        self._hash = hash(self._key)
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Self:
@@ -70,10 +71,6 @@ class Glossary:
         return self._hash
 
     @cached_property
-    def _hash(self) -> int:
-        return hash(self._key)
-
-    @cached_property
     def _by_start(self) -> dict[str, list[str]]:
         """The terms by their first two characters, in lower case. The longest come first, then those with capitals."""
         found: defaultdict[str, list[str]] = defaultdict(list)
@@ -96,7 +93,6 @@ class Glossary:
 
 
 def _stands(term: str, text: str, start: int) -> bool:
-    """Return whether a term stands at a place of a text, and not inside a word."""
     end = start + len(term)
     found = text[start:end]
     if found != term and (term != term.lower() or found.lower() != term):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from html import escape, unescape
 from typing import Literal, NamedTuple
 
-from attentio.documents.decoding import decode, html_encoding
+from attentio.documents.decoding import Decoded, decode, html_encoding
 from attentio.documents.document import Document, File
 from attentio.documents.segments import Code, Run, Slot, written
 
@@ -46,7 +46,6 @@ class _Token(NamedTuple):
 
 
 def open_html(file: File) -> Document:
-    """Open a page."""
     decoded = decode(file.content, file.name, declared=html_encoding(file.content))
     slots, skipped = _slots(decoded.text)
     return Document.of(decoded, file.name, slots, references=True, skipped=skipped, collapse=True)
@@ -54,8 +53,6 @@ def open_html(file: File) -> Document:
 
 def open_fragment(text: str) -> Document:
     """Open a part of a page that is given as text. Its `changed` returns UTF-8."""
-    from attentio.documents.decoding import Decoded
-
     slots, skipped = _slots(text)
     return Document.of(Decoded(text, b"", "utf-8"), "HTML", slots, references=True, skipped=skipped, collapse=True)
 
@@ -75,7 +72,8 @@ def _tokens(text: str) -> Iterator[_Token]:
             return
         if found["name"] is None:
             ends = "-->" if found[0] == "<!--" else ">"
-            place = _after(text, ends, found.end() - (2 if ends == "-->" else 0))
+            last = text.find(ends, found.end() - (2 if ends == "-->" else 0))
+            place = len(text) if last < 0 else last + len(ends)
             yield _Token("other", start, place)
             continue
         name = found["name"].lower()
@@ -100,11 +98,6 @@ def _tokens(text: str) -> Iterator[_Token]:
             if stop > place:
                 yield _Token("text", place, stop)
             place = stop
-
-
-def _after(text: str, what: str, place: int) -> int:
-    found = text.find(what, place)
-    return len(text) if found < 0 else found + len(what)
 
 
 def _slots(text: str) -> tuple[list[Slot], int]:
@@ -139,7 +132,6 @@ def _slots(text: str) -> tuple[list[Slot], int]:
 
 
 def _kept(token: _Token) -> Literal["marked", "untouched", ""]:
-    """Return whether, and why, an element is kept as it is."""
     if token.attributes.get("translate", "").strip().lower() == "no" or _NO.search(token.attributes.get("class", "")):
         return "marked"
     return "untouched" if token.name in OPAQUE | UNTOUCHED else ""

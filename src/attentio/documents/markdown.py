@@ -48,7 +48,6 @@ class _Mark(NamedTuple):
 
 
 def open_markdown(file: File) -> Document:
-    """Open a Markdown file."""
     decoded = decode(file.content, file.name)
     slots = list(_slots(decoded.text))
     return Document.of(decoded, file.name, slots, collapse=True)

@@ -7,6 +7,7 @@ from attentio.documents.segments import Run, Slot, Write, written
 from attentio.documents.xml import Element, Inline, Parsed, end_tag, escaped, inline, parse
 from attentio.errors import DataError, UsageError
 from attentio.text.script import base_language
+from attentio.text.words import Span
 
 _KINDS = Inline(("hi",), ("bpt",), ("ept",), ("i",))
 _write = written(escaped)
@@ -43,7 +44,7 @@ def open_tmx(file: File) -> Document:
 
 
 def _variant_writer(parsed: Parsed, source: Element, target: Element | None, language: str) -> Write:
-    def write(runs: Sequence[Run]) -> Iterator[str | tuple[int, int]]:
+    def write(runs: Sequence[Run]) -> Iterator[str | Span]:
         tag = parsed.tag(source, "tuv", **{"xml:lang": language}) if target is None else parsed.start_tag(target)
         segment = parsed.tag(source, "seg")
         yield (parsed.indent(source) if target is None else "") + tag + segment

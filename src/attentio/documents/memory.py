@@ -64,7 +64,6 @@ class Memory:
         return len(self._pairs)
 
     def add(self, source: str, target: str) -> None:
-        """Remember a pair."""
         self._pairs[_bare(source)] = (source.strip(), target.strip())
 
     def exact(self, text: str) -> str | None:

@@ -73,7 +73,6 @@ class Segment:
 
     @property
     def is_text(self) -> bool:
-        """Return whether there is a letter to translate."""
         return any(character.isalpha() for character in self.plain)
 
     def filled(self, answer: str) -> Filled:
@@ -109,7 +108,6 @@ class Segment:
         return self._tag.sub("", text) if self._codes else text
 
     def is_tag(self, text: str) -> bool:
-        """Return whether a text is a tag of this segment."""
         return self._tag.fullmatch(text) is not None
 
     def _tags(self) -> list[str]:

@@ -7,6 +7,7 @@ each with a text of their own. Tags such as <i> and {\\an8} are codes.
 import html
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 from attentio.documents.decoding import decode
@@ -23,25 +24,18 @@ _CLAUSE_ENDS = ",.;:!?，。；：！？、"
 _SPEAKER = re.compile(r"\s*[-–—]\s*")
 
 
-def open_srt(file: File) -> Document:
-    """Open SubRip subtitles."""
-    return _open(file, vtt=False)
-
-
-def open_vtt(file: File) -> Document:
-    """Open WebVTT subtitles."""
-    return _open(file, vtt=True)
-
-
 def _open(file: File, *, vtt: bool) -> Document:
     decoded = decode(file.content, file.name)
     if vtt and not re.match(r"WEBVTT(?:[ \t\r\n]|\Z)", decoded.text):
         raise DataError(f"{file.name} line 1: WebVTT begins with WEBVTT.", line=1)
-    read, escape = (html.unescape, _escaped) if vtt else (str, str)
+    read, escape = (html.unescape, partial(html.escape, quote=False)) if vtt else (str, str)
     slots = [_slot(decoded.text, lines, read, escape) for lines in _texts(decoded.text)]
     if not vtt and decoded.text.strip() and not any(map(_TIMES.fullmatch, decoded.text.splitlines())):
         raise DataError(f"{file.name} has no line with times, such as 00:00:01,000 --> 00:00:02,500.")
     return Document.of(decoded, file.name, slots, collapse=True)
+
+
+open_srt, open_vtt = partial(_open, vtt=False), partial(_open, vtt=True)
 
 
 def _texts(text: str) -> Iterator[list[Span]]:
@@ -120,7 +114,3 @@ def _breaks(text: str, shares: Sequence[int]) -> list[int]:
             # After punctuation is better than in the middle of a clause.
             found.append(min(later, key=lambda place: abs(place - wanted) - 3 * (text[place - 1] in _CLAUSE_ENDS)))
     return found
-
-
-def _escaped(text: str) -> str:
-    return html.escape(text, quote=False)

@@ -4,7 +4,7 @@ Kept are units marked `translate="no"`, approved ones, and those with a translat
 new. Inline elements are codes. Everything else stays byte for byte.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attentio.documents.document import Document, Edit, File
@@ -12,6 +12,7 @@ from attentio.documents.segments import Run, Slot, Write, written
 from attentio.documents.xml import Element, Inline, Parsed, end_tag, escaped, inline, parse
 from attentio.errors import DataError
 from attentio.text.script import base_language
+from attentio.text.words import Span
 
 _NEW = ("new", "needs-translation", "initial")
 _KINDS = {
@@ -44,12 +45,11 @@ def open_xliff(file: File) -> Document:
         after = unit.element.first("seg-source") or source
         if version == "1":
             place = (after.end, after.end) if target is None else (target.start, target.end)
-            slots.append(Slot(*place, runs, _target_writer(parsed, after, target), always=True))
+            slots.append(Slot(*place, runs, _writer(parsed, after, target, _MARKED), always=True))
         else:
             end = target.end if target is not None else source.end
-            slots.append(
-                Slot(unit.element.start, end, runs, _segment_writer(parsed, unit.element, source, target), True)
-            )
+            write = _writer(parsed, source, target, {}, segment=unit.element)
+            slots.append(Slot(unit.element.start, end, runs, write, always=True))
     more, notes = _named(parsed, file)
     return Document.of(parsed.decoded, file.name, slots, references=True, skipped=skipped, notes=notes, more=more)
 
@@ -80,27 +80,18 @@ def _units(root: Element, version: str) -> Iterator[_Unit]:
     return inside(root, False)
 
 
-def _target_writer(parsed: Parsed, after: Element, target: Element | None) -> Write:
-    def write(runs: Sequence[Run]) -> Iterator[str | tuple[int, int]]:
+def _writer(
+    parsed: Parsed, after: Element, target: Element | None, marks: Mapping[str, str], *, segment: Element | None = None
+) -> Write:
+    """Return what writes a target after an element, or in place of one. segment: what is around both."""
+
+    def write(runs: Sequence[Run]) -> Iterator[str | Span]:
+        if segment is not None:
+            yield parsed.start_tag(segment, state="translated")
+            yield (segment.inner, after.end if target is None else target.start)
         if target is None:
-            tag = parsed.tag(after, "target", **_MARKED)
             yield parsed.indent(after)
-        else:
-            tag = parsed.start_tag(target, **_MARKED)
-        yield tag
-        yield from _write(runs)
-        yield end_tag(tag)
-
-    return write
-
-
-def _segment_writer(parsed: Parsed, segment: Element, source: Element, target: Element | None) -> Write:
-    def write(runs: Sequence[Run]) -> Iterator[str | tuple[int, int]]:
-        yield parsed.start_tag(segment, state="translated")
-        yield (segment.inner, source.end if target is None else target.start)
-        if target is None:
-            yield parsed.indent(source)
-        tag = parsed.tag(source, "target") if target is None else parsed.start_tag(target)
+        tag = parsed.tag(after, "target", **marks) if target is None else parsed.start_tag(target, **marks)
         yield tag
         yield from _write(runs)
         yield end_tag(tag)

@@ -54,7 +54,6 @@ class Element:
 
     @property
     def elements(self) -> "list[Element]":
-        """Return the elements directly in this one."""
         return [child for child in self.children if isinstance(child, Element)]
 
     def first(self, name: str) -> "Element | None":
@@ -69,7 +68,6 @@ class Element:
 
     @property
     def text(self) -> str:
-        """Return all text inside."""
         return "".join(child.text if isinstance(child, Text | Element) else "" for child in self.children)
 
     @property
@@ -116,7 +114,6 @@ class Parsed(NamedTuple):
 
 
 def end_tag(start_tag: str) -> str:
-    """Return the end tag that closes a start tag."""
     name = re.split(r"[\s/>]", start_tag[1:], maxsplit=1)[0]
     return f"</{name}>"
 
@@ -168,7 +165,6 @@ class Inline(NamedTuple):
         return next((element.attributes[key] for key in self.keys if key in element.attributes), None)
 
     def is_kept(self, element: Element) -> bool:
-        """Return whether the text inside is not to be translated."""
         return element.attributes.get("translate") == "no" or element.attributes.get("mtype") == "protected"
 
 

@@ -58,7 +58,6 @@ class Diagnosis:
 
     @property
     def is_whole(self) -> bool:
-        """Whether no file of the run is damaged."""
         return all(found == "whole" for found in self.files.values())
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,8 +74,6 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class _Files:
-    """The parts of a run that could be opened."""
-
     states: dict[str, str]
     config: RunConfig | None
     bundle: Bundle | None
@@ -98,7 +95,7 @@ def examine(folder: Path, *, sentences: int = SENTENCES) -> Diagnosis:
     if files.config is None:
         left_out.append("only a model is here, and nothing of its training")
     elif files.data is not None:
-        languages = files.data.source_language, files.data.target_language
+        languages = files.data.source.language, files.data.target.language
         try:
             found += check_corpus(files.config.data, languages)
         except AttentioError as error:
@@ -161,7 +158,6 @@ def _opened(run: Run) -> _Files:
 
 
 def _go_on(run: Run, files: _Files) -> str:
-    """Return what to type next."""
     again = f"attentio train --config {run.config} --out {run.folder}"
     broken = [name for name, state in files.states.items() if state != "whole"]
     if files.config is None:
@@ -179,8 +175,7 @@ def _go_on(run: Run, files: _Files) -> str:
 
 
 def _of_text(data: PreparedData, config: RunConfig | None) -> list[Finding]:
-    """Return what is wrong with the held-out text."""
-    held = [(source, texts[0]) for each in _held_out(data) for source, texts in _rows(each)]
+    held = [pair for each in _held_out(data) for pair in zip(each.sources, _firsts(each), strict=True)]
     if not held:
         return []
     train = _keys(data)
@@ -197,12 +192,12 @@ def _held_out(data: PreparedData) -> list[HeldOut]:
     return [*([] if data.dev is None else [data.dev]), *data.tests.values()]
 
 
-def _rows(held: HeldOut) -> list[tuple[str, list[str]]]:
-    return list(zip(held.sources, held.references, strict=True))
+def _firsts(held: HeldOut) -> list[str]:
+    return [texts[0] for texts in held.references]
 
 
 def _han(data: PreparedData) -> tuple[bool, bool]:
-    return data.source_cleaner.han, data.target_cleaner.han
+    return data.source.cleaner.han, data.target.cleaner.han
 
 
 def _plain(keys: Sequence[str]) -> list[str]:
@@ -211,34 +206,31 @@ def _plain(keys: Sequence[str]) -> list[str]:
 
 
 def _keys(data: PreparedData) -> tuple[set[str], set[str]]:
-    """Return the keys of all training sources and targets."""
-    sides = (data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer)
-    texts = [[tokenizer.decode(side[i].tolist()) for i in range(len(side))] for side, tokenizer in sides]
+    texts = zip(*data.training_pairs(), strict=True)
     found = [set(_plain(split_keys(lines, han=han))) for lines, han in zip(texts, _han(data), strict=True)]
     return found[0], found[1]
 
 
 def _of_model(run: Run, files: _Files, bundle: Bundle, data: PreparedData, sentences: int) -> list[Finding]:
-    """Return what is wrong with what the model writes, where it looks, and how it was trained."""
     translator, progress = Translator(bundle), files.progress
     held = data.dev or next(iter(data.tests.values()), None)
     number = min((len(each.sources) for each in _held_out(data)), default=0)
-    sample = _training_sample(data, sentences // 2)
+    sample = HeldOut.from_pairs("training", data.training_pairs(sentences // 2))
     shown = sample if held is None else _part(held, sentences)
     config = SearchConfig(stop_loops=False)  # a loop that the search stops is a loop all the same
     outputs = [each.text for each in translator.translate(shown.sources, config, split=False)]
-    spoken = Spoken(shown.sources, outputs, [texts[0] for texts in shown.references])
+    spoken = Spoken(shown.sources, outputs, _firsts(shown))
     interval = None
     if held is not None:
-        score = evaluate(outputs, shown.references, language=data.target_language, resamples=RESAMPLES).chrf
+        score = evaluate(outputs, shown.references, language=data.target.language, resamples=RESAMPLES).chrf
         interval = None if score.low is None or score.high is None else (round(score.low, 1), round(score.high, 1))
     traced = translator.translate(shown.sources[:TRACED], config, split=False, trace=True)
     heads = symptoms.measure_heads(each.trace.weights for each in traced if each.trace is not None)
     source_seen, target_seen = (
         _seen(*side)
-        for side in ((data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer))
+        for side in ((data.train.source, data.source.tokenizer), (data.train.target, data.target.tokenizer))
     )
-    wanted, written = (_tokens(data.target_tokenizer, texts, data) for texts in (spoken.references, outputs))
+    wanted, written = (_tokens(data.target.tokenizer, texts, data) for texts in (spoken.references, outputs))
     found = [
         symptoms.same_output(spoken),
         symptoms.loops(spoken),
@@ -249,7 +241,7 @@ def _of_model(run: Run, files: _Files, bundle: Bundle, data: PreparedData, sente
         symptoms.tokens_not_written(wanted, written, target_seen),
     ]
     if files.config is None or files.config.train.start_from is None:  # a first model may know tokens the text lacks
-        found.append(symptoms.untrained_tokens(_tokens(data.source_tokenizer, shown.sources, data), source_seen))
+        found.append(symptoms.untrained_tokens(_tokens(data.source.tokenizer, shown.sources, data), source_seen))
     if progress is not None and held is not None:
         losses, strict = symptoms.training(evaluations(run.log))
         model = translator.model
@@ -263,19 +255,8 @@ def _of_model(run: Run, files: _Files, bundle: Bundle, data: PreparedData, sente
 
 
 def _known(model: Any, held: HeldOut, data: PreparedData) -> Known:
-    dev = DevSet(
-        held, data.source_tokenizer, data.target_tokenizer, limit=len(held.sources), placeholders=data.placeholders
-    )
-    scores = dev(model)
+    scores = DevSet(held, data, limit=len(held.sources))(model)
     return Known(scores.chrf, scores.loss)
-
-
-def _training_sample(data: PreparedData, most: int) -> HeldOut:
-    """Return training pairs, evenly over all, as text."""
-    rows = range(0, len(data.train), -(-len(data.train) // most))
-    sides = (data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer)
-    texts = [[tokenizer.decode(side[row].tolist()) for row in rows] for side, tokenizer in sides]
-    return HeldOut.from_pairs("training", list(zip(*texts, strict=True)))
 
 
 def _part(held: HeldOut, most: int) -> HeldOut:

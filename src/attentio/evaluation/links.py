@@ -35,7 +35,6 @@ class GoldSentence(NamedTuple):
     where: str
 
     def swapped(self) -> "GoldSentence":
-        """Return the same sentence in the other direction."""
         links = GoldLinks(flipped(self.links.sure), flipped(self.links.possible))
         return GoldSentence(self.target, self.source, self.target_words, self.source_words, links, self.where)
 
@@ -50,9 +49,9 @@ class LinkScorer:
 
     def score(self, sentences: Sequence[GoldSentence]) -> dict[str, Any]:
         """Return alignment error rate, precision and recall with the way they were made, as `--json` prints them."""
-        found = _drawn(self.translator, self.rule, sentences, _attention)
+        found = _drawn(self.translator, self.rule, sentences)
         if self.reverse is not None:
-            back = _drawn(self.reverse, self.rule, [sentence.swapped() for sentence in sentences], _attention)
+            back = _drawn(self.reverse, self.rule, [sentence.swapped() for sentence in sentences])
             found = [there & flipped(other) for there, other in zip(found, back, strict=True)]
         score = alignment_error_rate(found, [sentence.links for sentence in sentences])
         layer = self.rule.layer or list(self.translator.model.decoder.cross_attention())[-1]
@@ -65,32 +64,17 @@ class LinkScorer:
 
         Each target word is linked to its strongest source word. Attention is that of the last layer.
         """
-        some = sentences[:SENTENCES]
+        some, translator = sentences[:SENTENCES], self.translator
         gold = [sentence.links for sentence in some]
+        facts: dict[str, Callable[[AttentionTrace], Matrix] | None] = {
+            "attention": None,
+            "erasure": lambda trace: translator.erasure(trace).clip(0),
+            "gradient x input": lambda trace: np.abs(translator.gradient_times_input(trace)),
+        }
         scores = {
-            name: alignment_error_rate(_drawn(self.translator, LinkRule(), some, looked_at), gold)
-            for name, looked_at in LOOKED_AT.items()
+            name: alignment_error_rate(_drawn(translator, LinkRule(), some, fact), gold) for name, fact in facts.items()
         }
         return {name: {**score.as_dict(), "sentences": len(some)} for name, score in scores.items()}
-
-
-def _attention(_: Translator, trace: AttentionTrace) -> AttentionTrace:
-    return trace
-
-
-def _erasure(translator: Translator, trace: AttentionTrace) -> AttentionTrace:
-    return _with_weights(trace, translator.erasure(trace).clip(0))
-
-
-def _gradient(translator: Translator, trace: AttentionTrace) -> AttentionTrace:
-    return _with_weights(trace, np.abs(translator.gradient_times_input(trace)))
-
-
-def _with_weights(trace: AttentionTrace, matrix: Matrix) -> AttentionTrace:
-    return replace(trace, weights={"fact": matrix[None]}, encoder_self={}, decoder_self={})
-
-
-LOOKED_AT = {"attention": _attention, "erasure": _erasure, "gradient x input": _gradient}
 
 
 def gold_sentences(test: Path, gold: Path, *, index: int, config: DataConfig) -> list[GoldSentence]:
@@ -133,9 +117,9 @@ def _drawn(
     translator: Translator,
     rule: LinkRule,
     sentences: Sequence[GoldSentence],
-    looked_at: Callable[[Translator, AttentionTrace], AttentionTrace],
+    fact: Callable[[AttentionTrace], Matrix] | None = None,
 ) -> list[Links]:
-    """Return the links of each sentence, none where a side has no words. `looked_at` gives the weights to draw from."""
+    """Return the links of each sentence, none where a side has no words. fact: what to draw from, or attention."""
     found: list[Links] = [frozenset()] * len(sentences)
     places = [i for i, sentence in enumerate(sentences) if sentence.source_words and sentence.target_words]
     filled = [sentences[i] for i in places]
@@ -147,5 +131,7 @@ def _drawn(
     for place, sentence, trace, source, target in zip(places, filled, traces, sources, targets, strict=True):
         if source is None or target is None:
             raise DataError(f"{sentence.where}: its words cannot be found again after cleaning.")
-        found[place] = rule(looked_at(translator, trace), source, target)
+        if fact is not None:
+            trace = replace(trace, weights={"fact": fact(trace)[None]}, encoder_self={}, decoder_self={})
+        found[place] = rule(trace, source, target)
     return found

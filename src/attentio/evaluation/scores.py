@@ -13,6 +13,7 @@ from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
 from attentio.data.source import read_pairs, settings_for
 from attentio.errors import DataError, UsageError
+from attentio.evaluation.faithfulness import score_faithfulness
 from attentio.evaluation.links import LinkScorer, gold_sentences, held_out_sentences
 from attentio.evaluation.seen import SeenSentences
 from attentio.metrics.alignment import LinkRule
@@ -81,19 +82,12 @@ def score_run(
         config = SearchConfig(beam, length_penalty, workers=torch.get_num_threads())
         found = translator.translate(held_out.sources, config, split=False)
         outputs = [translation.text for translation in found]
-        quality = evaluate(
-            outputs,
-            held_out.references,
-            language=translator.target_language,
-            resamples=resamples,
-        )
+        quality = evaluate(outputs, held_out.references, language=translator.target_language, resamples=resamples)
         share = same_output(outputs, held_out.references)
         results[name] = {**quality.as_dict(), "references": held_out.pairs, "same_output": round(share, 3), **facts}
         if warning := learning_warning(share, corpus_chrf(outputs, held_out.references, strict=True)):
             results[name]["notes"] = [*facts.get("notes", ()), warning]
         if faithfulness:
-            from attentio.evaluation.faithfulness import score_faithfulness
-
             found = score_faithfulness(translator, held_out.sources, beam=beam, resamples=resamples)
             results[name]["faithfulness"] = found
         if name in known:
@@ -158,12 +152,11 @@ def read_test_file(test: Path, translator: Translator, config: DataConfig) -> Te
 
 def _num_seen(run: Path, held_out: HeldOut) -> int | None:
     """Return how many sentences the training of a run has seen, None where its data is not there."""
+    seen = SeenSentences()
     try:
-        data = PreparedData.load(Run(run).data)
+        seen.add(PreparedData.load(Run(run).data))
     except DataError:
         return None
-    seen = SeenSentences()
-    seen.add(data)
     return len(held_out.sources) - len(seen.unseen(held_out).sources)
 
 

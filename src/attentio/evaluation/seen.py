@@ -19,9 +19,8 @@ class SeenSentences:
         if mark in self._known:
             return
         self._known.add(mark)
-        self._han = (data.source_cleaner.han, data.target_cleaner.han)
-        sides = ((data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer))
-        texts = [[tokenizer.decode(side[i].tolist()) for i in range(len(side))] for side, tokenizer in sides]
+        self._han = (data.source.cleaner.han, data.target.cleaner.han)
+        texts = [*map(list, zip(*data.training_pairs(), strict=True))]
         if data.dev is not None:
             texts[0].extend(data.dev.sources)
             texts[1].extend(line for lines in data.dev.references for line in lines)

@@ -195,19 +195,14 @@ def attention(heads: Sequence[Head]) -> list[Finding]:
         ("dead-attention", dead, "look at the same whatever is written"),
     ):
         if hit and len(hit) >= HEADS * len(heads):
+            figures = ("entropy", "first", "last", "change")
+            means = {name: round(float(np.mean([getattr(head, name) for head in hit])), 3) for name in figures}
             found.append(
                 Finding(
                     symptom,
                     f"{len(hit)} of {len(heads)} heads of attention {what}",
                     f"{_MORE_TRAINING} Or choose another score: attentio attention list",
-                    {
-                        "heads": len(hit),
-                        "of": len(heads),
-                        "entropy": round(float(np.mean([head.entropy for head in hit])), 3),
-                        "first": round(float(np.mean([head.first for head in hit])), 3),
-                        "last": round(float(np.mean([head.last for head in hit])), 3),
-                        "change": round(float(np.mean([head.change for head in hit])), 3),
-                    },
+                    {"heads": len(hit), "of": len(heads), **means},
                     [head.name for head in hit[:_SHOWN]],
                 )
             )

@@ -13,12 +13,10 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from attentio import __version__
 from attentio.errors import UsageError
 from attentio.experiment.grid import GridCell
-from attentio.runtime.files import disk_errors, read_json, write_json
+from attentio.runtime.files import LOCK, disk_errors, hold, read_json, write_json
 from attentio.train.settings import differences, parse_config
 
 SCHEMA = 1
@@ -43,21 +41,13 @@ class Bench:
         ResourceError when it cannot be written.
         """
         there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set[str]()
-        if (self.folder.exists() and not self.folder.is_dir()) or (
-            there - {".lock", "results"} and not self.plan.exists()
-        ):
+        is_file = self.folder.exists() and not self.folder.is_dir()
+        if is_file or (there - {LOCK, "results"} and not self.plan.exists()):
             raise self._taken(f"{self.folder} is not empty and holds no comparison.")
-        lock = FileLock(self.folder / ".lock", blocking=False)
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise self._taken(f"another comparison is at work in {self.folder}.", "Let it end") from None
-        try:
+        with hold(self.folder, "comparing"):
             yield
-        finally:
-            lock.release()
 
     def claim_plan(self, cells: list[GridCell], seeds: list[int]) -> None:
         """Write down what is compared. Cells and seeds may be added to what stands there, anything else is refused.

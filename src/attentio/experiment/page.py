@@ -7,7 +7,7 @@ repeat what a table says, and maps of attention are tables themselves. The page 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -71,8 +71,8 @@ def page(comparison: Comparison, axes: Sequence[str], facts: Mapping[str, str], 
         lstrip_blocks=True,
         finalize=lambda value: label(value) if type(value) is str else value,
     )
-    filters = {"signed": _signed, "p": _p, "direction": _direction, "shade": _shade}
-    environment.filters.update(cast("Any", filters))
+    filters: dict[str, Any] = {"signed": _signed, "p": _p, "direction": _direction, "shade": _shade}
+    environment.filters.update(filters)
     results = [result for cell in comparison.cells for result in cell.tests.values()]
     methods = {found.method for result in results for found in result.differences.values()}
     return environment.get_template("page.html.j2").render(

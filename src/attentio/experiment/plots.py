@@ -69,7 +69,6 @@ class _Plot:
         self._tips: list[tuple[int, str]] = []
 
     def draw(self, mark: Mark, xs: Sequence[float], ys: Sequence[float], **style: Any) -> None:
-        """Draw a line or single marks of a cell."""
         color = _CELLS[mark.cell % len(_CELLS)]
         style = {"color": color, "markeredgecolor": _CARD, "markeredgewidth": 1, **style}
         (artist,) = self.axes.plot(xs, ys, **style)

@@ -1,14 +1,12 @@
 """How far a comparison is: what the logs of its trainings say, afterwards and while they are written."""
 
-import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from attentio.experiment.statistics import Point
-from attentio.train.reporter import Display
+from attentio.train.reporter import Display, events, events_in
 from attentio.train.settings import TrainConfig
 
 
@@ -31,25 +29,15 @@ def read_log(path: Path) -> TrainingLog:
     tokens_per_second: the median of the running speed of the updates, without evaluations. Where there is none, it is
     target tokens by all seconds.
     """
-    events = [event for event in _events(path.read_bytes() if path.exists() else b"") if "step" in event]
-    if not events:
+    done = [event for event in events(path) if "step" in event]
+    if not done:
         return TrainingLog()
-    speeds = {event["step"]: event["tokens_per_second"] for event in events if event["event"] == "step"}
-    points = {event["step"]: event for event in events if event["event"] == "evaluation"}
+    speeds = {event["step"]: event["tokens_per_second"] for event in done if event["event"] == "step"}
+    points = {event["step"]: event for event in done if event["event"] == "evaluation"}
     curve = tuple(Point(round(points[n]["seconds"], 3), n, points[n]["dev_chrf"]) for n in sorted(points))
-    last = events[-1]
+    last = done[-1]
     speed = float(median(speeds.values())) if speeds else last["target_tokens"] / last["seconds"]
     return TrainingLog(last["step"], round(last["seconds"], 3), speed, curve)
-
-
-def _events(text: bytes) -> Iterator[dict[str, Any]]:
-    for line in text.split(b"\n"):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "event" in event:
-            yield event
 
 
 class Clock:
@@ -63,18 +51,15 @@ class Clock:
         self._share: dict[int, float] = {}
 
     def begin(self, number: int) -> None:
-        """Note that training `number` (from 0) begins."""
         self._began[number], self._share[number] = time.monotonic(), 0.0
 
     def end(self, number: int) -> None:
-        """Note that it is over, however it went."""
         took = time.monotonic() - self._began[number]
         if took > 1.0:  # what was done before took no time, and says nothing
             self._took.append(took)
         self._share[number] = 1.0
 
     def running(self) -> list[int]:
-        """Return the trainings that have begun and are not over."""
         return sorted(number for number, share in list(self._share.items()) if share < 1.0)
 
     def place(self, number: int, share: float) -> tuple[str, float]:
@@ -108,7 +93,7 @@ class Watch:
                 new = file.read()
             whole = new[: new.rfind(b"\n") + 1]
             self._offset += len(whole)
-            for event in _events(whole):
+            for event in events_in(whole):
                 self._last |= {key: value for key, value in event.items() if value is not None}
         ends = {"seconds": self._settings.max_seconds, "step": self._settings.max_steps, "epoch": self._settings.epochs}
         key, end = next((key, end) for key, end in ends.items() if end is not None)

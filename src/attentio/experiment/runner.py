@@ -40,7 +40,7 @@ from attentio.runtime.stop import StopRequest
 from attentio.text.script import base_language
 from attentio.trace import AttentionTrace
 from attentio.train.folder import Run
-from attentio.train.reporter import Display, Silent
+from attentio.train.reporter import Display
 from attentio.train.settings import RunConfig, load_config, nested
 
 DEFAULT_SEEDS = 3
@@ -133,7 +133,7 @@ def run_comparison(
     overrides: Sequence[str] = (),
     options: ReportOptions | None = None,
     at_once: int = 1,
-    display: Callable[[], Display] = Silent,
+    display: Callable[[], Display] = Display,
 ) -> Outcome:
     """Train every combination of `vary` with several seeds on an equal budget, evaluate all, and compare.
 
@@ -223,7 +223,7 @@ def compare_runs(
     on: Path | None = None,
     reading: Mapping[str, object] | None = None,
     options: ReportOptions | None = None,
-    display: Callable[[], Display] = Silent,
+    display: Callable[[], Display] = Display,
 ) -> Outcome:
     """Evaluate trained runs on the same sentences, and compare.
 
@@ -302,7 +302,6 @@ def _digest(value: object) -> str:
 
 
 def _answered(file: Path) -> Any:
-    """Return the answer that a worker left in a file, None where there is none."""
     return (read_json(file) or {}).get("answer")
 
 

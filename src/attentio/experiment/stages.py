@@ -72,7 +72,7 @@ def gather_tests(
 
     names = list(folders)
     prepared = [PreparedData.load(Path(folder)) for folder in folders.values()]
-    languages = [(data.source_language, data.target_language) for data in prepared]
+    languages = [(data.source.language, data.target.language) for data in prepared]
     notes: list[str] = []
     left_out: dict[str, dict[str, int]] = {}
     if on is None:

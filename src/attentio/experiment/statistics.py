@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from attentio.errors import UsageError
 from attentio.metrics.faithfulness import MEASURES
 from attentio.metrics.focus import Focus
-from attentio.metrics.quality import RESAMPLES, TRIALS, metrics, reference_streams, signature, written_in
+from attentio.metrics.quality import RESAMPLES, metrics, reference_streams, signature, written_in
 from attentio.metrics.significance import (
     SEED,
     Table,
@@ -39,6 +39,7 @@ MEASURE_NAMES = dict(zip(MEASURES, ("ρ erasure", "ρ gradient", "compr.", "suff
 LEAST_BLEU = 5.0
 """Of two cells that both stay below this, neither translates: no difference between them is shown."""
 
+TRIALS = 10_000  # exchanges of two systems' sentences
 METRICS = ("BLEU", "chrF2")
 FOCUS = ("error_rate", "entropy", "coverage", "monotonicity")
 COSTS = ("parameters", "steps", "training_seconds", "tokens_per_second", "sentences_per_second", "memory_bytes")
@@ -203,7 +204,6 @@ class Cell:
 
     @property
     def measured(self) -> tuple[Measured, ...]:
-        """The runs that have a result."""
         return tuple(run for run in self.runs if run.failure is None)
 
 

@@ -1,12 +1,7 @@
 """How good translated text is: BLEU, chrF, chrF++ and TER of a corpus, each with its signature and interval.
 
-The metrics are sacreBLEU's. This module decides how to call them:
-
-- which tokenization a target language needs,
-- how references are handed over when sentences have different numbers of them,
-- how two systems are tested on the same sentences.
-
-Resampling lives in `significance`.
+The metrics are sacreBLEU's. This module decides how to call them: which tokenization a target language needs, and how
+references are handed over when sentences have different numbers of them. Resampling lives in `significance`.
 """
 
 from collections import Counter
@@ -14,24 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from attentio.errors import DataError, UsageError
-from attentio.metrics.significance import (
-    SEED,
-    Table,
-    bootstrap,
-    corpus_score,
-    interval,
-    p_value,
-    sentence_statistics,
-    swapped,
-)
+from attentio.errors import DataError
+from attentio.metrics.significance import SEED, bootstrap, corpus_score, interval, sentence_statistics
 from attentio.text.script import base_language, script_counts
 
 References: TypeAlias = Sequence[str | Sequence[str]]
@@ -41,7 +25,6 @@ MOSTLY_THE_SAME = 0.5  # from this share of equal outputs on, a model gives one 
 FEW_SENTENCES = 3  # no share of so few says anything
 NEXT_TO_NOTHING = 2.0  # strict chrF that unrelated text reaches
 RESAMPLES = 1000
-TRIALS = 10_000
 
 _TWO_LETTERS = {"cmn": "zh", "zho": "zh", "chi": "zh", "yue": "zh", "wuu": "zh", "lzh": "zh", "jpn": "ja", "kor": "ko"}
 # sacreBLEU's choice for ja and ko is MeCab, a native dictionary that is not installed here. Characters need nothing,
@@ -93,7 +76,7 @@ def evaluate(
     """
     streams = reference_streams(hypotheses, references)
     found = metrics(language or written_in(references))
-    scores = [_scored(name, metric, [hypotheses], streams, resamples)[0][0] for name, metric in found.items()]
+    scores = [_scored(name, metric, hypotheses, streams, resamples) for name, metric in found.items()]
     return Quality(len(hypotheses), *scores)
 
 
@@ -184,82 +167,8 @@ def signature(metric: Metric, **draws: int) -> str:
     return made.format()
 
 
-def _scored(
-    name: str, metric: Metric, systems: Sequence[Sequence[str]], streams: list[list[str]], resamples: int
-) -> tuple[list[Score], list[Table], NDArray[np.float64]]:
-    """Return the scores of systems in one metric, their statistics, and their (systems, resamples) drawn scores."""
-    tables = [sentence_statistics(metric, lines, streams) for lines in systems]
-    drawn = bootstrap(metric, tables, resamples)
+def _scored(name: str, metric: Metric, lines: Sequence[str], streams: list[list[str]], resamples: int) -> Score:
+    table = sentence_statistics(metric, lines, streams)
+    reach = interval(bootstrap(metric, [table], resamples)[0]) if resamples else (None, None)
     made = signature(metric, **({"bs": resamples} if resamples else {}))
-    reaches = [interval(row) if resamples else (None, None) for row in drawn]
-    values = [corpus_score(metric, table.sum(axis=0)) for table in tables]
-    return [Score(name, value, *reach, made) for value, reach in zip(values, reaches, strict=True)], tables, drawn
-
-
-# Two systems on the same sentences. The luck of training is not in these tests: another seed may turn them round.
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Two systems in one metric.
-
-    difference: system minus baseline (for TER, fewer edits are better, so below 0 is better).
-    low, high: 95 % of the bootstrap resamples of the difference lie between them.
-    p_value: how often chance alone gives a difference at least this large, either way.
-    signature: sacreBLEU's, with tokenization, references, resamples (bs) and trials (ar), and seed.
-    """
-
-    metric: str
-    baseline: Score
-    system: Score
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    signature: str
-
-
-def compare_systems(
-    baseline: Sequence[str],
-    system: Sequence[str],
-    references: References,
-    *,
-    language: str | None = None,
-    method: str = "randomization",
-    only: Sequence[str] = ("BLEU", "chrF2", "chrF2++", "TER"),
-    resamples: int = RESAMPLES,
-    trials: int = TRIALS,
-) -> list[Difference]:
-    """Test whether `system` differs from `baseline` on the same sentences, in each metric of `only`.
-
-    method: "randomization" exchanges the two systems' sentences at random, `trials` times (Riezler and Maxwell 2005);
-        "bootstrap" draws sentences with replacement, `resamples` times, and asks how often the difference strays from
-        its mean by as much as it is from 0 (Koehn 2004, made two-sided). Intervals are by bootstrap in either case.
-    language: the target language, which chooses the tokenisation; None lets the script of the references choose.
-    Raises DataError when numbers of lines differ, UsageError for an unknown method or metric.
-    """
-    if method not in ("randomization", "bootstrap"):
-        raise UsageError(f"no paired test {method!r}.", hint="Choose randomization or bootstrap.")
-    streams = reference_streams(baseline, references)
-    reference_streams(system, references)
-    available = metrics(language or written_in(references))
-    if unknown := [name for name in only if name not in available]:
-        raise UsageError(f"no metric {unknown[0]!r}.", hint=f"Choose from {', '.join(available)}.")
-    differences: list[Difference] = []
-    for name in only:
-        metric = available[name]
-        (before, after), tables, drawn = _scored(name, metric, [baseline, system], streams, resamples)
-        resampled = drawn[1] - drawn[0]
-        draws = {"bs": resamples}
-        if method == "randomization":
-            draws["ar"] = trials
-            first, second = swapped(metric, tables[0], tables[1], trials)
-            chance = second - first
-        else:
-            # sacreBLEU centers the absolute difference instead, which in effect tests one side.
-            chance = resampled - resampled.mean()
-        difference = after.value - before.value
-        p = p_value(chance, difference)
-        reach = interval(resampled)
-        differences.append(Difference(name, before, after, difference, *reach, p, signature(metric, **draws)))
-    return differences
+    return Score(name, corpus_score(metric, table.sum(axis=0)), *reach, made)

@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import torch
 
+from attentio.bundle import Bundle
 from attentio.data.batch import BatchSampler, collate
 from attentio.data.corpus import EncodedCorpus
 from attentio.data.heldout import HeldOut
+from attentio.data.prepare import PreparedData
 from attentio.metrics.quality import corpus_chrf, same_output
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.batched import SearchConfig, search
 from attentio.text.placeholders import Masked, mask, mask_pair, restore
-from attentio.text.tokenizer import Tokenizer
 from attentio.train.objective import cross_entropy
 
 BATCH_TOKENS = 4096
@@ -32,17 +33,17 @@ class DevScores(NamedTuple):
 
 
 class DevSet:
-    """Held-out sources and references, encoded once. A call with a model in evaluation mode gives its scores."""
+    """Held-out sources and references, encoded once. A call with a model in evaluation mode gives its scores.
 
-    def __init__(
-        self, held_out: HeldOut, source: Tokenizer, target: Tokenizer, *, limit: int, placeholders: bool = False
-    ) -> None:
-        size = len(held_out.sources)
-        rows = [number * size // min(size, limit) for number in range(min(size, limit))]  # evenly: parts may differ
-        sources = [held_out.sources[row] for row in rows]
+    reading: what reads and writes both languages. limit: sentences at most, evenly over all.
+    """
+
+    def __init__(self, held_out: HeldOut, reading: PreparedData | Bundle, *, limit: int) -> None:
+        source, target, placeholders = reading.source.tokenizer, reading.target.tokenizer, reading.placeholders
+        held_out = held_out.evenly(limit)
+        sources, self.references = held_out.sources, held_out.references
         self.masked = [mask(text) if placeholders else Masked(text, {}) for text in sources]
         self.sources: Sequence[Sequence[int]] = [source.encode(each.text) for each in self.masked]
-        self.references = [held_out.references[row] for row in rows]
         self.target = target
         pairs = [(text, texts[0]) for text, texts in zip(sources, self.references, strict=True)]
         pairs = [mask_pair(*pair)[:2] for pair in pairs] if placeholders else pairs  # as in training

@@ -70,23 +70,9 @@ class Expected(NamedTuple):
 
 @cache
 def runs() -> Sequence[Run]:
-    """Return the table of runs."""
     text = files("attentio").joinpath("train", "runs.csv").read_text(encoding="utf-8")
-    return [
-        Run(
-            row["corpus"],
-            int(row["pairs"]),
-            row["setting"],
-            int(row["seed"]),
-            int(row["updates"]),
-            float(row["share"]),
-            float(row["retrieved"]),
-            float(row["seen"]),
-            float(row["chrf"]),
-            row["origin"],
-        )
-        for row in csv.DictReader(text.splitlines())
-    ]
+    rows = csv.DictReader(text.splitlines())
+    return [Run(*(kind(row[name]) for name, kind in Run.__annotations__.items())) for row in rows]
 
 
 def traits(pairs: Sequence[tuple[str, str]]) -> Traits | None:
@@ -99,33 +85,27 @@ def traits(pairs: Sequence[tuple[str, str]]) -> Traits | None:
     held = pairs[:: -(-len(pairs) // MOST_PAIRS)]
     rows = range(0, len(held), -(-len(held) // MOST_ASKED))
     unparted = is_unsegmented([source for source, _ in held])
-    units = [_units(source, unparted=unparted) for source, _ in held]
+    units = [
+        [char for char in source.lower() if not char.isspace()] if unparted else split_words(source)
+        for source, _ in held
+    ]
     same = [_same_side(held, side) for side in (0, 1)]
     left_out = [same[0][held[row][0]] | same[1][held[row][1]] for row in rows]
     found = [held[near][1] for near in _nearest(units, rows, left_out)]
-    counts = Counter(two for line in units for two in _neighbors(line))
+    counts = Counter(two for line in units for two in pairwise(line))
     seen: list[bool] = []
     for row, others in zip(rows, left_out, strict=True):
-        own = Counter(two for other in others for two in _neighbors(units[other]))
-        seen += [counts[two] > own[two] for two in _neighbors(units[row])]
+        own = Counter(two for other in others for two in pairwise(units[other]))
+        seen += [counts[two] > own[two] for two in pairwise(units[row])]
     references = [[held[row][1]] for row in rows]
     return Traits(len(pairs), corpus_chrf(found, references, strict=True), float(np.mean(seen or [0])))
 
 
 def _same_side(pairs: Sequence[tuple[str, str]], side: int) -> dict[str, set[int]]:
-    """Return by text the pairs that have it on this side."""
     found: dict[str, set[int]] = {}
     for row, pair in enumerate(pairs):
         found.setdefault(pair[side], set()).add(row)
     return found
-
-
-def _units(text: str, *, unparted: bool) -> list[str]:
-    return [char for char in text.lower() if not char.isspace()] if unparted else split_words(text)
-
-
-def _neighbors(line: Sequence[str]) -> list[tuple[str, str]]:
-    return list(pairwise(line))
 
 
 def _nearest(lines: Sequence[Sequence[str]], asked: Sequence[int], left_out: Sequence[set[int]]) -> list[int]:

@@ -12,7 +12,6 @@
 import contextlib
 import tomllib
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -24,35 +23,17 @@ from attentio.train.plan import ENDS
 from attentio.train.settings import RunConfig, differences, dump_config, load_config
 
 
-@dataclass(frozen=True)
 class Run:
     """The places in a run folder."""
 
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "config.toml"
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    @property
-    def model(self) -> Path:
-        return self.folder / "model"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.jsonl"
-
-    @property
-    def tests(self) -> Path:
-        return self.folder / "tests.json"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        self.data = folder / "data"
+        self.checkpoints = folder / "checkpoints"
+        self.model = folder / "model"
+        self.log = folder / "log.jsonl"
+        self.tests = folder / "tests.json"
 
     @property
     def has_begun(self) -> bool:

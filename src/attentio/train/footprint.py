@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from attentio.errors import ResourceError
 from attentio.model.families import build_model
+from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import RNNConfig
 from attentio.runtime.device import is_out_of_memory, resolve_device
 from attentio.runtime.precision import resolve_precision
@@ -27,10 +28,7 @@ def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[
     Raises UsageError for a model that cannot be, ResourceError for one that no memory could hold.
     """
     try:
-        with _Undrawn():
-            parameters = build_model(
-                config.model, config.attention, source_vocab, target_vocab, self_attention=config.self_attention
-            ).num_parameters()
+        parameters = _shapes(config, source_vocab, target_vocab).num_parameters()
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -48,9 +46,13 @@ def footprint(config: RunConfig, source_vocab: int, target_vocab: int) -> tuple[
 
 def single_numbers(config: RunConfig) -> list[str]:
     """Return the names of weights that have no axis."""
+    return [name for name, parameter in _shapes(config, 5, 5).named_parameters() if parameter.dim() == 0]
+
+
+def _shapes(config: RunConfig, *vocab_sizes: int) -> Seq2Seq:
+    """Return the model without first values: shapes alone."""
     with _Undrawn():
-        model = build_model(config.model, config.attention, 5, 5, self_attention=config.self_attention)
-    return [name for name, parameter in model.named_parameters() if parameter.dim() == 0]
+        return build_model(config.model, config.attention, *vocab_sizes, self_attention=config.self_attention)
 
 
 class _Undrawn(TorchFunctionMode):

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,34 +23,10 @@ from attentio.runtime.precision import arithmetic, resolve_precision
 from attentio.train.dev import DevScores
 from attentio.train.distributed import ALONE, Ranks
 from attentio.train.objective import check_objective, needs_weights
+from attentio.train.reporter import Reporter
 from attentio.train.settings import RunConfig
 from attentio.train.state import LENGTH_MULTIPLE, Progress, TrainingState
 from attentio.train.step import BusyThreads, TrainingStep, backward, backward_in_parts
-
-
-class Reporter(Protocol):
-    """Where a run tells how it goes: a terminal, a log file, a test."""
-
-    def update(self, progress: Progress, *, epoch: float, total_steps: int, tokens_per_second: float) -> None:
-        """Hear of every update."""
-        ...
-
-    def evaluated(self, progress: Progress, *, epoch: float) -> None:
-        """Hear of every evaluation on dev."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Hear of anything out of the ordinary."""
-        ...
-
-
-class Unheard:
-    """The reporter of a rank that does not report."""
-
-    def update(self, progress: Progress, *, epoch: float, total_steps: int, tokens_per_second: float) -> None: ...
-    def evaluated(self, progress: Progress, *, epoch: float) -> None: ...
-    def note(self, text: str) -> None: ...
-
 
 NOT_EVALUATED = DevScores(0.0, 0.0, 0.0, 0.0)  # of a rank that does not evaluate
 MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
@@ -87,9 +62,11 @@ def train(
         use(ranks.broadcast(dict(CHOSEN)))
     computing = partial(arithmetic, resolve_precision(settings.precision, device), device)
     torch.manual_seed(settings.seed)
-    model = _first_model(config, vocab_sizes, with_links=links is not None).to(device)
+    backend = WITH_WEIGHTS if needs_weights(config, with_links=links is not None) else "auto"
+    sections = config.model, config.attention, *vocab_sizes
+    model = build_model(*sections, self_attention=config.self_attention, backend=backend).to(device)
     state = TrainingState.first(model, corpus, settings, ranks)
-    reporter = reporter if ranks.rank == 0 else Unheard()
+    reporter = reporter if ranks.rank == 0 else Reporter()
     if not state.resume(checkpoints, settings, reporter.note) and first_weights is not None:
         state.start_with(first_weights())
     layout = ranks.layout
@@ -162,9 +139,3 @@ def train(
     if state.progress.ended is None:
         state.save(checkpoints, ranks)
     return state.progress
-
-
-def _first_model(config: RunConfig, vocab_sizes: tuple[int, int], *, with_links: bool) -> Seq2Seq:
-    backend = WITH_WEIGHTS if needs_weights(config, with_links=with_links) else "auto"
-    sections = config.model, config.attention, *vocab_sizes
-    return build_model(*sections, self_attention=config.self_attention, backend=backend)

@@ -230,10 +230,6 @@ def _chosen_from(layer: Attended) -> Tensor:
     return layer.log_weights
 
 
-def has_links(batch: Batch) -> bool:
-    return batch.links is not None and len(batch.links) > 0
-
-
 def repeat_batch(batch: Batch, times: int) -> Batch:
     """Return the whole batch so many times, one after the other."""
     source, lengths, target_in, target_out = (x.repeat(times, *[1] * (x.dim() - 1)) for x in batch[:4])

@@ -111,7 +111,8 @@ class StepPlan:
         if step == 0:
             return StepPlan.of(settings, steps_per_epoch=steps_per_epoch)
         epochs = settings.epochs * steps_per_epoch
-        if limit not in (None, self.max_seconds) and epochs <= step and not self._is_new("epochs", settings):
+        other_epochs = self.ends is not None and self.ends["epochs"] != settings.epochs
+        if limit not in (None, self.max_seconds) and epochs <= step and not other_epochs:
             epochs = UNBOUNDED
         most = min(epochs, settings.max_steps or UNBOUNDED)
         over_by_time = limit == self.max_seconds and progress.ended in ENDED_BY_TIME
@@ -140,11 +141,7 @@ class StepPlan:
         rising = min(MOST_WARMUP, max(1, round(RISING_SHARE * (total - step))))
         return replace(following, began_at=step, began_seconds=seconds, rising_steps=rising)
 
-    def _is_new(self, name: str, settings: "TrainConfig") -> bool:
-        return self.ends is not None and self.ends[name] != getattr(settings, name)
-
     def rate(self, step: int, settings: "TrainConfig") -> float:
-        """Return the learning rate of update number `step` (from 0)."""
         began, warmup = 0, self.warmup_steps
         if self.began_at and settings.schedule in DECAYING:
             began, warmup = self.began_at, self.rising_steps

@@ -25,8 +25,9 @@ from attentio.text.special import SPECIAL
 from attentio.train.dev import DevSet
 from attentio.train.expectation import MOST_PAIRS, SETTING, Expected, Traits, done, expect, runs, traits
 from attentio.train.footprint import describe_model
-from attentio.train.loop import Unheard, train
+from attentio.train.loop import train
 from attentio.train.plan import EPOCHS_WITH_TIME, SAFETY, StepPlan
+from attentio.train.reporter import Reporter
 from attentio.train.settings import RunConfig
 from attentio.train.state import Progress, batches
 
@@ -52,7 +53,6 @@ class Speed:
 
     @property
     def is_shared(self) -> bool:
-        """Whether others take much of the processor."""
         return self.cores < SHARED
 
 
@@ -144,7 +144,7 @@ def plan_training(config: RunConfig) -> TrainingPlan:
     with TemporaryDirectory(prefix="attentio-") as folder:
         data = prepare(config.data, Path(folder) / "data", seed=config.train.seed)
         preparing = time.perf_counter() - began
-        findings = check_corpus(config.data, (data.source_language, data.target_language))
+        findings = check_corpus(config.data, (data.source.language, data.target.language))
         return plan_prepared(config, data, preparing=preparing, findings=findings)
 
 
@@ -175,7 +175,7 @@ def plan_prepared(
     if settings.max_seconds is not None and updates < total:
         whole = settings.max_seconds
     share = min(1.0, updates / planned)
-    train_texts = training_texts(data)
+    train_texts = data.training_pairs(MOST_PAIRS)
     found = traits(train_texts)
     unknown = None
     if settings.fitted_pairs is None or settings.start_from is not None:
@@ -227,7 +227,7 @@ def measure(config: RunConfig, data: PreparedData, *, seconds: float = SECONDS) 
     times: list[float] = []
     used: list[float] = []
 
-    class Clock(Unheard):
+    class Clock(Reporter):
         def update(self, progress: Progress, *, epoch: float, total_steps: int, tokens_per_second: float) -> None:
             del progress, epoch, total_steps, tokens_per_second
             times.append(time.perf_counter())
@@ -236,7 +236,6 @@ def measure(config: RunConfig, data: PreparedData, *, seconds: float = SECONDS) 
     def is_enough() -> bool:
         return len(times) >= FIRST + LEAST and times[-1] - times[FIRST - 1] >= seconds
 
-    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
     free = {"max_seconds": None, "max_steps": None, "start_from": None, "epochs": 1_000_000}
     free |= {"save_every_seconds": 1e9, "min_steps": 0}
     tried = config.model_copy(update={"train": config.train.model_copy(update=free)})
@@ -244,7 +243,7 @@ def measure(config: RunConfig, data: PreparedData, *, seconds: float = SECONDS) 
         train(
             tried,
             data.train,
-            sizes,
+            data.vocab_sizes,
             Path(folder),
             links=data.train_links,
             evaluate=None,
@@ -263,10 +262,9 @@ def measure(config: RunConfig, data: PreparedData, *, seconds: float = SECONDS) 
 def _evaluation_seconds(config: RunConfig, data: PreparedData) -> float:
     """Return how long an evaluation on dev takes, with outputs as long as the references."""
     assert data.dev is not None
-    sides = data.source_tokenizer, data.target_tokenizer
-    dev = DevSet(data.dev, *sides, limit=config.train.evaluate_pairs, placeholders=data.placeholders)
-    sizes = sides[0].vocab_size, sides[1].vocab_size
-    model = build_model(config.model, config.attention, *sizes, self_attention=config.self_attention).eval()
+    dev = DevSet(data.dev, data, limit=config.train.evaluate_pairs)
+    sections = config.model, config.attention, *data.vocab_sizes
+    model = build_model(*sections, self_attention=config.self_attention).eval()
     targets = [[*dev.pairs.target[row].tolist(), SPECIAL.eos] for row in range(len(dev.sources))]
     began = time.perf_counter()
     dev.loss(model)
@@ -275,14 +273,6 @@ def _evaluation_seconds(config: RunConfig, data: PreparedData) -> float:
         sources = [dev.sources[index] for index in indices]
         decode(model, sources, prefix=given, max_lengths=[len(target) for target in given], length_penalty=0.0)
     return time.perf_counter() - began
-
-
-def training_texts(data: PreparedData) -> list[tuple[str, str]]:
-    """Return training pairs as text, evenly drawn where there are very many."""
-    rows = range(0, len(data.train), -(-len(data.train) // MOST_PAIRS))
-    sides = (data.train.source, data.source_tokenizer), (data.train.target, data.target_tokenizer)
-    texts = [[tokenizer.decode(side[row].tolist()) for row in rows] for side, tokenizer in sides]
-    return list(zip(*texts, strict=True))
 
 
 def _doubled(known: Traits, pairs: list[tuple[str, str]]) -> Traits | None:
@@ -315,7 +305,6 @@ def _other_presets(pairs: int) -> dict[str, float]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

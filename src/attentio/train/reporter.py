@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from attentio.runtime.files import disk_errors
 from attentio.runtime.waiting import WATCH
@@ -30,8 +30,13 @@ def too_few(updates: int) -> str:
 
 def events(log: Path) -> list[dict[str, Any]]:
     """Return the events that a run's log holds, in order. A line that was cut off is passed over."""
+    return events_in(log.read_bytes()) if log.is_file() else []
+
+
+def events_in(text: bytes) -> list[dict[str, Any]]:
+    """Return the events in a part of a log."""
     found: list[dict[str, Any]] = []
-    for line in log.read_bytes().splitlines() if log.is_file() else ():
+    for line in text.split(b"\n"):
         with contextlib.suppress(ValueError):
             event = json.loads(line)
             if isinstance(event, dict) and "event" in event:
@@ -45,16 +50,21 @@ def evaluations(log: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in event.items() if name != "event"} for event in kept]
 
 
-class Display(Protocol):
-    """Where people read of it."""
+class Reporter:
+    """Where a training tells how it goes. This one tells nobody."""
 
-    def show(self, facts: Mapping[str, str], done: float) -> None: ...
-    def line(self, text: str) -> None: ...
-    def close(self) -> None: ...
+    def update(self, progress: "Progress", *, epoch: float, total_steps: int, tokens_per_second: float) -> None:
+        """Hear of every update."""
+
+    def evaluated(self, progress: "Progress", *, epoch: float) -> None:
+        """Hear of every evaluation on dev."""
+
+    def note(self, text: str) -> None:
+        """Hear of anything out of the ordinary."""
 
 
-class Silent:
-    """A display that nobody reads."""
+class Display:
+    """Where people read of it. This one shows nothing."""
 
     def show(self, facts: Mapping[str, str], done: float) -> None: ...
     def line(self, text: str) -> None: ...
@@ -79,7 +89,7 @@ class Clock:
         return max(0.0, min(pace * (total_steps - step), self._max_seconds - seconds))
 
 
-class TrainingReporter:
+class TrainingReporter(Reporter):
     """Tells a display and the run's log."""
 
     def __init__(self, log: Path, display: Callable[[], Display], settings: "TrainConfig") -> None:
@@ -104,7 +114,6 @@ class TrainingReporter:
         self._log.close()
 
     def update(self, progress: "Progress", *, epoch: float, total_steps: int, tokens_per_second: float) -> None:
-        """After every training step."""
         self._speed = tokens_per_second if progress.step == 1 else self._speed + (tokens_per_second - self._speed) / 20
         if progress.step % LOG_EVERY == 0:
             self.event("step", progress, epoch=epoch, tokens_per_second=round(self._speed))
@@ -125,7 +134,6 @@ class TrainingReporter:
         self._display.show(facts, min(1.0, progress.step / total_steps))
 
     def evaluated(self, progress: "Progress", *, epoch: float) -> None:
-        """After every evaluation on dev."""
         self.event("evaluation", progress, epoch=epoch)
         mark = " (best)" if progress.best_step == progress.step else ""
         self._display.line(
@@ -134,7 +142,6 @@ class TrainingReporter:
         )
 
     def note(self, text: str) -> None:
-        """Report a plain remark, to people and in the log."""
         self._write({"event": "note", "text": text})
         self._display.line(text)
 

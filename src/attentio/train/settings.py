@@ -231,7 +231,7 @@ def effective_config(
     if held is not None:
         return parse_config(_merge(held, over), where=str(run), kinds_by_user=True)
     if preset == AUTO:
-        under = _fitted(over) if start is None else _fine_tuned(over, str(start))
+        under = _fitted(over, start)
     else:
         under = presets()[f"{family}-{preset}" if preset in SIZES and family in FAMILIES else preset]
     if start is not None:
@@ -248,46 +248,48 @@ def _held(run: Path, family: object) -> Settings | None:
     return held if family is None or family == _family(held) else None
 
 
-def _fitted(over: Settings) -> Settings:
-    """Return the preset that fits the number of pairs: a size of the family, and settings of training."""
+def _fitted(over: Settings, start: object) -> Settings:
+    """Return the preset that fits the number of pairs: a size of the family, and settings of training.
+
+    start: the model that training starts from, if it does. Then all that is trained on is new pairs and earlier ones.
+    """
     given = cast(Settings, over.get("train", {}))
     family = _family(over) if _family(over) in FAMILIES else DEFAULT_FAMILY
-    try:
-        data = DataConfig.model_validate(over.get("data", {}))
-        if not data.train:
-            return presets()[f"{family}-small"]
-        from attentio.data.source import count_pairs  # reading is not loaded for what needs none
-
-        pairs = count_pairs(data, PAIRS_COUNTED)
-    except (ValidationError, AttentioError):  # `parse_config` and `prepare` say what is wrong
+    pairs = _count_pairs(over)
+    if pairs is None and start is None:
         return presets()[f"{family}-small"]
-    found = fit(pairs)
-    train = {**found.train, "fitted_pairs": pairs}
+    found = None if pairs is None else fit(pairs)
+    under = presets()[f"{family}-{'small' if found is None else found.size}"]
+    if found is not None:
+        under = _merge(under, {"model": found.model, "train": {**found.train, "fitted_pairs": pairs}})
+    train = dict(cast(Settings, under.get("train", {})))
+    if start is not None:
+        from attentio.data.start import Mixture, num_earlier
+
+        for name in ("batch_tokens", "epochs", "average_decay", "warmup_share"):
+            train.pop(name, None)
+        share = given.get("earlier_share", TrainConfig().earlier_share)
+        share = share if isinstance(share, float) else 0.0
+        mixture = Mixture.of(pairs or 0, num_earlier(Path(str(start))), share, seed=0)
+        train.update(fine_tuning(pairs or 0, mixture.copies))
     if "warmup_steps" in given:
         train.pop("warmup_share", None)
     if given.get("max_seconds") is not None:
         train["epochs"] = EPOCHS_WITH_TIME * cast(int, train.get("epochs", TrainConfig().epochs))
-    return _merge(presets()[f"{family}-{found.size}"], {"model": found.model, "train": train})
+    return {**under, "train": train}
 
 
-def _fine_tuned(over: Settings, start: str) -> Settings:
-    """Return the preset that fits a training which starts from a model, by the number of new pairs."""
-    under = _fitted(over)
-    train = cast(dict[str, object], under.get("train", {}))
-    given = cast(Settings, over.get("train", {}))
-    for name in ("batch_tokens", "epochs", "average_decay", "warmup_share"):
-        train.pop(name, None)
-    from attentio.data.start import Mixture, num_earlier
+def _count_pairs(over: Settings) -> int | None:
+    """Return the number of training pairs, None where there are none, or they or the settings cannot be read."""
+    try:
+        data = DataConfig.model_validate(over.get("data", {}))
+        if not data.train:
+            return None
+        from attentio.data.source import count_pairs  # reading is not loaded for what needs none
 
-    pairs = cast(int, train.get("fitted_pairs", 0))
-    share = given.get("earlier_share", TrainConfig().earlier_share)
-    mixture = Mixture.of(pairs, num_earlier(Path(start)), share if isinstance(share, float) else 0.0, seed=0)
-    found: dict[str, object] = {**fine_tuning(pairs, mixture.copies)}
-    if "warmup_steps" in given:
-        found.pop("warmup_share")
-    if given.get("max_seconds") is not None:
-        found["epochs"] = EPOCHS_WITH_TIME * cast(int, found["epochs"])
-    return {**under, "train": {**train, **found}}
+        return count_pairs(data, PAIRS_COUNTED)
+    except (ValidationError, AttentioError):  # `parse_config` and `prepare` say what is wrong
+        return None
 
 
 def _with_model(preset: Settings, start: str, resumed: Path | None) -> Settings:

@@ -180,7 +180,6 @@ class TrainingState:
 
     @classmethod
     def first(cls, model: Seq2Seq, corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks) -> Self:
-        """Return the state before the first update."""
         sampler = batches(corpus, settings, ranks)
         return cls(
             model,
@@ -212,7 +211,9 @@ class TrainingState:
         try:
             self.start_with(tensors["weights"], tensors.get("average"))
             _load_optimizer(self.optimizer, self.model, tensors["optimizer"])
-            _set_random_state(tensors["random"], _device_of(self.model))
+            torch.set_rng_state(tensors["random"]["cpu"])
+            if (device := _device_of(self.model)).type == "cuda":
+                torch.cuda.set_rng_state(tensors["random"]["cuda"], device)
             self.sampler.load_state_dict(state["sampler"])
             self.parts = int(state["parts"])
         except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -256,26 +257,24 @@ class TrainingState:
             groups = {
                 "weights": self.model.unique_state_dict(),
                 "optimizer": moments,
-                "random": _random_state(_device_of(self.model)),
+                "random": {"cpu": torch.get_rng_state()},
             }
+            if (device := _device_of(self.model)).type == "cuda":
+                groups["random"]["cuda"] = torch.cuda.get_rng_state(device)
             if self.average.model is not self.model:
                 groups["average"] = self.average.model.unique_state_dict()
-            self._write(checkpoints, groups)
-
-    def _write(self, checkpoints: Path, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
-        values = {
-            "progress": asdict(self.progress),
-            "sampler": self.sampler.state_dict(),
-            "plan": asdict(self.plan),
-            "parts": self.parts,
-            "kernels": dict(CHOSEN),
-        }
-        save_checkpoint(checkpoints / f"step-{self.progress.step}", Checkpoint(groups, values))
-        prune_checkpoints(checkpoints, keep=2)
+            values = {
+                "progress": asdict(self.progress),
+                "sampler": self.sampler.state_dict(),
+                "plan": asdict(self.plan),
+                "parts": self.parts,
+                "kernels": dict(CHOSEN),
+            }
+            save_checkpoint(checkpoints / f"step-{self.progress.step}", Checkpoint(groups, values))
+            prune_checkpoints(checkpoints, keep=2)
 
 
 def batches(corpus: EncodedCorpus, settings: TrainConfig, ranks: Ranks = ALONE) -> BatchSampler:
-    """Return the batches of a training."""
     return BatchSampler(
         corpus.source.lengths,
         corpus.target.lengths,
@@ -328,15 +327,3 @@ def _load_optimizer(
 
 def _device_of(model: Seq2Seq) -> torch.device:
     return next(model.parameters()).device
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    """Return the generators that training draws from."""
-    states = {"cpu": torch.get_rng_state()}
-    return states | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
-
-
-def _set_random_state(states: Mapping[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states["cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)

@@ -18,7 +18,6 @@ from attentio.runtime.waiting import WATCH, one_thread
 from attentio.train.objective import (
     OBJECTIVES,
     Loss,
-    has_links,
     missed_links,
     reinforced,
     repeat_batch,
@@ -61,7 +60,7 @@ class TrainingStep(nn.Module):
             total = total + settings.consistency * predicted.disagreement()
         if draws:
             total = reinforced(costs, decoder, attended, batch, settings.reinforce_samples, settings.entropy_bonus)
-        if settings.guided_alignment > 0 and has_links(batch):
+        if settings.guided_alignment > 0 and batch.links is not None and len(batch.links) > 0:
             total = total + settings.guided_alignment * missed_links(decoder, attended, batch)
         if settings.coverage_loss > 0:
             total = total + settings.coverage_loss * repeated_looks(decoder, attended, batch)

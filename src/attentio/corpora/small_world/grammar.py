@@ -1,9 +1,9 @@
 """The small world: a synchronous English–Chinese grammar whose word links are known by construction.
 
 Each rule of `rules.txt` is one English and one Chinese template. Filling the slots of both with the same phrases gives
-a sentence, its translation and the links between their words. This module holds the engine (templates, phrases,
-agreement, contractions) and the public functions `sample`, `constructions`, `vocabulary` and `version`. The words come
-from `words.txt`, read by `lexicon.py`. Everything here was written for this project and is free for any use (CC0).
+a sentence, its translation and the links between their words. This module holds the engine: templates, phrases,
+agreement, contractions. The words come from `words.txt`, read by `lexicon.py`. Everything here was written for this
+project and is free for any use (CC0).
 """
 
 import re
@@ -32,9 +32,7 @@ class GrammarPair(NamedTuple):
     @property
     def source(self) -> str:
         """The English sentence as written: capital letter, spaces between words."""
-        text = "".join(
-            word if i == 0 or word in PUNCTUATION else " " + word for i, word in enumerate(self.source_words)
-        )
+        text = "".join(word if word in PUNCTUATION else " " + word for word in self.source_words).lstrip()
         return text[0].upper() + text[1:]
 
     @property
@@ -184,13 +182,8 @@ def parse_rules(lines: Iterable[str]) -> dict[str, tuple[float, tuple[Template, 
 
 
 @cache
-def _sentences() -> dict[str, tuple[float, tuple[Template, ...]]]:
-    return parse_rules(lexicon.read_file("rules.txt")[1]["sentences"])
-
-
-@cache
-def _phrases() -> dict[str, tuple[float, tuple[Template, ...]]]:
-    return parse_rules(lexicon.read_file("rules.txt")[1]["phrases"])
+def _rules(section: str) -> dict[str, tuple[float, tuple[Template, ...]]]:
+    return parse_rules(lexicon.read_file("rules.txt")[1][section])
 
 
 _NOUNS = lexicon.read_nouns()
@@ -238,11 +231,8 @@ _COUNT_DETERMINERS = {
 _MASS_DETERMINERS = {
     "n": (("many", 3), ("cup", 1)),
     "p": (("many", 2), ("cup", 3), ("some", 1)),
-    "d": (("many", 1),),
     "w": (("many", 3), ("cup", 2), ("some", 1)),
-    "x": (("many", 1),),
-    "e": (("many", 1),),
-    "k": (("many", 1),),
+    **dict.fromkeys("dxek", (("many", 1),)),
 }
 _OTHERWISE = (_COUNT_DETERMINERS["w"], _MASS_DETERMINERS["w"])
 _DEFINITE = (("the", 2), ("this", 2), ("that", 2), ("own", 2))
@@ -274,21 +264,21 @@ def _choice(group: str, names: Iterable[str], weights: Iterable[float] | None = 
 
 @cache
 def _construction_choice() -> Choice:
-    return _choice("construction", constructions(), [weight for weight, _ in _sentences().values()])
+    return _choice("construction", constructions(), [weight for weight, _ in _rules("sentences").values()])
 
 
 @cache
 def _sentence_choice(name: str) -> tuple[tuple[Template, ...], Choice]:
-    fellows = _sentences()[name][1]
+    fellows = _rules("sentences")[name][1]
     return fellows, _choice(name, (rule.text for rule in fellows), (rule.weight for rule in fellows))
 
 
 @cache
 def _phrase_choice(name: str, mode: str) -> tuple[tuple[Template, ...], Choice]:
     """Return the rules of a group that may be used in a mode. A rule without modes may be used in all."""
-    if name not in _phrases():
+    if name not in _rules("phrases"):
         raise UsageError(f"grammar: no phrase group {name!r}")
-    fellows = tuple(rule for rule in _phrases()[name][1] if not rule.modes or not mode or mode in rule.modes)
+    fellows = tuple(rule for rule in _rules("phrases")[name][1] if not rule.modes or not mode or mode in rule.modes)
     if not fellows:
         raise UsageError(f"grammar: no rule of {name!r} for mode {mode!r}")
     return fellows, _choice(name + mode, (rule.text for rule in fellows), (rule.weight for rule in fellows))
@@ -363,7 +353,7 @@ class _Sampler:
 
     def sentence(self) -> tuple[str, Phrase]:
         """Return the name of a construction and a sentence of it, its English not yet contracted."""
-        name = tuple(_sentences())[self.pick(_construction_choice())]
+        name = constructions()[self.pick(_construction_choice())]
         fellows, choice = _sentence_choice(name)
         return name, self.compose(fellows[self.pick(choice)], Context("", _NOBODY))
 
@@ -434,9 +424,8 @@ class _Sampler:
         subject, object_, number, chinese = _PRONOUNS[owner]
         if head == "whose":
             return _linked((owner,), (chinese, "的"))
-        return _linked((object_ if head == "objectpronoun" else subject,), (chinese,))._replace(
-            number=number, owner=owner
-        )
+        word = object_ if head == "objectpronoun" else subject
+        return _linked((word,), (chinese,))._replace(number=number, owner=owner)
 
     def noun_phrase(self, determiner: str, kind: str, context: Context) -> Phrase:
         nouns, choice = _noun_choice(kind, determiner)
@@ -522,7 +511,7 @@ def _fits(noun: lexicon.Noun, determiner: str) -> bool:
         return bool(noun.singular and noun.plural)
     if determiner in ("these", "those", "plural"):
         return bool(noun.plural)
-    if determiner in ("cup",):
+    if determiner == "cup":
         return bool(noun.container)
     return True
 
@@ -627,7 +616,6 @@ def assemble(rule: Template, filled: dict[str, Phrase]) -> Phrase:
 
 
 def _form(form: str, filled: dict[str, Phrase]) -> str:
-    """Return the verb form a slot asks for, by name or by agreement with another slot."""
     if form in filled:
         return "s" if filled[form].number == "3s" else "base"
     return form
@@ -667,26 +655,12 @@ def link_punctuation(phrase: Phrase) -> Phrase:
 # Contractions and spelling
 
 _CONTRACTED = {
-    ("do", "not"): "don't",
-    ("does", "not"): "doesn't",
-    ("did", "not"): "didn't",
-    ("is", "not"): "isn't",
-    ("are", "not"): "aren't",
-    ("was", "not"): "wasn't",
-    ("were", "not"): "weren't",
-    ("have", "not"): "haven't",
-    ("has", "not"): "hasn't",
-    ("should", "not"): "shouldn't",
+    **{(v, "not"): f"{v}n't" for v in ("do", "does", "did", "is", "are", "was", "were", "have", "has", "should")},
     ("will", "not"): "won't",
     ("can", "not"): "can't",
     ("I", "am"): "I'm",
-    ("you", "are"): "you're",
-    ("we", "are"): "we're",
-    ("they", "are"): "they're",
-    ("he", "is"): "he's",
-    ("she", "is"): "she's",
-    ("it", "is"): "it's",
-    ("that", "is"): "that's",
+    **{(p, "are"): f"{p}'re" for p in ("you", "we", "they")},
+    **{(p, "is"): f"{p}'s" for p in ("he", "she", "it", "that")},
     **{(p, "will"): f"{p}'ll" for p in ("I", "you", "he", "she", "we", "they", "it")},
     **{(p, "would"): f"{p}'d" for p in ("I", "you", "he", "she", "we", "they")},
 }
@@ -706,9 +680,8 @@ def contract(phrase: Phrase, formal: bool) -> Phrase:
     i = 0
     while i < len(words):
         pair = (words[i], words[i + 1]) if i + 1 < len(words) else ("", "")
-        inverted = (
-            pair[1] == "not" and words[i + 2 : i + 3] and words[i + 2] in _SUBJECTS
-        )  # "isn't he", never "is not he"
+        # "isn't he", never "is not he"
+        inverted = pair[1] == "not" and not _SUBJECTS.isdisjoint(words[i + 2 : i + 3])
         merged = _ALWAYS.get(pair) if formal and not inverted else _CONTRACTED.get(pair) or _ALWAYS.get(pair)
         if not merged and not formal and i == 0:
             merged = _CONTRACTED_FIRST.get(pair)
@@ -776,15 +749,4 @@ def repeats_itself(phrase: Phrase) -> bool:
 
 def constructions() -> list[str]:
     """Return the names of all constructions, in the order of `rules.txt`."""
-    return list(_sentences())
-
-
-@cache
-def _vocabulary() -> frozenset[str]:
-    pairs = sample(15_000, 0)
-    return frozenset(word.lower() for pair in pairs for word in pair.source_words if word not in PUNCTUATION)
-
-
-def vocabulary() -> set[str]:
-    """Return the English word forms, lower-cased, that occur in 15,000 sentences of the small world."""
-    return set(_vocabulary())
+    return list(_rules("sentences"))

@@ -70,7 +70,6 @@ def rows(table: str) -> list[list[str]]:
 
 
 def word_set(table: str) -> frozenset[str]:
-    """Return all words of a table of `words.txt`."""
     return frozenset(word for row in rows(table) for word in row)
 
 
@@ -87,7 +86,6 @@ DETERMINERS = word_set("determiners")
 
 
 def plural(noun: str) -> str:
-    """Return the regular plural of an English noun."""
     if noun.endswith(("s", "x", "sh", "ch")):
         return noun + "es"
     if noun.endswith("y") and noun[-2] not in _VOWELS:
@@ -128,16 +126,14 @@ def compare(adjective: str, form: str) -> tuple[str, ...]:
 
 def article(following: str) -> str:
     """Return "a" or "an", by the word that follows."""
-    if following in _AN_BEFORE or (following.lower().startswith(_VOWELS) and following not in _A_BEFORE):
-        return "an"
-    return "a"
+    vowel = following.lower().startswith(_VOWELS) and following not in _A_BEFORE
+    return "an" if vowel or following in _AN_BEFORE else "a"
 
 
 # Words by class
 
 
 def read_nouns() -> dict[str, list[Noun]]:
-    """Return the nouns by class."""
     classes: dict[str, list[Noun]] = {}
     for english, chinese, measure, *tags in rows("nouns"):
         singular, _, given = english.partition("/")
@@ -150,7 +146,6 @@ def read_nouns() -> dict[str, list[Noun]]:
 
 
 def read_adjectives() -> dict[str, list[Adjective]]:
-    """Return the adjectives by class."""
     classes: dict[str, list[Adjective]] = {}
     for english, chinese, before, *tags in rows("adjectives"):
         adjective = Adjective(english, chinese, {"-": "", "+的": chinese + " 的"}.get(before, before))

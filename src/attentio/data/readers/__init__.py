@@ -33,7 +33,6 @@ READERS: dict[str, Reader] = {
 
 
 def reader_of(origin: Origin) -> Reader:
-    """Return the reader of one part of the data."""
     if origin.path is None or origin.target is not None:
         return Reader((), read_built_in if origin.path is None else read_two_files)
     suffix = Path(unpacked_name(origin.path)).suffix.lower()

@@ -133,7 +133,6 @@ def _is_header(names: Sequence[str], rows: Sequence[list[str]]) -> bool:
 
 
 def _names_language(name: str, column: int, rows: Sequence[list[str]]) -> bool:
-    """Return whether a cell is the name of a language that the cells below it can be in."""
     language = known_language(name)
     # Two letters are a word as well as a code ("is", "so"): the text below decides.
     below = guess_language(row[column] for row in rows if column < len(row))

@@ -105,7 +105,6 @@ def _fields(held: Any) -> dict[str | int, Any]:
 
 
 def _choose(file: File, first: _Record, config: DataConfig) -> _Keys:
-    """Return the keys of source and target, from the settings or from the first record."""
     held, place, number = first
     fields = _fields(held)
     if 1 in fields:

@@ -85,7 +85,6 @@ class Origin:
 
     @property
     def linked(self) -> bool:
-        """Whether word links of its pairs are known."""
         return self.links is not None or self.knows_links
 
 
@@ -184,7 +183,6 @@ def on_disk(file: File) -> Path:
 
 
 def ends_with_crlf(file: File) -> bool:
-    """Return whether the first line ends with CRLF."""
     blocks = read_blocks(file)
     found = next(blocks, b"").partition(b"\n")[0].endswith(b"\r")
     cast(Any, blocks).close()

@@ -4,7 +4,6 @@ The file is read twice: first to see which languages its units have, then for it
 """
 
 import binascii
-import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, permutations, product
@@ -12,12 +11,11 @@ from itertools import chain, permutations, product
 from attentio.data.readers.lines import File, Origin, Row, Rows, decode_stream, find_codec, one_line, read_blocks
 from attentio.data.report import DropLog
 from attentio.data.settings import DataConfig
+from attentio.documents.decoding import xml_encoding
 from attentio.documents.units import UnitReader, normal_tag
 from attentio.errors import DataError, UsageError
 from attentio.text.encoding import byte_order_mark
 from attentio.text.script import base_language
-
-_DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 
 
 def read_tmx(origin: Origin, config: DataConfig, log: DropLog) -> Rows:
@@ -88,10 +86,7 @@ def _decoded(file: File, config: DataConfig) -> Iterator[str]:
     blocks = read_blocks(file)
     first = next(blocks, b"")
     mark, encoding = byte_order_mark(first)
-    if encoding is None:
-        declared = _DECLARED.match(first[:1000])
-        wide = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}.get(first[:2])
-        encoding = config.encoding or wide or (declared[1].decode("ascii") if declared else "utf-8")
+    encoding = encoding or config.encoding or xml_encoding(first) or "utf-8"
     try:
         texts = decode_stream(file, chain([first[len(mark) :]], blocks), find_codec(encoding).name)
         yield from filter(None, texts)
