@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-ATTENTIO = (sys.executable, "-c", "from attentio.cli import main; main()")
+ATTENTIO = (sys.executable, "-m", "attentio")
 _LOOK_EVERY = 0.02  # seconds between looks at a command's memory
 _SHOWN_LINES = 20  # of a command that failed
 
@@ -38,6 +38,7 @@ def run(
         "MKL_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "",  # an installed program does not compile its source at every start
         "PYTHONWARNINGS": "ignore",
         **(environment or {}),
     }

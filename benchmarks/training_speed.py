@@ -9,13 +9,14 @@ is taken. Each round has a seed of its own, for the split, too.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from measure import by_turns, ratios, spread
+from measure import by_turns, ratios, run, spread
 from peers import TRAINERS, Peers
 from report import Table, add_options, publish
 from workload import BATCH_SENTENCES, FAMILIES, MODELS, SAME_TRAINING, Training, Workload, steps_for, train
@@ -29,7 +30,9 @@ Same batches: {BATCH_SENTENCES} sentences, fp32, Adam at a constant rate, as the
 under autocast. Own batches: the same model with the batches, arithmetic and schedule of `attentio train`.
 All defaults: its small model as well. Tokens
 a second leave out the first {{skip}} updates; "command" is everything, from the start to the saved model. Dev
-loss: nats a target token after the same sentence pairs, {{pairs:,}}. Median (least–greatest) of {{rounds}} rounds."""
+loss: nats a target token after the same sentence pairs, {{pairs:,}}. Share of the limit: the time of the linear
+products of the same updates alone, with the same kernels and threads, divided by the time of the updates. Median
+(least–greatest) of {{rounds}} rounds."""
 
 
 def contestants(
@@ -41,7 +44,8 @@ def contestants(
         def training(number: int) -> Training:
             workload = workloads[number]
             steps = arguments.steps if same else steps_for(workload, settings, BATCH_SENTENCES * arguments.steps)
-            return train(workload, folder / "run", settings, steps=steps, threads=arguments.threads)
+            training = train(workload, folder / "run", settings, steps=steps, threads=arguments.threads)
+            return training._replace(products_per_second=products(folder / "run", arguments)) if same else training
 
         return training
 
@@ -52,13 +56,21 @@ def contestants(
         DEFAULTS: ours((FAMILIES[model],), same=False),
     }
     if arguments.only_same:
-        found = {SAME: found[SAME]}
+        found = {SAME: found[SAME], SAME_BF16: found[SAME_BF16]}
     if peers is not None:
         for peer in TRAINERS:
             found[str(peer)] = lambda number, peer=peer: peers.train(
                 peer, model, workloads[number], folder / peer.name, steps=arguments.steps
             )
     return found
+
+
+def products(run_folder: Path, arguments: argparse.Namespace) -> float:
+    """Target tokens a second of the linear products of a finished run's updates, if nothing else were computed."""
+    script = str(Path(__file__).with_name("products.py"))
+    command = [sys.executable, script, str(run_folder), "--skip", str(arguments.skip)]
+    found = json.loads(run(command, threads=arguments.threads).lines[-1][1])
+    return found["target_tokens"] / found["seconds"]
 
 
 def table(model: str, found: dict[str, list[Training]], arguments: argparse.Namespace) -> Table:
@@ -72,13 +84,14 @@ def table(model: str, found: dict[str, list[Training]], arguments: argparse.Name
             spread(speeds[name]),
             *(spread(ratios(speeds[name], speeds[baseline]), 2) for baseline in baselines),
             spread([t.command_seconds for t in trainings], 1),
+            spread([t.share_of_limit(arguments.skip) for t in trainings], 2),
             spread([t.dev_loss for t in trainings], 3),
             memory(trainings),
         )
         for name, trainings in found.items()
     ]
     columns = ("", "parameters", "target tokens/s", *(f"to {name}" for name in baselines))
-    columns += ("command, s", "dev loss", "peak MB")
+    columns += ("command, s", "share of the limit", "dev loss", "peak MB")
     samples = {name: [training._asdict() for training in trainings] for name, trainings in found.items()}
     pairs = BATCH_SENTENCES * arguments.steps
     notes = NOTES.format(skip=arguments.skip, pairs=pairs, rounds=arguments.rounds).replace("\n", " ")
@@ -100,7 +113,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--skip", type=int, default=50, help="updates at the beginning that are not timed")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dev", type=int, default=500, help="pairs held out, twice as many for the test")
-    parser.add_argument("--only-same", action="store_true", help="of Attentio, only the row comparable to the peers")
+    parser.add_argument("--only-same", action="store_true", help="of Attentio, only the rows with the same batches")
     add_options(parser)
     arguments = parser.parse_args(words)
     peers = None if arguments.peers is None else Peers(arguments.peers, threads=arguments.threads)

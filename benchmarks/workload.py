@@ -99,6 +99,12 @@ class Training(NamedTuple):
     course: list[Point]
     parameters: int
     dev_loss: float
+    products_per_second: float | None = None  # target tokens a second, if linear products were all
+
+    def share_of_limit(self, skipped_steps: int) -> float | None:
+        """The time of the linear products alone, divided by that of all."""
+        limit = self.products_per_second
+        return None if limit is None else self.tokens_per_second(skipped_steps) / limit
 
     def tokens_per_second(self, skipped_steps: int) -> float:
         """Target tokens a second, from the first point after `skipped_steps` to the last."""

@@ -1,5 +1,5 @@
 """`python -m attentio`: the command line, as under torchrun."""
 
-from attentio.cli import main
+from attentio.cli import command
 
-main()
+command()

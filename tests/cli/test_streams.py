@@ -42,3 +42,22 @@ def test_a_full_disk_behind_standard_output() -> None:
         process = subprocess.run([*COMMAND, "config", "list"], stdout=out, stderr=subprocess.PIPE, text=True)
     assert process.returncode == 5
     assert process.stderr == "error: disk full. Free some space and try again.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "status"), [(["--version"], 0), (["nonsense"], 2)])
+def test_a_program_that_ends_at_once_writes_all_and_tidies_up(words: list[str], status: int) -> None:
+    code = "import atexit; atexit.register(print, 'tidied'); from attentio.cli import command; command()"
+    process = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert process.returncode == status
+    assert process.stdout.endswith("tidied\n")
+    assert ("attentio" in process.stdout) == (status == 0)
+    assert ("nonsense" in process.stderr) == (status == 2)
+
+
+@pytest.mark.slow
+def test_a_program_with_a_thread_at_work_waits_for_it() -> None:
+    thread = "import threading, time; threading.Thread(target=lambda: (time.sleep(0.3), print('done'))).start()"
+    code = f"{thread}; from attentio.cli import command; command()"
+    process = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True)
+    assert process.stdout.endswith("done\n")

@@ -1,6 +1,7 @@
 """Lines that do not belong together are found, and where that begins. Healthy text is left alone."""
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -27,6 +28,18 @@ def test_healthy_pairs_have_no_finding() -> None:
     found = measure(SOURCES, TARGETS)
     assert found.shift is None
     assert found.own > 2 * found.other
+
+
+@pytest.mark.slow
+def test_long_lines_take_little_memory() -> None:
+    """All pairs of words of all lines at once would take 250 MB here."""
+    draw = random.Random(1)
+    lines = [" ".join(f"w{draw.randrange(5000)}" for _ in range(24)) for _ in range(3000)]
+    tracemalloc.start()
+    measure(lines, lines[::-1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
 
 
 @pytest.mark.slow

@@ -25,10 +25,27 @@ from attentio.runtime import compiler
 compiler.put_off()
 import torch
 table = "torch._meta_registrations"
-assert not hasattr(sys.modules[table], "meta_index_Tensor"), "the tables were imported: put_off has no use"
+assert "meta_index_Tensor" not in vars(sys.modules[table]), "the tables were imported: put_off has no use"
 doubled = torch.compile(lambda x: (x @ x).softmax(-1).sum(), backend="eager")
 assert abs(doubled(torch.ones(3, 3)) - 3) < 1e-6
 assert sys.modules[table].meta_index_Tensor is torch._meta_registrations.meta_index_Tensor
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_what_was_put_off_comes_when_it_is_asked_for() -> None:
+    code = """
+import sys
+from attentio.runtime import compiler
+compiler.put_off()
+import torch
+assert "torch.export.unflatten" not in sys.modules, "export was imported: put_off has no use"
+assert torch.export.Dim("batch").__name__ == "batch"
+assert torch._meta_registrations.meta_index_Tensor.__module__ == "torch._meta_registrations"
+import torch.export.unflatten
+assert sys.modules["torch.export"] is torch.export
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ line was lost on one side, its neighbor wins from there on, in every line.
 Measured on parts of four corpora, each shifted by one line from a line drawn at random, in LOG.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ LEAST_STEPS = 4.0  # standard errors that a run of lines must differ by
 LEAST_UNRELATED = 300  # pairs. In fewer, too few words are met twice
 LARGEST_CHANCE = 0.1  # share of a pair's score that another line's target lacks. At least 0.28 in healthy parts
 _UNITS = 24  # different words of a line that are looked at
+_LINES = 1000  # whose pairs of words are held at once
 _BUCKETS = 4_194_301  # of counted pairs of words, a prime number
 _BESIDE = (-1, 0, 1)
 
@@ -147,17 +148,20 @@ def _scores(source: _Units, target: _Units, shifts: Sequence[int], *, counted: S
     A word of the source scores by the word of the target that it meets most beyond chance, in other pairs. counted:
     the shifts whose pairs count as meetings.
     """
-    meetings = {by: _meetings(source, target, by) for by in shifts}
-    met = np.zeros(_BUCKETS)
+    met = np.zeros(_BUCKETS, dtype=np.int32)
     for by in counted:
-        met += np.bincount(meetings[by].keys, minlength=_BUCKETS)
+        for block in _meetings(source, target, by):
+            np.add.at(met, block.keys, np.int32(1))  # of its own type, or it takes sixty times as long
     found: dict[int, Floats] = {}
-    for by, (x, y, keys, words, others) in meetings.items():
-        elsewhere = met[keys] - (by in counted)
-        by_chance = len(counted) * source.counts[x] * target.counts[y] / len(words)
-        gain = np.log(np.maximum(elsewhere, 1e-9) / by_chance).clip(min=0) * elsewhere / (elsewhere + 1)
-        best = np.maximum.reduceat(gain, _begins(np.repeat(others, words)))
-        found[by] = np.add.reduceat(best, _begins(words)) / words
+    for by in shifts:
+        blocks: list[Floats] = []
+        for x, y, keys, words, others in _meetings(source, target, by):
+            elsewhere = met[keys] - float(by in counted)
+            by_chance = len(counted) * source.counts[x] * target.counts[y] / len(source.lengths)
+            gain = np.log(np.maximum(elsewhere, 1e-9) / by_chance).clip(min=0) * elsewhere / (elsewhere + 1)
+            best = np.maximum.reduceat(gain, _begins(np.repeat(others, words)))
+            blocks.append(np.add.reduceat(best, _begins(words)) / words)
+        found[by] = np.concatenate(blocks)
     return found
 
 
@@ -171,14 +175,18 @@ class _Meetings(NamedTuple):
     others: Ints  # words of each target
 
 
-def _meetings(source: _Units, target: _Units, by: int) -> _Meetings:
-    words, others, starts = source.lengths, np.roll(target.lengths, -by), np.roll(target.starts, -by)
-    sizes = words * others
-    pair = np.repeat(np.arange(len(sizes)), sizes)
-    place = np.arange(len(pair)) - _begins(sizes)[pair]
-    x = source.flat[source.starts[pair] + place // others[pair]]
-    y = target.flat[starts[pair] + place % others[pair]]
-    return _Meetings(x, y, (x * 1_000_003 + y * 7_368_787) % _BUCKETS, words, others)
+def _meetings(source: _Units, target: _Units, by: int) -> Iterator[_Meetings]:
+    """Yield the meetings of a block of lines after the other: those of all lines would take gigabytes."""
+    others_of_all, starts_of_all = np.roll(target.lengths, -by), np.roll(target.starts, -by)
+    for begin in range(0, len(source.lengths), _LINES):
+        lines = slice(begin, begin + _LINES)
+        words, others, starts = source.lengths[lines], others_of_all[lines], starts_of_all[lines]
+        sizes = words * others
+        pair = np.repeat(np.arange(len(sizes)), sizes)
+        place = np.arange(len(pair)) - _begins(sizes)[pair]
+        x = source.flat[source.starts[lines][pair] + place // others[pair]]
+        y = target.flat[starts[pair] + place % others[pair]]
+        yield _Meetings(x, y, (x * 1_000_003 + y * 7_368_787) % _BUCKETS, words, others)
 
 
 def _begins(sizes: npt.NDArray[Any]) -> Ints:
