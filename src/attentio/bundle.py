@@ -27,6 +27,7 @@ from attentio.runtime.files import new_folder, resolve_path, sha256
 from attentio.runtime.precision import resolve_precision
 from attentio.runtime.sealed import (
     MANIFEST,
+    check_format,
     load_tensors,
     read_manifest,
     round_rows,
@@ -40,6 +41,7 @@ from attentio.text.tokenizer import load_tokenizer
 
 FORMAT = 3  # of what `Bundle.save` writes
 WEIGHTS = "model.safetensors"
+_HINT = "Give the folder that `attentio train --out` wrote."
 BUILT_IN = Path(__file__).parent / "models"  # folders of models that come with the package: small-world
 
 
@@ -207,16 +209,7 @@ def _up_to_date(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     if "exported" in manifest:
         raise ModelError(f"{folder} is an exported model.", hint="Give the run that it came from.", file=folder)
     number = manifest.get("format", manifest.get("schema"))  # format 1 called it so
-    if not isinstance(number, int) or not 1 <= number <= FORMAT:
-        newer = isinstance(number, int) and number > FORMAT
-        raise ModelError(
-            f"{folder} was written by a newer Attentio (format {number}, this one reads up to {FORMAT})."
-            if newer
-            else f"{folder / MANIFEST} names no format of a model.",
-            hint="Install that version." if newer else "Give the folder that `attentio train --out` wrote.",
-            code="E_MODEL_SCHEMA",
-            file=folder,
-        )
+    number = check_format(folder, number, FORMAT, unnamed="names no format of a model", hint=_HINT)
     try:
         for format_number in range(number, FORMAT):
             manifest = MIGRATIONS[format_number](manifest)
@@ -232,11 +225,10 @@ def _damaged(folder: Path, what: str) -> ModelError:
 
 def model_folder(path: Path) -> Path:
     """Return where the model of a run folder is, a model folder itself, or a built-in model. Raises ModelError."""
-    hint = "Give the folder that `attentio train --out` wrote."
     if not path.exists() and len(path.parts) == 1 and (BUILT_IN / path).is_dir():
         return BUILT_IN / path
     if not path.is_dir():
-        raise ModelError(f"{path}: no such folder.", hint=hint, file=path)
+        raise ModelError(f"{path}: no such folder.", hint=_HINT, file=path)
     if any((path / name).exists() for name in (MANIFEST, WEIGHTS)):
         return path
     folder = resolve_path(path / "model")
@@ -245,7 +237,7 @@ def model_folder(path: Path) -> Path:
     if (path / "config.toml").exists():
         hint = "It is written at the first evaluation of the training."
         raise ModelError(f"{path} has no model yet.", hint=hint, file=path)
-    raise ModelError(f"{path} is not a run folder.", hint=hint, file=path)
+    raise ModelError(f"{path} is not a run folder.", hint=_HINT, file=path)
 
 
 def _check_tokenizer(path: Path, files: Mapping[str, Any], vocab_size: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 from attentio import __version__
 from attentio.errors import ModelError, UsageError
 from attentio.model.graphs import ENCODER, STEP, GraphModel
-from attentio.runtime.sealed import MANIFEST, read_manifest, seal, verify
+from attentio.runtime.sealed import MANIFEST, check_format, read_manifest, seal, verify
 from attentio.text.side import SIDES, Side
 
 FORMAT = 1  # of what `Exported.save` writes
@@ -44,17 +44,8 @@ class Exported:
         """Read the folder. Raises ModelError when it is damaged, altered or of a newer format."""
         folder = Path(path)
         manifest = read_manifest(folder)
-        number = manifest.get("exported")
-        if number != FORMAT:
-            newer = isinstance(number, int) and number > FORMAT
-            raise ModelError(
-                f"{folder} was exported by a newer Attentio (format {number}, this one reads {FORMAT})."
-                if newer
-                else f"{folder / MANIFEST} is not that of an exported model.",
-                hint="Install that version." if newer else _HINT,
-                code="E_MODEL_SCHEMA",
-                file=folder,
-            )
+        unnamed = "is not that of an exported model"
+        check_format(folder, manifest.get("exported"), FORMAT, unnamed=unnamed, hint=_HINT)
         verify(folder, manifest, hint=_HINT)
         try:
             source, target = (Side.load(folder / f"{name}.tokenizer", manifest[name]) for name in SIDES)

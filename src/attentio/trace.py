@@ -7,7 +7,7 @@ these needs the others. Nothing here knows a model or a tokenizer, and only nump
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import pairwise
@@ -190,8 +190,8 @@ class AttentionTrace:
     def save(self, path: str | Path) -> None:
         """Write the trace to a `.npz` or `.json` file. The file is complete or not there at all."""
         path = Path(path)
-        content = _FORMATS[_format(path)].dump(self)
-        write_bytes(path, content)
+        dump, _ = _FORMATS[_format(path)]
+        write_bytes(path, dump(self))
 
     @classmethod
     def load(cls, path: str | Path) -> "AttentionTrace":
@@ -200,7 +200,7 @@ class AttentionTrace:
         Raises DataError when the file is missing, is of another schema, or contradicts itself.
         """
         path = Path(path)
-        parse = _FORMATS[_format(path)].parse
+        _, parse = _FORMATS[_format(path)]
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -402,13 +402,8 @@ def _parse_npz(content: bytes) -> dict[str, Any]:
     return fields
 
 
-@dataclass(frozen=True)
-class _Format:
-    dump: Callable[[AttentionTrace], bytes]
-    parse: Callable[[bytes], dict[str, Any]]
-
-
-_FORMATS = {".json": _Format(_dump_json, _parse_json), ".npz": _Format(_dump_npz, _parse_npz)}
+# How each kind of file is written and read.
+_FORMATS = {".json": (_dump_json, _parse_json), ".npz": (_dump_npz, _parse_npz)}
 
 
 def _format(path: Path) -> str:

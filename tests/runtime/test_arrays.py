@@ -30,7 +30,7 @@ WORDS: dict[str, Callable[[Arrays], Any]] = {
     "top": lambda xp: list(xp.top(xp.of(ROWS), 3)),
     "top_sums": lambda xp: list(xp.top_sums(xp.of(ROWS[:4]), xp.of(np.array([[0, -1], [-np.inf, 2]], np.float32)), 5)),
     "order": lambda xp: [xp.order(xp.of(ROWS)), xp.order(xp.of(PLACES), descending=True)],
-    "cumsum": lambda xp: [xp.cumsum(xp.of(ROWS)), xp.cumsum(xp.of(ROWS) > 0)],
+    "cumsum": lambda xp: [xp.of(ROWS).cumsum(-1), (xp.of(ROWS) > 0).cumsum(-1)],
     "logsumexp": lambda xp: [xp.logsumexp(xp.of(ROWS)), xp.log_softmax(xp.of(ROWS)), xp.softmax(xp.of(ROWS))],
 }
 

@@ -20,13 +20,13 @@ LOGITS = torch.tensor([0.1, 0.4, 0.05, 0.25, 0.2]).log()
 
 def drawn(settings: dict[str, Any], times: int, banned: list[int] | None = None) -> Counter[int]:
     """How often each token is drawn at one step, by `times` sentences."""
-    chooser = Sample(**settings).start([[number] for number in range(times)])
+    choose = Sample(**settings).start([[number] for number in range(times)])
     mask = None
     if banned is not None:
         mask = torch.zeros(times, 5, dtype=torch.bool)
         mask[:, banned] = True
     given = Situation(LOGITS.expand(times, 5), torch.zeros(times, 1), range(times), mask)
-    choice = chooser.choose(given)
+    choice = choose(given)
     torch.testing.assert_close(choice.log_probs[:, 0], LOGITS[choice.tokens[:, 0]])
     return Counter(choice.tokens[:, 0].tolist())
 

@@ -4,9 +4,10 @@ An engine is chosen by its name. What it cannot do is done by our own search, so
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from attentio.bundle import Bundle
+from attentio.attention.registry import AXES
+from attentio.bundle import Architecture, Bundle
 from attentio.errors import UsageError
 from attentio.exported import Exported
 from attentio.runtime.device import resolve_device
@@ -14,6 +15,29 @@ from attentio.search.batched import Asked, SearchConfig
 from attentio.search.hypothesis import Hypothesis
 
 ENGINES = ("attentio", "ctranslate2")
+SECTIONS = ("attention", "self_attention")
+
+
+class Expresses(NamedTuple):
+    """What a program can express: names of families, and of the kinds of each axis of attention."""
+
+    families: frozenset[str]
+    score: frozenset[str]
+    normalize: frozenset[str]
+    window: frozenset[str]
+
+    def refusals(self, architecture: Architecture) -> list[str]:
+        """Return the settings that it cannot express. Empty where it can express all."""
+        family = architecture.model.family
+        if family not in self.families:
+            return [f"model.family = {family!r}"]
+        found: list[str] = []
+        for section in SECTIONS if family == "transformer" else SECTIONS[:1]:
+            for name, axis in AXES.items():
+                kind = axis.choose(getattr(getattr(architecture, section), name)).name
+                if kind not in getattr(self, name):
+                    found.append(f"{section}.{name} = {kind!r}")
+        return found
 
 
 class Engine(Protocol):

@@ -16,21 +16,18 @@ from torch import Tensor, nn
 
 from attentio.attention.registry import AXES
 from attentio.bundle import Architecture, Bundle
-from attentio.errors import CancelledSearch, MissingExtra, ModelError, UsageError
+from attentio.engines import Expresses
+from attentio.errors import MissingExtra, ModelError, UsageError
 from attentio.model.layers import Learned
 from attentio.model.settings import TransformerConfig
 from attentio.runtime.precision import resolve_precision
 from attentio.search.batched import Asked, SearchConfig, batches_of
 from attentio.search.constraint import broken
-from attentio.search.decode import max_target_length
+from attentio.search.decode import max_target_length, raise_if_cancelled
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.special import SPECIAL, SPECIAL_TOKENS
 
-EXPRESSED: dict[str, frozenset[str]] = {
-    "score": frozenset({"dot", "scaled_dot"}),
-    "normalize": frozenset({"softmax"}),
-    "window": frozenset({"full"}),
-}
+EXPRESSED = Expresses(*map(frozenset, (["transformer"], ["dot", "scaled_dot"], ["softmax"], ["full"])))
 # Our names for its types. "stored": that of the folder.
 ARITHMETIC = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8_float32", "stored": "default"}
 _ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "silu": "SWISH", "swiglu": "SWISH"}
@@ -41,18 +38,9 @@ _PATIENCE = 2  # with 1 its beam ends before ours: 393 of 400 answers were ours,
 
 def refusals(architecture: Architecture) -> list[str]:
     """Return the settings that CTranslate2 cannot express. Empty where it can express all."""
-    model = architecture.model
-    if model.family != "transformer":
-        return [f"model.family = {model.family!r}"]
-    found: list[str] = []
-    for section in ("attention", "self_attention"):
-        settings = getattr(architecture, section)
-        for axis, expressed in EXPRESSED.items():
-            kind = AXES[axis].choose(getattr(settings, axis)).name
-            if kind not in expressed:
-                found.append(f"{section}.{axis} = {kind!r}")
+    found = EXPRESSED.refusals(architecture)
     heads, own = architecture.attention.num_heads, architecture.self_attention.num_heads
-    if heads != own:
+    if heads != own and architecture.model.family == "transformer":
         found.append(f"attention.num_heads = {heads} beside self_attention.num_heads = {own}")
     return found
 
@@ -137,7 +125,6 @@ class _Attentions(NamedTuple):
 
 
 def _fill_side(spec: Any, side: Any, attentions: _Attentions, model: TransformerConfig, positions: int) -> None:
-    """Fill an encoder or a decoder."""
     embeddings = spec.embeddings[0] if isinstance(spec.embeddings, list) else spec.embeddings
     embeddings.weight = _array(side.embedding.table)
     spec.scale_embeddings = model.scale_embeddings
@@ -235,8 +222,7 @@ class CTranslate2:
         config.strategy()  # says what cannot be
         sizes = [len(source) + 1 for source in sources]
         for indices in batches_of(sizes, config.max_tokens // config.beam_size):
-            if asked.cancelled is not None and asked.cancelled():
-                raise CancelledSearch("the translation was cancelled.")
+            raise_if_cancelled(asked.cancelled)
             yield indices, self._search([sources[index] for index in indices], config, asked)
 
     def _search(
@@ -267,7 +253,7 @@ class CTranslate2:
         return answers
 
 
-def opened(folder: Path, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None) -> Any:
+def opened(folder: Path, *, device: str = "cpu", precision: str = "fp32") -> Any:
     """Return CTranslate2's translator of a folder. Raises ModelError where it cannot be read."""
     check_installed()
     import ctranslate2
@@ -280,7 +266,7 @@ def opened(folder: Path, *, device: str = "cpu", precision: str = "fp32", thread
             device=device,
             compute_type=ARITHMETIC[precision],
             inter_threads=1,
-            intra_threads=threads or torch.get_num_threads(),
+            intra_threads=torch.get_num_threads(),
         )
     except (RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())

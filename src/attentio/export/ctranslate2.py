@@ -5,14 +5,14 @@ Which settings can leave, and how, is said in `attentio.engines.ctranslate2`.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, final
+from typing import final
 
 import torch
 
 from attentio.bundle import SIDES, Bundle
 from attentio.engines.ctranslate2 import EXPRESSED, CTranslate2, opened, refusals, unavailable, write_model
 from attentio.errors import ModelError, ResourceError
-from attentio.export.format import Answer, Expresses, Format, Named, folded, tensors_of
+from attentio.export.format import Answer, Format, Named, folded, tensors_of
 from attentio.foreign.asked import Asked
 from attentio.foreign.ctranslate2 import AROUND, MODEL, read
 from attentio.model.seq2seq import Seq2Seq
@@ -30,7 +30,7 @@ class Searched(Format):
     precisions = ("fp32", "int8")
     weight_only = False
     own_search = True
-    expresses: ClassVar[Expresses] = Expresses(families=frozenset({"transformer"}), **EXPRESSED)
+    expresses = EXPRESSED
 
     def refusals(self, bundle: Bundle) -> list[str]:
         return refusals(bundle.architecture)
@@ -39,11 +39,9 @@ class Searched(Format):
         return unavailable()
 
     def run(self, path: Path, sentences: Sequence[str], *, beam: int, number: int = 0) -> list[Answer]:
-        """Return what CTranslate2 makes of sentences, in the arithmetic for which the folder was written."""
         return _answers(path, sentences, beam, precision="stored")
 
     def run_in_32_bits(self, path: Path, sentences: Sequence[str], *, beam: int) -> list[Answer] | None:
-        """Return what CTranslate2 makes of sentences where it computes with 32 bits."""
         return _answers(path, sentences, beam, precision="fp32")
 
     def in_8_bits(self, bundle: Bundle) -> Seq2Seq:
@@ -67,18 +65,14 @@ class CTranslate2Folder(Searched):
     mark = MODEL
 
     def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
-        fill(models[0].bundle, path, precision=precision)
-
-
-def fill(bundle: Bundle, folder: Path, *, precision: str) -> None:
-    """Write the model, its tokenizers and what else stands around it."""
-    write_model(bundle, folder, precision=precision)
-    sides = dict(zip(SIDES, (bundle.source, bundle.target), strict=True))
-    held = {name: side.save(folder / f"{name}.tokenizer") for name, side in sides.items()}
-    write_json(folder / AROUND, bundle.described(held))
-    for name, side in sides.items():
-        if isinstance(side.tokenizer, SentencePieceTokenizer | NumberedTokenizer):  # for programs of others
-            (folder / f"{name}.spm").write_bytes(side.tokenizer.model)
+        bundle = models[0].bundle
+        write_model(bundle, path, precision=precision)
+        sides = dict(zip(SIDES, (bundle.source, bundle.target), strict=True))
+        held = {name: side.save(path / f"{name}.tokenizer") for name, side in sides.items()}
+        write_json(path / AROUND, bundle.described(held))
+        for name, side in sides.items():
+            if isinstance(side.tokenizer, SentencePieceTokenizer | NumberedTokenizer):  # for programs of others
+                (path / f"{name}.spm").write_bytes(side.tokenizer.model)
 
 
 def _answers(folder: Path, sentences: Sequence[str], beam: int, *, precision: str) -> list[Answer]:

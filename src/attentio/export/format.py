@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attentio.attention.registry import AXES
+from attentio.attention.registry import AXES, NORMALIZERS, SCORES, WINDOWS
 from attentio.bundle import Bundle
+from attentio.engines import Expresses
 from attentio.errors import UsageError
 from attentio.model.seq2seq import Seq2Seq
 
-SECTIONS = ("attention", "self_attention")
+EVERYTHING = Expresses(*map(frozenset, (["rnn", "cnn", "transformer"], SCORES, NORMALIZERS, WINDOWS)))
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,6 @@ class Answer:
     text: str
     score: float
     weights: Mapping[str, NDArray[np.float32]]
-
-
-class Expresses(NamedTuple):
-    """What a format can express: names of families, and of the kinds of each axis of attention."""
-
-    families: frozenset[str]
-    score: frozenset[str]
-    normalize: frozenset[str]
-    window: frozenset[str]
 
 
 class Named(NamedTuple):
@@ -69,20 +61,11 @@ class Format(ABC):
     weight_only: ClassVar[bool] = True
     own_search: ClassVar[bool] = False
     raw: ClassVar[bool] = False
-    expresses: ClassVar[Expresses]
+    expresses: ClassVar[Expresses] = EVERYTHING
 
     def refusals(self, bundle: Bundle) -> list[str]:
         """Return the settings of a model that this format cannot express. Empty where it can express all."""
-        architecture = bundle.architecture
-        family = architecture.model.family
-        found = [] if family in self.expresses.families else [f"model.family = {family!r}"]
-        for section in SECTIONS if family == "transformer" else SECTIONS[:1]:
-            settings = getattr(architecture, section)
-            for axis in AXES:
-                kind = AXES[axis].choose(getattr(settings, axis)).name
-                if kind not in getattr(self.expresses, axis):
-                    found.append(f"{section}.{axis} = {kind!r}")
-        return found
+        return self.expresses.refusals(bundle.architecture)
 
     def notes(self, bundle: Bundle) -> list[str]:
         """Return what its user should know about a model in this format, a sentence each."""

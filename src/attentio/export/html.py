@@ -5,7 +5,6 @@ page with its parts in files. The program also runs in node, which is how it is 
 """
 
 import base64
-import hashlib
 import json
 import re
 import shutil
@@ -13,23 +12,21 @@ import subprocess
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from html import unescape
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.errors import ResourceError
 from attentio.export.described import RANGES, side
-from attentio.export.format import Answer, Expresses, Format, Named, folded, kind_of, round_last_axis, tensors_of
+from attentio.export.format import Answer, Format, Named, folded, kind_of, round_last_axis, tensors_of
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig
 from attentio.runtime.files import write_text
-from attentio.view.embed import static
+from attentio.view.embed import script_hash, script_json, static, template
 
 # In the order of their imports: each name of a module is unique, so that all can stand in one script.
 MODULES = (
@@ -37,16 +34,11 @@ MODULES = (
     *("search", "translator", "inline", "form", "page"),
 )
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^ *//.*\n|^ */\*\*(?s:.*?)\*/\n", re.MULTILINE)
+_json = partial(script_json, ensure_ascii=False)
 _STATIC = Path(__file__).parent / "static"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _LONGEST_MESSAGE = 200
 _TIMEOUT = 600  # seconds for one comparison
-_EVERYTHING = Expresses(
-    families=frozenset({"rnn", "cnn", "transformer"}),
-    score=frozenset(SCORES),
-    normalize=frozenset(NORMALIZERS),
-    window=frozenset(WINDOWS),
-)
 
 
 class Program(Format):
@@ -55,7 +47,6 @@ class Program(Format):
     runtime = "a browser. Compared by node or Chromium"
     precisions = ("int8", "fp32")
     many = True
-    expresses: ClassVar[Expresses] = _EVERYTHING
 
     @abstractmethod
     def parts(self, path: Path, number: int) -> tuple[str, str, str]:
@@ -65,7 +56,6 @@ class Program(Format):
         return None if shutil.which("node") or _browser() else "neither node nor Chromium is installed"
 
     def run(self, path: Path, sentences: Sequence[str], *, beam: int, number: int = 0) -> list[Answer]:
-        """Return what the program of a page makes of sentences. Raises ResourceError where it cannot run."""
         try:
             names = ("program", "model", "weights")
             asked = dict(zip(names, self.parts(path, number), strict=True))
@@ -107,7 +97,7 @@ class Site(Program):
         (path / "index.html").write_text(_rendered(models, stored=[], scripts=[]), encoding="utf-8")
         (path / "attention-map.js").write_text(static("attention-map.js"), encoding="utf-8")
         (path / "program.js").write_text(script(fetched=True), encoding="utf-8")
-        (path / "page.css").write_text(program("page.css"), encoding="utf-8")
+        (path / "page.css").write_text(style_sheet(), encoding="utf-8")
         for number, model in enumerate(models):
             described_as, weights = described(model, precision=precision)
             (path / f"model-{number}.json").write_text(_json(described_as), encoding="utf-8")
@@ -172,6 +162,11 @@ def program(name: str) -> str:
     return own.read_text(encoding="utf-8") if own.exists() else static(name)
 
 
+def style_sheet() -> str:
+    """Return the style of the page: what it has in common with the live page, and its own."""
+    return program("form.css") + program("page.css")
+
+
 @cache
 def script(*, fetched: bool = False) -> str:
     """Return all modules of the page as one, without the imports between them and without comments.
@@ -192,27 +187,18 @@ def page(models: Sequence[Named], *, precision: str = "int8") -> str:
 
 def _rendered(models: Sequence[Named], *, stored: Sequence[tuple[str, str]], scripts: Sequence[str]) -> str:
     """Return the page with scripts and models in it, or, without scripts, with files beside it."""
-    environment = Environment(
-        loader=PackageLoader("attentio.export", "templates"), autoescape=True, undefined=StrictUndefined
-    )
     directions = [
         {"name": name, "source": bundle.source.language, "target": bundle.target.language} for name, bundle in models
     ]
-    style = program("page.css")
-    return environment.get_template("page.html.j2").render(
+    return template("attentio.export", "page.html.j2").render(
         title=", ".join(name for name, _ in models),
         directions=_json(directions),
         stored=stored,
         scripts=scripts,
-        hashes=" ".join(f"'{_hash(text)}'" for text in scripts),
-        style=style,
-        style_hash=_hash(style),
+        hashes=" ".join(f"'{script_hash(text)}'" for text in scripts),
+        style=style_sheet(),
+        style_hash=script_hash(style_sheet()),
     )
-
-
-def _json(value: object) -> str:
-    """Return JSON that may stand in a script element: no text of it can end the element."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def described(named: Named, *, precision: str) -> tuple[dict[str, Any], bytes]:
@@ -275,7 +261,3 @@ def packed(model: Seq2Seq, precision: str) -> tuple[list[dict[str, Any]], bytes]
             places[first] = entry
         index.append({"name": name, **places[first]})
     return index, bytes(content)
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -10,15 +10,14 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, cast, final
+from typing import Any, cast, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attentio.attention.registry import NORMALIZERS, SCORES, WINDOWS
 from attentio.errors import MissingExtra, QualityGate
-from attentio.export.format import Answer, Expresses, Format, Named, folded, round_last_axis, rounded
+from attentio.export.format import Answer, Format, Named, folded, round_last_axis, rounded
 from attentio.export.graphs import OPSET, Graph, graphs
 from attentio.export.parity import model_answers
 from attentio.exported import Exported
@@ -40,12 +39,6 @@ class Onnx(Format):
     runtime = "ONNX Runtime, also by Attentio without torch"
     precisions = ("fp32", "int8")
     mark = ENCODER
-    expresses: ClassVar[Expresses] = Expresses(
-        families=frozenset({"rnn", "cnn", "transformer"}),
-        score=frozenset(SCORES),
-        normalize=frozenset(NORMALIZERS),
-        window=frozenset(WINDOWS),
-    )
 
     def write(self, models: Sequence[Named], path: Path, *, precision: str) -> None:
         if missing := [name for name in _NEEDED if find_spec(name) is None]:
@@ -80,7 +73,6 @@ class Onnx(Format):
 
 
 def _traced(graph: Graph, precision: str) -> bytes:
-    """Return a graph as the bytes of a file."""
     with _silent():
         program = torch.onnx.export(
             graph.module,

@@ -245,7 +245,6 @@ def _refuse(chosen: Format, agreements: Sequence[Agreement], precision: str) -> 
 
 
 def _example(one: Agreement) -> str:
-    """Return one sentence that differs, for a message."""
     if one.differing is None:
         return ""
     source, own, other = (json.dumps(text, ensure_ascii=False) for text in one.differing)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 
 from attentio.bundle import Architecture, Bundle, Side
 from attentio.errors import ModelError, UsageError
+from attentio.runtime.files import read_json
 from attentio.text.numbered import NumberedTokenizer, SpaceTokenizer
 from attentio.text.tokenizer import CharTokenizer, Tokenizer
 
@@ -43,14 +44,9 @@ class Asked(NamedTuple):
     ) -> Bundle:
         """Return a model whose vocabularies are `source` and `target`, with tokenizers for them."""
         given = self.source_spm or _beside(folder, "source"), self.target_spm or _beside(folder, "target")
-        sides = [
-            Side(_tokenizer(tokens, spm, self.before if number == 0 else ""), language=language)
-            for number, (tokens, spm, language) in enumerate(
-                zip((source, target), given, (self.source_language, self.target_language), strict=True)
-            )
-        ]
-        metadata = {"imported": folder.name}
-        return Bundle(architecture, weights, sides[0], sides[1], longest, metadata)
+        reads = Side(_tokenizer(source, given[0], self.before), language=self.source_language)
+        writes = Side(_tokenizer(target, given[1], ""), language=self.target_language)
+        return Bundle(architecture, weights, reads, writes, longest, {"imported": folder.name})
 
 
 def _beside(folder: Path, side: str) -> Path | None:
@@ -76,6 +72,16 @@ def _tokenizer(tokens: Sequence[str], spm: Path | None, before: str) -> Tokenize
         return NumberedTokenizer(tokens, content, before=before)
     except ModelError as error:
         raise ModelError(f"{spm}: {error.message}", file=spm, code=error.code) from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the object of a JSON file. Raises ModelError where it is missing, or something else."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file.", code="E_MODEL_MISSING", file=path)
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is not JSON of an object.", code="E_MODEL_CORRUPT", file=path)
+    return cast(dict[str, Any], found)
 
 
 def read_lines(path: Path) -> list[str]:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from attentio.bundle import FORMAT, Architecture, Bundle
 from attentio.errors import ModelError
-from attentio.foreign.asked import Asked, read_lines
-from attentio.foreign.layout import Foreign, Layout, Vocabulary, check_size, positions_of
+from attentio.foreign.asked import Asked, read_lines, read_object
+from attentio.foreign.layout import SIDES, Foreign, Layout, Vocabulary, architecture, check_sizes, positions_of
 from attentio.runtime.files import read_json
 
 MODEL = "model.bin"
@@ -23,7 +23,6 @@ _VERSIONS = range(2, 7)  # of the file
 _NAMES = ("TransformerBase", "TransformerBig", "TransformerSpec")
 _TYPES = (torch.float32, torch.int8, torch.int16, torch.int32, torch.float16, torch.bfloat16)  # by its numbers
 _ACTIVATIONS = {0: "relu", 2: "silu", 3: "gelu"}  # by its numbers
-SIDES = ("encoder", "decoder")
 LAYOUT = Layout(
     self_attn=("/self_attention/linear_0",),
     self_output="/self_attention/linear_1",
@@ -64,8 +63,8 @@ def read(folder: Path, asked: Asked) -> Bundle:
     settings = {key: value for key, value in variables.items() if key.rpartition("/")[2] not in _WEIGHTS}
     foreign = Foreign({key: value for key, value in variables.items() if key not in settings}, path, LAYOUT)
     around = read_json(folder / AROUND)
-    config = _config(folder)
-    model, attention, own = _architecture(path, name, settings, foreign)
+    config = read_object(folder / "config.json") if (folder / "config.json").exists() else {}  # since 2023
+    model, heads = _layers(path, name, settings, foreign)
     model |= {
         "source_end": bool(config.get("add_source_eos", False)),
         "norm_epsilon": float(config.get("layer_norm_epsilon") or 1e-5),
@@ -75,22 +74,20 @@ def read(folder: Path, asked: Asked) -> Bundle:
 
     names = [_vocabulary(folder, side) for side in ("source", "target")]
     tables = [foreign.take(f"{side}/weight") for side in (_embeddings(foreign), "decoder/embeddings")]
-    for side, tokens, table in zip(("source", "target"), names, tables, strict=True):
+    for tokens, table in zip(names, tables, strict=True):
         if "<unk>" not in tokens and len(tokens) == len(table) - 1:  # OpenNMT-tf names no unknown token
             tokens.append("<unk>")
-        check_size(folder, len(tokens), len(table), side)
+    check_sizes(folder, names, tables)
     weight, bias = foreign.take("decoder/projection/weight"), foreign.take_if_there("decoder/projection/bias")
     foreign.check_all_taken()
     source, target = (_numbered(tokens, config) for tokens in names)
     if int(settings.get("decoder/start_from_zero_embedding", torch.tensor(0))):
         target.places[1] = -1
-    bias = weight.new_zeros(len(weight)) if bias is None else bias
-    model |= foreign.tokens(source, target, (tables[0], tables[1]), weight, bias)
-    parts = {"model": model, "attention": attention, "self_attention": own}
-    architecture = Architecture.model_validate(parts)
+    model |= foreign.tokens(source, target, tables, weight, bias)
+    built = architecture(model, heads)
     if around is not None:
-        return _ours(folder, around, architecture, foreign.made)
-    return asked.bundle(folder, architecture, foreign.made, source.tokens, target.tokens)
+        return _ours(folder, around, built, foreign.made)
+    return asked.bundle(folder, built, foreign.made, source.tokens, target.tokens)
 
 
 def read_variables(path: Path) -> tuple[str, dict[str, Tensor]]:
@@ -170,10 +167,8 @@ def _unrounded(found: dict[str, Tensor]) -> dict[str, Tensor]:
     return whole
 
 
-def _architecture(
-    path: Path, name: str, settings: dict[str, Tensor], foreign: Foreign
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Take all layers, and return the settings of the model and its attentions."""
+def _layers(path: Path, name: str, settings: dict[str, Tensor], foreign: Foreign) -> tuple[dict[str, Any], int]:
+    """Take all layers, and return the settings of the model and the number of its heads."""
     for key, value in settings.items():
         kind = key.rpartition("/")[2]
         if kind not in _READ and value.numel() == 1 and abs(float(value) - _USUAL.get(kind, 0.0)) > 1e-6:
@@ -187,7 +182,7 @@ def _architecture(
             raise _refused(path, f"has another {kind} in its decoder")
         return values[0]
 
-    depth = {side: _depth(foreign, side) for side in SIDES}
+    depth = {side: next(n for n in count() if f"{side}/layer_{n}/ffn/linear_0/weight" not in foreign) for side in SIDES}
     gated = "encoder/layer_0/ffn/linear_0_noact/weight" in foreign
     activation = _ACTIVATIONS.get(int(both("activation", 0)))
     if activation is None or (gated and activation != "silu"):
@@ -222,7 +217,6 @@ def _architecture(
         positions = positions_of(encodings, size, made)
     heads = int(both("num_heads", 16 if name == "TransformerBig" else 8))
     model = {
-        "family": "transformer",
         "hidden_size": size,
         "encoder_layers": depth["encoder"],
         "decoder_layers": depth["decoder"],
@@ -233,26 +227,11 @@ def _architecture(
         "scale_embeddings": bool(scale),
         "embedding_norm": embedding_norm,
     }
-    return model, {"score": "scaled_dot", "num_heads": heads}, {"num_heads": heads}
-
-
-def _depth(foreign: Foreign, side: str) -> int:
-    return next(number for number in count() if f"{side}/layer_{number}/ffn/linear_0/weight" not in foreign)
+    return model, heads
 
 
 def _embeddings(foreign: Foreign) -> str:
     return "encoder/embeddings_0" if "encoder/embeddings_0/weight" in foreign else "encoder/embeddings"
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    """Return what the folder says of tokens. Models of before 2023 have no such file."""
-    path = folder / "config.json"
-    if not path.exists():
-        return {}
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is not JSON of an object.", code="E_MODEL_CORRUPT", file=path)
-    return cast(dict[str, Any], found)
 
 
 def _vocabulary(folder: Path, side: str) -> list[str]:

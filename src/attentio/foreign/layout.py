@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attentio.bundle import Architecture
 from attentio.errors import ModelError
 from attentio.model.layers import SINUSOIDS
 from attentio.text.special import SPECIAL, SPECIAL_TOKENS
 
+SIDES = ("encoder", "decoder")
 NEVER = -1e9  # the bias of a token that is not in the model
 _CLOSE = 1e-4  # of tables of positions: what 32-bit sines differ by
 
@@ -110,14 +112,16 @@ class Foreign:
         self,
         source: "Vocabulary",
         target: "Vocabulary",
-        tables: tuple[Tensor, Tensor],
+        tables: Sequence[Tensor],
         output: Tensor,
-        bias: Tensor,
+        bias: Tensor | None,
     ) -> dict[str, Any]:
         """Take what has a row for each token, and return which of it is shared, as settings.
 
-        tables: the embeddings of source and target. output, bias: (V, H) and (V,) of the output layer.
+        tables: the embeddings of source and target. output, bias: (V, H) and (V,) of the output layer. A bias that is
+        not there is zero.
         """
+        bias = output.new_zeros(len(output)) if bias is None else bias
         encoder, decoder = source.embeddings(tables[0]), target.embeddings(tables[1])
         output = target.rows(output)
         written = torch.tensor([place >= 0 for place in target.places])
@@ -180,6 +184,12 @@ class Vocabulary(NamedTuple):
         return found
 
 
+def check_sizes(path: Path, names: Sequence[Sequence[str]], tables: Sequence[Tensor]) -> None:
+    """Raise ModelError where the vocabulary of a side does not belong to its embeddings."""
+    for side, tokens, table in zip(("source", "target"), names, tables, strict=True):
+        check_size(path, len(tokens), len(table), side)
+
+
 def check_size(path: Path, tokens: int, rows: int, side: str) -> None:
     """Raise ModelError where a vocabulary does not belong to its embeddings."""
     if tokens != rows:
@@ -188,6 +198,13 @@ def check_size(path: Path, tokens: int, rows: int, side: str) -> None:
             code="E_MODEL_MISMATCH",
             file=path,
         )
+
+
+def architecture(model: Mapping[str, Any], heads: int) -> Architecture:
+    """Return the architecture of a vanilla Transformer with these settings of `model`."""
+    attention = {"score": "scaled_dot", "num_heads": heads}
+    model = {"family": "transformer", **model}
+    return Architecture.model_validate({"model": model, "attention": attention, "self_attention": {"num_heads": heads}})
 
 
 def kind_of_positions(table: Tensor, size: int) -> dict[str, Any] | None:
@@ -206,7 +223,7 @@ def positions_of(tables: Sequence[Tensor | None], size: int, made: MutableMappin
     if found and found[0] is not None and all(each == found[0] for each in found):
         return found[0]
     rows = 0
-    for side, table in zip(("encoder", "decoder"), tables, strict=True):
+    for side, table in zip(SIDES, tables, strict=True):
         if table is not None:
             made[f"{side}.positions.table"] = table
             rows = len(table)

@@ -9,12 +9,20 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from attentio.bundle import Architecture, Bundle
+from attentio.bundle import Bundle
 from attentio.errors import ModelError
-from attentio.foreign.asked import Asked
-from attentio.foreign.layout import Foreign, Layout, Vocabulary, check_size, positions_of
+from attentio.foreign.asked import Asked, read_object
+from attentio.foreign.layout import (
+    SIDES,
+    Foreign,
+    Layout,
+    Vocabulary,
+    architecture,
+    check_size,
+    check_sizes,
+    positions_of,
+)
 from attentio.foreign.pickled import load_pickled
-from attentio.runtime.files import read_json
 from attentio.runtime.sealed import load_tensors
 
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -32,7 +40,6 @@ LAYOUT = Layout(
     feed_forward_norm=".final_layer_norm",
 )
 _ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu"}
-_SIDES = ("encoder", "decoder")
 
 
 def is_model(path: Path) -> bool:
@@ -42,7 +49,7 @@ def is_model(path: Path) -> bool:
 
 def read(folder: Path, asked: Asked) -> Bundle:
     """Return the model of a folder. Raises ModelError for what is damaged, incomplete, or of another kind."""
-    config = _json(folder / "config.json")
+    config = read_object(folder / "config.json")
     kind = config.get("model_type")
     if kind != "marian":
         raise ModelError(
@@ -52,7 +59,7 @@ def read(folder: Path, asked: Asked) -> Bundle:
         )
     foreign = Foreign(_tensors(folder), folder, LAYOUT)
     size, eos, pad = (_number(config, folder, name) for name in ("d_model", "eos_token_id", "pad_token_id"))
-    depth = {side: _number(config, folder, f"{side}_layers") for side in _SIDES}
+    depth = {side: _number(config, folder, f"{side}_layers") for side in SIDES}
     heads, inner = (
         _same(config, folder, f"encoder_{name}", f"decoder_{name}") for name in ("attention_heads", "ffn_dim")
     )
@@ -62,28 +69,29 @@ def read(folder: Path, asked: Asked) -> Bundle:
     for side, count in depth.items():
         foreign.layers(side, [f"model.{side}.layers.{number}" for number in range(count)])
     embedding_norm = "model.encoder.layernorm_embedding.weight" in foreign
-    for side in _SIDES if embedding_norm else ():
+    for side in SIDES if embedding_norm else ():
         foreign.norm(f"{side}.embedding_norm", f"model.{side}.layernorm_embedding")
-    positions = [foreign.take_if_there(f"model.{side}.embed_positions.weight") for side in _SIDES]
+    positions = [foreign.take_if_there(f"model.{side}.embed_positions.weight") for side in SIDES]
     shared = foreign.take_if_there("model.shared.weight")
-    tables = [_table(foreign, side, shared) for side in _SIDES]
+    tables = [_table(foreign, side, shared) for side in SIDES]
     output = foreign.take_if_there("lm_head.weight")
     output = tables[1] if output is None else output
     bias = foreign.take_if_there("final_logits_bias")
-    bias = output.new_zeros(len(output)) if bias is None else bias.flatten()
     foreign.check_all_taken()
 
     names = _vocabularies(folder, [len(table) for table in tables])
-    for side, tokens, table in zip(("source", "target"), names, tables, strict=True):
-        check_size(folder, len(tokens), len(table), side)
+    check_sizes(folder, names, tables)
     start = int(config.get("decoder_start_token_id", pad))
     source, target = (
         Vocabulary.of(tokens, pad=pad, bos=start, eos=eos, unk=tokens.index("<unk>") if "<unk>" in tokens else -1)
         for tokens in names
     )
     longest = int(config.get("max_position_embeddings", 512))
+    if positions[0] is None:
+        placed: dict[str, Any] = {"positions": "sinusoidal_halves"}
+    else:
+        placed = positions_of(positions, size, foreign.made)
     model = {
-        "family": "transformer",
         "hidden_size": size,
         "encoder_layers": depth["encoder"],
         "decoder_layers": depth["decoder"],
@@ -92,21 +100,10 @@ def read(folder: Path, asked: Asked) -> Bundle:
         "norm": "post",
         "scale_embeddings": bool(config.get("scale_embedding", False)),
         "embedding_norm": embedding_norm,
-        **(
-            positions_of(positions, size, foreign.made)
-            if positions[0] is not None
-            else {"positions": "sinusoidal_halves"}
-        ),
-        **foreign.tokens(source, target, (tables[0], tables[1]), output, bias),
+        **placed,
+        **foreign.tokens(source, target, tables, output, None if bias is None else bias.flatten()),
     }
-    architecture = Architecture.model_validate(
-        {
-            "model": model,
-            "attention": {"score": "scaled_dot", "num_heads": heads},
-            "self_attention": {"num_heads": heads},
-        }
-    )
-    said = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    said = read_object(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     asked = asked._replace(
         source_language=asked.source_language or said.get("source_lang"),
         target_language=asked.target_language or said.get("target_lang"),
@@ -114,7 +111,8 @@ def read(folder: Path, asked: Asked) -> Bundle:
     for name in ("source.spm", "target.spm"):
         if not (folder / name).is_file() and not (asked.source_spm and asked.target_spm):
             raise ModelError(f"{folder}: {name} is missing.", code="E_MODEL_MISSING", file=folder)
-    return asked.bundle(folder, architecture, foreign.made, source.tokens, target.tokens, longest=longest - 1)
+    built = architecture(model, heads)
+    return asked.bundle(folder, built, foreign.made, source.tokens, target.tokens, longest=longest - 1)
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
@@ -141,7 +139,7 @@ def _vocabularies(folder: Path, sizes: list[int]) -> list[list[str]]:
     names = ["vocab.json", "target_vocab.json" if (folder / "target_vocab.json").exists() else "vocab.json"]
     found: list[list[str]] = []
     for name, size in zip(names, sizes, strict=True):
-        numbers = _json(folder / name)
+        numbers = read_object(folder / name)
         if not all(isinstance(number, int) for number in numbers.values()):
             raise ModelError(f"{folder / name} is no vocabulary.", code="E_MODEL_CORRUPT", file=folder / name)
         check_size(folder, max(size, 1 + max(numbers.values(), default=0)), size, name)
@@ -150,15 +148,6 @@ def _vocabularies(folder: Path, sizes: list[int]) -> list[list[str]]:
             tokens[number] = token
         found.append(tokens)
     return found
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file.", code="E_MODEL_MISSING", file=path)
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is not JSON of an object.", code="E_MODEL_CORRUPT", file=path)
-    return cast(dict[str, Any], found)
 
 
 def _number(config: dict[str, Any], folder: Path, name: str) -> int:

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from attentio.bundle import Architecture, Bundle
+from attentio.bundle import Bundle
 from attentio.errors import ModelError
 from attentio.foreign.asked import Asked
-from attentio.foreign.layout import Foreign, Layout, Vocabulary, check_size, positions_of
+from attentio.foreign.layout import SIDES, Foreign, Layout, Vocabulary, architecture, check_sizes, positions_of
 from attentio.foreign.pickled import load_pickled
 
 LAYOUT = Layout(
@@ -47,7 +47,6 @@ _PLAIN: dict[str, tuple[object, ...]] = {
     "num_experts": (0,),
 }
 _HEAD = b"PK"  # of a zip, which torch's files are
-_SIDES = ("encoder", "decoder")
 
 
 def is_model(path: Path) -> bool:
@@ -82,22 +81,20 @@ def read(path: Path, asked: Asked) -> Bundle:
     if activation == "swiglu":
         layout = LAYOUT._replace(inner=(".feed_forward.w_1", ".feed_forward.w_3"))
     foreign = Foreign(tensors, path, layout)
-    depth = {side: int(said.get(f"{side[:3]}_layers") or said.get("layers") or 0) for side in _SIDES}
+    depth = {side: int(said.get(f"{side[:3]}_layers") or said.get("layers") or 0) for side in SIDES}
     between = {"encoder": "transformer", "decoder": "transformer_layers"}
     for side, count in depth.items():
         foreign.layers(side, [f"{side}.{between[side]}.{number}" for number in range(count)])
         foreign.norm(f"{side}.norm", f"{side}.layer_norm")
-    below = [f"{side}.embeddings.make_embedding" for side in _SIDES]
+    below = [f"{side}.embeddings.make_embedding" for side in SIDES]
     tables = [foreign.take(f"{name}.emb_luts.0.weight") for name in below]
     size = tables[0].shape[1]
     encodings = [foreign.take_if_there(f"{name}.pe.pe") for name in below]
     if not said.get("position_encoding"):
         raise _refused(path, "position_encoding = False")
     weight, bias = foreign.take("generator.weight"), foreign.take_if_there("generator.bias")
-    bias = weight.new_zeros(len(weight)) if bias is None else bias
     foreign.check_all_taken()
-    for side, tokens, table in zip(("source", "target"), names, tables, strict=True):
-        check_size(path, len(tokens), len(table), side)
+    check_sizes(path, names, tables)
     start = str(held["vocab"].get("decoder_start_token") or said.get("decoder_start_token") or "<s>")
     source, target = (_numbered(tokens, start) for tokens in names)
     positions: dict[str, Any] = {}
@@ -107,7 +104,6 @@ def read(path: Path, asked: Asked) -> Bundle:
     elif said.get("position_encoding_type") == "SinusoidalConcat":
         positions = {"positions": "sinusoidal_halves"}
     model = {
-        "family": "transformer",
         "hidden_size": size,
         "encoder_layers": depth["encoder"],
         "decoder_layers": depth["decoder"],
@@ -117,17 +113,10 @@ def read(path: Path, asked: Asked) -> Bundle:
         "source_end": False,
         "norm_epsilon": float(said.get("norm_eps") or 1e-6),
         **positions,
-        **foreign.tokens(source, target, (tables[0], tables[1]), weight, bias),
+        **foreign.tokens(source, target, tables, weight, bias),
     }
-    heads = int(said.get("heads", 8))
-    architecture = Architecture.model_validate(
-        {
-            "model": model,
-            "attention": {"score": "scaled_dot", "num_heads": heads},
-            "self_attention": {"num_heads": heads},
-        }
-    )
-    return asked.bundle(path, architecture, foreign.made, source.tokens, target.tokens)
+    built = architecture(model, int(said.get("heads", 8)))
+    return asked.bundle(path, built, foreign.made, source.tokens, target.tokens)
 
 
 def _vocabularies(vocabulary: Any, path: Path) -> list[list[str]]:
@@ -144,11 +133,8 @@ def _vocabularies(vocabulary: Any, path: Path) -> list[list[str]]:
 
 def _numbered(tokens: list[str], start: str) -> Vocabulary:
     places = {token: place for place, token in enumerate(tokens)}
-
-    def place(name: str) -> int:
-        return places.get(name, -1)
-
-    return Vocabulary.of(tokens, pad=place("<blank>"), bos=place(start), eos=place("</s>"), unk=place("<unk>"))
+    pad, bos, eos, unk = (places.get(name, -1) for name in ("<blank>", start, "</s>", "<unk>"))
+    return Vocabulary.of(tokens, pad=pad, bos=bos, eos=eos, unk=unk)
 
 
 def _refused(path: Path, what: str) -> ModelError:

@@ -156,12 +156,10 @@ class CNNDecoder(LayeredDecoder[Carried]):
         self.context_feeds_back = len(layers) > 1
 
     def embed(self, tokens: Tensor, position: int) -> tuple[Tensor, Tensor]:
-        """Return states (B, T, H) and embeddings (B, T, E) of tokens (B, T), the first at `position`."""
         embedded = _embed(self.embedding, self.positions, tokens, position)
         return self.to_hidden(embedded), embedded
 
     def head(self, states: Tensor) -> Tensor:
-        """Return features (B, T, E) of states (B, T, H)."""
         return self.dropout(self.to_width(states))
 
 

@@ -208,21 +208,17 @@ class LayeredDecoder(Decoder[Layer]):
         """Return the features (B, T, E) of what the highest layer gives, (B, T, H)."""
 
     def cross_attention(self) -> dict[str, Attention]:
-        """Return the attention to the source of each layer, lowest first."""
         return {f"layer {n}": cast(Any, layer).source_attention for n, layer in enumerate(self.layers, 1)}
 
     def start(self, encoded: Encoded) -> State[Layer]:
-        """Return the state before the first token. The keys of the source are projected here, once per sentence."""
         memories, layers = zip(*(cast(Any, layer).start(encoded) for layer in self.layers), strict=True)
         return State(0, memories, layers)
 
     def features_step(self, tokens: Tensor, state: State[Layer]) -> tuple[Features, State[Layer]]:
-        """Return the features (B, E) of tokens (B,), and the next state."""
         (values, attended), state = self._run(tokens[:, None], state)
         return Features(values[:, 0], attended), state
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
         return self._run(tokens, self.start(encoded))[0]
 
     def _run(self, tokens: Tensor, state: State[Layer]) -> tuple[Features, State[Layer]]:

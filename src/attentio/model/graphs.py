@@ -88,7 +88,6 @@ class GraphDecoder:
         self._attended = [name for name in self._outputs if name != LOGITS and not name.startswith(NEW)]
 
     def cross_attention(self) -> dict[str, None]:
-        """Return the names of the attentions to the source."""
         return {name: None for name in self._attended if not name.startswith(TO_TARGET)}
 
     def start(self, encoded: Encoded) -> State:

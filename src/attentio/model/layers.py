@@ -66,7 +66,6 @@ class LayerNorm(nn.LayerNorm):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002, torch's own name
-        """Return `input`, of any shape, with the same shape."""
         if not self.training or input.device.type != "cpu":
             return super().forward(input)
         return cast(Tensor, _LayerNorm.apply(input, self.weight, self.bias, self.eps))

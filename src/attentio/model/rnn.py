@@ -97,11 +97,9 @@ class RNNDecoder(Decoder[Carried], ABC):
         self.first_state = Linear(hidden, len(cells) * self.num_states * hidden)
 
     def cross_attention(self) -> dict[str, Attention]:
-        """Return the one attention."""
         return {ATTENTION: self.attention}
 
     def start(self, encoded: Encoded) -> State[Carried]:
-        """Return the state before the first token. The keys are projected here, once per sentence."""
         assert encoded.summary is not None
         memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
         first = torch.tanh(self.first_state(encoded.summary)).chunk(len(self.cells) * self.num_states, dim=-1)
@@ -117,7 +115,6 @@ class RNNDecoder(Decoder[Carried], ABC):
         """Return features (B, E) for embedded tokens (B, E), what was attended to, and what is carried on."""
 
     def features_step(self, tokens: Tensor, state: State[Carried]) -> tuple[Features, State[Carried]]:
-        """Return the features (B, E) of tokens (B,), and the next state."""
         features, attended, after = self.embedded_step(self.embedding(tokens), state.memories[0], state.layers[0])
         return seen(features, attended), State(state.position + 1, state.memories, (after,))
 
@@ -191,14 +188,11 @@ class LuongDecoder(CombiningDecoder):
         self.input_feeding = model.input_feeding
         self.context_feeds_back = model.input_feeding or self.asking < model.decoder_layers
 
-    def first_feed(self, encoded: Encoded) -> Tensor | None:
-        """Return zeros with input feeding (Luong 2015, section 3.3)."""
-        return (
-            encoded.states.new_zeros(encoded.states.shape[0], self.combine.out_features) if self.input_feeding else None
-        )
+    def first_feed(self, encoded: Encoded) -> Tensor | None:  # input feeding: Luong 2015, section 3.3
+        size = encoded.states.shape[0], self.combine.out_features
+        return encoded.states.new_zeros(size) if self.input_feeding else None
 
     def embedded_step(self, embedded: Tensor, memory: Memory, before: Carried) -> tuple[Tensor, Attended, Carried]:
-        """Return attentional features (B, E) for embedded tokens (B, E), what was attended to, and what goes on."""
         inputs = embedded if before.feed is None else torch.cat([embedded, before.feed], dim=-1)
         hidden, asking = self.run_cells(inputs[None], before.cells[: self.asking])  # (1, B, H)
         attended, attention = self.attention.step(hidden.transpose(0, 1), memory, before.attention)
@@ -207,7 +201,6 @@ class LuongDecoder(CombiningDecoder):
         return features[:, 0], attended, Carried(attention, asking + above, feed)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
         if not self.input_feeding:
             attended, hidden, memory, cells = self._asked(tokens, encoded)
             features, _ = self.combined(hidden, merge_heads(attended.context), cells)
@@ -236,11 +229,9 @@ class LuongDecoder(CombiningDecoder):
 
     @property
     def can_marginalize(self) -> bool:
-        """Whether a token's features depend on the key chosen for it and no other."""
         return not self.context_feeds_back
 
     def features_by_key(self, tokens: Tensor, encoded: Encoded) -> FeaturesByKey:
-        """Return the features of tokens (B, T) for each key by itself (teacher forcing)."""
         attended, hidden, memory, _ = self._asked(tokens, encoded)
         hidden = hidden.transpose(0, 1)
         of_value, of_hidden = self.combine.weight.chunk(2, dim=1)
@@ -262,14 +253,12 @@ class WuDecoder(CombiningDecoder):
     context_feeds_back = True
 
     def embedded_step(self, embedded: Tensor, memory: Memory, before: Carried) -> tuple[Tensor, Attended, Carried]:
-        """Return attentional features (B, E) for embedded tokens (B, E), what was attended to, and what goes on."""
         attended, attention = self.attention.step(before.cells[0].hidden[:, None], memory, before.attention)
         hidden, bottom = self.run_cells(embedded[None], before.cells[:1])
         features, above = self.combined(hidden, merge_heads(attended.context), before.cells)
         return features[:, 0], attended, Carried(attention, bottom + above, None)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        """Return the features (B, T, E) of a whole target (B, T) that starts with bos (teacher forcing)."""
         _, (memory,), (first,) = self.start(encoded)
         embedded = self.embedding(tokens.t())  # (T, B, E)
         outputs, _ = self.cells[0](embedded, first.cells[0])
@@ -295,7 +284,6 @@ class BahdanauDecoder(RNNDecoder):
         self.readout = Linear(width + 2 * hidden, width)
 
     def embedded_step(self, embedded: Tensor, memory: Memory, before: Carried) -> tuple[Tensor, Attended, Carried]:
-        """Return readout features (B, E) for embedded tokens (B, E), what was attended to, and what is carried on."""
         attended, attention = self.attention.step(before.cells[-1].hidden[:, None], memory, before.attention)
         context = merge_heads(attended.context)[:, 0].to(embedded.dtype)
         hidden, cells = self.run_cells(torch.cat([embedded, context], dim=-1)[None], before.cells)

@@ -235,12 +235,10 @@ class TransformerDecoder(LayeredDecoder[Carried]):
         self.context_feeds_back = len(layers) > 1
 
     def embed(self, tokens: Tensor, position: int) -> tuple[Tensor, Tensor]:
-        """Return states (B, T, H) of tokens (B, T), the first at `position`, twice."""
         states = _embed(self, tokens, position)
         return states, states
 
     def head(self, states: Tensor) -> Tensor:
-        """Return features (B, T, H) of states (B, T, H)."""
         return self.norm(states)
 
 
@@ -321,7 +319,6 @@ def _self_attention(settings: SelfAttentionConfig, size: int, window: str | Call
 
 
 def _causal(window: str) -> str | Callable[[int, int], Window]:
-    """Return a window that looks back only."""
     if window in ("full", "causal"):
         return "causal"
     return combine_windows(WINDOWS["causal"], WINDOWS.choose(window))

@@ -1,7 +1,7 @@
 """What a search does with arrays, in the same words for numpy and for torch.
 
 A model names the `Arrays` that its numbers live in. What both libraries spell alike is written as it is: operators,
-indexing, `any`, `sum(axis=)`, `reshape`, `tolist`. The rest stands here. Rows are the last axis.
+indexing, `any`, `sum(axis=)`, `cumsum(-1)`, `reshape`, `tolist`. The rest stands here. Rows are the last axis.
 """
 
 import os
@@ -77,9 +77,6 @@ class Arrays(ABC):
     @abstractmethod
     def order(self, rows: Array, *, descending: bool = False) -> Array:
         """Return the places that sort each row. Equal entries keep their order."""
-
-    @abstractmethod
-    def cumsum(self, rows: Array) -> Array: ...
 
     @abstractmethod
     def logsumexp(self, rows: Array) -> Array: ...
@@ -167,9 +164,6 @@ class NumpyArrays(Arrays):
 
     def order(self, rows: Array, *, descending: bool = False) -> Array:
         return np.argsort(-rows if descending else rows, axis=-1, kind="stable")
-
-    def cumsum(self, rows: Array) -> Array:
-        return rows.cumsum(axis=-1)
 
     def logsumexp(self, rows: Array) -> Array:
         highest = rows.max(axis=-1, keepdims=True)

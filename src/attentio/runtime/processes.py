@@ -168,7 +168,6 @@ class JobError(AttentioError):
         return cls({"message": " ".join(message.split()), "code": code, "status": status})
 
     def as_dict(self) -> dict[str, object]:
-        """Return the error as JSON, with its exit status."""
         return {**super().as_dict(), "status": self.exit_status}
 
 

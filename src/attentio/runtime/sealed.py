@@ -111,6 +111,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def check_format(folder: Path, number: object, known: int, *, unnamed: str, hint: str) -> int:
+    """Return the number of a format that this version reads: 1 to `known`. Raises ModelError, E_MODEL_SCHEMA.
+
+    unnamed: what a manifest without such a number is or lacks. hint: what to do about that.
+    """
+    if isinstance(number, int) and 1 <= number <= known:
+        return number
+    message = f"{folder / MANIFEST} {unnamed}."
+    if isinstance(number, int) and number > known:
+        message = f"{folder} was written by a newer Attentio (format {number}, this one reads up to {known})."
+        hint = "Install that version."
+    raise ModelError(message, hint=hint, code="E_MODEL_SCHEMA", file=folder)
+
+
 _RESTORE = "Repeat the `attentio train` that made it, or restore the file from a copy."
 
 

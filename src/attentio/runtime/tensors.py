@@ -86,9 +86,6 @@ class TorchArrays(Arrays):
     def order(self, rows: Array, *, descending: bool = False) -> Array:
         return rows.sort(dim=-1, stable=True, descending=descending).indices
 
-    def cumsum(self, rows: Array) -> Array:
-        return rows.cumsum(dim=-1)
-
     def logsumexp(self, rows: Array) -> Array:
         return rows.logsumexp(dim=-1)
 

@@ -26,7 +26,6 @@ class AttendedSteps:
         self.likeliest: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []  # (R, K) each
 
     def __call__(self, seen: SearchStep) -> None:
-        """Keep one step."""
         if not self.steps:
             self.encoder = _weights(seen.encoded.attended)
         self.steps.append(_weights(seen.step.attended))

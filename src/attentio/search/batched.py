@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from attentio.errors import CancelledSearch, UsageError
+from attentio.errors import UsageError
 from attentio.search.attended import AttendedSteps
-from attentio.search.decode import Cancelled, OnStep, Searched, SearchStep, decode
+from attentio.search.decode import Cancelled, OnStep, Searched, SearchStep, decode, raise_if_cancelled
 from attentio.search.hypothesis import Hypothesis
 from attentio.search.strategy import Beam, Greedy, Sample, Strategy
 
@@ -109,8 +109,9 @@ def search_batches(
         if AVAILABLE:
             share = -(-sum(sizes) // (workers * BATCHES_A_WORKER))
             batches = list(batches_of(sizes, min(config.max_tokens // config.beam_size, share)))
-            cancelled = partial(_raise_if_cancelled, asked.cancelled)
-            for number, found in share_out(answers, batches, workers, watch=cancelled):
+            for number, found in share_out(
+                answers, batches, workers, watch=partial(raise_if_cancelled, asked.cancelled)
+            ):
                 yield batches[number], found
             return
     for indices in batches_of(sizes, config.max_tokens // config.beam_size):
@@ -162,11 +163,6 @@ def _all_of(watchers: list[OnStep]) -> OnStep | None:
             watcher(step)
 
     return show
-
-
-def _raise_if_cancelled(cancelled: Cancelled | None) -> None:
-    if cancelled is not None and cancelled():
-        raise CancelledSearch("the translation was cancelled.")
 
 
 def batches_of(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:

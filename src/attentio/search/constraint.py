@@ -126,12 +126,10 @@ class Phrases(Constraint):
         self._follow, self._met, self._bad = follow, met, bad
 
     def start(self, rows: int, arrays: Arrays) -> PhraseState:
-        """Return the state in which nothing is written."""
         nothing = arrays.full((rows,), 0)
         return PhraseState(nothing, nothing)
 
     def advance(self, state: PhraseState, rows: Array, tokens: Array) -> PhraseState:
-        """Return how far the phrases are written after `tokens`."""
         of, node, met = arrays_of(tokens).of, state.node[rows], state.met[rows]
         return PhraseState(of(self._follow)[node, tokens], met | of(self._met)[node, tokens])
 
@@ -146,14 +144,12 @@ class Phrases(Constraint):
         return banned
 
     def missing(self, state: PhraseState) -> Array | None:
-        """Return (R, V), the fewest tokens that the required phrases take after each token."""
         if not self.requires:
             return None
         of = arrays_of(state.node).of
         return of(self.needed)[of(self._follow)[state.node], state.met[:, None] | of(self._met)[state.node]]
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
-        """Raise UsageError where the phrases cannot all be kept."""
         node = met = 0
         for token in prefix:
             if self._bad[node, token]:
@@ -188,7 +184,6 @@ class ExactlyOnce(Constraint):
         return arrays.full((rows, len(self._wanted)), True)
 
     def advance(self, state: Array, rows: Array, tokens: Array) -> Array:
-        """Return what is still wanted after `tokens`."""
         return state[rows] & (tokens[:, None] != arrays_of(tokens).of(self._wanted))
 
     def banned(self, state: Array, left: Array) -> Array:
@@ -202,14 +197,12 @@ class ExactlyOnce(Constraint):
         return banned
 
     def missing(self, state: Array) -> Array:
-        """Return (R, V), how many wanted tokens are missing after each token."""
         xp = arrays_of(state)
         missing = state.sum(axis=1)[:, None] + xp.full((len(state), len(self._never)), 0)
         missing[:, xp.of(self._wanted)] -= xp.where(state, 1, 0)
         return missing
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
-        """Raise UsageError where there is no room for the wanted tokens."""
         if len(set(self._wanted.tolist()) - set(prefix)) > max_length - len(prefix):
             raise UsageError("the wanted tokens do not fit into the maximal length.", code="E_CONSTRAINT")
 
@@ -223,27 +216,22 @@ class AllOf(Constraint):
         self.stops_loops_only = all(part.stops_loops_only for part in parts)
 
     def start(self, rows: int, arrays: Arrays) -> list[Any]:
-        """Return the states of all."""
         return [part.start(rows, arrays) for part in self.parts]
 
     def advance(self, state: list[Any], rows: Array, tokens: Array) -> list[Any]:
-        """Return the states of all after `tokens`."""
         return [part.advance(own, rows, tokens) for part, own in zip(self.parts, state, strict=True)]
 
     def banned(self, state: list[Any], left: Array) -> Array | None:
-        """Return (R, V), True where any of them forbids a token."""
         each = [part.banned(own, left) for part, own in zip(self.parts, state, strict=True)]
         known = [banned for banned in each if banned is not None]
         return reduce(operator.or_, known) if known else None
 
     def missing(self, state: list[Any]) -> Array | None:
-        """Return the sum of what each misses."""
         each = [part.missing(own) for part, own in zip(self.parts, state, strict=True)]
         known = [missing for missing in each if missing is not None]
         return reduce(operator.add, known).clip(max=NEVER) if known else None
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
-        """Raise UsageError where one of them cannot be kept."""
         for part in self.parts:
             part.check(prefix, max_length)
 

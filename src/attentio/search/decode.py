@@ -141,7 +141,7 @@ def _decode(
     on_step: OnStep | None,
     cancelled: Cancelled | None,
 ) -> list[list[Hypothesis]]:
-    xp, chooser, width = model.arrays, strategy.start(sources), strategy.width
+    xp, choose, width = model.arrays, strategy.start(sources), strategy.width
     forced = None if prefix is None else xp.of(_forced(prefix))
     source, lengths = padded(sources, xp)
     encoded = model.encode(source, lengths)
@@ -155,8 +155,7 @@ def _decode(
     sentences = list(range(len(sources)))  # which sentence each group of rows decodes
     trail = Trail()
     for length in range(1, max(max_lengths) + 1):
-        if cancelled is not None and cancelled():
-            raise CancelledSearch("the translation was cancelled.")
+        raise_if_cancelled(cancelled)
         step = model.decoder.step(tokens, state)
         logits = xp.floats(step.logits)
         logits[:, UNWRITTEN] = -math.inf
@@ -167,7 +166,7 @@ def _decode(
             missing = constraint.missing(written)
         if forced is not None and length <= forced.shape[1]:
             banned = _only(forced[sentences, length - 1], banned, logits)
-        choice = chooser.choose(Situation(logits, totals, sentences, banned, missing))
+        choice = choose(Situation(logits, totals, sentences, banned, missing))
 
         for group, row, token, log_prob in _ended(choice, limits <= length if length >= shortest else None):
             if not done[sentence := sentences[group]]:  # else it has not left yet
@@ -211,6 +210,12 @@ def _decode(
             written = constraint.advance(written, rows, tokens)
         trail.append(rows, tokens, log_probs)
     return found
+
+
+def raise_if_cancelled(cancelled: Cancelled | None) -> None:
+    """Raise CancelledSearch where somebody says so."""
+    if cancelled is not None and cancelled():
+        raise CancelledSearch("the translation was cancelled.")
 
 
 def max_target_length(source_length: int) -> int:

@@ -39,11 +39,9 @@ class NoLoops(Constraint):
         )  # (V,)
 
     def start(self, rows: int, arrays: Arrays) -> LoopState:
-        """Return the state in which nothing is written."""
         return LoopState(arrays.full((rows, LONGEST), -1), arrays.full((rows, LONGEST), 0))
 
     def advance(self, state: LoopState, rows: Array, tokens: Array) -> LoopState:
-        """Return how the last tokens repeat after `tokens`."""
         xp, recent, tokens = arrays_of(tokens), state.recent[rows], tokens[:, None]
         same = xp.where(recent == tokens, state.same[rows] + 1, 0)
         return LoopState(xp.concat([tokens, recent[:, :-1]], axis=1), same)

@@ -1,16 +1,17 @@
 """Strategies: which continuations a search takes at one step. Greedy, beam search, and sampling.
 
-A strategy is settings and holds nothing of a search. `start` gives the chooser of one batch of sources. The loop around
-it, which ends sentences and moves the decoder's state, is `decode`.
+A strategy is settings and holds nothing of a search. `start` gives the function that chooses, step by step, for one
+batch of sources. The loop around it, which ends sentences and moves the decoder's state, is `decode`.
 """
 
 import hashlib
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -64,12 +65,7 @@ class Choice(NamedTuple):
         return rows, tokens, log_probs
 
 
-class Chooser(Protocol):
-    """Choose continuations, step by step, for one batch of sources."""
-
-    def choose(self, given: Situation) -> Choice:
-        """Return the continuations that are taken at this step."""
-        ...
+Choose: TypeAlias = Callable[[Situation], Choice]
 
 
 class Strategy(ABC):
@@ -85,18 +81,19 @@ class Strategy(ABC):
         return False
 
     @abstractmethod
-    def start(self, sources: Sequence[Sequence[int]]) -> Chooser:
-        """Return the chooser for a batch of sources."""
+    def start(self, sources: Sequence[Sequence[int]]) -> Choose:
+        """Return what chooses for a batch of sources."""
 
 
 @dataclass(frozen=True)
 class Greedy(Strategy):
     """Take the likeliest token at every step."""
 
-    def start(self, sources: Sequence[Sequence[int]]) -> Chooser:
-        return self
+    def start(self, sources: Sequence[Sequence[int]]) -> Choose:
+        return self.choose
 
-    def choose(self, given: Situation) -> Choice:
+    @staticmethod
+    def choose(given: Situation) -> Choice:
         """Return the likeliest token of each sentence."""
         xp = arrays_of(given.logits)
         best, tokens = xp.best(_allowed(given.logits, given.banned))
@@ -125,33 +122,25 @@ class Sample(Strategy):
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top-p of {self.top_p} makes no sense: it is a probability above 0, at most 1.")
 
-    def start(self, sources: Sequence[Sequence[int]]) -> Chooser:
-        return _Sampling(self, [self._generator(source) for source in sources])
+    def start(self, sources: Sequence[Sequence[int]]) -> Choose:
+        return partial(self._draw, [self._generator(source) for source in sources])
 
     def _generator(self, source: Sequence[int]) -> random.Random:
         """Return the random numbers of one sentence: its own, so that a batch's company changes nothing."""
         digest = hashlib.sha256(repr((self.seed, [int(token) for token in source])).encode()).digest()
         return random.Random(int.from_bytes(digest[:8], "little"))
 
-
-class _Sampling:
-    def __init__(self, settings: Sample, generators: Sequence[random.Random]) -> None:
-        self.settings = settings
-        self.generators = generators
-
-    def choose(self, given: Situation) -> Choice:
-        """Return one token of each sentence, drawn."""
-        logits, settings = given.logits, self.settings
-        xp = arrays_of(logits)
-        scores = _allowed(logits, given.banned) / settings.temperature
+    def _draw(self, generators: Sequence[random.Random], given: Situation) -> Choice:
+        logits, xp = given.logits, arrays_of(given.logits)
+        scores = _allowed(logits, given.banned) / self.temperature
         tokens = xp.order(scores, descending=True)
-        values = xp.floats(xp.take(scores, tokens[:, : settings.top_k]), double=True)
+        values = xp.floats(xp.take(scores, tokens[:, : self.top_k]), double=True)
         probabilities = xp.softmax(values)
-        if settings.top_p < 1:
-            before = xp.cumsum(probabilities) - probabilities
-            probabilities = xp.where(before >= settings.top_p, 0.0, probabilities)
-        reached = xp.cumsum(probabilities)
-        drawn = xp.of(np.array([self.generators[sentence].random() for sentence in given.sentences]))
+        if self.top_p < 1:
+            before = probabilities.cumsum(-1) - probabilities
+            probabilities = xp.where(before >= self.top_p, 0.0, probabilities)
+        reached = probabilities.cumsum(-1)
+        drawn = xp.of(np.array([generators[sentence].random() for sentence in given.sentences]))
         place = (reached <= drawn[:, None] * reached[:, -1:]).sum(axis=-1)[:, None]
         chosen = xp.take(tokens, place.clip(max=reached.shape[1] - 1))
         log_probs = xp.take(logits, chosen)[:, 0] - xp.logsumexp(logits)
@@ -180,8 +169,8 @@ class Beam(Strategy):
     def keeps_progress(self) -> bool:
         return True
 
-    def start(self, sources: Sequence[Sequence[int]]) -> Chooser:
-        return self
+    def start(self, sources: Sequence[Sequence[int]]) -> Choose:
+        return self.choose
 
     def choose(self, given: Situation) -> Choice:
         """Return the likeliest continuations of each sentence."""
@@ -216,7 +205,7 @@ class Beam(Strategy):
         best = [xp.top(xp.where(stage != number, _NOTHING, continued), wide) for number in range(num_stages)]
         totals, place = (xp.stack(found, axis=1) for found in zip(*best, strict=True))  # (G, stages, 2K) each
         ending = place % size == SPECIAL.eos
-        rank = xp.cumsum(~ending) - 1  # among those of the stage that do not end
+        rank = (~ending).cumsum(-1) - 1  # among those of the stage that do not end
         turn = rank * num_stages + xp.arange(num_stages)[:, None]
         turn = xp.where(ending | (totals == _NOTHING), LAST, turn).reshape(groups, -1)
         ends = ending & (totals > _NOTHING)

@@ -100,7 +100,6 @@ def create_app(
 
 
 def _add_state(app: FastAPI, server: Server) -> None:
-    """Add what says how the server is."""
 
     @app.get("/health", tags=["state"])
     async def health() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]

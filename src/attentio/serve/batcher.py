@@ -33,14 +33,6 @@ class BatchSizes(NamedTuple):
     waiting: int = 1_024
 
 
-class Batch(NamedTuple):
-    """What a batch was, for those who count. seconds_waited: of each text, from its arrival until the batch began."""
-
-    texts: int
-    seconds_waited: list[float]
-    seconds: float
-
-
 @dataclass(eq=False)
 class _Request(Generic[Key, Answer]):
     key: Key
@@ -56,7 +48,8 @@ class Batcher(Generic[Key, Answer]):
     """Share batches among requests.
 
     translate: gives the answers to texts with one key, and asks at every step whether it should stop. It is called in
-    `threads` threads. begin: is called once in each of them. seen: is told of every batch that is done.
+    `threads` threads. begin: is called once in each of them. seen: is told of every batch that is done: the seconds
+    that each of its texts has waited, from its arrival until the batch began.
     """
 
     def __init__(
@@ -66,7 +59,7 @@ class Batcher(Generic[Key, Answer]):
         *,
         threads: int = 1,
         begin: Callable[[], object] = lambda: None,
-        seen: Callable[[Batch], object] = lambda _: None,
+        seen: Callable[[list[float]], object] = lambda _: None,
     ) -> None:
         self._translate = translate
         self._sizes = sizes or BatchSizes()
@@ -156,7 +149,6 @@ class Batcher(Generic[Key, Answer]):
         return taken
 
     async def _answer(self, taken: list[tuple[_Request[Key, Answer], int]]) -> None:
-        """Translate a batch and hand out the answers."""
         began = time.monotonic()
         try:
             answers = await self._run(taken)
@@ -165,7 +157,9 @@ class Batcher(Generic[Key, Answer]):
         except Exception as error:
             requests = list(dict.fromkeys(request for request, _ in taken))
             if len(requests) == 1:
-                self._fail(requests[0], error)
+                requests[0].gone = True
+                if not requests[0].answered.done():
+                    requests[0].answered.set_exception(error)
                 return
             for request in requests:  # one of them is at fault, and the others shall not suffer
                 await self._answer([(each, index) for each, index in taken if each is request])
@@ -174,8 +168,7 @@ class Batcher(Generic[Key, Answer]):
             request.answers[index] = answer
             if len(request.answers) == len(request.texts) and not request.answered.done():
                 request.answered.set_result(None)
-        waited = [began - request.arrived for request, _ in taken]
-        self._seen(Batch(len(taken), waited, time.monotonic() - began))
+        self._seen([began - request.arrived for request, _ in taken])
 
     async def _run(self, taken: list[tuple[_Request[Key, Answer], int]]) -> Sequence[Answer]:
         requests = {request for request, _ in taken}
@@ -195,9 +188,3 @@ class Batcher(Generic[Key, Answer]):
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(f"a library failed with {type(error).__name__}") from error
-
-    @staticmethod
-    def _fail(request: _Request[Key, Answer], error: Exception) -> None:
-        request.gone = True
-        if not request.answered.done():
-            request.answered.set_exception(error)

@@ -17,7 +17,7 @@ from attentio.serve.glossaries import Glossaries, add_routes
 from attentio.serve.guard import first_given
 from attentio.serve.languages import name_of
 from attentio.serve.problems import Kind, Problem
-from attentio.serve.schema import REFUSALS, answers, body, error_schema
+from attentio.serve.schema import REFUSALS, answers, body, object_schema
 from attentio.serve.server import Server
 from attentio.serve.service import Options
 
@@ -44,31 +44,15 @@ class Asked(BaseModel):
     formality: Literal["default", "prefer_more", "prefer_less"] = "default"
 
 
-_TRANSLATED = error_schema(
-    {
-        "translations": {
-            "type": "array",
-            "items": error_schema(
-                {
-                    "detected_source_language": {"type": "string"},
-                    "text": {"type": "string"},
-                    "billed_characters": {"type": "integer"},
-                }
-            ),
-        }
-    }
-)
-_MESSAGE = error_schema({"message": {"type": "string"}})
-_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, _MESSAGE))
-_LANGUAGES = {
-    "type": "array",
-    "items": error_schema({"language": {"type": "string"}, "name": {"type": "string"}}),
-}
-_USAGE = error_schema({"character_count": {"type": "integer"}, "character_limit": {"type": "integer"}})
+_STRING, _INTEGER = {"type": "string"}, {"type": "integer"}
+_ONE = object_schema({"detected_source_language": _STRING, "text": _STRING, "billed_characters": _INTEGER})
+_TRANSLATED = object_schema({"translations": {"type": "array", "items": _ONE}})
+_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, object_schema({"message": _STRING})))
+_LANGUAGES = {"type": "array", "items": object_schema({"language": _STRING, "name": _STRING})}
+_USAGE = object_schema({"character_count": _INTEGER, "character_limit": _INTEGER})
 
 
 def router(server: Server) -> APIRouter:
-    """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["DeepL"])
     glossaries = Glossaries()

@@ -46,7 +46,6 @@ async def parameters(request: Request, *, lists: tuple[str, ...] = ()) -> dict[s
 
 
 async def _form(request: Request) -> dict[str, list[Any]]:
-    """Return the fields of a form, each with its values."""
     if _kind(request) != "multipart/form-data":
         return _encoded(await request.body()) if _kind(request) == "application/x-www-form-urlencoded" else {}
     try:
@@ -79,7 +78,6 @@ def is_json(request: Request) -> bool:
 
 
 def _kind(request: Request) -> str:
-    """Return what the body says of itself."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -16,7 +16,7 @@ from attentio.errors import DataError
 from attentio.serve.forms import parameters, validated
 from attentio.serve.guard import first_given
 from attentio.serve.problems import Problem
-from attentio.serve.schema import answers, described, error_schema
+from attentio.serve.schema import answers, described, object_schema
 from attentio.serve.server import Server
 
 MOST = 100  # glossaries of all keys together, each no larger than a request
@@ -48,8 +48,8 @@ class Kept(BaseModel):
 
 
 _KEPT = Kept.model_json_schema()
-_LISTED = error_schema({"glossaries": {"type": "array", "items": _KEPT}})
-_PAIR = error_schema({"source_lang": {"type": "string"}, "target_lang": {"type": "string"}})
+_LISTED = object_schema({"glossaries": {"type": "array", "items": _KEPT}})
+_PAIR = object_schema({"source_lang": {"type": "string"}, "target_lang": {"type": "string"}})
 
 
 class Glossaries:
@@ -137,7 +137,7 @@ def add_routes(routes: APIRouter, server: Server, glossaries: Glossaries, refusa
         glossaries.drop(guard.admit(request), name)
         return Response(status_code=204)
 
-    listed_pairs = error_schema({"supported_languages": {"type": "array", "items": _PAIR}})
+    listed_pairs = object_schema({"supported_languages": {"type": "array", "items": _PAIR}})
 
     @routes.get("/v2/glossary-language-pairs", responses=answers({200: listed_pairs}) | refusals)
     async def language_pairs(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]

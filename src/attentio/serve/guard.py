@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -133,9 +133,9 @@ def key_of(request: Request, given: object = None) -> str | None:
     return named or request.query_params.get("token") or request.query_params.get("api_key") or None
 
 
-def first_given(values: Mapping[str, object], names: Iterable[str] = ("api_key", "apiKey", "auth_key")) -> object:
+def first_given(values: Mapping[str, object]) -> object:
     """Return the key that stands in a body, under any of its names."""
-    return next((values[name] for name in names if values.get(name)), None)
+    return next((values[name] for name in ("api_key", "apiKey", "auth_key") if values.get(name)), None)
 
 
 def _password(value: str) -> str | None:

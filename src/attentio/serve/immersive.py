@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from attentio.serve.forms import json_object, validated
 from attentio.serve.problems import Problem
-from attentio.serve.schema import REFUSALS, answers, described, error_schema
+from attentio.serve.schema import REFUSALS, answers, described, object_schema
 from attentio.serve.server import Server
 
 
@@ -36,11 +36,10 @@ class Answer(BaseModel):
     translations: list[Text]
 
 
-_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, error_schema({"message": {"type": "string"}})))
+_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, object_schema({"message": {"type": "string"}})))
 
 
 def router(server: Server) -> APIRouter:
-    """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["Immersive Translate"])
     text = {"type": "string", "maxLength": server.settings.characters}

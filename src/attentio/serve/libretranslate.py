@@ -15,11 +15,11 @@ from attentio.documents import Match, suffix_of
 from attentio.serve.files import FORMATS, Shelf, translate_file, translate_html
 from attentio.serve.forms import UNREADABLE, file_of, parameters
 from attentio.serve.guard import first_given
-from attentio.serve.languages import Detected, name_of
+from attentio.serve.languages import name_of
 from attentio.serve.problems import Kind, Problem
-from attentio.serve.schema import answers, body
+from attentio.serve.schema import answers, body, object_schema
 from attentio.serve.server import Server
-from attentio.serve.service import Options, Service
+from attentio.serve.service import Options
 from attentio.translator import Translation
 
 _STATUS: Mapping[Kind, int] = {"no key": 400}
@@ -30,15 +30,10 @@ _MESSAGES: Mapping[Kind, str] = {
 _SAMPLE = 4_000  # bytes of a file that decide its language
 _KEY = {"description": "A key, where the server needs one."}
 _TEXT = {"type": "string", "minLength": 1}
-_DETECTED = {
-    "type": "object",
-    "required": ["confidence", "language"],
-    "properties": {"confidence": {"type": "number", "minimum": 0, "maximum": 100}, "language": {"type": "string"}},
-}
-_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+_STRING = {"type": "string"}
+_DETECTED = object_schema({"confidence": {"type": "number", "minimum": 0, "maximum": 100}, "language": _STRING})
+_ERROR = object_schema({"error": _STRING})
 _REFUSALS = dict.fromkeys((400, 403, 408, 413, 429, 500, 503, 504), _ERROR)
-
-_DOWNLOADED: Any = {200: {"description": "The file", "content": {"*/*": {}}}} | answers({404: _ERROR})
 
 
 def _or_list(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +41,6 @@ def _or_list(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def router(server: Server) -> APIRouter:
-    """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["LibreTranslate"])
 
@@ -54,11 +48,8 @@ def router(server: Server) -> APIRouter:
     texts = {"type": "array", "items": text, "minItems": 1, "maxItems": server.settings.texts}
     in_forms = {"q": {"anyOf": [text, texts]}, "format": {"type": "string", "enum": ["text", "html"]}}
     q = {"anyOf": [text, {**texts, "items": {**text, "minLength": 0}}]}
-    source_code = {
-        "type": "string",
-        "enum": ["auto", *service.sources],
-        "description": "Other spellings are read, too.",
-    }
+    codes = ["auto", *service.sources]
+    source_code = {"type": "string", "enum": codes, "description": "Other spellings are read, too."}
     target_code = {"type": "string", "enum": service.written}
     translate_body = body(
         {
@@ -76,7 +67,7 @@ def router(server: Server) -> APIRouter:
         "type": "object",
         "required": ["translatedText"],
         "properties": {
-            "translatedText": _or_list({"type": "string"}),
+            "translatedText": _or_list(_STRING),
             "alternatives": {"type": "array"},
             "detectedLanguage": _or_list(_DETECTED),
         },
@@ -111,16 +102,14 @@ def router(server: Server) -> APIRouter:
         if alternatives:
             answer["alternatives"] = others if many else others[0]
         if detected is not None:
-            shown = _shown(detected)
+            shown = detected._asdict()
             answer["detectedLanguage"] = [shown] * len(texts) if many else shown
         return JSONResponse(answer)
-
-    detections = {"type": "array", "items": _DETECTED}
 
     @routes.post(
         "/detect",
         openapi_extra=body({"q": q, "api_key": _KEY}, required=("q",), in_forms={"q": in_forms["q"]}),
-        responses=answers({200: detections, **_REFUSALS}),
+        responses=answers({200: {"type": "array", "items": _DETECTED}, **_REFUSALS}),
     )
     async def detect(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """Guess the language of a text, among those that are served."""
@@ -128,22 +117,11 @@ def router(server: Server) -> APIRouter:
         texts, _ = _texts_of(given)
         guard.admit(request, first_given(given))
         service.check_sizes(texts)
-        return JSONResponse([_shown(each) for each in await service.detect(texts)])
+        return JSONResponse([each._asdict() for each in await service.detect(texts)])
 
-    listed = {
-        "type": "array",
-        "items": {
-            "type": "object",
-            "required": ["code", "name", "targets"],
-            "properties": {
-                "code": {"type": "string"},
-                "name": {"type": "string"},
-                "targets": {"type": "array", "items": {"type": "string"}},
-            },
-        },
-    }
+    language = object_schema({"code": _STRING, "name": _STRING, "targets": {"type": "array", "items": _STRING}})
 
-    @routes.get("/languages", responses=answers({200: listed}))
+    @routes.get("/languages", responses=answers({200: {"type": "array", "items": language}}))
     async def languages() -> Response:  # pyright: ignore[reportUnusedFunction]
         """List the languages, and what each is translated into."""
         return JSONResponse(
@@ -160,11 +138,7 @@ def router(server: Server) -> APIRouter:
         required=("file", "source", "target"),
         forms=("multipart/form-data",),
     )
-    address = {
-        "type": "object",
-        "required": ["translatedFileUrl"],
-        "properties": {"translatedFileUrl": {"type": "string", "format": "uri"}},
-    }
+    address = object_schema({"translatedFileUrl": {"type": "string", "format": "uri"}})
     shelf = Shelf()
 
     @routes.post("/translate_file", openapi_extra=file_body, responses=answers({200: address, **_REFUSALS}))
@@ -195,7 +169,7 @@ def router(server: Server) -> APIRouter:
         {"q": _TEXT, "s": _TEXT, "source": source_code, "target": target_code, "api_key": _KEY},
         required=("q", "s", "source", "target"),
     )
-    success = {"type": "object", "required": ["success"], "properties": {"success": {"type": "boolean"}}}
+    success = object_schema({"success": {"type": "boolean"}})
 
     @routes.post("/suggest", openapi_extra=suggest_body, responses=answers({200: success, **_REFUSALS}))
     async def suggest(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -262,12 +236,8 @@ def _others(translation: Translation, similar: Sequence[Match], count: int) -> l
     return [text for text in texts if text and text != translation.text][:count]
 
 
-def _shown(detected: Detected) -> dict[str, Any]:
-    return {"confidence": detected.confidence, "language": detected.language}
-
-
 def _frontend(server: Server) -> dict[str, Any]:
-    service: Service = server.service
+    service = server.service
     target = service.pairs[0].target if service.pairs else "en"
     return {
         "apiKeys": server.guard.needs_key,

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from attentio.serve.forms import json_object, validated
 from attentio.serve.problems import Kind, Problem
-from attentio.serve.schema import REFUSALS, answers, described, error_schema
+from attentio.serve.schema import REFUSALS, answers, described, object_schema
 from attentio.serve.server import Server
 from attentio.serve.service import Pair, Service
 
@@ -66,19 +66,14 @@ class Asked(BaseModel):
     n: int = Field(1, ge=1, le=1)
 
 
-_ERROR = {
-    "type": "object",
-    "properties": {"message": {"type": "string"}, "type": {"type": "string"}},
-    "required": ["message", "type"],
-}
-_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, error_schema({"error": _ERROR})))
-_COMPLETION = error_schema({"id": {"type": "string"}, "choices": {"type": "array"}, "usage": {"type": "object"}})
+_ERROR = object_schema({"message": {"type": "string"}, "type": {"type": "string"}})
+_REFUSALS: Any = answers(dict.fromkeys(REFUSALS, object_schema({"error": _ERROR})))
+_COMPLETION = object_schema({"id": {"type": "string"}, "choices": {"type": "array"}, "usage": {"type": "object"}})
 _ANSWERS: Any = answers({200: _COMPLETION}) | _REFUSALS
 _ANSWERS[200]["content"]["text/event-stream"] = {}
 
 
 def router(server: Server) -> APIRouter:
-    """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["OpenAI"])
     began = int(time.time())
@@ -137,8 +132,8 @@ def _names(service: Service) -> list[str]:
 
 def _pair(service: Service, name: str) -> Pair:
     """Return what a model's name stands for. Raises Problem, with the status 404, where nothing has it."""
-    if any(pair.model == name for pair in service.pairs):
-        return service.model(name)
+    if (found := next((pair for pair in service.pairs if pair.model == name), None)) is not None:
+        return found
     codes = name.removeprefix(PREFIX).split("-")
     for cut in range(1, len(codes)):  # a code may hold a hyphen itself
         try:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from attentio.metrics.alignment import format_links, text_links
 from attentio.serve.forms import json_object, validated
 from attentio.serve.problems import Problem
-from attentio.serve.schema import REFUSALS, answers, described, error_schema
+from attentio.serve.schema import REFUSALS, answers, described, object_schema
 from attentio.serve.server import Server
 from attentio.serve.service import Options
 from attentio.text.words import words
@@ -88,14 +88,13 @@ class Answer(BaseModel):
     translations: list[Text]
 
 
-_PROBLEM = error_schema(
+_PROBLEM = object_schema(
     {**{name: {"type": "string"} for name in ("type", "title", "detail")}, "status": {"type": "integer"}}
 )
 _REFUSALS: Any = answers(dict.fromkeys(REFUSALS, _PROBLEM), media_type="application/problem+json")
 
 
 def router(server: Server) -> APIRouter:
-    """Return the routes."""
     service, guard = server.service, server.guard
     routes = APIRouter(tags=["Attentio"])
     text = {"type": "string", "maxLength": server.settings.characters}

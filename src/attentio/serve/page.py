@@ -22,6 +22,7 @@ _FILES = {
     "form.js": "text/javascript",
     "linked.js": "text/javascript",
     "page.js": "text/javascript",
+    "form.css": "text/css",
     "page.css": "text/css",
 }
 _STATUS = {"bad": 422, "wrong key": 401}

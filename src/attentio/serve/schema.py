@@ -58,6 +58,6 @@ def answers(schemas: Mapping[int, Any], *, media_type: str = "application/json")
     }
 
 
-def error_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of an object of which every property is there."""
     return {"type": "object", "properties": dict(properties), "required": list(properties)}

@@ -1,14 +1,12 @@
-"""What every dialect is given: the core, and the guard before it."""
+"""What every dialect is given: the core, and the guard before it.
+
+A dialect is a module that speaks one API. `router(server)` gives its routes, `refuse(request, problem)` the answer to a
+problem.
+"""
 
 from dataclasses import dataclass
-from typing import Protocol
-
-from fastapi import APIRouter
-from starlette.requests import Request
-from starlette.responses import Response
 
 from attentio.serve.guard import Guard
-from attentio.serve.problems import Problem
 from attentio.serve.service import Service
 from attentio.serve.settings import Settings
 
@@ -24,17 +22,3 @@ class Server:
     def settings(self) -> Settings:
         """Return what the operator decided."""
         return self.service.settings
-
-
-class Dialect(Protocol):
-    """A module that speaks one API: its routes, and how it says that something went wrong."""
-
-    @staticmethod
-    def router(server: Server) -> APIRouter:
-        """Return the routes."""
-        ...
-
-    @staticmethod
-    def refuse(request: Request, problem: Problem) -> Response:
-        """Return the answer to a problem."""
-        ...

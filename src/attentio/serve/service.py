@@ -12,7 +12,7 @@ from typing import NamedTuple
 from attentio.documents import Glossary, Match, Memory, append_pair
 from attentio.errors import AttentioError, CancelledSearch, UsageError
 from attentio.search.batched import SearchConfig
-from attentio.serve.batcher import Batch, Batcher, BatchSizes
+from attentio.serve.batcher import Batcher, BatchSizes
 from attentio.serve.instruments import Instruments
 from attentio.serve.languages import Detected, canonical, detect, match, name_of
 from attentio.serve.problems import Problem
@@ -237,7 +237,8 @@ class Service:
 
     def check_sizes(self, texts: Sequence[str]) -> None:
         """Raise Problem for texts that are too long or too many."""
-        for limit, size in ((self.settings.texts, len(texts)), (self.settings.characters, _longest(texts))):
+        longest = max(map(len, texts), default=0)
+        for limit, size in ((self.settings.texts, len(texts)), (self.settings.characters, longest)):
             if size > limit:
                 raise Problem("too long", f"request ({size}) exceeds text limit ({limit})")
 
@@ -272,9 +273,9 @@ class Service:
         except AttentioError as error:  # its message may repeat the text, and goes to the one who sent it
             raise Problem("bad", str(error)) from None
 
-    def _count_batch(self, batch: Batch) -> None:
-        self.instruments.batch_texts.observe(batch.texts)
-        for seconds in batch.seconds_waited:
+    def _count_batch(self, seconds_waited: list[float]) -> None:
+        self.instruments.batch_texts.observe(len(seconds_waited))
+        for seconds in seconds_waited:
             self.instruments.waited.observe(seconds)
 
 
@@ -287,7 +288,3 @@ def _written(language: str, translator: Translator) -> str:
     code = canonical(language)
     traditional = code == "zh-Hans" and translator.bundle.target.cleaner.script == "traditional"
     return "zh-Hant" if traditional else code
-
-
-def _longest(texts: Sequence[str]) -> int:
-    return max(map(len, texts), default=0)

@@ -80,7 +80,6 @@ class NumberedTokenizer(Tokenizer):
         return list(dict.fromkeys(char for char in self._cut(text)[1] if char not in self._known))
 
     def symbols(self) -> list[list[int]]:
-        """Return the bytes of each token's text, with a space for SentencePiece's mark of one."""
         return spelled_out(self.tokens, self._bytes)
 
     def symbols_of(self, text: str) -> list[int]:

@@ -99,7 +99,6 @@ class Tokenizer(ABC):
         return json.dumps(self._held(), ensure_ascii=True, indent=0).encode()
 
     def _held(self) -> dict[str, Any]:
-        """Return what the file holds."""
         return {"kind": self.kind, "pieces": self.tokens}  # as the files of every version say
 
 

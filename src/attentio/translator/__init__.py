@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from attentio.errors import MissingExtra, UsageError
 from attentio.exported import Exported, is_exported
-from attentio.search import DEFAULT_BEAM
 from attentio.search.attended import CANDIDATES
 from attentio.search.batched import Asked, SearchConfig, search_batches
 from attentio.search.decode import Cancelled, Searched, SearchStep
@@ -238,7 +237,6 @@ class Translator:
         parts = [part for text in cut_up for part in text.parts]
         with self.model.arrays.at_work() if self._engine is None else nullcontext():
             found = self._translate_parts(parts, config, asked)
-            self._restore_lost(parts, found, config, asked)
             self._mend(parts, found, config, asked, terms)
         done = iter(found)
         return [text.joined([next(done) for _ in text.parts]) for text in cut_up]
@@ -476,36 +474,11 @@ class Translator:
         """Translate again what lacks something to keep, or a term."""
         if asked.constraint is not None and asked.constraint.requires:
             return
-        if terms is None and not any(kept_spans(each.source) for each in found):
+        if terms is None and not any(each.lost or kept_spans(each.source) for each in found):
             return
         from attentio.translator.mending import Mender
 
         Mender(self.bundle, self._translate_parts, config, asked, self._fits).mend(parts, found, terms)
-
-    def _restore_lost(
-        self, parts: Sequence["Part"], found: list[Translation], config: SearchConfig, asked: Asked
-    ) -> None:
-        """Search again, with each placeholder wanted exactly once, where a translation has lost some of them."""
-        if asked.constraint is not None and asked.constraint.requires:
-            return
-        tokenizer = self.bundle.target.tokenizer
-        for index in [index for index, translation in enumerate(found) if translation.lost]:
-            from attentio.search.constraint import AllOf, ExactlyOnce
-
-            part, translation = parts[index], found[index]
-            wanted, every = _ids_of(tokenizer, list(part.kept)), _ids_of(tokenizer, PLACEHOLDERS)
-            must = ExactlyOnce(wanted, every, tokenizer.vocab_size)
-            constraint = must if asked.constraint is None else AllOf([asked.constraint, must])
-            prefix = None if asked.prefix is None else [asked.prefix[index]]
-            again = config._replace(beam_size=max(config.beam_size, DEFAULT_BEAM), sample=None)
-            try:
-                (other,) = self._translate_parts(
-                    [part], again, asked._replace(constraint=constraint, prefix=prefix, on_step=None)
-                )
-            except UsageError:
-                continue  # nothing that is short enough holds all: `lost` says what is missing
-            if len(other.lost) < len(translation.lost):
-                found[index] = replace(other, nbest=other.nbest[: max(1, len(translation.nbest))])
 
     def _translation(
         self, part: "Part", source: list[int], hypotheses: list[Hypothesis], *, trace: bool

@@ -1,7 +1,8 @@
 """Translating again what lacks something: parts to keep, and terms of a glossary.
 
-A kept part stands in the translation where everything between kept parts is translated by itself. A term is required
-of a second search. This module is loaded only where a first translation lacks something.
+A lost placeholder or a term is required of a second search. A kept part that is still lost stands in the translation
+where everything between kept parts is translated by itself. This module is loaded only where a first translation lacks
+something.
 """
 
 import re
@@ -45,6 +46,7 @@ class Mender:
         self._bundle = bundle
         self._search = search
         self._config, self._asked = config, asked
+        self._again = config._replace(beam_size=max(config.beam_size, DEFAULT_BEAM), sample=None)
         self._fits = fits
         self._spaced = writes_spaces(bundle.target.language)
 
@@ -52,11 +54,24 @@ class Mender:
         self, parts: Sequence[Part], found: list[Translation], terms: Callable[[str], Sequence[str]] | None
     ) -> None:
         """Mend the translations of parts, in their list. terms: gives the phrases that a translation must hold."""
+        self._restore(parts, found)
         cuts = self._to_cut(found)
         if terms is not None:
             self._force({index: part for index, part in enumerate(parts) if index not in cuts}, found, terms)
         if cuts:
             self._cut(cuts, found, terms)
+
+    def _restore(self, parts: Sequence[Part], found: list[Translation]) -> None:
+        """Search again, with each placeholder wanted exactly once, where a translation has lost some of them."""
+        for index in [index for index, translation in enumerate(found) if translation.lost]:
+            constraint = self._requiring((), parts[index].kept)
+            asked = self._asked.only([index])._replace(constraint=constraint, on_step=None)
+            try:
+                (other,) = self._search([parts[index]], self._again, asked)
+            except UsageError:
+                continue  # nothing that is short enough holds all: `lost` says what is missing
+            if len(other.lost) < len(found[index].lost):
+                found[index] = _instead(other, found[index])
 
     def _to_cut(self, found: list[Translation]) -> dict[int, list[str]]:
         """Return the sentences that must be cut, cut. What may or cannot be mended is named in `lost`."""
@@ -126,19 +141,18 @@ class Mender:
                 can = tuple(phrase for phrase in phrases if self._can_write(phrase))[:MOST_REQUIRED]
                 # Placeholders are wanted of one sentence alone.
                 groups.setdefault((can, index if parts[index].kept else None), []).append(index)
-        again = self._config._replace(beam_size=max(self._config.beam_size, DEFAULT_BEAM), sample=None)
         for (phrases, _), indices in groups.items():
             if not phrases:
                 continue
             constraint = self._requiring(phrases, parts[indices[0]].kept)
             asked = self._asked.only(indices)._replace(constraint=constraint, on_step=None)
             try:
-                forced = self._search([parts[index] for index in indices], again, asked)
+                forced = self._search([parts[index] for index in indices], self._again, asked)
             except UsageError:
                 continue  # no translation that is short enough holds them
             for index, other in zip(indices, forced, strict=True):
                 if not other.lost and len(_unkept(other)) <= len(_unkept(found[index])):
-                    found[index] = replace(other, nbest=other.nbest[: max(1, len(found[index].nbest))])
+                    found[index] = _instead(other, found[index])
         for index, phrases in wanted.items():
             if lacking := self._lacking(found[index], phrases):
                 found[index] = replace(found[index], unforced=lacking)
@@ -160,7 +174,7 @@ class Mender:
             begins = bool(ends) and phrase[0].isalnum()
             must.append(tokenizer.symbols_of(f" {phrase}" if begins else phrase))
             closing.append(ends if phrase[-1].isalnum() else [])
-        found: list[Constraint] = [Phrases(tokenizer.symbols(), must, [], closing)]
+        found: list[Constraint] = [Phrases(tokenizer.symbols(), must, [], closing)] if must else []
         if kept:
             ids = {name: i for i, name in enumerate(tokenizer.tokens)}
             every = [ids[placeholder] for placeholder in PLACEHOLDERS]
@@ -188,6 +202,11 @@ class Mender:
 
 def _unkept(translation: Translation) -> list[str]:
     return unkept(translation.source, translation.text)
+
+
+def _instead(other: Translation, translation: Translation) -> Translation:
+    """Return the other translation with no more hypotheses than the first had."""
+    return replace(other, nbest=other.nbest[: max(1, len(translation.nbest))])
 
 
 @lru_cache(1_024)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from attentio.text.words import word_spans
 from attentio.trace import AttentionTrace
 from attentio.view.label import label
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 KINDS = ("weights", "encoder_self", "decoder_self")
 _FRAME = 620  # height of a map in a notebook, in pixels
@@ -61,10 +64,9 @@ def document(traces: Sequence[Sequence[AttentionTrace]], *, names: Sequence[str]
     """
     named = list(names) or [""] * max(map(len, traces), default=0)
     sentences = [
-        [{"data": _data(packed(trace, name=name)), "table": table(trace), "name": name, "text": label(trace.target)}
-         for name, trace in zip(named, row, strict=True)]
+        [_shown(trace, name, name=name, text=label(trace.target)) for name, trace in zip(named, row, strict=True)]
         for row in traces
-    ]  # fmt: skip
+    ]
     return _page(
         "document.html.j2",
         ("attention-map.js", "linked.js"),
@@ -102,23 +104,31 @@ def kind_document(
         facts=facts,
         options=[option._asdict() for option in options],
         maps=[
-            {"key": key, "name": name, "data": _data(packed(each)), "table": table(each)} for key, name, each in maps
+            {"key": key, "name": name, "data": script_json(packed(each)), "table": table(each)}
+            for key, name, each in maps
         ],
     )
 
 
-def _page(template: str, scripts: Sequence[str], **fields: Any) -> str:
+def _shown(trace: AttentionTrace, called: str = "", **more: str) -> dict[str, str]:
+    """Return what a template shows of a trace: the data of its map, and the table beneath."""
+    return {"data": script_json(packed(trace, name=called)), "table": table(trace), **more}
+
+
+def _page(name: str, scripts: Sequence[str], **fields: Any) -> str:
     """Return a page that holds its scripts and its style, and may load nothing."""
+    script = "".join(f"\n{static(each)}" for each in scripts)
+    hashes = {"script_hash": script_hash(script), "style_hash": script_hash(style := static("document.css"))}
+    return template("attentio.view", name).render(**fields, script=script, style=style, **hashes)
+
+
+def template(package: str, name: str) -> "Template":
+    """Return a template of pages in a package."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # only where a page is written
 
-    environment = Environment(
-        loader=PackageLoader("attentio.view", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    script = "".join(f"\n{static(name)}" for name in scripts)
-    style = static("document.css")
-    return environment.get_template(template).render(
-        **fields, script=script, script_hash=_hash(script), style=style, style_hash=_hash(style)
-    )
+    loader = PackageLoader(package, "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template(name)
 
 
 def notebook(trace: AttentionTrace) -> str:
@@ -139,12 +149,13 @@ def _half(weights: NDArray[np.float32]) -> dict[str, object]:
     return {"shape": weights.shape, "float16": base64.b64encode(content).decode()}
 
 
-def _data(fields: dict[str, Any]) -> str:
+def script_json(value: object, *, ensure_ascii: bool = True) -> str:
     """Return JSON that may stand in a script element: no text of it can end the element."""
-    return json.dumps(fields, separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(value, ensure_ascii=ensure_ascii, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _hash(text: str) -> str:
+def script_hash(text: str) -> str:
+    """Return the hash of a script or style, by which a page allows it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 

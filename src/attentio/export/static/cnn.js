@@ -2,7 +2,7 @@
 /** The convolutional family (Gehring 2017), as `attentio.model.cnn` computes it, one token after the other. */
 
 import { Attention } from "./attention.js";
-import { add, joined, sigmoid } from "./product.js";
+import { joined, sigmoid } from "./product.js";
 
 /** @typedef {import("./product.js").Weights} Weights */
 /** @typedef {import("./product.js").Linear} Linear */

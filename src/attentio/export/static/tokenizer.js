@@ -54,16 +54,24 @@ const CODE = new RegExp(`^(>>[^${WHITE}]+?<<) *`, "u");
 export function openTokenizer(stored, ranges) {
   if (stored.kind === "sentencepiece") return new SentencePieceTokenizer(stored);
   if (stored.kind === "numbered") return new NumberedTokenizer(stored);
-  if (stored.kind === "space") return new SpaceTokenizer(stored.tokens);
-  return stored.kind === "word" ? new WordTokenizer(stored.tokens, ranges) : new CharTokenizer(stored.tokens);
+  if (stored.kind === "word") return new WordTokenizer(stored.tokens, ranges);
+  if (stored.kind === "space") return new UnitTokenizer(stored.tokens, BETWEEN_SPACES, Infinity, " ");
+  return new UnitTokenizer(stored.tokens, /./gsu, 1);
 }
 
-/** One token for each unit of a text. */
+/** One token for each match of a pattern: a character, or what stands between spaces. */
 class UnitTokenizer {
-  /** @param {string[]} tokens */
-  constructor(tokens) {
+  /**
+   * @param {string[]} tokens
+   * @param {RegExp} pattern
+   * @param {number} reach
+   * @param {string} [glue] What stands between units.
+   */
+  constructor(tokens, pattern, reach, glue = "") {
     this.tokens = tokens;
-    this.reach = 1;
+    this.pattern = pattern;
+    this.reach = reach;
+    this.glue = glue;
     this.ids = new Map(tokens.map((token, id) => [token, id]));
   }
 
@@ -72,12 +80,12 @@ class UnitTokenizer {
    * @returns {string[]}
    */
   units(text) {
-    return Array.from(text);
+    return text.match(this.pattern) ?? [];
   }
 
   /** @param {string[]} units */
   join(units) {
-    return units.join("");
+    return units.join(this.glue);
   }
 
   /** @param {string} text */
@@ -90,19 +98,22 @@ class UnitTokenizer {
     return this.join([...ids].filter((id) => id > EOS).map((id) => (id === UNK ? UNKNOWN : this.tokens[id])));
   }
 
-  /** @param {string} text */
-  unseen(text) {
-    return [...new Set(this.units(text).filter((unit) => !this.ids.has(unit)))];
-  }
-}
-
-class CharTokenizer extends UnitTokenizer {
   /**
    * @param {string} text
    * @returns {Span[]}
    */
   spans(text) {
-    return Array.from(text, (_, i) => [i, i + 1]);
+    let [place, at] = [0, 0]; // in code points, and in UTF-16 units
+    return [...text.matchAll(this.pattern)].map(({ 0: unit, index }) => {
+      const start = place + lengthOf(text.slice(at, index));
+      [place, at] = [start + lengthOf(unit), index + unit.length];
+      return [start, place];
+    });
+  }
+
+  /** @param {string} text */
+  unseen(text) {
+    return [...new Set(this.units(text).filter((unit) => !this.ids.has(unit)))];
   }
 }
 
@@ -115,18 +126,15 @@ class WordTokenizer extends UnitTokenizer {
    * @param {import("./text.js").Ranges} ranges
    */
   constructor(tokens, ranges) {
-    super(tokens);
-    this.reach = Infinity;
     const alone = ranges.punctuation + ranges.placeholders;
     const inside = `[^${WHITE}${alone}]+`;
-    this.word = new RegExp(`${inside}(?:(?:['’\\-]|(?<=\\p{Nd})[.,:](?=\\p{Nd}))${inside})*|[${alone}]`, "gu");
+    super(tokens, new RegExp(`${inside}(?:(?:['’\\-]|(?<=\\p{Nd})[.,:](?=\\p{Nd}))${inside})*|[${alone}]`, "gu"), Infinity);
   }
 
   /** @param {string} text */
   units(text) {
     const ascii = /^[\x00-\x7f]*$/.test(text);
-    const words = (ascii ? text.toLowerCase() : text).match(this.word) ?? [];
-    return ascii ? [...words] : words.map((word) => word.toLowerCase());
+    return ascii ? super.units(text.toLowerCase()) : super.units(text).map((word) => word.toLowerCase());
   }
 
   /** @param {string[]} words */
@@ -137,47 +145,6 @@ class WordTokenizer extends UnitTokenizer {
       glue = NO_SPACE_AFTER.has(word);
     }
     return text;
-  }
-
-  /**
-   * @param {string} text
-   * @returns {Span[]}
-   */
-  spans(text) {
-    return [...text.matchAll(this.word)].map((found) => {
-      const start = lengthOf(text.slice(0, found.index));
-      return [start, start + lengthOf(found[0])];
-    });
-  }
-}
-
-/** One token for what stands between spaces. */
-class SpaceTokenizer extends UnitTokenizer {
-  /** @param {string[]} tokens */
-  constructor(tokens) {
-    super(tokens);
-    this.reach = Infinity;
-  }
-
-  /** @param {string} text */
-  units(text) {
-    return text.match(BETWEEN_SPACES) ?? [];
-  }
-
-  /** @param {string[]} units */
-  join(units) {
-    return units.join(" ");
-  }
-
-  /**
-   * @param {string} text
-   * @returns {Span[]}
-   */
-  spans(text) {
-    return [...text.matchAll(BETWEEN_SPACES)].map((found) => {
-      const start = lengthOf(text.slice(0, found.index));
-      return [start, start + lengthOf(found[0])];
-    });
   }
 }
 
