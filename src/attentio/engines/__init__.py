@@ -29,9 +29,7 @@ class Expresses(NamedTuple):
     def refusals(self, architecture: Architecture) -> list[str]:
         """Return the settings that it cannot express. Empty where it can express all."""
         family = architecture.model.family
-        if family not in self.families:
-            return [f"model.family = {family!r}"]
-        found: list[str] = []
+        found = [] if family in self.families else [f"model.family = {family!r}"]
         for section in SECTIONS if family == "transformer" else SECTIONS[:1]:
             for name, axis in AXES.items():
                 kind = axis.choose(getattr(getattr(architecture, section), name)).name
