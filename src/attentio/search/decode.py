@@ -125,90 +125,81 @@ def decode(
         max_lengths = [max_target_length(len(source)) + len(p) for source, p in zip(sources, prefixes, strict=True)]
     _check(strategy, constraint, prefixes, max_lengths)
     with model.arrays.inference():
-        found = _decode(model, sources, strategy, prefix, constraint, max_lengths, length_penalty, on_step, cancelled)
-    _check_found(sources, found)
-    return found
+        xp, choose, width = model.arrays, strategy.start(sources), strategy.width
+        forced = None if prefix is None else xp.of(_forced(prefix))
+        source, lengths = padded(sources, xp)
+        encoded = model.encode(source, lengths)
+        state = model.decoder.start(encoded)
+        tokens = xp.full((len(sources),), SPECIAL.bos)
+        totals = xp.full((len(sources), 1), 0.0)
+        limits, shortest = xp.of(list(max_lengths)), min(max_lengths)
+        written = None if constraint is None else constraint.start(len(sources), xp)
+        found: list[list[Hypothesis]] = [[] for _ in sources]
+        done = [False] * len(sources)
+        sentences = list(range(len(sources)))  # which sentence each group of rows decodes
+        trail = Trail()
+        for length in range(1, max(max_lengths) + 1):
+            raise_if_cancelled(cancelled)
+            step = model.decoder.step(tokens, state)
+            logits = xp.floats(step.logits)
+            logits[:, UNWRITTEN] = -math.inf
+            banned = missing = None
+            if constraint is not None:
+                per_row = len(logits) // len(sentences)
+                banned = constraint.banned(written, xp.repeat(limits - length, per_row))
+                missing = constraint.missing(written)
+            if forced is not None and length <= forced.shape[1]:
+                banned = _only(forced[sentences, length - 1], banned, logits)
+            choice = choose(Situation(logits, totals, sentences, banned, missing))
 
+            for group, row, token, log_prob in _ended(choice, limits <= length if length >= shortest else None):
+                if not done[sentence := sentences[group]]:  # else it has not left yet
+                    hypothesis = trail.read(row, token, log_prob, length_penalty=length_penalty)
+                    found[sentence] = sorted([*found[sentence], hypothesis], key=lambda each: -each.score)
+            working = [group for group, sentence in enumerate(sentences) if not done[sentence]]
+            going: list[int] = []
+            best_open = choice.open_totals[:, 0].tolist()
+            for group in working:
+                hypotheses = found[sentence := sentences[group]]
+                del hypotheses[width:]
+                if best_open[group] == -math.inf or length >= max_lengths[sentence]:
+                    done[sentence] = True
+                elif len(hypotheses) == width:  # and no open one outranks the worst of them
+                    done[sentence] = hypotheses[-1].score >= ranking_score(best_open[group], length, length_penalty)
+                if not done[sentence]:
+                    going.append(group)
+            if on_step is not None:
+                groups = {sentences[group]: group for group in working}
+                complete = {sentence: found[sentence] for sentence in groups if done[sentence] and found[sentence]}
+                on_step(SearchStep(length, step, encoded, groups, choice, complete, trail, length_penalty))
 
-def _decode(
-    model: Searched,
-    sources: Sequence[Sequence[int]],
-    strategy: Strategy,
-    prefix: Sequence[Sequence[int]] | None,
-    constraint: "Constraint | None",
-    max_lengths: Sequence[int],
-    length_penalty: float,
-    on_step: OnStep | None,
-    cancelled: Cancelled | None,
-) -> list[list[Hypothesis]]:
-    xp, choose, width = model.arrays, strategy.start(sources), strategy.width
-    forced = None if prefix is None else xp.of(_forced(prefix))
-    source, lengths = padded(sources, xp)
-    encoded = model.encode(source, lengths)
-    state = model.decoder.start(encoded)
-    tokens = xp.full((len(sources),), SPECIAL.bos)
-    totals = xp.full((len(sources), 1), 0.0)
-    limits, shortest = xp.of(list(max_lengths)), min(max_lengths)
-    written = None if constraint is None else constraint.start(len(sources), xp)
-    found: list[list[Hypothesis]] = [[] for _ in sources]
-    done = [False] * len(sources)
-    sentences = list(range(len(sources)))  # which sentence each group of rows decodes
-    trail = Trail()
-    for length in range(1, max(max_lengths) + 1):
-        raise_if_cancelled(cancelled)
-        step = model.decoder.step(tokens, state)
-        logits = xp.floats(step.logits)
-        logits[:, UNWRITTEN] = -math.inf
-        banned = missing = None
-        if constraint is not None:
-            per_row = len(logits) // len(sentences)
-            banned = constraint.banned(written, xp.repeat(limits - length, per_row))
-            missing = constraint.missing(written)
-        if forced is not None and length <= forced.shape[1]:
-            banned = _only(forced[sentences, length - 1], banned, logits)
-        choice = choose(Situation(logits, totals, sentences, banned, missing))
-
-        for group, row, token, log_prob in _ended(choice, limits <= length if length >= shortest else None):
-            if not done[sentence := sentences[group]]:  # else it has not left yet
-                hypothesis = trail.read(row, token, log_prob, length_penalty=length_penalty)
-                found[sentence] = sorted([*found[sentence], hypothesis], key=lambda each: -each.score)
-        working = [group for group, sentence in enumerate(sentences) if not done[sentence]]
-        going: list[int] = []
-        best_open = choice.open_totals[:, 0].tolist()
-        for group in working:
-            hypotheses = found[sentence := sentences[group]]
-            del hypotheses[width:]
-            if best_open[group] == -math.inf or length >= max_lengths[sentence]:
-                done[sentence] = True
-            elif len(hypotheses) == width:  # and no open one outranks the worst of them
-                done[sentence] = hypotheses[-1].score >= ranking_score(best_open[group], length, length_penalty)
-            if not done[sentence]:
-                going.append(group)
-        if on_step is not None:
-            groups = {sentences[group]: group for group in working}
-            complete = {sentence: found[sentence] for sentence in groups if done[sentence] and found[sentence]}
-            on_step(SearchStep(length, step, encoded, groups, choice, complete, trail, length_penalty))
-
-        if not going:
-            break
-        rows, tokens, log_probs = choice.staying()
-        totals, kept = choice.open_totals, None
-        if should_compact(len(going), len(sentences)):
-            kept = xp.of(going)
-            rows, tokens, log_probs, totals, limits = (x[kept] for x in (rows, tokens, log_probs, totals, limits))
-            sentences = [sentences[group] for group in going]
-        rows, tokens, log_probs = rows.flatten(), tokens.flatten(), log_probs.flatten()
-        state = step.state
-        del step, choice  # their tensors are not held while the next step is computed
-        if width == 1:
-            state = state if kept is None else state.select(kept)
-        elif length == 1:  # one row a sentence so far
-            state = (state if kept is None else state.select(kept)).repeat(width)
-        else:
-            state = state.reorder(rows) if kept is None else state.select(rows)
-        if constraint is not None:
-            written = constraint.advance(written, rows, tokens)
-        trail.append(rows, tokens, log_probs)
+            if not going:
+                break
+            rows, tokens, log_probs = choice.staying()
+            totals, kept = choice.open_totals, None
+            if should_compact(len(going), len(sentences)):
+                kept = xp.of(going)
+                rows, tokens, log_probs, totals, limits = (x[kept] for x in (rows, tokens, log_probs, totals, limits))
+                sentences = [sentences[group] for group in going]
+            rows, tokens, log_probs = rows.flatten(), tokens.flatten(), log_probs.flatten()
+            state = step.state
+            del step, choice  # their tensors are not held while the next step is computed
+            if width == 1:
+                state = state if kept is None else state.select(kept)
+            elif length == 1:  # one row a sentence so far
+                state = (state if kept is None else state.select(kept)).repeat(width)
+            else:
+                state = state.reorder(rows) if kept is None else state.select(rows)
+            if constraint is not None:
+                written = constraint.advance(written, rows, tokens)
+            trail.append(rows, tokens, log_probs)
+    for source, hypotheses in zip(sources, found, strict=True):
+        if not hypotheses:
+            raise UsageError(
+                f"every translation found for a source of {len(source)} tokens breaks a constraint.",
+                hint="Raise the maximal length or the size of the beam, or ask for less.",
+                code="E_CONSTRAINT",
+            )
     return found
 
 
@@ -286,13 +277,3 @@ def _check(
             "phrases that must appear need a beam: one hypothesis alone would write them only when forced to.",
             hint="Take a beam of 5 or more.",
         )
-
-
-def _check_found(sources: Sequence[Sequence[int]], found: list[list[Hypothesis]]) -> None:
-    for source, hypotheses in zip(sources, found, strict=True):
-        if not hypotheses:
-            raise UsageError(
-                f"every translation found for a source of {len(source)} tokens breaks a constraint.",
-                hint="Raise the maximal length or the size of the beam, or ask for less.",
-                code="E_CONSTRAINT",
-            )

@@ -237,7 +237,11 @@ class Translator:
         parts = [part for text in cut_up for part in text.parts]
         with self.model.arrays.at_work() if self._engine is None else nullcontext():
             found = self._translate_parts(parts, config, asked)
-            self._mend(parts, found, config, asked, terms)
+            lacking = terms is not None or any(each.lost or kept_spans(each.source) for each in found)
+            if lacking and not require:
+                from attentio.translator.mending import Mender
+
+                Mender(self.bundle, self._translate_parts, config, asked, self._fits).mend(parts, found, terms)
         done = iter(found)
         return [text.joined([next(done) for _ in text.parts]) for text in cut_up]
 
@@ -248,7 +252,8 @@ class Translator:
             split_sentences(text, side.language) if split else Sentences([" ".join(text.split())], ["", ""])
             for text in texts
         ]
-        masked = [self._hide_kept(sentence) for text in sentences for sentence in text.texts]
+        hides = self.bundle.placeholders
+        masked = [mask(each) if hides else Masked(each, {}) for text in sentences for each in text.texts]
         cleaned = zip(side.cleaner.lines([each.text for each in masked]), masked, strict=True)
         found: list[_Text] = []
         for text in sentences:
@@ -260,9 +265,6 @@ class Translator:
             ]
             found.append(_Text(text, parts))
         return found
-
-    def _hide_kept(self, text: str) -> Masked:
-        return mask(text) if self.bundle.placeholders else Masked(text, {})
 
     def _restored(self, text: str, kept: dict[str, str], *, apart: bool = False) -> Restored:
         return restore(text, kept, apart=apart) if self.bundle.placeholders else unmasked(text)
@@ -462,23 +464,6 @@ class Translator:
             return None
         text = self._restored(part.text, part.kept).text
         return Translation(text, text, 0.0, ((text, 0.0),))
-
-    def _mend(
-        self,
-        parts: Sequence["Part"],
-        found: list[Translation],
-        config: SearchConfig,
-        asked: Asked,
-        terms: Callable[[str], Sequence[str]] | None,
-    ) -> None:
-        """Translate again what lacks something to keep, or a term."""
-        if asked.constraint is not None and asked.constraint.requires:
-            return
-        if terms is None and not any(each.lost or kept_spans(each.source) for each in found):
-            return
-        from attentio.translator.mending import Mender
-
-        Mender(self.bundle, self._translate_parts, config, asked, self._fits).mend(parts, found, terms)
 
     def _translation(
         self, part: "Part", source: list[int], hypotheses: list[Hypothesis], *, trace: bool
