@@ -43,13 +43,7 @@ class AttentioError(Exception):
 
     def as_dict(self) -> dict[str, object]:
         """Return the error as the stable object that `--json` prints."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
-            "file": self.file,
-            "line": self.line,
-        }
+        return {name: getattr(self, name) for name in ("code", "message", "hint", "file", "line")}
 
 
 class UsageError(AttentioError):

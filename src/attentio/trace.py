@@ -25,7 +25,6 @@ from attentio.text.words import Span, word_spans
 Matrix: TypeAlias = NDArray[np.float32]
 
 SCHEMA = 3
-_JOINERS = ("'", "’", "-")
 _WEIGHTS = ("weights", "encoder_self", "decoder_self")
 _FIELDS = {
     1: (*("source", "target", "source_tokens", "target_tokens", "source_spans", "target_spans"), "token_log_probs"),
@@ -325,17 +324,7 @@ def _checked_field(name: str, value: Any) -> Any:
 
 
 def _texts(trace: AttentionTrace) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "source": trace.source,
-        "target": trace.target,
-        "source_tokens": list(trace.source_tokens),
-        "target_tokens": list(trace.target_tokens),
-        "source_spans": [list(span) for span in trace.source_spans],
-        "target_spans": [list(span) for span in trace.target_spans],
-        "candidates": trace.candidates,
-        "score": trace.score,
-    }
+    return {"schema": SCHEMA} | {name: getattr(trace, name) for name in (*_FIELDS[1][:-1], *_FIELDS[3])}
 
 
 def _numbers(array: NDArray[np.float32]) -> list[Any]:

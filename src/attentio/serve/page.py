@@ -17,14 +17,7 @@ from attentio.translator import Translator
 from attentio.view.embed import packed, static
 
 LONGEST = 5_000  # characters of a text
-_FILES = {
-    "attention-map.js": "text/javascript",
-    "form.js": "text/javascript",
-    "linked.js": "text/javascript",
-    "page.js": "text/javascript",
-    "form.css": "text/css",
-    "page.css": "text/css",
-}
+_FILES = ("attention-map.js", "form.js", "linked.js", "page.js", "form.css", "page.css")
 _STATUS = {"bad": 422, "wrong key": 401}
 
 
@@ -64,7 +57,7 @@ def router(server: Server) -> APIRouter:
     def file(name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         if name not in _FILES:
             return Response(status_code=404)
-        return Response(static(name), media_type=_FILES[name])
+        return Response(static(name), media_type="text/css" if name.endswith(".css") else "text/javascript")
 
     @routes.get("/models")
     def models() -> list[dict[str, str | None]]:  # pyright: ignore[reportUnusedFunction]

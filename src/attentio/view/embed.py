@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import fields as dataclass_fields
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -39,17 +40,7 @@ def packed(trace: AttentionTrace, *, name: str = "") -> dict[str, Any]:
     name: what the map is called, such as the model it comes from.
     """
     fields: dict[str, Any] = {kind: {k: _half(v) for k, v in getattr(trace, kind).items()} for kind in KINDS}
-    names = (
-        "source",
-        "target",
-        "source_tokens",
-        "target_tokens",
-        "source_spans",
-        "target_spans",
-        "candidates",
-        "score",
-    )
-    fields |= {field: getattr(trace, field) for field in names}
+    fields |= {each.name: getattr(trace, each.name) for each in dataclass_fields(trace) if each.name not in KINDS}
     fields["token_log_probs"] = [float(str(value)) for value in trace.token_log_probs]
     fields["words"] = {"source": word_spans(trace.source), "target": word_spans(trace.target)}
     return fields | ({"name": name} if name else {})

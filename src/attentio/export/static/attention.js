@@ -444,9 +444,6 @@ export const NORMALIZERS = {
   hard_straight_through: () => oneHot,
 };
 
-/** Names of the normalizers that go along the source, beside those above. */
-export const MONOTONIC = ["monotonic", "mocha"];
-
 /**
  * Return at which key the process stops, 1 there and 0 elsewhere. It begins where the last query stopped (Raffel 2017).
  * @param {Float64Array} scores

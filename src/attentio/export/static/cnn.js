@@ -4,9 +4,6 @@
 import { Attention } from "./attention.js";
 import { joined, sigmoid } from "./product.js";
 
-/** @typedef {import("./product.js").Weights} Weights */
-/** @typedef {import("./product.js").Linear} Linear */
-/** @typedef {import("./attention.js").Memory} Memory */
 /** @typedef {import("./attention.js").AttentionState} AttentionState */
 /** @typedef {import("./family.js").Family} Family */
 /** @typedef {{attention: AttentionState, inputs: Float32Array[]}} Carried Where a layer attends, and its last inputs. */

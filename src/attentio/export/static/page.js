@@ -9,7 +9,6 @@ import { storedModel } from "./inline.js";
 import { Translator } from "./translator.js";
 
 /** @typedef {import("./translator.js").Translation} Translation */
-/** @typedef {import("./translator.js").Part} Part */
 /** @typedef {import("./translator.js").Trace} Trace */
 /** @typedef {HTMLElement & {trace: Trace, show: (state: object) => void}} MapElement */
 

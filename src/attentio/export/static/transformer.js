@@ -4,8 +4,6 @@
 import { Attention } from "./attention.js";
 import { add, layerNorm, sigmoid } from "./product.js";
 
-/** @typedef {import("./product.js").Weights} Weights */
-/** @typedef {import("./product.js").Linear} Linear */
 /** @typedef {import("./attention.js").Memory} Memory */
 /** @typedef {import("./attention.js").AttentionState} AttentionState */
 /** @typedef {import("./family.js").Family} Family */
