@@ -152,6 +152,7 @@ def test_without_a_cluster_there_is_one_of_its_own(
     (tmp_path / "terms.tsv").write_text("cat\t猫\n", encoding="utf-8")
     arguments = [tmp_path / "in.parquet", "--glossary", tmp_path / "terms.tsv"]
     here = attentio("translate", *SETTINGS, *arguments, "--out", f"{tmp_path}/here/")
+    before = set(marked(surroundings, "raylet"))  # of the cluster of other tests
     process = started([*SETTINGS, *arguments, "--engine", "ray", "--out", tmp_path / "there"], surroundings)
     _, said = process.communicate()
     assert process.returncode == 0, said
@@ -159,7 +160,7 @@ def test_without_a_cluster_there_is_one_of_its_own(
     remarks = [line for line in said.split("\n") if "  lines " not in line]  # a plain line of progress every 10 s
     assert remarks == here.err.replace("/here", "/there").split("\n")
     end = time.monotonic() + 60  # on a busy machine they take a moment to end
-    while marked(surroundings, "raylet"):
+    while set(marked(surroundings, "raylet")) - before:
         assert time.monotonic() < end, "a process of Ray is left"
         time.sleep(0.1)
 
