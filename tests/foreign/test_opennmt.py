@@ -38,7 +38,7 @@ def checkpoint(**options: Any) -> dict[str, Any]:
     for side, names, between in (("encoder", SOURCE, "transformer"), ("decoder", TARGET, "transformer_layers")):
         below = f"{side}.embeddings.make_embedding"
         model |= {f"{below}.emb_luts.0.weight": torch.randn(len(names), SIZE), f"{below}.pe.pe": table}
-        for number in range(said[f"{side[:3]}_layers"]):
+        for number in range(said["enc_layers" if side == "encoder" else "dec_layers"]):
             layer = f"{side}.{between}.{number}"
             across = (LAYOUT.query, *LAYOUT.key_value, LAYOUT.cross_output) if side == "decoder" else ()
             for part in (*LAYOUT.self_attn, LAYOUT.self_output, *across):

@@ -1,7 +1,7 @@
 """How good translated text is: BLEU, chrF, chrF++ and TER of a corpus, each with its signature and interval.
 
-The metrics are sacreBLEU's. This module decides how to call them: which tokenization a target language needs, and how
-references are handed over when sentences have different numbers of them. Resampling lives in `significance`.
+The metrics are sacreBLEU's. This module decides how to call them. It knows which tokenization a target language needs,
+and how sentences with different numbers of references are handed over. Resampling lives in `significance`.
 """
 
 from collections import Counter

@@ -48,8 +48,8 @@ class Batcher(Generic[Key, Answer]):
     """Share batches among requests.
 
     translate: gives the answers to texts with one key, and asks at every step whether it should stop. It is called in
-    `threads` threads. begin: is called once in each of them. seen: is told of every batch that is done: the seconds
-    that each of its texts has waited, from its arrival until the batch began.
+    `threads` threads. begin: is called once in each of them. seen: is told, of every batch that is done, for how many
+    seconds each of its texts waited until the batch began.
     """
 
     def __init__(

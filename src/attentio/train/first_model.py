@@ -23,6 +23,7 @@ from attentio.train.state import Progress
 
 Say = Callable[[str], None]
 TESTED = 2000  # sentences of a test set that are translated before and after
+
 # Tensors with a row for each token, and the side of the vocabulary.
 TOKEN_ROWS = {"encoder.embedding.table": 0, "decoder.embedding.table": 1, "decoder.output": 1, "decoder.bias": 1}
 
