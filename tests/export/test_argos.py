@@ -43,6 +43,7 @@ def test_argos_translate_installs_it_and_writes_what_the_model_writes(
     write(bundle, tmp_path / "it.argosmodel")
     command = [sys.executable, str(Path(__file__).with_name("argos_reads.py")), str(packages)]
     home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "ARGOS_PACKAGES_DIR": str(tmp_path / "packages")}
+    home["ARGOS_COMPUTE_TYPE"] = "float32"  # by default it rounds to 8 bits itself
     done = subprocess.run(
         [*command, str(tmp_path / "it.argosmodel")],
         input=json.dumps(SENTENCES), capture_output=True, text=True, env={**os.environ, **home}, check=False,

@@ -97,12 +97,16 @@ class PreparedData:
         """The tokens of the longest source in training."""
         return max(self.earlier_longest_source, int(self.train.source.lengths.max(initial=0)))
 
-    def training_pairs(self, most: int | None = None) -> list[tuple[str, str]]:
-        """Return training pairs as text: all, or at most so many, evenly over all."""
+    def training_texts(self, most: int | None = None) -> tuple[list[str], list[str]]:
+        """Return sources and targets of training as text: all, or at most so many, evenly over all."""
         rows = range(0, len(self.train), 1 if most is None else -(-len(self.train) // most))
         sides = (self.source.tokenizer, self.train.source), (self.target.tokenizer, self.train.target)
-        texts = [[tokenizer.decode(side[row].tolist()) for row in rows] for tokenizer, side in sides]
-        return list(zip(*texts, strict=True))
+        sources, targets = ([tokenizer.decode(side[row].tolist()) for row in rows] for tokenizer, side in sides)
+        return sources, targets
+
+    def training_pairs(self, most: int) -> list[tuple[str, str]]:
+        """Return at most so many training pairs as text, evenly over all."""
+        return list(zip(*self.training_texts(most), strict=True))
 
     @cached_property
     def source_words(self) -> KnownWords | None:

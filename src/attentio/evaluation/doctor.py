@@ -206,8 +206,8 @@ def _plain(keys: Sequence[str]) -> list[str]:
 
 
 def _keys(data: PreparedData) -> tuple[set[str], set[str]]:
-    texts = zip(*data.training_pairs(), strict=True)
-    found = [set(_plain(split_keys(lines, han=han))) for lines, han in zip(texts, _han(data), strict=True)]
+    sides = zip(data.training_texts(), _han(data), strict=True)
+    found = [set(_plain(split_keys(lines, han=han))) for lines, han in sides]
     return found[0], found[1]
 
 

@@ -20,7 +20,7 @@ class SeenSentences:
             return
         self._known.add(mark)
         self._han = (data.source.cleaner.han, data.target.cleaner.han)
-        texts = [*map(list, zip(*data.training_pairs(), strict=True))]
+        texts = data.training_texts()
         if data.dev is not None:
             texts[0].extend(data.dev.sources)
             texts[1].extend(line for lines in data.dev.references for line in lines)

@@ -41,7 +41,7 @@ class _Placeholder(ModuleType):
             del sys.modules[self.__name__]
             parent, _, name = self.__name__.rpartition(".")
             setattr(sys.modules[parent], name, import_module(self.__name__))
-        return sys.modules[self.__name__]
+        return import_module(self.__name__)  # in another thread, it waits until the module is there
 
 
 def put_off() -> None:
