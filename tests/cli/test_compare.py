@@ -644,7 +644,7 @@ def test_runs_on_a_file_of_their_own(attentio: Command, runs: list[Path], tmp_pa
 
 @pytest.mark.slow
 def test_a_mistyped_folder_is_said_to_be_one(
-    attentio: Command, refused: Refused, runs: list[Path], tmp_path: Path
+    attentio: Command, refused: Refused, runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = ["--out", tmp_path / "b", "-q"]
     wrong = runs[2].with_name("seed-11")
@@ -652,7 +652,11 @@ def test_a_mistyped_folder_is_said_to_be_one(
     assert line == f"error: there is no {wrong}. Did you mean {runs[2]}?"
     assert f"there is no {tmp_path / 'x'}." in refused(attentio("compare", tmp_path / "x", tmp_path / "y", *out), 3)
     assert f"{tmp_path} is no run folder." in refused(attentio("compare", tmp_path, runs[0], *out), 3)
+    monkeypatch.chdir(tmp_path)
     assert "nothing to compare. Say what to vary" in refused(attentio("compare", "demo", *out), 2)
+    Path("demo").symlink_to(runs[0])
+    assert "nothing to compare. Say what to vary" in refused(attentio("compare", "demo", *out), 2)
+    assert "--seeds is about training" in refused(attentio("compare", "demo", runs[1], "--seeds", 2, *out), 2)
 
 
 @pytest.mark.slow

@@ -272,5 +272,14 @@ def test_prepared_data_is_as_it_was_prepared(attentio: Command, refused: Refused
     assert not run.exists()
 
 
+@pytest.mark.slow
+def test_a_built_in_corpus_stays_one_beside_a_folder_of_its_name(
+    attentio: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "small-world").mkdir()  # as a run called so, or the one that the demo makes
+    monkeypatch.chdir(tmp_path)
+    assert attentio("train", "small-world", "--out", "run", "--dry-run").status == 0
+
+
 def weights(run: Path) -> bytes:
     return (run / "model" / "model.safetensors").read_bytes()

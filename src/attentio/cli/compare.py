@@ -136,6 +136,8 @@ def _run_folders(names: Sequence[str], *, trained: bool) -> list[Path]:
 
     paths = [Path(name) for name in names]
     runs = [path for path in paths if _is_run(path)]
+    if len(runs) < max(2, len(paths)):  # a built-in corpus stays one, though a run has its name, as after the demo
+        runs = [path for path in runs if str(path) not in BUILT_IN]
     for path in paths:
         if path in runs or path.is_file() or (not runs and not trained) or str(path) in BUILT_IN:
             continue

@@ -106,7 +106,9 @@ def train(
 
 
 def _prepared_folder(files: Sequence[str] | None) -> Path | None:
-    folders = [Path(file) for file in files or () if Path(file).is_dir()]
+    from attentio.data.source import BUILT_IN
+
+    folders = [Path(file) for file in files or () if file not in BUILT_IN and Path(file).is_dir()]
     if folders and len(files or ()) > 1:
         raise UsageError(f"{folders[0]} is a folder: prepared data is trained on alone.", hint="Give one DATA.")
     return folders[0] if folders else None
