@@ -57,7 +57,8 @@ def test_a_program_that_ends_at_once_writes_all_and_tidies_up(words: list[str], 
 
 @pytest.mark.slow
 def test_a_program_with_a_thread_at_work_waits_for_it() -> None:
-    thread = "import threading, time; threading.Thread(target=lambda: (time.sleep(0.3), print('done'))).start()"
+    wait = "threading.main_thread().join(), time.sleep(0.1), print('done')"  # however long the command takes
+    thread = f"import threading, time; threading.Thread(target=lambda: ({wait})).start()"
     code = f"{thread}; from attentio.cli import command; command()"
     process = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True)
     assert process.stdout.endswith("done\n")
