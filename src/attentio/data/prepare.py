@@ -258,13 +258,20 @@ def _prepare_into(folder: Path, job: Job, key: str, notes: list[str]) -> dict[st
         kept = encode(job, folder, cleaned, split.assigned, tokenizers)
     for side, tokenizer in zip(SIDES, tokenizers, strict=True):
         (folder / f"{side}.tokenizer").write_bytes(tokenizer.to_bytes())
-    if kept.links:
-        TokenLinks.joined(kept.links).save(folder / TRAIN_LINKS)
+    corpus = EncodedCorpus.open(folder / "train")
+    links = TokenLinks.joined(kept.links) if kept.links else None
+    if links is None and config.learn_links:
+        from attentio.data.learned_links import learned_links  # it needs torch, and reading data does not
+
+        links = learned_links(corpus)
+        share = len(links.links) / max(1, len(corpus.target.tokens))
+        log.note(f"word links learned from the pairs: {share:.0%} of target tokens have one. They guide attention")
+    if links is not None:
+        links.save(folder / TRAIN_LINKS)
     if kept.dev:
         write_pairs(folder / "dev.tsv", [pair[2:] for pair in kept.dev])
     tests = _write_tests(folder, config, parts, kept.test)
     taken_over = None if start is None else _take_over(folder, job, start, kept, tokenizers, tests)
-    corpus = EncodedCorpus.open(folder / "train")
     train = np.bincount(cleaned.part[split.assigned == TRAIN], minlength=len(parts)).tolist()
 
     def part_report(number: int, name: str) -> PartReport:
@@ -434,6 +441,8 @@ def _fingerprints(config: DataConfig, parts: Sequence[Origin], seed: int, start:
         del settings["columns"]  # older preparations did not know it
     if not uses_placeholders(config, parts):
         del settings["placeholders"]  # nor that
+    if not config.learn_links:
+        del settings["learn_links"]  # nor that
     held: dict[str, Any] = {"format": _FINGERPRINT_FORMAT, "config": settings, "seed": seed}
     if start is not None:
         held |= start.key

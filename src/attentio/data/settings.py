@@ -26,6 +26,10 @@ class DataConfig(BaseModel):
         "by line. Words are separated by white space there",
     )
     links_index: Literal[0, 1] = Field(default=0, description="the words of `links` are counted from 0 or 1")
+    learn_links: bool = Field(
+        default=False,
+        description="learn word links from the pairs themselves (Dyer 2013) to guide attention, where none are known",
+    )
     delimiter: str = Field(default="\t", min_length=1, description="what separates the columns")
     columns: str | None = Field(
         default=None,

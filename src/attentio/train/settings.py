@@ -262,11 +262,12 @@ def _fitted(over: Settings, start: object) -> Settings:
     under = presets()[f"{family}-{'small' if found is None else found.size}"]
     if found is not None:
         under = _merge(under, {"model": found.model, "train": {**found.train, "fitted_pairs": pairs}})
+        under = under if start is not None else _merge(under, {"data": found.data})
     train = dict(cast(Settings, under.get("train", {})))
     if start is not None:
         from attentio.data.start import Mixture, num_earlier
 
-        for name in ("batch_tokens", "epochs", "average_decay", "warmup_share"):
+        for name in ("batch_tokens", "epochs", "average_decay", "warmup_share", "guided_alignment"):
             train.pop(name, None)
         share = given.get("earlier_share", TrainConfig().earlier_share)
         share = share if isinstance(share, float) else 0.0
