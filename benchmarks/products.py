@@ -72,8 +72,7 @@ def measure(run: Run, skip: int) -> dict[str, float]:
     events = [json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()]
     use({**events[0]["kernels"], LSTM: "written out"})
     config, data = load_config(run.config), PreparedData.load(run.data)
-    sizes = data.source_tokenizer.vocab_size, data.target_tokenizer.vocab_size
-    model = build_model(config.model, config.attention, *sizes, self_attention=config.self_attention)
+    model = build_model(config.model, config.attention, *data.vocab_sizes, self_attention=config.self_attention)
     step = TrainingStep(model.train(), config.train)
     precision = resolve_precision(config.train.precision, CPU)
     seconds, tokens = 0.0, 0
