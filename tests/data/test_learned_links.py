@@ -132,7 +132,7 @@ def test_preparing_learns_links_where_none_are_known(make: Callable[..., Prepare
 
 def test_known_links_are_kept(make: Callable[..., PreparedData], tmp_path: Path) -> None:
     known = write(tmp_path / "a.links", ["0-0"] * len(PAIRS))
-    data = make(train=[tsv(tmp_path / "a.tsv")], links=[known], **WORDS | {"target_tokenizer": "char"})
+    data = make(train=[tsv(tmp_path / "a.tsv")], links=[known], **WORDS)
     assert data.train_links is not None
     assert all(source == 0 for source, _ in data.train_links.links.tolist())
     assert not any("learned" in note for note in data.report.notes)

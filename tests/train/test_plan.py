@@ -33,6 +33,9 @@ def test_the_default_fits_the_pairs_and_what_the_user_sets_wins(tmp_path: Path) 
     assert config.train.fitted_pairs == 300
     assert {name: getattr(config.train, name) for name in fit(300).train} == fit(300).train
     assert config.model.dropout == fit(300).model["dropout"]
+    assert config.data.learn_links
+    alone = effective_config(settings=data, overrides=["data.learn_links=false"])
+    assert not alone.data.learn_links
     given = effective_config(settings=data, overrides=["train.epochs=7", "train.warmup_steps=9", "model.dropout=0.0"])
     assert (given.train.epochs, given.train.warmup_share, given.model.dropout) == (7, None, 0.0)
     assert StepPlan.of(given.train, steps_per_epoch=70).warmup_steps == 9

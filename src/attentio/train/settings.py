@@ -261,8 +261,9 @@ def _fitted(over: Settings, start: object) -> Settings:
     found = None if pairs is None else fit(pairs)
     under = presets()[f"{family}-{'small' if found is None else found.size}"]
     if found is not None:
-        under = _merge(under, {"model": found.model, "train": {**found.train, "fitted_pairs": pairs}})
-        under = under if start is not None else _merge(under, {"data": found.data})
+        data = found.data if start is None else {}
+        train = {**found.train, "fitted_pairs": pairs}
+        under = _merge(under, {"data": data, "model": found.model, "train": train})
     train = dict(cast(Settings, under.get("train", {})))
     if start is not None:
         from attentio.data.start import Mixture, num_earlier
