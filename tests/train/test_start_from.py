@@ -131,6 +131,7 @@ def test_settings_fit_the_new_pairs_however_often_they_stand_in_the_corpus(tiny_
     config = effective_config(settings=given)
     copies = Mixture.of(60, len(PreparedData.load(tiny_run / "data").train), config.train.earlier_share, 0).copies
     assert config.train.epochs == -(-40 // copies)
+    assert (config.data.learn_links, config.train.guided_alignment) == (False, 0.2)  # its attention is trained
     alone = effective_config(settings=given | {"train": {"start_from": "small-world"}})
     assert (alone.train.epochs, alone.train.learning_rate) == (40, config.train.learning_rate)
     assert effective_config(settings=given, overrides=["train.earlier_share=0.0"]).train.epochs == 40
