@@ -73,7 +73,7 @@ def exactly_once(wanted: Sequence[int], never: Sequence[int]) -> tuple[Constrain
     def law(tokens: tuple[int, ...]) -> bool:
         return all(tokens.count(token) == 1 for token in wanted) and not ({*never} - {*wanted}) & {*tokens}
 
-    return ExactlyOnce(wanted, never, VOCAB), law
+    return ExactlyOnce([wanted] * len(SOURCES), [*dict.fromkeys([*wanted, *never])], VOCAB), law
 
 
 def both(*parts: tuple[Constraint, Law]) -> tuple[Constraint, Law]:
@@ -139,13 +139,30 @@ def test_a_narrow_beam_keeps_it_too(make_model: Callable[[int], Seq2Seq], case: 
         model = make_model(seed)
         for beam in (2, 5) if case != "everything" else (5,):
             found = decode(model, SOURCES, Beam(beam), constraint=constraint, max_lengths=limits)
-            for source, limit, hypotheses in zip(SOURCES, limits, found, strict=True):
+            for number, (source, limit, hypotheses) in enumerate(zip(SOURCES, limits, found, strict=True)):
                 assert hypotheses
                 for hypothesis in hypotheses:
                     assert law(hypothesis.tokens)
                     assert len(hypothesis.tokens) <= limit
-                (alone,) = decode(model, [source], Beam(beam), constraint=constraint, max_lengths=[limit])
+                own = constraint.only([number])
+                (alone,) = decode(model, [source], Beam(beam), constraint=own, max_lengths=[limit])
                 assert [one.tokens for one in alone] == [one.tokens for one in hypotheses]
+
+
+def test_each_sentence_has_what_it_wants(make_model: Callable[[int], Seq2Seq]) -> None:
+    """Wanted of one alone, or of all in one batch: the same translations. One wants nothing."""
+    wanted = [[3], [5, 4], [], [3, 4, 5]]
+    constraint = ExactlyOnce(wanted, [3, 4, 5], VOCAB)
+    for seed in range(3):
+        model = make_model(seed)
+        found = decode(model, SOURCES, Beam(5), constraint=constraint, max_lengths=[LIMIT] * 4)
+        for number, hypotheses in enumerate(found):
+            assert all(sorted(hypothesis.tokens[:-1]) == sorted(wanted[number]) for hypothesis in hypotheses)
+            own = constraint.only([number])
+            (alone,) = decode(model, [SOURCES[number]], Beam(5), constraint=own, max_lengths=[LIMIT])
+            assert [one.tokens for one in alone] == [one.tokens for one in hypotheses]
+    with pytest.raises(UsageError):
+        decode(model, SOURCES, Beam(5), constraint=constraint, max_lengths=[LIMIT, LIMIT, LIMIT, 2])
 
 
 @pytest.mark.slow

@@ -130,3 +130,4 @@ def test_what_a_translation_lacks() -> None:
     assert unkept("3 of {a} and {a} at b.org/3, 13 <b>", "3，{a}，13 <B>") == ["3", "{a}", "<b>"]
     assert unkept("3 cats", "13只猫") == ["3"]
     assert unkept("3 cats", "有3只猫") == []
+    assert unkept("1%1", "1%1") == []

@@ -73,10 +73,13 @@ class Asked(NamedTuple):
     def only(self, indices: Sequence[int]) -> "Asked":
         """Return what is asked of some of the sources."""
         prefix = None if self.prefix is None else [self.prefix[index] for index in indices]
+        constraint = None if self.constraint is None else self.constraint.only(indices)
         if (on_step := self.on_step) is None:
-            return self._replace(prefix=prefix)
+            return self._replace(prefix=prefix, constraint=constraint)
         return self._replace(
-            prefix=prefix, on_step=lambda places, step: on_step([indices[place] for place in places], step)
+            prefix=prefix,
+            constraint=constraint,
+            on_step=lambda places, step: on_step([indices[place] for place in places], step),
         )
 
 
@@ -98,7 +101,7 @@ def search_batches(
     asked, strategy = asked or Asked(), config.strategy()
 
     def answers(indices: list[int]) -> list[list[Hypothesis]]:
-        return _search_batch(model, sources, indices, config, asked, strategy)
+        return _search_batch(model, [sources[index] for index in indices], config, asked.only(indices), strategy)
 
     sizes = [len(source) + 1 for source in sources]
     workers = min(config.workers, len(sources) // SENTENCES_A_WORKER)
@@ -119,25 +122,20 @@ def search_batches(
 
 
 def _search_batch(
-    model: Searched,
-    sources: Sequence[Sequence[int]],
-    indices: list[int],
-    config: SearchConfig,
-    asked: Asked,
-    strategy: Strategy,
+    model: Searched, sources: list[Sequence[int]], config: SearchConfig, asked: Asked, strategy: Strategy
 ) -> list[list[Hypothesis]]:
     steps = AttendedSteps(model.decoder.cross_attention().keys()) if asked.weights else None
     watchers: list[OnStep] = [] if steps is None else [steps]
     if (on_step := asked.on_step) is not None:
-        watchers.append(lambda step: on_step(indices, step))
-    prefix = None if asked.prefix is None else [asked.prefix[index] for index in indices]
+        places = list(range(len(sources)))
+        watchers.append(lambda step: on_step(places, step))
     found = decode(
         model,
-        [sources[index] for index in indices],
+        sources,
         strategy,
-        prefix=prefix,
+        prefix=asked.prefix,
         constraint=asked.constraint,
-        max_lengths=None if config.max_length is None else [config.max_length] * len(indices),
+        max_lengths=None if config.max_length is None else [config.max_length] * len(sources),
         length_penalty=config.length_penalty,
         on_step=_all_of(watchers),
         cancelled=asked.cancelled,
@@ -147,10 +145,10 @@ def _search_batch(
     seen, count = steps, asked.weights
     return [
         [
-            *(best._replace(weights=seen.of(best, row, len(sources[index]) + 1)) for best in hypotheses[:count]),
+            *(best._replace(weights=seen.of(best, row, len(source) + 1)) for best in hypotheses[:count]),
             *hypotheses[count:],
         ]
-        for row, (index, hypotheses) in enumerate(zip(indices, found, strict=True))
+        for row, (source, hypotheses) in enumerate(zip(sources, found, strict=True))
     ]
 
 

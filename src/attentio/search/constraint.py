@@ -56,6 +56,10 @@ class Constraint(ABC):
         """Raise UsageError where no translation of at most `max_length` tokens that begins with `prefix` is left."""
         return
 
+    def only(self, indices: Sequence[int]) -> "Constraint":
+        """Return the constraint of some of the sentences. Most ask the same of each."""
+        return self
+
 
 class NoRepeat(Constraint):
     """No `size` tokens in a row stand in a translation twice (Paulus 2018)."""
@@ -170,41 +174,46 @@ class Phrases(Constraint):
 
 
 class ExactlyOnce(Constraint):
-    """Each of the tokens `wanted` is written exactly once, and none of `never`. At least one is wanted."""
+    """Of the tokens `counted`, each that a sentence wants is written exactly once, and no other is written.
+
+    wanted: those of each sentence. A sentence wants at least one.
+    """
 
     requires = True
 
-    def __init__(self, wanted: Sequence[int], never: Sequence[int], vocab_size: int) -> None:
-        self._wanted = np.array(wanted, dtype=np.int64)
-        self._never = np.zeros(vocab_size, dtype=bool)
-        self._never[list(never)] = True
+    def __init__(self, wanted: Sequence[Sequence[int]], counted: Sequence[int], vocab_size: int) -> None:
+        self._counted, self._vocab_size = np.array(counted, dtype=np.int64), vocab_size
+        self._wanted = np.array([[token in own for token in counted] for own in wanted])  # (sentences, K)
+
+    def only(self, indices: Sequence[int]) -> "ExactlyOnce":
+        tokens = [self._counted[self._wanted[index]].tolist() for index in indices]
+        return ExactlyOnce(tokens, self._counted.tolist(), self._vocab_size)
 
     def start(self, rows: int, arrays: Arrays) -> Array:
-        """Return (R, K): all K tokens are still wanted."""
-        return arrays.full((rows, len(self._wanted)), True)
+        """Return (R, K): what a sentence wants is still wanted."""
+        return arrays.of(self._wanted)
 
     def advance(self, state: Array, rows: Array, tokens: Array) -> Array:
-        return state[rows] & (tokens[:, None] != arrays_of(tokens).of(self._wanted))
+        return state[rows] & (tokens[:, None] != arrays_of(tokens).of(self._counted))
 
     def banned(self, state: Array, left: Array) -> Array:
-        """Return (R, V), True for wanted tokens that are written, and where too few tokens are left for the others."""
-        xp = arrays_of(state)
-        banned = xp.of(self._never) | xp.full((len(state), 1), False)
-        banned[:, xp.of(self._wanted)] = ~state
+        """Return (R, V), True for tokens that are not wanted, and where too few tokens are left for those that are."""
         missing = self.missing(state)
-        banned |= missing > left[:, None]
+        banned = missing > left[:, None]
+        banned[:, arrays_of(state).of(self._counted)] |= ~state
         banned[:, SPECIAL.eos] |= missing[:, SPECIAL.eos] > 0
         return banned
 
     def missing(self, state: Array) -> Array:
         xp = arrays_of(state)
-        missing = state.sum(axis=1)[:, None] + xp.full((len(state), len(self._never)), 0)
-        missing[:, xp.of(self._wanted)] -= xp.where(state, 1, 0)
+        missing = state.sum(axis=1)[:, None] + xp.full((len(state), self._vocab_size), 0)
+        missing[:, xp.of(self._counted)] -= xp.where(state, 1, 0)
         return missing
 
     def check(self, prefix: Sequence[int], max_length: int) -> None:
-        if len(set(self._wanted.tolist()) - set(prefix)) > max_length - len(prefix):
-            raise UsageError("the wanted tokens do not fit into the maximal length.", code="E_CONSTRAINT")
+        for wanted in self._wanted:
+            if len(set(self._counted[wanted].tolist()) - set(prefix)) > max_length - len(prefix):
+                raise UsageError("the wanted tokens do not fit into the maximal length.", code="E_CONSTRAINT")
 
 
 class AllOf(Constraint):
@@ -234,6 +243,9 @@ class AllOf(Constraint):
     def check(self, prefix: Sequence[int], max_length: int) -> None:
         for part in self.parts:
             part.check(prefix, max_length)
+
+    def only(self, indices: Sequence[int]) -> "AllOf":
+        return AllOf([part.only(indices) for part in self.parts])
 
 
 def broken(constraint: Constraint, written: Sequence[Sequence[int]]) -> list[bool]:

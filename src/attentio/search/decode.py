@@ -264,14 +264,14 @@ def _check(
     max_lengths: Sequence[int],
 ) -> None:
     """Raise UsageError for what cannot be satisfied, before anything is computed."""
-    for prefix, limit in zip(prefixes, max_lengths, strict=True):
+    for index, (prefix, limit) in enumerate(zip(prefixes, max_lengths, strict=True)):
         if limit < 1 or len(prefix) > limit:
             raise UsageError(
                 f"a translation of at most {limit:,} tokens cannot begin with {len(prefix):,} given ones.",
                 hint="Raise the maximal length.",
             )
         if constraint is not None:
-            constraint.check(prefix, limit)
+            constraint.only([index]).check(prefix, limit)
     if constraint is not None and constraint.requires and not strategy.keeps_progress:
         raise UsageError(
             "phrases that must appear need a beam: one hypothesis alone would write them only when forced to.",

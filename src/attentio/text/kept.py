@@ -19,7 +19,8 @@ def unkept(source: str, text: str) -> list[str]:
 def _count(part: str, text: str) -> int:
     if not part[0].isdigit():
         return text.count(part)
-    return len(re.findall(rf"(?<![0-9]){re.escape(part)}(?![0-9])", text))
+    after = "(?![0-9])" if part[-1].isdigit() else ""  # "1%" ends by itself
+    return len(re.findall(rf"(?<![0-9]){re.escape(part)}{after}", text))
 
 
 def cut_around(text: str) -> list[str]:

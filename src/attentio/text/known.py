@@ -36,7 +36,11 @@ class KnownWords:
     def unseen(self, text: str) -> list[str]:
         """Return the words of `text` that are not among them, each once, in order."""
         asked = list(dict.fromkeys(_counted(text)))
-        known = np.isin(np.array([_digest(word) for word in asked], dtype=np.uint32), self.digests)
+        if not len(self.digests):
+            return asked
+        digests = np.array([_digest(word) for word in asked], dtype=np.uint32)
+        places = self.digests.searchsorted(digests).clip(max=len(self.digests) - 1)
+        known = self.digests[places] == digests
         return [word for word, is_known in zip(asked, known, strict=True) if not is_known]
 
     def to_bytes(self) -> bytes:

@@ -6,7 +6,7 @@ something.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -63,13 +63,8 @@ class Mender:
 
     def _restore(self, parts: Sequence[Part], found: list[Translation]) -> None:
         """Search again, with each placeholder wanted exactly once, where a translation has lost some of them."""
-        for index in [index for index, translation in enumerate(found) if translation.lost]:
-            constraint = self._requiring((), parts[index].kept)
-            asked = self._asked.only([index])._replace(constraint=constraint, on_step=None)
-            try:
-                (other,) = self._search([parts[index]], self._again, asked)
-            except UsageError:
-                continue  # nothing that is short enough holds all: `lost` says what is missing
+        lacking = [index for index, translation in enumerate(found) if translation.lost]
+        for index, other in self._searched_again({index: parts[index] for index in lacking}, ()):
             if len(other.lost) < len(found[index].lost):
                 found[index] = _instead(other, found[index])
 
@@ -135,22 +130,15 @@ class Mender:
         parts: by the number of the translation, those that are looked at.
         """
         wanted = {index: tuple(dict.fromkeys(terms(found[index].source))) for index in parts}
-        groups: dict[tuple[tuple[str, ...], int | None], list[int]] = {}
+        groups: dict[tuple[tuple[str, ...], bool], dict[int, Part]] = {}
         for index, phrases in wanted.items():
             if self._lacking(found[index], phrases):
                 can = tuple(phrase for phrase in phrases if self._can_write(phrase))[:MOST_REQUIRED]
-                # Placeholders are wanted of one sentence alone.
-                groups.setdefault((can, index if parts[index].kept else None), []).append(index)
-        for (phrases, _), indices in groups.items():
+                groups.setdefault((can, bool(parts[index].kept)), {})[index] = parts[index]
+        for (phrases, _), group in groups.items():
             if not phrases:
                 continue
-            constraint = self._requiring(phrases, parts[indices[0]].kept)
-            asked = self._asked.only(indices)._replace(constraint=constraint, on_step=None)
-            try:
-                forced = self._search([parts[index] for index in indices], self._again, asked)
-            except UsageError:
-                continue  # no translation that is short enough holds them
-            for index, other in zip(indices, forced, strict=True):
+            for index, other in self._searched_again(group, phrases):
                 if not other.lost and len(_unkept(other)) <= len(_unkept(found[index])):
                     found[index] = _instead(other, found[index])
         for index, phrases in wanted.items():
@@ -165,7 +153,27 @@ class Mender:
     def _prefix(self, index: int) -> Sequence[int]:
         return () if self._asked.prefix is None else self._asked.prefix[index]
 
-    def _requiring(self, phrases: Sequence[str], kept: Collection[str]) -> Constraint:
+    def _searched_again(self, parts: Mapping[int, Part], phrases: Sequence[str]) -> Iterable[tuple[int, Translation]]:
+        """Return the translations, by the number of the part, that hold the phrases and what is kept.
+
+        Those are missing of which nothing that is short enough holds it all.
+        """
+        if not parts:
+            return []
+        asked = self._asked.only(list(parts))
+        constraint = self._requiring(phrases, [part.kept for part in parts.values()], asked.constraint)
+        try:
+            found = self._search(list(parts.values()), self._again, asked._replace(constraint=constraint, on_step=None))
+        except UsageError:
+            if len(parts) == 1:
+                return []
+            return [each for index, part in parts.items() for each in self._searched_again({index: part}, phrases)]
+        return zip(parts, found, strict=True)
+
+    def _requiring(
+        self, phrases: Sequence[str], kept: Sequence[Collection[str]], besides: Constraint | None
+    ) -> Constraint:
+        """Return what asks for the phrases in all translations, and for what each keeps. All keep some, or none do."""
         tokenizer = self._bundle.target.tokenizer
         must: list[list[int]] = []
         closing: list[list[int]] = []
@@ -175,11 +183,11 @@ class Mender:
             must.append(tokenizer.symbols_of(f" {phrase}" if begins else phrase))
             closing.append(ends if phrase[-1].isalnum() else [])
         found: list[Constraint] = [Phrases(tokenizer.symbols(), must, [], closing)] if must else []
-        if kept:
+        if any(kept):
             ids = {name: i for i, name in enumerate(tokenizer.tokens)}
-            every = [ids[placeholder] for placeholder in PLACEHOLDERS]
-            found.append(ExactlyOnce([ids[placeholder] for placeholder in kept], every, tokenizer.vocab_size))
-        return AllOf([*found, *([] if self._asked.constraint is None else [self._asked.constraint])])
+            wanted = [[ids[placeholder] for placeholder in each] for each in kept]
+            found.append(ExactlyOnce(wanted, [ids[placeholder] for placeholder in PLACEHOLDERS], tokenizer.vocab_size))
+        return AllOf([*found, *([] if besides is None else [besides])])
 
     def _can_write(self, phrase: str) -> bool:
         try:
