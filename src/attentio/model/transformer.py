@@ -105,6 +105,8 @@ class FeedForward(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return (B, T, H) for states (B, T, H)."""
+        if self.activation is F.relu:
+            return self.output(self.dropout(self.inner.rectified(states)))
         hidden = self.inner(states)
         if self.gated:
             gate, hidden = hidden.chunk(2, dim=-1)

@@ -35,6 +35,12 @@ class Linear(nn.Module):
         """Return (..., out_features) for inputs (..., in_features)."""
         return linear(inputs, self.weight, self.bias, self.packed)
 
+    def rectified(self, inputs: Tensor) -> Tensor:
+        """Return the greater of that and 0."""
+        if self.packed is not None and _takes_packed(inputs, self.packed):
+            return onednn_unary(inputs, self.packed, self.bias, "relu", [], "")
+        return F.relu(self(inputs))
+
     def pack(self) -> None:
         """Lay the weight out, which changes no more, see `pack`."""
         self.packed = pack(self.weight)
