@@ -468,16 +468,14 @@ class Translator:
     def _translation(
         self, part: "Part", source: list[int], hypotheses: list[Hypothesis], *, trace: bool
     ) -> Translation:
-        decode = self.bundle.target.tokenizer.decode
-        best, text = hypotheses[0], decode(hypotheses[0].tokens)
-        read, restored = self._restored(part.text, part.kept), self._restored(text, part.kept, apart=True)
+        texts = [self.bundle.target.tokenizer.decode(each.tokens) for each in hypotheses]
+        read, written = self._restored(part.text, part.kept), [self._restored(t, part.kept, apart=True) for t in texts]
+        best, text, restored = hypotheses[0], texts[0], written[0]
         translation = Translation(
             source=read.text,
             text=restored.text,
             score=best.score,
-            nbest=tuple(
-                (self._restored(decode(each.tokens), part.kept, apart=True).text, each.score) for each in hypotheses
-            ),
+            nbest=tuple((each.text, hypothesis.score) for each, hypothesis in zip(written, hypotheses, strict=True)),
             unseen=self.bundle.source.unseen(part.text),
             lost=tuple(part.kept[each] for each in missing(text, part.kept)),
         )
