@@ -39,7 +39,8 @@ class Carried(NamedTuple):
     def select(self, indices: Tensor) -> "Carried":
         """Return the rows `indices`."""
         cells = tuple(cell.select(indices) for cell in self.cells)
-        return Carried(self.attention.select(indices), cells, None if self.feed is None else self.feed[indices])
+        feed = None if self.feed is None else self.feed.index_select(0, indices)
+        return Carried(self.attention.select(indices), cells, feed)
 
 
 class RNNEncoder(nn.Module):

@@ -26,7 +26,8 @@ class CellState(NamedTuple):
 
     def select(self, indices: Tensor) -> "CellState":
         """Return the rows `indices`, in that order."""
-        return CellState(self.hidden[indices], None if self.cell is None else self.cell[indices])
+        cell = None if self.cell is None else self.cell.index_select(0, indices)
+        return CellState(self.hidden.index_select(0, indices), cell)
 
 
 class RecurrentLayer(nn.Module, ABC):
