@@ -12,8 +12,9 @@ import argparse
 import datetime
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from machine import describe_machine
@@ -41,7 +42,7 @@ class Figure(NamedTuple):
     reason: str = ""
 
 
-def measure(shape: tuple[int, ...], backend: str, *, runs: int, device: str, **kind: str) -> Figure:
+def measure(shape: tuple[int, ...], backend: str, *, runs: int, device: str, **kind: Any) -> Figure:
     """The figures of one kind: forward alone, forward and backward, and peak memory of both."""
     batch, queries, keys, size = shape
     name = ", ".join(kind.values())
@@ -68,8 +69,8 @@ def measure(shape: tuple[int, ...], backend: str, *, runs: int, device: str, **k
     )
 
 
-def _seconds(work, runs: int, device: str) -> float:
-    times = []
+def _seconds(work: Callable[[], object], runs: int, device: str) -> float:
+    times: list[float] = []
     for _ in range(runs):
         start = time.perf_counter()
         work()
@@ -79,7 +80,7 @@ def _seconds(work, runs: int, device: str) -> float:
     return statistics.median(times)
 
 
-def _peak(work, device: str) -> int:
+def _peak(work: Callable[[], object], device: str) -> int:
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -87,7 +88,10 @@ def _peak(work, device: str) -> int:
         return torch.cuda.max_memory_allocated() - before
     with profile(profile_memory=True) as profiler:
         work()
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    assert profiler.profiler is not None
+    assert profiler.profiler.kineto_results is not None
+    recorded: list[Any] = profiler.profiler.kineto_results.events()
+    events = [event for event in recorded if event.name() == "[memory]"]
     held = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes()

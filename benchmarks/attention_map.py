@@ -54,21 +54,29 @@ def random_trace(source: int, target: int, *, layers: int = 6, heads: int = 8) -
     """A trace of so many tokens on both sides, with the end of the sentence."""
     random = np.random.default_rng(1)
 
-    def side(count: int) -> tuple[str, list[str], list[tuple[int, int]]]:
+    def side(count: int) -> tuple[str, tuple[str, ...], tuple[tuple[int, int], ...]]:
         words = [f"word{number}" for number in range(count - 1)]
         places = [(sum(map(len, words[:i])) + i, sum(map(len, words[: i + 1])) + i) for i in range(count - 1)]
         text = " ".join(words)
-        return text, [*words, "</s>"], [*places, (len(text), len(text))]
+        return text, (*words, "</s>"), (*places, (len(text), len(text)))
 
     def weights(rows: int, columns: int) -> dict[str, Any]:
         drawn = (random.dirichlet(np.ones(columns), (heads, rows)) for _ in range(layers))
         return {f"layer {number}": each.astype(np.float32) for number, each in enumerate(drawn, 1)}
 
     (read, sources, from_), (written, targets, to) = side(source), side(target)
-    own = {"encoder_self": weights(source, source), "decoder_self": weights(target, 1 + target)}
     return AttentionTrace(
-        read, written, sources, targets, from_, to, weights(target, source), [-1.0] * target, **own
-    )  # fmt: skip
+        read,
+        written,
+        sources,
+        targets,
+        from_,
+        to,
+        weights(target, source),
+        np.full(target, -1.0, dtype=np.float32),
+        encoder_self=weights(source, source),
+        decoder_self=weights(target, 1 + target),
+    )
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
+from attentio.train.reporter import Display
+
 THREADS = 2
 SETTLE = 2.0  # seconds before counting, in which threads adapt
 
@@ -38,7 +40,8 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker is not None:
-        work(*arguments.worker, arguments.data, arguments.preset)
+        task, waiting = arguments.worker
+        work(task, waiting, arguments.data, arguments.preset)
         return
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
@@ -170,14 +173,12 @@ def work(task: str, waiting: str, data: str, preset: str) -> None:
         run_training(config, Path(folder) / "run", display=_Printed)
 
 
-class _Printed:
+class _Printed(Display):
     def show(self, facts: Mapping[str, str], done: float) -> None:
         print("did 1")
 
     def line(self, text: str) -> None:
         print(text, file=sys.stderr)
-
-    def close(self) -> None: ...
 
 
 if __name__ == "__main__":

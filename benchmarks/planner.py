@@ -76,7 +76,7 @@ def write_table(files: list[Path], data: dict[str, str], origin: str) -> None:
     figures: dict[tuple[str, int, int], tuple[Any, int]] = {}
     found: list[Run] = []
     for row in rows:
-        name, pairs, seed = row["data"], row["pairs"], row["seed"]
+        name, pairs, seed = str(row["data"]), row["pairs"], row["seed"]
         if name not in known:
             known[name] = read_all(data.get(name, name), None)
         if (name, pairs, seed) not in figures:

@@ -23,7 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +53,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def server(run: str, options: list[str], beam: int) -> Iterator[tuple[int, int, float]]:
+def server(run: str, options: list[str], beam: int) -> Generator[tuple[int, int, float]]:
     """Give the port of a server, its process, and the seconds until it answered."""
     command = [sys.executable, "-m", "attentio", "serve", run, "--port", "0", "--beam", str(beam), *options]
     began = time.perf_counter()
