@@ -51,7 +51,9 @@ def faults(request: pytest.FixtureRequest) -> Iterator[collections.Counter[str]]
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how many faults there were, and how many tests of them failed."""
     found, tests = collections.Counter[str](), set[str]()
-    reports = [report for group in terminalreporter.stats.values() for report in group if hasattr(report, "when")]
+    reports = [
+        report for group in terminalreporter.stats.values() for report in group if isinstance(report, pytest.TestReport)
+    ]
     for report in reports:
         for name, value in report.user_properties:
             if name == "faults" and report.when == "teardown":

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 import torch
 
+from attentio.bundle import Architecture, Bundle
+from attentio.model.families import build_model
 from attentio.runtime.tensors import arrays_on
 from attentio.search.batched import Asked, SearchConfig
 from attentio.text.kept import unkept
+from attentio.text.learn import train_tokenizer
 from attentio.text.placeholders import kept_spans
 from attentio.text.script import stands_alone
+from attentio.text.side import Side
 from attentio.text.special import SPECIAL
 from attentio.translator import Part, Translation, Translator
 from attentio.translator.mending import Mender
@@ -106,6 +110,25 @@ def test_what_is_only_kept_is_copied(translator: Translator) -> None:
 def test_a_limit_of_tokens_is_kept_and_the_loss_is_said(translator: Translator) -> None:
     (found,) = translator.translate(["My sister has 3 books."], SearchConfig(1, max_length=3))
     assert (found.lost, found.around) == (("3",), ())
+
+
+@pytest.mark.parametrize("limit", [None, 4, 6])
+def test_lost_placeholders_are_found_again_alone_and_in_company(limit: int | None) -> None:
+    """Also where another sentence has more of them than its limit holds. The model is of random weights."""
+    texts = ["I have 2 dogs.", "See 7 cats, {name}.", "1.5 a 22 b 33 c 44 d 55 e 66 f", "I bought 3 apples at 12:30."]
+    tokenizer = train_tokenizer("char", texts, 40, placeholders=True)
+    sections = {"model": {"family": "rnn", "hidden_size": 8, "embedding_size": 8}, "attention": {}}
+    architecture = Architecture.model_validate(sections)
+    torch.manual_seed(0)
+    model = build_model(architecture.model, architecture.attention, tokenizer.vocab_size, tokenizer.vocab_size)
+    side = Side(tokenizer)
+    bundle = Bundle(architecture, model.unique_state_dict(), side, side, 64, longest_source=40, placeholders=True)
+    translator, config = Translator(bundle, device="cpu"), SearchConfig(1, max_length=limit)
+    found = translator.translate(texts, config)
+    assert [(each.text, each.lost) for each in found] == [
+        (each.text, each.lost) for text in texts for each in translator.translate([text], config)
+    ]
+    assert [bool(each.lost) for each in found] == [False, False, limit == 4, False]
 
 
 @pytest.mark.slow
