@@ -268,7 +268,8 @@ def opened(folder: Path, *, device: str = "cpu", precision: str = "fp32") -> Any
             str(folder),
             device=device,
             compute_type=ARITHMETIC[precision],
-            inter_threads=torch.get_num_threads(),  # a batch each: twice as fast as two threads for one
+            # A batch each: twice as fast as two threads for one. On a GPU each would hold memory of its own.
+            inter_threads=torch.get_num_threads() if device == "cpu" else 1,
             intra_threads=1,
         )
     except (RuntimeError, ValueError) as error:
