@@ -129,12 +129,13 @@ def check_run(data: str, pairs: str, duration: str, *, seed: int) -> dict[str, A
         seconds = time.perf_counter() - began
         translator = Translator.load(Path(folder) / "run")
         outputs = [translation.text for translation in translator.translate([source for source, _ in test])]
+        references = translator.bundle.target.cleaner.lines([target for _, target in test])
     expected, known = plan.expected, plan.traits
     assert expected is not None, "there are too few pairs"
     assert known is not None
     return {
         "data": Path(data).stem, "pairs": int(pairs), "time": duration, "seed": seed,
-        "chrf": round(corpus_chrf(outputs, [target for _, target in test]), 2),
+        "chrf": round(corpus_chrf(outputs, references), 2),
         "expected": expected.chrf, "low": expected.low, "high": expected.high,
         "seconds": round(seconds, 1), "planned_seconds": round(plan.seconds, 1),
         "updates": result.steps, "planned_updates": plan.updates, "part": round(done(plan.updates, plan.share), 3),

@@ -7,6 +7,8 @@ Draws pairs from a parallel file (or from small-world or hsk) by seed, trains in
 preset, then `section.key=value`), and scores 500 other pairs greedily. No source and no target of these stands in
 training. Part of the drawn pairs is held out for choosing, as in every training. --out gets a line of JSON a run.
 
+References are read as `attentio evaluate` reads them: cleaned, and in the script that the model writes.
+
 chrF2 is sacreBLEU's. `strict` is chrF2 without effective order, which gives nothing for outputs without long matches.
 `same` is the share of the commonest output.
 """
@@ -100,7 +102,7 @@ def run(everything: list[tuple[str, str]], pairs: int, seed: int, preset: str, o
         seconds = time.perf_counter() - began
         translator = Translator.load(Path(folder) / "run")
         outputs = [translation.text for translation in translator.translate([source for source, _ in test])]
-    references = [target for _, target in test]
+        references = translator.bundle.target.cleaner.lines([target for _, target in test])
     strict = float(CHRF(eps_smoothing=True).corpus_score(outputs, [references]).score)
     bleu = metrics(written_in(references))["BLEU"].corpus_score(outputs, [references]).score
     return {
