@@ -15,6 +15,8 @@ from attentio.model.layers import Learned, Rotary, Sinusoidal
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig, SelfAttentionConfig, TransformerConfig
 from attentio.model.transformer import DecoderLayer, EncoderLayer, TransformerDecoder
+from attentio.search.decode import UNWRITTEN, decode
+from attentio.text.special import SPECIAL
 
 Build = Callable[..., Seq2Seq]
 Law = Callable[[Seq2Seq, Tensor, Tensor, Tensor], None]
@@ -263,6 +265,22 @@ def test_what_does_not_fit_together_is_said_with_the_reason(
     assert reason in str(caught.value)
 
 
+def test_a_score_with_a_reach_goes_to_its_end_and_no_further(build: Build) -> None:
+    """The room behind a growing memory, which has a multiple of eight places, lies beyond it."""
+    model = build(own={"score": "location:11", "num_heads": 2})
+    with torch.no_grad():
+        model.decoder.bias[SPECIAL.eos] -= 100
+    ((found,),) = decode(model, [SOURCE[0, :3].tolist()], max_lengths=[11])
+    assert len(found.tokens) == 11
+    given = torch.tensor([[SPECIAL.bos, *found.tokens[:-1]]])
+    logits = model(*(torch.tensor(each) for each in ([[*SOURCE[0, :3].tolist(), SPECIAL.eos]], [4])), given)
+    logits[..., UNWRITTEN] = -math.inf
+    written = logits.log_softmax(-1)[0, torch.arange(11), torch.tensor(found.tokens)]
+    torch.testing.assert_close(written, torch.tensor(found.log_probs), rtol=1e-4, atol=1e-4)
+    with pytest.raises(UsageError, match="reaches 11 keys, not 12"):
+        decode(model, [SOURCE[0, :3].tolist()], max_lengths=[12])
+
+
 def test_self_attention_belongs_to_the_transformer() -> None:
     with pytest.raises(UsageError, match="self_attention is a part of model"):
         build_model(RNNConfig(), AttentionConfig(), 5, 5, self_attention=SelfAttentionConfig(num_heads=2))
@@ -307,6 +325,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "share_embeddings": {"share_embeddings": True, "vocabularies": (13, 13)},
     "norm_epsilon": {"norm_epsilon": 0.1},
     "source_end": {"source_end": False},
+    "lexicon": {"lexicon": 0.4},
 }
 
 
@@ -320,7 +339,8 @@ def _outcome(model: Seq2Seq) -> tuple[int, Tensor]:
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / 3)
     torch.manual_seed(2)
-    return model.num_parameters(), model.train()(SOURCE, LENGTHS, TARGET_IN).detach()
+    given = SOURCE, LENGTHS, TARGET_IN
+    return model.num_parameters(), torch.stack([model.train()(*given), model.eval()(*given)]).detach()
 
 
 @pytest.mark.slow

@@ -102,6 +102,11 @@ class GrowingMemory(NamedTuple):
         mask = None if end == keys.size(2) else mask.expand(keys.size(0), -1)
         return GrowingMemory(self.memory._replace(keys=keys, values=values, mask=mask), end, written)
 
+    def without_room(self) -> Memory:
+        """Return what is written, without the room behind it."""
+        keys, values = (part[:, :, : self.length] for part in self.memory[:2])
+        return self.memory._replace(keys=keys, values=values, mask=None)
+
     def select(self, indices: Tensor) -> "GrowingMemory":
         """Return the rows `indices` of the batch."""
         return self._replace(memory=self.memory.select(indices), written=[self.length])

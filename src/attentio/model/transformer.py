@@ -24,6 +24,7 @@ from attentio.attention import (
     combine_windows,
     merge_heads,
 )
+from attentio.attention.score import OutOfReach
 from attentio.errors import UsageError
 from attentio.model.decoder import Encoded, LayeredDecoder, Surroundings, build_attention
 from attentio.model.fast.linear import Linear
@@ -67,7 +68,12 @@ class SelfAttention(nn.Module):
             query, key = self.rotary(query, position), self.rotary(key, position)
         memory = self.attention.prepare(key, value, mask)
         grown = GrowingMemory.of(memory) if before is None else before.extend(memory)
-        attended = self.attention(query, grown.memory, state=AttentionState(position))
+        try:
+            attended = self.attention(query, grown.memory, state=AttentionState(position))
+        except OutOfReach:  # of what is written, or only of the room behind it
+            if before is None:
+                raise
+            attended = self.attention(query, grown.without_room(), state=AttentionState(position))
         return self.output(merge_heads(attended.context).to(states.dtype)), attended, grown
 
 
