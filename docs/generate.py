@@ -107,6 +107,7 @@ def one_format(name: str) -> Iterator[str]:
     for field, about in TransformerConfig.model_fields.items():
         values = get_args(about.annotation) if field != "family" else FAMILIES
         values = (True, False) if about.annotation is bool else values
+        values = (0.0, 0.4) if field == "lexicon" else values
         groups: tuple[list[object], list[object]] = [], []
         for value in values:
             groups[_is_refused(chosen, field, value)].append(value)

@@ -1,7 +1,9 @@
 """Word links that are learned from the pairs: against an independent form, known links, and laws."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from scipy.special import digamma
 
 from attentio.data import learned_links as module
 from attentio.data.corpus import EncodedCorpus
-from attentio.data.learned_links import learned_links
+from attentio.data.learned_links import learned_lexicon, learned_links
+from attentio.data.links import TokenLinks
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.settings import DataConfig
 
@@ -140,3 +143,25 @@ def test_known_links_are_kept(make: Callable[..., PreparedData], tmp_path: Path)
 
 def test_nothing_is_learned_unasked(make: Callable[..., PreparedData], tmp_path: Path) -> None:
     assert make(train=[tsv(tmp_path / "a.tsv")], **WORDS | {"learn_links": False}).train_links is None
+
+
+@given(CORPORA, st.randoms(use_true_random=False), st.integers(1, 3))
+def test_a_lexicon_counts_links(pairs: list[tuple[list[int], list[int]]], random: Random, most: int) -> None:
+    """By dictionaries. Of the same share, the first token of the vocabulary counts."""
+    places = [[(i, j) for i in range(len(source)) for j in range(len(target))] for source, target in pairs]
+    links = [random.sample(cells, random.randint(0, len(cells))) for cells in places]
+    corpus = EncodedCorpus.from_lists(*(list(side) for side in zip(*pairs, strict=True)))
+    tokens, shares = learned_lexicon(corpus, TokenLinks.of_pairs(links), 11, most)
+    assert tokens.shape == shares.shape == (11, most)
+    counts = {word: Counter[int]() for word in range(11)}
+    seen = Counter[int]()
+    for (source, target), of_pair in zip(pairs, links, strict=True):
+        seen.update(source if of_pair else [])
+        for i, j in of_pair:
+            counts[source[i]][target[j]] += 1
+    for word, count in counts.items():
+        best = sorted(count, key=lambda goal: (-count[goal], goal))[:most]
+        wanted = [*((goal, count[goal] / (seen[word] + 1)) for goal in best), *[(0, 0.0)] * (most - len(best))]
+        assert [*zip(tokens[word].tolist(), shares[word].tolist(), strict=True)] == [
+            (goal, pytest.approx(share)) for goal, share in wanted
+        ]

@@ -102,7 +102,7 @@ def test_a_beam_keeps_the_hypotheses_that_ours_keeps(random_transformer: Random,
 
 def test_every_setting_is_among_the_cases() -> None:
     tried = {name for model, _, _ in CASES for name in model}
-    assert tried == TransformerConfig.model_fields.keys() - {"family"}
+    assert tried == TransformerConfig.model_fields.keys() - {"family", "lexicon"}
     fields = TransformerConfig.model_fields
     for name in ("positions", "activation", "norm"):
         known = set(fields[name].annotation.__args__)  # type: ignore[union-attr]
@@ -116,6 +116,7 @@ def test_every_setting_is_among_the_cases() -> None:
         (({}, {"normalize": "sparsemax"}, {}), "attention.normalize = 'sparsemax'"),
         (({}, {"window": "local-p"}, {}), "attention.window = 'local-p'"),
         (({}, {}, {"window": "sliding:3"}), "self_attention.window = 'sliding'"),
+        (({"lexicon": 0.4}, {}, {}), "model.lexicon = 0.4"),
         (({}, {"num_heads": 2}, {}), "attention.num_heads = 2 beside self_attention.num_heads = 3"),
     ],
 )

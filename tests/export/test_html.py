@@ -22,6 +22,7 @@ from attentio.export.format import Answer, Named, folded, round_last_axis, round
 from attentio.export.html import MODULES, Html, Site, page, program, script
 from attentio.export.parity import agreement, model_answers
 from attentio.model.families import build_model
+from attentio.model.lexicon import MOST
 from attentio.search.batched import SearchConfig
 from attentio.text.learn import train_tokenizer
 from attentio.translator import Translator
@@ -66,6 +67,9 @@ def random_bundle(
         for parameter in built.parameters():  # also what starts at zero or one acts
             parameter += 0.1 * torch.randn_like(parameter)
         built.decoder.bias[2] += 2  # sentences end before their limit
+        if built.lexicon is not None:
+            shape = source.vocab_size, MOST
+            built.lexicon.learn(torch.randint(4, target.vocab_size, shape), torch.rand(shape) / MOST)
     weights = built.unique_state_dict()
     sides = Side(source, language="en"), Side(target)
     return Bundle(architecture, weights, *sides, 64, longest_source=29, placeholders=seed % 2 == 0)
@@ -104,6 +108,9 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (CNN | {"kernel_size": 5, "tie_embeddings": False}, {"score": "cosine", "num_heads": 2}, {}),
     (CNN | {"max_positions": 7}, {"score": "additive", "normalize": "entmax15", "window": "local-p:3"}, {}),
     (CNN | {"kernel_size": 1}, {"score": "linear_concat", "normalize": "entmax:1.3", "window": "relative"}, {}),
+    (CNN | {"lexicon": 0.4}, {"score": "cosine", "num_heads": 2}, {}),
+    (RNN | {"lexicon": 0.4, "query": "previous"}, {"normalize": "monotonic"}, {}),
+    (TRANSFORMER | {"lexicon": 0.4}, {"num_heads": 3}, {"num_heads": 2}),
     (RNN, {"score": "dot", "normalize": "hard_marginal", "window": "causal"}, {}),
     (RNN | DEEP | {"cell": "gru"}, {"score": "location_aware", "num_heads": 2}, {}),
     (RNN | {"query": "previous"}, {"score": "coverage", "normalize": "sparsemax", "num_heads": 3}, {}),

@@ -23,6 +23,7 @@ from attentio.export.parity import ToExport, export
 from attentio.exported import Exported
 from attentio.model.families import build_model
 from attentio.model.graphs import ENCODER, GraphModel
+from attentio.model.lexicon import MOST
 from attentio.search.batched import SearchConfig
 from attentio.text.side import Side
 from attentio.text.tokenizer import CharTokenizer
@@ -74,6 +75,8 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         kind("bilinear", "entmax:1.3", "causal"),
         kind("scaled_dot", "softmax", "local-p:2"),
     ),
+    "cnn, lexicon": ({**CNN, "lexicon": 0.4}, kind("cosine"), {}),
+    "lstm, lexicon": ({**RNN, "lexicon": 0.4}, kind("bilinear", "softmax", "local-m:3"), {}),
     "transformer, sinusoidal": (TRANSFORMER, kind("additive"), kind("dot", "softmax", "causal")),
 }
 LETTERS = "abcdefghij"
@@ -98,6 +101,8 @@ def make() -> Callable[..., Bundle]:
         )
         with torch.no_grad():
             built.decoder.bias.uniform_(-2, 2)
+            if built.lexicon is not None:
+                built.lexicon.learn(torch.randint(4, size, (size, MOST)), torch.rand(size, MOST) / MOST)
         return Bundle(architecture, built.unique_state_dict(), side, side, 40)
 
     return made

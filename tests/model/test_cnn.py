@@ -396,6 +396,7 @@ MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
     "max_positions": [{"max_positions": 2}],
     "dropout": [{"dropout": 0.0}, {"dropout": 0.5}],
     "word_dropout": [{"word_dropout": 0.5}],
+    "lexicon": [{"lexicon": 0.4}],
     "tie_embeddings": [{"tie_embeddings": False}],
 }
 

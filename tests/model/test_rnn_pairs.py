@@ -14,6 +14,7 @@ import torch
 from attentio.attention import NORMALIZERS, SCORES, WINDOWS
 from attentio.errors import UsageError
 from attentio.model.families import build_model
+from attentio.model.lexicon import MOST
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, RNNConfig
 
@@ -28,6 +29,7 @@ MODEL: dict[str, tuple[Any, ...]] = {
     "residual": (False, True),
     "layer_norm": (False, True),
     "lexical_memory": (False, True),
+    "lexicon": (0.0, 0.4),
     "tie_embeddings": (False, True),
 }
 ATTENTION: dict[str, tuple[Any, ...]] = {
@@ -79,6 +81,8 @@ def build(settings: Settings) -> Seq2Seq:
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.normal_(std=0.7)
+    if built.lexicon is not None:
+        built.lexicon.learn(torch.randint(4, 13, (11, MOST)), torch.rand(11, MOST) / MOST)
     return built
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from attentio.model.families import build_model
+from attentio.model.lexicon import MOST
 from attentio.model.seq2seq import Seq2Seq
 from attentio.search.gradient import gradient_times_input
 from attentio.text.special import SPECIAL
@@ -17,6 +18,9 @@ def model_of(preset: str, *overrides: str) -> Seq2Seq:
     torch.manual_seed(3)
     config = effective_config(preset=preset, overrides=overrides)
     model = build_model(config.model, config.attention, 17, 19, self_attention=config.self_attention)
+    if model.lexicon is not None:
+        tokens = torch.arange(17 * MOST).view(17, MOST) % 19
+        model.lexicon.learn(tokens, torch.rand(17, MOST) / MOST / 2)
     return model.double().eval()
 
 
@@ -37,6 +41,7 @@ def log_probs(model: Seq2Seq) -> torch.Tensor:
         ("rnn-tiny", ()),
         ("rnn-tiny", ("model.query=previous", "attention.score=coverage")),
         ("transformer-tiny", ("attention.normalize=sparsemax",)),
+        ("cnn-tiny", ("model.lexicon=0.4",)),
     ],
 )
 def test_it_is_how_log_probabilities_change_with_the_length_of_an_embedding(

@@ -34,6 +34,8 @@ def test_the_default_fits_the_pairs_and_what_the_user_sets_wins(tmp_path: Path) 
     assert {name: getattr(config.train, name) for name in fit(300).train} == fit(300).train
     assert config.model.dropout == fit(300).model["dropout"]
     assert config.data.learn_links
+    assert config.model.lexicon == fit(300).model["lexicon"] > 0
+    assert effective_config(settings=data, overrides=["model.family=transformer"]).model.lexicon == 0
     alone = effective_config(settings=data, overrides=["data.learn_links=false"])
     assert not alone.data.learn_links
     given = effective_config(settings=data, overrides=["train.epochs=7", "train.warmup_steps=9", "model.dropout=0.0"])

@@ -54,6 +54,7 @@ MODEL_CHANGES: dict[str, list[dict[str, Any]]] = {
     "dropout": [{"dropout": 0.0}, {"dropout": 0.5}],
     "word_dropout": [{"word_dropout": 0.5}],
     "lexical_memory": [{"lexical_memory": False}],
+    "lexicon": [{"lexicon": 0.4}],
     "tie_embeddings": [{"tie_embeddings": False}],
 }
 # Settings that act only beside another.

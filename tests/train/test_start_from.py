@@ -18,6 +18,7 @@ from attentio.errors import DataError, ModelError, UsageError
 from attentio.evaluation.seen import SeenSentences
 from attentio.metrics.quality import corpus_chrf
 from attentio.model.families import build_model
+from attentio.model.lexicon import MOST
 from attentio.search.batched import SearchConfig
 from attentio.train.first_model import with_token_rows
 from attentio.train.plan import fine_tuning
@@ -72,6 +73,20 @@ def test_new_tokens_leave_the_logits_of_all_others_as_they_are(preset: str) -> N
     assert torch.equal(after[..., :41], before)
     assert after[..., 41:].amax() <= after[..., :41].amax()  # a new token is not favored
     assert with_token_rows(weights, more).keys() == weights.keys()
+
+
+def test_a_lexicon_knows_nothing_of_new_tokens() -> None:
+    config = effective_config(preset="cnn-tiny", overrides=["model.lexicon=0.4"])
+    model = build_model(config.model, config.attention, 37, 41)
+    assert model.lexicon is not None
+    model.lexicon.learn(torch.randint(0, 41, (37, MOST)), torch.rand(37, MOST) / MOST)
+    larger = build_model(config.model, config.attention, 43, 53)
+    assert larger.lexicon is not None
+    with torch.no_grad():
+        larger.load_unique_state_dict(with_token_rows(model.unique_state_dict(), (43, 53)))
+    assert torch.equal(larger.lexicon.tokens[: 37 * MOST], model.lexicon.tokens)
+    assert torch.equal(larger.lexicon.shares[: 37 * MOST], model.lexicon.shares)
+    assert not larger.lexicon.shares[37 * MOST :].any()
 
 
 @given(st.integers(1, 400), st.integers(0, 9000), st.floats(0, 0.95), st.integers(0, 3))

@@ -1,4 +1,4 @@
-"""Word links learned from the training pairs themselves, where none are known (`data.learn_links`).
+"""Word links learned from the training pairs themselves, where none are known (`data.learn_links`), and a lexicon.
 
 This is IBM model 2 with the prior of Dyer (2013). A target token comes from one source token, often at about the same
 place of its sentence, or from none. Both directions are learned by expectation maximization, and links are where they
@@ -59,6 +59,32 @@ def learned_links(corpus: EncodedCorpus) -> TokenLinks:
     order = np.lexsort((links[:, 1], links[:, 0], pair))
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(pair, minlength=size))])
     return TokenLinks(links[order].astype(np.uint16), offsets)
+
+
+def learned_lexicon(
+    corpus: EncodedCorpus, links: TokenLinks, size: int, most: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the `most` target tokens that each of `size` source tokens is linked with most often, and their shares.
+
+    Both are (size, most), 0 where there are fewer. A share is the number of links by the number of times that the token
+    stands there, and one more. So what was seen once is half believed. Pairs without a link do not count.
+    """
+    linked = np.diff(links.offsets) > 0
+    seen = np.bincount(corpus.source.tokens[np.repeat(linked, corpus.source.lengths)], minlength=size)
+    pair = np.repeat(np.arange(len(corpus)), np.diff(links.offsets))
+    source = corpus.source.tokens[corpus.source.offsets[pair] + links.links[:, 0]].astype(np.int64)
+    target = corpus.target.tokens[corpus.target.offsets[pair] + links.links[:, 1]].astype(np.int64)
+    vocabulary = int(target.max(initial=0)) + 1
+    pairs, counts = np.unique(source * vocabulary + target, return_counts=True)
+    source, target = pairs // vocabulary, pairs % vocabulary
+    order = np.lexsort((target, -counts, source))
+    source, target, counts = source[order], target[order], counts[order]
+    rank = np.arange(len(source)) - np.searchsorted(source, source)
+    kept = rank < most
+    tokens, shares = np.zeros((size, most), np.int64), np.zeros((size, most), np.float32)
+    tokens[source[kept], rank[kept]] = target[kept]
+    shares[source[kept], rank[kept]] = counts[kept] / (seen[source[kept]] + 1)
+    return tokens, shares
 
 
 def _best_places(source: Side, target: Side) -> Ints:

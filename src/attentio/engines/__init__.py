@@ -19,12 +19,13 @@ SECTIONS = ("attention", "self_attention")
 
 
 class Expresses(NamedTuple):
-    """What a program can express: names of families, and of the kinds of each axis of attention."""
+    """What a program can express: names of families, and of the kinds of each axis of attention, and a lexicon."""
 
     families: frozenset[str]
     score: frozenset[str]
     normalize: frozenset[str]
     window: frozenset[str]
+    lexicon: bool = False
 
     def refusals(self, architecture: Architecture) -> list[str]:
         """Return the settings that it cannot express. Empty where it can express all."""
@@ -35,6 +36,8 @@ class Expresses(NamedTuple):
                 kind = axis.choose(getattr(getattr(architecture, section), name)).name
                 if kind not in getattr(self, name):
                     found.append(f"{section}.{name} = {kind!r}")
+        if (weight := architecture.model.lexicon) and not self.lexicon:
+            found.append(f"model.lexicon = {weight}")
         return found
 
 

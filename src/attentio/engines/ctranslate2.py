@@ -27,7 +27,12 @@ from attentio.search.decode import max_target_length, raise_if_cancelled
 from attentio.search.hypothesis import Hypothesis
 from attentio.text.special import SPECIAL, SPECIAL_TOKENS
 
-EXPRESSED = Expresses(*map(frozenset, (["transformer"], ["dot", "scaled_dot"], ["softmax"], ["full"])))
+EXPRESSED = Expresses(
+    families=frozenset(["transformer"]),
+    score=frozenset(["dot", "scaled_dot"]),
+    normalize=frozenset(["softmax"]),
+    window=frozenset(["full"]),
+)
 # Our names for its types. "stored": that of the folder.
 ARITHMETIC = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8_float32", "stored": "default"}
 _ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "silu": "SWISH", "swiglu": "SWISH"}

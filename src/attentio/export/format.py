@@ -20,7 +20,9 @@ from attentio.engines import Expresses
 from attentio.errors import UsageError
 from attentio.model.seq2seq import Seq2Seq
 
-EVERYTHING = Expresses(*map(frozenset, (["rnn", "cnn", "transformer"], SCORES, NORMALIZERS, WINDOWS)))
+EVERYTHING = Expresses(
+    frozenset(["rnn", "cnn", "transformer"]), *map(frozenset, (SCORES, NORMALIZERS, WINDOWS)), lexicon=True
+)
 
 
 @dataclass(frozen=True)

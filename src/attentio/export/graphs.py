@@ -65,7 +65,7 @@ def graphs(model: Seq2Seq) -> tuple[Graph, Graph]:
         for name, part in list(module.named_children()):
             if isinstance(part, GatedConvolution):
                 setattr(module, name, OneWindow(part))
-    memories, carried = dict(tensors("memory", first.memories)), dict(tensors("state", state.layers))
+    memories, carried = dict(tensors("memory", of_source(first))), dict(tensors("state", state.layers))
     memories = {name: tensor for name, tensor in memories.items() if not name.endswith("mask")}
     grows = [name for name in carried if _grows(name)]
     every = torch.export.Dim.DYNAMIC
@@ -93,6 +93,11 @@ def graphs(model: Seq2Seq) -> tuple[Graph, Graph]:
         ["logits", *(f"new {name}" for name in carried), *step.attended],
         {SHARES: "yes"} if shares else {},
     )
+
+
+def of_source(state: State[Any]) -> tuple[Memory, ...]:
+    """Return all that a state knows of the source: its memories, and last what a lexicon knows."""
+    return state.memories if state.lexicon is None else (*state.memories, state.lexicon)
 
 
 def tensors(name: str, part: object) -> Iterator[tuple[str, Tensor]]:
@@ -136,7 +141,7 @@ class Encoder(nn.Module):
     def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
         encoded = self.model.encode(source, lengths)
         state = self.model.decoder.start(encoded)
-        memories = [tensor for name, tensor in tensors("memory", state.memories) if not name.endswith("mask")]
+        memories = [tensor for name, tensor in tensors("memory", of_source(state)) if not name.endswith("mask")]
         carried = [tensor for name, tensor in tensors("state", state.layers) if not _grows(name)]
         weights = [cast(Tensor, attended.weights) for attended in encoded.attended.values()]
         return (encoded.mask, *memories, *carried, *weights)
@@ -153,13 +158,14 @@ class Step(nn.Module):
     def forward(
         self, tokens: Tensor, position: Tensor, mask: Tensor, memory: list[Tensor], carried: list[Tensor]
     ) -> tuple[Tensor, ...]:
-        pairs = zip(memory[::2], memory[1::2], self.like.memories, strict=True)
+        pairs = zip(memory[::2], memory[1::2], of_source(self.like), strict=True)
         times = tokens.shape[0] // mask.shape[0]
-        memories = tuple(
+        held = [
             Memory(keys, values, mask, like.sharable, times if like.sharable else 1) for keys, values, like in pairs
-        )
+        ]
+        lexicon = None if self.like.lexicon is None else held.pop()
         layers = filled(self.like.layers, iter(carried), position)
-        step = self.decoder.step(tokens, State(cast(int, position), memories, layers))
+        step = self.decoder.step(tokens, State(cast(int, position), tuple(held), layers, lexicon))
         after = [tensor for _, tensor in tensors("state", step.state.layers)]
         weights = [cast(Tensor, attended.weights) for attended in step.attended.values()]
         return (step.logits, *after, *weights)

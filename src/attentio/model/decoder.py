@@ -19,6 +19,7 @@ from attentio.attention.score import OutOfReach
 from attentio.errors import UsageError
 from attentio.model.fast.linear import linear, pack
 from attentio.model.layers import TokenEmbedding
+from attentio.model.lexicon import mixed
 from attentio.model.settings import AttentionConfig, SelfAttentionConfig
 
 AttendedByName: TypeAlias = Mapping[str, Attended]
@@ -33,6 +34,7 @@ class Encoded(NamedTuple):
     values: (B, S, V) what attention sums up, or None for the states themselves.
     summary: (B, H) the whole sentence, where the encoder makes one.
     attended: what the encoder's self-attention attended to, "encoder self 1" and so on.
+    lexicon: what is known of the source tokens, where a lexicon joins in.
     """
 
     states: Tensor
@@ -40,11 +42,12 @@ class Encoded(NamedTuple):
     values: Tensor | None = None
     summary: Tensor | None = None
     attended: AttendedByName = NOTHING
+    lexicon: Memory | None = None
 
     def select(self, indices: Tensor) -> "Encoded":
         """Return the rows `indices` of the batch, without what was attended to."""
         parts: list[Any] = [part if part is None else part.index_select(0, indices) for part in self[:4]]
-        return Encoded(*parts)
+        return Encoded(*parts, lexicon=None if self.lexicon is None else self.lexicon.select(indices))
 
 
 class Carried(Protocol):
@@ -62,24 +65,30 @@ class State(NamedTuple, Generic[Layer]):
     """What a decoder carries from step to step, one row per sentence or hypothesis. `position` tokens are behind it.
 
     memories: of the source, one for each attention to it. layers: what changes with every token.
+    lexicon: what is known of the source tokens, where a lexicon joins in.
     """
 
     position: int
     memories: tuple[Memory, ...]
     layers: tuple[Layer, ...]
+    lexicon: Memory | None = None
 
     def select(self, indices: Tensor) -> "State[Layer]":
         """Return the rows `indices`, without those of finished sentences."""
-        return self._replace(memories=tuple(memory.select(indices) for memory in self.memories)).reorder(indices)
+        return self._of_sources(lambda memory: memory.select(indices)).reorder(indices)
 
     def repeat(self, times: int) -> "State[Layer]":
         """Return each row so many times, side by side: the hypotheses of a beam."""
         rows = repeated(self.memories[0].num_rows, times, self.memories[0].values.device)
-        return self._replace(memories=tuple(memory.repeat(times) for memory in self.memories)).reorder(rows)
+        return self._of_sources(lambda memory: memory.repeat(times)).reorder(rows)
 
     def reorder(self, indices: Tensor) -> "State[Layer]":
         """Return the rows `indices` where every row keeps its sentence, so that the memories stay as they are."""
         return self._replace(layers=tuple(layer.select(indices) for layer in self.layers))
+
+    def _of_sources(self, change: Callable[[Memory], Memory]) -> "State[Layer]":
+        lexicon = None if self.lexicon is None else change(self.lexicon)
+        return self._replace(memories=tuple(map(change, self.memories)), lexicon=lexicon)
 
 
 class Features(NamedTuple):
@@ -171,22 +180,32 @@ class Decoder(nn.Module, ABC, Generic[Layer]):
     def step(self, tokens: Tensor, state: State[Layer]) -> Step[Layer]:
         """Return the logits (B, V) after tokens (B,), the next state, and what was attended to."""
         with within_reach():
-            features, state = self.features_step(tokens, state)
-        return Step(self.project(features.values), state, features.attended)
+            features, after = self.features_step(tokens, state)
+        logits = self.logits(Features(features.values[:, None], features.attended), state.lexicon)[:, 0]
+        return Step(logits, after, features.attended)
 
     def forward(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Return the logits (B, T, V) of a whole target (B, T) that starts with bos (teacher forcing)."""
         with within_reach():
             features = self.features(tokens, encoded)
-        return self.project(features.values)
+        return self.logits(features, encoded.lexicon)
 
     def pack(self) -> None:
         """Lay the output layer out for weights that change no more, see `linear.pack`."""
         self.packed_output = pack(self.output)
 
     def project(self, features: Tensor) -> Tensor:
-        """Return the logits (..., V) of features (..., E)."""
+        """Return the logits (..., V) of features (..., E), without a lexicon."""
         return linear(features, self.output, self.bias, self.packed_output)
+
+    def logits(self, features: Features, lexicon: Memory | None) -> Tensor:
+        """Return the logits (B, T, V) of features (B, T, E) and what was attended to, with a lexicon where one is."""
+        logits = self.project(features.values)
+        if lexicon is None:
+            return logits
+        last = features.attended[[*self.cross_attention()][-1]]
+        assert last.weights is not None, "a kernel without weights runs in training only"
+        return mixed(logits, lexicon, last.weights)
 
 
 class LayeredDecoder(Decoder[Layer]):
@@ -212,7 +231,7 @@ class LayeredDecoder(Decoder[Layer]):
 
     def start(self, encoded: Encoded) -> State[Layer]:
         memories, layers = zip(*(cast(Any, layer).start(encoded) for layer in self.layers), strict=True)
-        return State(0, memories, layers)
+        return State(0, memories, layers, encoded.lexicon)
 
     def features_step(self, tokens: Tensor, state: State[Layer]) -> tuple[Features, State[Layer]]:
         (values, attended), state = self._run(tokens[:, None], state)
@@ -231,8 +250,8 @@ class LayeredDecoder(Decoder[Layer]):
             if to_target is not None:
                 back[f"decoder self {n}"] = to_target
             after.append(carried)
-        position = state.position + tokens.shape[1]
-        return Features(self.head(states), across | back), State(position, state.memories, tuple(after))
+        following = state._replace(position=state.position + tokens.shape[1], layers=tuple(after))
+        return Features(self.head(states), across | back), following
 
 
 class Surroundings(NamedTuple):

@@ -9,6 +9,7 @@ from importlib import import_module
 from attentio.errors import UsageError
 from attentio.model.decoder import Surroundings
 from attentio.model.layers import TokenEmbedding
+from attentio.model.lexicon import Lexicon
 from attentio.model.seq2seq import Seq2Seq
 from attentio.model.settings import AttentionConfig, ModelConfig, SelfAttentionConfig
 
@@ -35,7 +36,8 @@ def build_model(
         for size in (source_vocab, target_vocab)
     )
     family = import_module(f"attentio.model.{model.family}")
-    built = Seq2Seq(*family.build(model, Surroundings(attention, self_attention, source, target, backend)))
+    encoder, decoder = family.build(model, Surroundings(attention, self_attention, source, target, backend))
+    built = Seq2Seq(encoder, decoder, Lexicon(source_vocab) if model.lexicon else None)
     objectives = {layer.normalize.objective for layer in built.decoder.cross_attention().values()}
     if "marginal" in objectives and not built.decoder.can_marginalize:
         raise UsageError(

@@ -105,7 +105,8 @@ class RNNDecoder(Decoder[Carried], ABC):
         memory = self.attention.prepare(encoded.states, encoded.values, encoded.mask)
         first = torch.tanh(self.first_state(encoded.summary)).chunk(len(self.cells) * self.num_states, dim=-1)
         cells = tuple(CellState(*first[n : n + self.num_states]) for n in range(0, len(first), self.num_states))
-        return State(0, (memory,), (Carried(self.attention.start(memory), cells, self.first_feed(encoded)),))
+        carried = Carried(self.attention.start(memory), cells, self.first_feed(encoded))
+        return State(0, (memory,), (carried,), encoded.lexicon)
 
     def first_feed(self, encoded: Encoded) -> Tensor | None:
         """Return what the lowest cell is fed beside the first token, if anything."""
@@ -117,7 +118,7 @@ class RNNDecoder(Decoder[Carried], ABC):
 
     def features_step(self, tokens: Tensor, state: State[Carried]) -> tuple[Features, State[Carried]]:
         features, attended, after = self.embedded_step(self.embedding(tokens), state.memories[0], state.layers[0])
-        return seen(features, attended), State(state.position + 1, state.memories, (after,))
+        return seen(features, attended), state._replace(position=state.position + 1, layers=(after,))
 
     def run_cells(
         self, inputs: Tensor, cells: Sequence[CellState], *, first: int = 0, context: Tensor | None = None
@@ -145,7 +146,7 @@ def seen(features: Tensor, attended: Attended | None) -> Features:
 
 def features_by_steps(decoder: RNNDecoder, tokens: Tensor, encoded: Encoded) -> Features:
     """Return the features (B, T, E) of tokens (B, T) where every step needs the one before it (teacher forcing)."""
-    _, (memory,), (carried,) = decoder.start(encoded)
+    _, (memory,), (carried,), _ = decoder.start(encoded)
     steps: list[tuple[Tensor, Attended]] = []
     for embedded in decoder.embedding(tokens).unbind(1):
         features, attended, carried = decoder.embedded_step(embedded, memory, carried)
@@ -210,7 +211,7 @@ class LuongDecoder(CombiningDecoder):
         alone = len(self.cells) == 1 and not self.stacking.layer_norm
         if not (alone and can_be_written_out(cell, self.attention, tokens)):
             return features_by_steps(self, tokens, encoded)
-        _, (memory,), (first,) = self.start(encoded)
+        _, (memory,), (first,), _ = self.start(encoded)
         features = feed_over_time(
             self.embedding(tokens.t()),
             first.cells[0],
@@ -224,7 +225,7 @@ class LuongDecoder(CombiningDecoder):
 
     def _asked(self, tokens: Tensor, encoded: Encoded) -> tuple[Attended, Tensor, Memory, tuple[CellState, ...]]:
         """Return what a whole target attends to, the states that ask (T, B, H), the memory, and the first states."""
-        _, (memory,), (first,) = self.start(encoded)
+        _, (memory,), (first,), _ = self.start(encoded)
         hidden, _ = self.run_cells(self.embedding(tokens.t()), first.cells[: self.asking])
         return self.attention(hidden.transpose(0, 1), memory, state=first.attention), hidden, memory, first.cells
 
@@ -260,7 +261,7 @@ class WuDecoder(CombiningDecoder):
         return features[:, 0], attended, Carried(attention, bottom + above, None)
 
     def features(self, tokens: Tensor, encoded: Encoded) -> Features:
-        _, (memory,), (first,) = self.start(encoded)
+        _, (memory,), (first,), _ = self.start(encoded)
         embedded = self.embedding(tokens.t())  # (T, B, E)
         outputs, _ = self.cells[0](embedded, first.cells[0])
         query = torch.cat([first.cells[0].hidden[None].to(outputs.dtype), outputs[:-1]])

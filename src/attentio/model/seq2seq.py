@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 from attentio.errors import ModelError
 from attentio.model.decoder import Decoder, Encoded, within_reach
 from attentio.model.fast.linear import Linear
+from attentio.model.lexicon import Lexicon
 from attentio.runtime.tensors import TorchArrays, arrays_on
 
 RENAMED = {
@@ -20,17 +21,21 @@ RENAMED = {
 
 
 class Seq2Seq(nn.Module):
-    """An encoder, and a decoder that attends to what the encoder gives."""
+    """An encoder, and a decoder that attends to what the encoder gives. lexicon: what joins in when it is used."""
 
-    def __init__(self, encoder: nn.Module, decoder: Decoder[Any]) -> None:
+    def __init__(self, encoder: nn.Module, decoder: Decoder[Any], lexicon: Lexicon | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+        self.lexicon = lexicon
 
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """Return what the decoder starts from, for source tokens (B, S) that end with eos, and lengths (B,)."""
         with within_reach():
-            return self.encoder(source, lengths)
+            encoded: Encoded = self.encoder(source, lengths)
+        if self.lexicon is None or self.training:
+            return encoded
+        return encoded._replace(lexicon=self.lexicon(source))
 
     @property
     def arrays(self) -> TorchArrays:

@@ -10,6 +10,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 WordDropout = Annotated[
     float, Field(ge=0, lt=1, description="share of whole tokens, source and target, left out of a training pass")
 ]
+Lexicon = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="share of the probability of a target token that what its source tokens were linked with in "
+        "training may have (Arthur 2016). 0: none",
+    ),
+]
 TieEmbeddings = Annotated[bool, Field(description="one matrix for the target embedding and the output layer")]
 
 
@@ -59,6 +68,7 @@ class RNNConfig(Section):
     lexical_memory: Annotated[
         bool, Field(description="add the source embeddings to the encoder states that attention looks at")
     ] = True
+    lexicon: Lexicon = 0.0
     tie_embeddings: TieEmbeddings = True
 
 
@@ -74,6 +84,7 @@ class CNNConfig(Section):
     max_positions: Annotated[int, Field(ge=1, description="positions that have an embedding of their own")] = 512
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on embeddings and before convolutions")] = 0.3
     word_dropout: WordDropout = 0.0
+    lexicon: Lexicon = 0.0
     tie_embeddings: TieEmbeddings = True
 
 
@@ -118,6 +129,7 @@ class TransformerConfig(Section):
         float, Field(ge=0, lt=1, description="dropout on embeddings, on what each part adds, and inside feed-forward")
     ] = 0.15
     word_dropout: WordDropout = 0.0
+    lexicon: Lexicon = 0.0
     tie_embeddings: TieEmbeddings = True
 
     @property

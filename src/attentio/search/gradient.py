@@ -30,11 +30,15 @@ def gradient_times_input(model: Seq2Seq, source: Sequence[int], target: Sequence
         # A table of its own for this sentence: padding, then a row for each source token of each copy.
         rows_of = table[read].repeat(count, 1)  # (count * (S + 1), width)
         own = torch.cat([table[SPECIAL.pad][None], rows_of]).requires_grad_()
+        given = {_TABLE: own}
+        if model.lexicon is not None:  # it has a row for each source token, too
+            of_rows = torch.cat([torch.tensor([SPECIAL.pad]), read.repeat(count)])
+            given |= {f"lexicon.{name}": part for name, part in model.lexicon.of(of_rows).items()}
         tokens = torch.arange(1, len(own)).view(count, len(read))
         lengths = torch.full((count,), len(read))
         with torch.enable_grad():
             arguments = tokens, lengths, written.expand(count, -1)
-            logits = functional_call(model, {_TABLE: own}, arguments, tie_weights=False)  # (count, T, V)
+            logits = functional_call(model, given, arguments, tie_weights=False)  # (count, T, V)
             chosen = logits[torch.arange(count), places].log_softmax(-1)
             total = chosen[torch.arange(count), torch.tensor(target)[places]].sum()
             (gradient,) = torch.autograd.grad(total, own)

@@ -12,6 +12,7 @@ from attentio.bundle import Architecture, Bundle
 from attentio.data.prepare import PreparedData, data_fingerprint, start_of
 from attentio.data.start import Earlier, SideRules, Start, run_of
 from attentio.errors import DataError, ModelError, ResourceError, UsageError
+from attentio.model.lexicon import MOST
 from attentio.runtime.files import read_json, sha256_of_json, write_json
 from attentio.text.known import KnownWords
 from attentio.text.special import SPECIAL
@@ -25,6 +26,7 @@ Say = Callable[[str], None]
 TESTED = 2000  # sentences of a test set that are translated before and after
 
 # Tensors with a row for each token, and the side of the vocabulary.
+LEXICON = ("lexicon.tokens", "lexicon.shares")
 TOKEN_ROWS = {"encoder.embedding.table": 0, "decoder.embedding.table": 1, "decoder.output": 1, "decoder.bias": 1}
 
 
@@ -51,7 +53,8 @@ def first_model(config: RunConfig) -> Bundle:
 def with_token_rows(weights: Mapping[str, Tensor], vocab_sizes: tuple[int, int]) -> dict[str, Tensor]:
     """Return the weights, as of `unique_state_dict`, for larger vocabularies of source and target.
 
-    The row of a new token is the mean of the rows that are no special tokens. All others stay as they are.
+    The row of a new token is the mean of the rows that are no special tokens. All others stay as they are. A lexicon
+    knows nothing of it.
     """
     extended = dict(weights)
     for name, side in TOKEN_ROWS.items():
@@ -59,6 +62,10 @@ def with_token_rows(weights: Mapping[str, Tensor], vocab_sizes: tuple[int, int])
             rows = extended[name]
             mean = rows[len(SPECIAL) :].mean(dim=0, keepdim=True)
             extended[name] = torch.cat([rows, mean.expand(more, *rows.shape[1:])])
+    for name in LEXICON:
+        if name in extended:
+            known = extended[name]
+            extended[name] = torch.cat([known, known.new_zeros(vocab_sizes[0] * MOST - len(known))])
     return extended
 
 

@@ -13,9 +13,11 @@ from torch import Tensor
 from attentio.attention.kernels.backend import WITH_WEIGHTS
 from attentio.data.batch import SubwordRegularization, collate
 from attentio.data.corpus import EncodedCorpus
+from attentio.data.learned_links import learned_lexicon
 from attentio.data.links import TokenLinks
 from attentio.data.subword_regularization import TokenSplits
 from attentio.model.families import build_model
+from attentio.model.lexicon import MOST
 from attentio.model.seq2seq import Seq2Seq
 from attentio.runtime.choices import CHOSEN, use
 from attentio.runtime.device import resolve_device
@@ -69,6 +71,10 @@ def train(
     reporter = reporter if ranks.rank == 0 else Reporter()
     if not state.resume(checkpoints, settings, reporter.note) and first_weights is not None:
         state.start_with(first_weights())
+    if links is not None and model.lexicon is not None:
+        tokens, shares = map(torch.from_numpy, learned_lexicon(corpus, links, vocab_sizes[0], MOST))
+        for lexicon in filter(None, (model.lexicon, state.average.model.lexicon)):
+            lexicon.learn(tokens, shares * config.model.lexicon)
     layout = ranks.layout
     step = state.lay_out(layout, TrainingStep(model, settings))
     zero_grad = partial(state.optimizer.zero_grad, set_to_none=True)

@@ -280,6 +280,8 @@ class _Leading:
     def _train(self, data: PreparedData, plan: StepPlan | None) -> tuple[Progress, int | None, Mapping[str, object]]:
         config, run, say, ranks = self.config, self.run, self.say, self.ranks
         say(describe(config, *data.vocab_sizes))
+        if config.model.lexicon and data.train_links is None and config.train.start_from is None:
+            say("note: model.lexicon learns from word links, and none are known (data.learn_links): it stays empty")
         if slow := slow_bf16(config.train.precision, resolve_device(config.train.device), TRAINING):
             say(f"note: {slow}")
         check_resources(config, *data.vocab_sizes, run.folder)

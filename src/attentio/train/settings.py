@@ -263,7 +263,10 @@ def _fitted(over: Settings, start: object) -> Settings:
     if found is not None:
         data = found.data if start is None else {}
         train = {**found.train, "fitted_pairs": pairs}
-        under = _merge(under, {"data": data, "model": found.model, "train": train})
+        model = dict(found.model)
+        if family == "transformer":  # else no program of others could search with it
+            model.pop("lexicon", None)
+        under = _merge(under, {"data": data, "model": model, "train": train})
     train = dict(cast(Settings, under.get("train", {})))
     if start is not None:
         from attentio.data.start import Mixture, num_earlier

@@ -4,6 +4,7 @@
 import { cnn } from "./cnn.js";
 import { rnn } from "./rnn.js";
 import { transformer } from "./transformer.js";
+import { logSumExp } from "./product.js";
 import { EOS, BOS, PAD } from "./tokenizer.js";
 
 /** @typedef {import("./product.js").Weights} Weights */
@@ -11,7 +12,7 @@ import { EOS, BOS, PAD } from "./tokenizer.js";
 /** @typedef {import("./attention.js").AttentionSettings} AttentionSettings */
 /** @typedef {Omit<AttentionSettings, "querySize" | "keySize">} AttentionChoice */
 /** @typedef {{model: Record<string, any>, attention: AttentionChoice, selfAttention: AttentionChoice, decoderSelfAttention: AttentionChoice}} Architecture */
-/** @typedef {{position: number, memories: Memory[], carried: any[]}} State What a decoder carries. It is never changed, so that hypotheses share it. */
+/** @typedef {{position: number, memories: Memory[], carried: any[], source?: number[]}} State What a decoder carries. `source`: its ids, where a lexicon joins in. It is never changed, so that hypotheses share it. */
 /** @typedef {Record<string, Float32Array>} Attended Name of an attention -> weights (H * S), in the encoder (H * S * S). */
 /**
  * @typedef {object} Family
@@ -36,6 +37,8 @@ export class Model {
     this.family = FAMILIES[architecture.model.family](weights, architecture);
     this.output = { matrix: weights.matrix("decoder.output"), bias: weights.numbers("decoder.bias") };
     this.attentions = this.family.attentions;
+    this.lexicon = architecture.model.lexicon ? { tokens: weights.numbers("lexicon.tokens"), shares: weights.numbers("lexicon.shares") } : null;
+    this.most = this.lexicon ? this.lexicon.tokens.length / weights.matrix("encoder.embedding.table").rows : 0;
   }
 
   /**
@@ -43,7 +46,9 @@ export class Model {
    * @param {number[]} source Ids without eos.
    */
   start(source) {
-    return this.family.start([...source, EOS]);
+    const ids = [...source, EOS];
+    const { state, attended } = this.family.start(ids);
+    return { state: { ...state, source: ids }, attended };
   }
 
   /**
@@ -55,7 +60,34 @@ export class Model {
   step(token, state) {
     const { features, state: after, attended } = this.family.step(token, state);
     const logits = this.weights.apply(this.output, features);
+    if (this.lexicon && state.source) this.mix(logits, state.source, attended[this.attentions[this.attentions.length - 1]]);
     logits[PAD] = logits[BOS] = -Infinity;
-    return { logits, state: after, attended };
+    return { logits, state: { ...after, source: state.source }, attended };
+  }
+
+  /**
+   * Mix what a lexicon knows of source tokens into logits, as `attentio.model.lexicon` does. They are log-probabilities then.
+   * @param {Float32Array} logits
+   * @param {number[]} source
+   * @param {Float32Array} weights Of each head in turn (H * S).
+   */
+  mix(logits, source, weights) {
+    const { tokens, shares } = /** @type {{tokens: Float32Array, shares: Float32Array}} */ (this.lexicon);
+    const heads = weights.length / source.length;
+    /** @type {Map<number, number>} */
+    const said = new Map();
+    let all = 0;
+    source.forEach((id, place) => {
+      let weight = 0;
+      for (let head = 0; head < heads; head++) weight += weights[head * source.length + place] / heads;
+      for (let at = id * this.most; at < (id + 1) * this.most; at++) {
+        if (shares[at] === 0) continue;
+        said.set(tokens[at], (said.get(tokens[at]) ?? 0) + weight * shares[at]);
+        all += weight * shares[at];
+      }
+    });
+    const alone = Math.log1p(-all) - logSumExp(logits);
+    for (let token = 0; token < logits.length; token++) logits[token] += alone;
+    for (const [token, share] of said) logits[token] = Math.log(Math.exp(logits[token]) + share);
   }
 }
