@@ -44,6 +44,7 @@ def test_the_default_fits_the_pairs_and_what_the_user_sets_wins(tmp_path: Path) 
     assert effective_config(settings=data, overrides=["model.family=rnn"]).model.family == "rnn"
     longer = effective_config(settings=data, overrides=["train.max_seconds=60.0"])
     assert longer.train.epochs > config.train.epochs
+    assert (config.train.patience, longer.train.patience) == (10, 0)
     assert effective_config(preset="small", settings=data).train == TrainConfig(subword_regularization=0.1)
 
 
