@@ -302,7 +302,7 @@ def test_spans_leave_the_space_before_a_word_out(subwords: SentencePieceTokenize
 
 
 def test_the_size_is_chosen_from_the_data() -> None:
-    assert [default_vocab_size(n) for n in (100, 20_000, 1_000_000)] == [2000, 4000, 8000]
+    assert [default_vocab_size(n) for n in (100, 20_000, 1_000_000)] == [4000, 4000, 8000]
 
 
 def test_every_character_fits_however_many_there_are() -> None:

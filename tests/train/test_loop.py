@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from attentio.corpora.small_world.grammar import sample
+from attentio.data.learned_links import learned_lexicon, learned_links
 from attentio.data.links import TokenLinks
 from attentio.data.prepare import PreparedData, prepare
 from attentio.data.subword_regularization import MOST, TokenSplits
 from attentio.errors import ResourceError
 from attentio.model.families import build_model
+from attentio.model.lexicon import MOST as KNOWN
 from attentio.model.seq2seq import Seq2Seq
 from attentio.train import loop, state
 from attentio.train.dev import DevScores
@@ -63,10 +65,15 @@ def run(data: PreparedData, tmp_path: Path) -> Run:
     """Trains a very small model for twelve updates; gives the last progress and the last published weights."""
 
     def start(
-        name: str, *, reporter: Notes | None = None, settings: dict[str, Any] | None = None, **options: Any
+        name: str,
+        *,
+        reporter: Notes | None = None,
+        settings: dict[str, Any] | None = None,
+        lexicon: float = 0.0,
+        **options: Any,
     ) -> Any:
         settings = {"max_steps": 12, "batch_tokens": 300, "device": "cpu", "warmup_steps": 3} | (settings or {})
-        model = {"embedding_size": 6, "hidden_size": 8, "dropout": 0.3}
+        model = {"embedding_size": 6, "hidden_size": 8, "dropout": 0.3, "lexicon": lexicon}
         config = RunConfig.model_validate({"model": model, "train": settings})
         sizes = data.vocab_sizes
         published: dict[str, Tensor] = {}
@@ -116,6 +123,21 @@ def test_pieces_come_apart_in_the_same_places_when_resumed(run: Run, data: Prepa
     _, resumed = run("parts", **options)
     assert equal(whole, resumed)
     assert not equal(whole, run("plain")[1])
+
+
+@pytest.mark.slow
+def test_a_lexicon_is_counted_from_links_and_changes_no_training(run: Run, data: PreparedData) -> None:
+    links = learned_links(data.train)
+    options: dict[str, Any] = {"links": links, "settings": {"guided_alignment": 0.0}}
+    _, whole = run("whole", lexicon=0.4, **options)
+    tokens, shares = map(torch.from_numpy, learned_lexicon(data.train, links, data.vocab_sizes[0], KNOWN))
+    assert torch.equal(whole["lexicon.tokens"], tokens.flatten())
+    torch.testing.assert_close(whole["lexicon.shares"], shares.flatten() * 0.4)
+    reporter = Notes()
+    run("parts", lexicon=0.4, reporter=reporter, stop=stop_after(reporter, 5), **options)
+    assert equal(whole, run("parts", lexicon=0.4, **options)[1])
+    _, alone = run("alone", **options)
+    assert equal(alone, {name: tensor for name, tensor in whole.items() if not name.startswith("lexicon.")})
 
 
 def test_a_stopped_run_says_that_it_is_not_over(run: Run) -> None:

@@ -41,8 +41,7 @@ _LINKS = {"learn_links": True}
 _SMALL = {"warmup_share": 0.06, "average_decay": 0.99, "guided_alignment": 0.5}
 FITS = (
     Fit(250, "tiny", _LINKS, _STRONG, {"batch_tokens": 256, "epochs": 200, **_SMALL}),
-    Fit(700, "tiny", _LINKS, _STRONG, {"batch_tokens": 512, "epochs": 120, **_SMALL}),
-    Fit(2_500, "tiny", _LINKS, {"dropout": 0.3, **_LEXICON}, {"batch_tokens": 512, "epochs": 80, **_SMALL}),
+    Fit(2_500, "tiny", _LINKS, _STRONG, {"batch_tokens": 512, "epochs": 120, **_SMALL}),
     Fit(8_000, "small", _LINKS, {"dropout": 0.3, **_LEXICON}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
     Fit(math.inf, "small", {}, {}, {}),
 )
