@@ -281,7 +281,7 @@ def _fitted(over: Settings, start: object) -> Settings:
         train.pop("warmup_share", None)
     if given.get("max_seconds") is not None:
         train["epochs"] = EPOCHS_WITH_TIME * cast(int, train.get("epochs", TrainConfig().epochs))
-        train["patience"] = 0  # the time is used: rates are still high where dev seems to stand still, and fall to its end
+        train["patience"] = 0  # the time is used: where dev seems to stand still, rates are still to fall
     return {**under, "train": train}
 
 
