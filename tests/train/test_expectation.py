@@ -13,11 +13,11 @@ from attentio.train.expectation import Run, Traits, done, expect, left_out, runs
 def test_figures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of four pairs, each is asked for: two have a neighbor whose target is the same, two have nobody."""
     monkeypatch.setattr(expectation, "LEAST_PAIRS", 1)
-    pairs = [("a b c", "xyzxyz"), ("a b d", "xyzxyz "), ("e f", "uuu"), ("g h", "vvv")]
+    pairs = [("a b c d", "xyzxyz"), ("a b c e", "xyzxyz "), ("f g h", "uuu"), ("i j k", "vvv")]
     found = traits(pairs)
     assert found is not None
     assert found.pairs == 4
-    assert found.seen == 2 / 6  # "a b" twice, of a b, b c, a b, b d, e f, g h
+    assert found.seen == 2 / 6  # "a b c" twice, of a b c, b c d, a b c, b c e, f g h, i j k
     answers = ["xyzxyz ", "xyzxyz", "xyzxyz", "xyzxyz"]  # the first pair, where no word is shared
     assert found.retrieved == corpus_chrf(answers, [target for _, target in pairs], strict=True)
 
@@ -25,7 +25,7 @@ def test_figures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_pair_does_not_know_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor another one with the same source or target."""
     monkeypatch.setattr(expectation, "LEAST_PAIRS", 1)
-    found = traits([("a b", "x"), ("a b", "y"), ("c d", "z"), ("c e", "z"), ("f g", "w")])
+    found = traits([("a b c", "x"), ("a b c", "y"), ("d e f", "z"), ("d e f g", "z"), ("h i j", "w")])
     assert found is not None
     assert found.seen == 0.0
 

@@ -1,7 +1,7 @@
 """What quality to expect of a training, before it: from two figures of the corpus and a table of runs.
 
 - `retrieved`: strict chrF of a translator without learning. It answers with the target of the most similar source.
-- `seen`: the share of neighboring source words of a sentence that also stand side by side in another one.
+- `seen`: the share of three source words in a row that also stand so in another sentence.
 
 Both are computed in seconds. The first holds what a script and a language do to chrF, the second how much is new in an
 unseen sentence. A linear model on the logarithm of chrF is fitted to `runs.csv`, where each run stands with both
@@ -10,10 +10,9 @@ figures. Its interval comes from leaving out each corpus of the table in turn.
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -92,13 +91,17 @@ def traits(pairs: Sequence[tuple[str, str]]) -> Traits | None:
     same = [_same_side(held, side) for side in (0, 1)]
     left_out = [same[0][held[row][0]] | same[1][held[row][1]] for row in rows]
     found = [held[near][1] for near in _nearest(units, rows, left_out)]
-    counts = Counter(two for line in units for two in pairwise(line))
+    counts = Counter(three for line in units for three in _in_a_row(line))
     seen: list[bool] = []
     for row, others in zip(rows, left_out, strict=True):
-        own = Counter(two for other in others for two in pairwise(units[other]))
-        seen += [counts[two] > own[two] for two in pairwise(units[row])]
+        own = Counter(three for other in others for three in _in_a_row(units[other]))
+        seen += [counts[three] > own[three] for three in _in_a_row(units[row])]
     references = [[held[row][1]] for row in rows]
     return Traits(len(pairs), corpus_chrf(found, references, strict=True), float(np.mean(seen or [0])))
+
+
+def _in_a_row(words: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    return zip(words, words[1:], words[2:], strict=False)
 
 
 def _same_side(pairs: Sequence[tuple[str, str]], side: int) -> dict[str, set[int]]:
@@ -161,12 +164,12 @@ def left_out(table: Sequence[Run] | None = None) -> list[tuple[Run, float]]:
 
 
 def _reach(rows: Sequence[Run], part: float) -> float:
-    """Return how far, in logarithms, the interval reaches to either side. Short trainings are less sure."""
+    """Return how far, in logarithms, the interval reaches to either side. Of short trainings all runs tell."""
     errors = [
         (abs(_log(run.chrf) - _log(expected)), done(run.updates, run.share) >= MOST_OF_IT)
         for run, expected in left_out(rows)
     ]
-    alike = [error for error, is_most in errors if is_most == (part >= MOST_OF_IT)] or [error for error, _ in errors]
+    alike = [error for error, is_most in errors if is_most or part < MOST_OF_IT]
     return float(np.quantile(alike, COVERED))
 
 

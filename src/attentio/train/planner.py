@@ -294,7 +294,7 @@ def _other_presets(pairs: int) -> dict[str, float]:
         return {}
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     for run in runs():
-        if run.pairs == size and (run.setting != SETTING or run.share == 1):
+        if 0.95 < run.pairs / size < 1.05 and (run.setting != SETTING or run.share == 1):
             scores[run.setting, run.corpus].append(run.chrf)
     means = {key: sum(values) / len(values) for key, values in scores.items()}
     gains: dict[str, list[float]] = defaultdict(list)
