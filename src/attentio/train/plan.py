@@ -35,14 +35,13 @@ class Fit(NamedTuple):
     train: Mapping[str, object]
 
 
-_LEXICON = {"lexicon": 0.4}
-_STRONG = {"dropout": 0.4, "word_dropout": 0.1, **_LEXICON}
+_STRONG = {"dropout": 0.4, "word_dropout": 0.1, "lexicon": 0.4}
 _LINKS = {"learn_links": True}
 _SMALL = {"warmup_share": 0.06, "average_decay": 0.99, "guided_alignment": 0.5}
 FITS = (
     Fit(250, "tiny", _LINKS, _STRONG, {"batch_tokens": 256, "epochs": 200, **_SMALL}),
     Fit(2_500, "tiny", _LINKS, _STRONG, {"batch_tokens": 512, "epochs": 120, **_SMALL}),
-    Fit(8_000, "small", _LINKS, {"dropout": 0.3, **_LEXICON}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
+    Fit(8_000, "small", _LINKS, {"dropout": 0.3, "lexicon": 0.2}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
     Fit(math.inf, "small", {}, {}, {}),
 )
 # Where training starts from a model. Experiments with 300 pairs are in LOG.md.
