@@ -170,7 +170,7 @@ def tiny_run(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
         from attentio.train.settings import effective_config
 
         settings = {
-            "data": {"train": ["small-world"], "small_world_pairs": 300},
+            "data": {"train": ["small-world"], "small_world_pairs": 300, "source_vocab_size": 2000},
             "train": {"max_steps": 20, "evaluate_pairs": 5, "warmup_steps": 5},
         }
         run_training(effective_config(preset="tiny", settings=settings), folder / "run")
