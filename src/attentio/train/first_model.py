@@ -26,8 +26,8 @@ Say = Callable[[str], None]
 TESTED = 2000  # sentences of a test set that are translated before and after
 
 # Tensors with a row for each token, and the side of the vocabulary.
-LEXICON = ("lexicon.tokens", "lexicon.shares")
 TOKEN_ROWS = {"encoder.embedding.table": 0, "decoder.embedding.table": 1, "decoder.output": 1, "decoder.bias": 1}
+LEXICON = ("lexicon.tokens", "lexicon.shares")  # of source tokens, with MOST numbers for each
 
 
 def architecture_of(config: RunConfig) -> Architecture:

@@ -82,15 +82,16 @@ def describe(config: RunConfig, source_vocab: int, target_vocab: int) -> str:
 
 
 def describe_model(config: RunConfig) -> str:
-    """Family, layers, width and attention, in a few words."""
+    """Family, layers, width, attention and lexicon, in a few words."""
     model, attention = config.model, config.attention
     heads = f", {attention.num_heads} heads" if attention.num_heads > 1 else ""
     kind, query = model.family, ""
     if isinstance(model, RNNConfig):
         kind, query = f"{model.family} {model.cell}", f", query = {model.query}"
+    lexicon = f", lexicon {model.lexicon}" if model.lexicon else ""
     return (
         f"{kind} {model.encoder_layers}+{model.decoder_layers} x {model.hidden_size}, "
-        f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}{query}"
+        f"attention = {attention.score}, {attention.normalize}, {attention.window}{heads}{query}{lexicon}"
     )
 
 

@@ -12,7 +12,7 @@ import { EOS, BOS, PAD } from "./tokenizer.js";
 /** @typedef {import("./attention.js").AttentionSettings} AttentionSettings */
 /** @typedef {Omit<AttentionSettings, "querySize" | "keySize">} AttentionChoice */
 /** @typedef {{model: Record<string, any>, attention: AttentionChoice, selfAttention: AttentionChoice, decoderSelfAttention: AttentionChoice}} Architecture */
-/** @typedef {{position: number, memories: Memory[], carried: any[], source?: number[]}} State What a decoder carries. `source`: its ids, where a lexicon joins in. It is never changed, so that hypotheses share it. */
+/** @typedef {{position: number, memories: Memory[], carried: any[], source?: number[]}} State What a decoder carries. `source`: the ids that a lexicon is asked about. It is never changed, so that hypotheses share it. */
 /** @typedef {Record<string, Float32Array>} Attended Name of an attention -> weights (H * S), in the encoder (H * S * S). */
 /**
  * @typedef {object} Family
