@@ -82,6 +82,7 @@ def work(rank: int, folder: str) -> None:
     losses = losses_of_a_run(Path(folder), f"accumulating-{rank}", ranks, accumulate=3)[0]
     torch.save(losses, f"{folder}/accumulated-{rank}")
     dist.destroy_process_group()
+    os._exit(0)  # gloo's threads may abort where Python takes them down
 
 
 class Losses:
