@@ -70,26 +70,37 @@ def best(rows: list[dict[int, float]]) -> list[int]:
     return [max(sorted(row), key=lambda i: round(row[i], module.DIGITS)) for row in rows]
 
 
+def with_neighbors(there: list[int], agreed: set[int]) -> set[tuple[int, int]]:
+    """Step by step: a token beside a linked one links with the same source token where that is its likeliest, too."""
+    found: set[int] = set()
+    while found != agreed:
+        found = agreed
+        beside = {j for at in found for j in (at - 1, at + 1) if 0 <= j < len(there) and there[j] == there[at]}
+        agreed = found | beside
+    return {(there[j], j) for j in found}
+
+
 @given(CORPORA)
-def test_links_are_where_both_directions_agree_on_the_likeliest(pairs: list[tuple[list[int], list[int]]]) -> None:
+def test_links_are_where_both_directions_agree_on_the_likeliest_and_beside(
+    pairs: list[tuple[list[int], list[int]]],
+) -> None:
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
     forward = [best(rows) for rows in posteriors(sources, targets)]
     backward = [best(rows) for rows in posteriors(targets, sources)]
     expected = [
-        {(i, j) for j, i in enumerate(there) if i != NO_SOURCE_TOKEN and back[i] == j}
+        with_neighbors(there, {j for j, i in enumerate(there) if i != NO_SOURCE_TOKEN and back[i] == j})
         for there, back in zip(forward, backward, strict=True)
     ]
     assert linked(sources, targets) == expected
 
 
 @given(CORPORA, st.integers(1, 5))
-def test_neither_blocks_nor_direction_change_the_links(pairs: list[tuple[list[int], list[int]]], size: int) -> None:
+def test_blocks_do_not_change_the_links(pairs: list[tuple[list[int], list[int]]], size: int) -> None:
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
     whole = linked(sources, targets)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PAIRS_AT_ONCE", size)
         assert linked(sources, targets) == whole
-    assert [{(j, i) for i, j in links} for links in linked(targets, sources)] == whole
 
 
 @pytest.fixture
@@ -112,7 +123,7 @@ def test_most_links_of_the_small_world_are_right(make: Callable[..., PreparedDat
         known, found = (set(map(tuple, links.batch(np.array([row])).tolist())) for links in (data.train_links, learned))
         good, wrong = good + len(known & found), wrong + len(found - known)
     assert good / (good + wrong) > 0.85  # 0.90 when this was written
-    assert good / len(data.train_links.links) > 0.4  # 0.47: a token links with one other, and here a word with all
+    assert good / len(data.train_links.links) > 0.4  # 0.47: a token links with one word, and here with several
 
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -147,21 +158,34 @@ def test_nothing_is_learned_unasked(make: Callable[..., PreparedData], tmp_path:
 
 @given(CORPORA, st.randoms(use_true_random=False), st.integers(1, 3))
 def test_a_lexicon_counts_links(pairs: list[tuple[list[int], list[int]]], random: Random, most: int) -> None:
-    """By dictionaries. Of the same share, the first token of the vocabulary counts."""
+    """By dictionaries. Of equal counts, the first tokens of the vocabulary count."""
     places = [[(i, j) for i in range(len(source)) for j in range(len(target))] for source, target in pairs]
     links = [random.sample(cells, random.randint(0, len(cells))) for cells in places]
     corpus = EncodedCorpus.from_lists(*(list(side) for side in zip(*pairs, strict=True)))
-    tokens, shares = learned_lexicon(corpus, TokenLinks.of_pairs(links), 11, most)
-    assert tokens.shape == shares.shape == (11, most)
-    counts = {word: Counter[int]() for word in range(11)}
-    seen = Counter[int]()
+    found = learned_lexicon(corpus, TokenLinks.of_pairs(links), 11, most)
+    assert {table.shape for table in found} == {(11, most)}
+    cases = {word: Counter[tuple[int, int]]() for word in range(11)}
+    seen, became = Counter[int](), Counter[tuple[int, int]]()
     for (source, target), of_pair in zip(pairs, links, strict=True):
         seen.update(source if of_pair else [])
         for i, j in of_pair:
-            counts[source[i]][target[j]] += 1
-    for word, count in counts.items():
-        best = sorted(count, key=lambda goal: (-count[goal], goal))[:most]
-        wanted = [*((goal, count[goal] / (seen[word] + 1)) for goal in best), *[(0, 0.0)] * (most - len(best))]
-        assert [*zip(tokens[word].tolist(), shares[word].tolist(), strict=True)] == [
-            (goal, pytest.approx(share)) for goal, share in wanted
+            cases[source[i]][target[j - 1] if (i, j - 1) in of_pair else 0, target[j]] += 1
+            became[source[i], target[j]] += 1
+    for word, count in cases.items():
+        begun = max(seen[word], sum(number for (after, _), number in count.items() if after == 0))
+        best = sorted(count, key=lambda case: (-count[case], case))[:most]
+        wanted = [(goal, after, count[after, goal] / ((became[word, after] or begun) + 1)) for after, goal in best]
+        wanted += [(0, 0, 0.0)] * (most - len(best))
+        assert [*zip(*(table[word].tolist() for table in found), strict=True)] == [
+            (goal, after, pytest.approx(share)) for goal, after, share in wanted
         ]
+
+
+@given(CORPORA, st.randoms(use_true_random=False))
+def test_what_a_lexicon_says_at_once_is_no_certainty(pairs: list[tuple[list[int], list[int]]], random: Random) -> None:
+    places = [[(i, j) for i in range(len(source)) for j in range(len(target))] for source, target in pairs]
+    links = [random.sample(cells, random.randint(0, len(cells))) for cells in places]
+    corpus = EncodedCorpus.from_lists(*(list(side) for side in zip(*pairs, strict=True)))
+    _, after, shares = learned_lexicon(corpus, TokenLinks.of_pairs(links), 11, 40)
+    for before in range(11):
+        assert ((after == before) * shares).sum(1).max() < 1

@@ -68,8 +68,8 @@ def random_bundle(
             parameter += 0.1 * torch.randn_like(parameter)
         built.decoder.bias[2] += 2  # sentences end before their limit
         if built.lexicon is not None:
-            shape = source.vocab_size, MOST
-            built.lexicon.learn(torch.randint(4, target.vocab_size, shape), torch.rand(shape) / MOST)
+            tokens = torch.randint(4, target.vocab_size, (source.vocab_size, MOST))
+            built.lexicon.learn(tokens, tokens.roll(1, 1) * (torch.arange(MOST) % 2), torch.rand(tokens.shape) / MOST)
     weights = built.unique_state_dict()
     sides = Side(source, language="en"), Side(target)
     return Bundle(architecture, weights, *sides, 64, longest_source=29, placeholders=seed % 2 == 0)

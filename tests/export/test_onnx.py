@@ -102,7 +102,8 @@ def make() -> Callable[..., Bundle]:
         with torch.no_grad():
             built.decoder.bias.uniform_(-2, 2)
             if built.lexicon is not None:
-                built.lexicon.learn(torch.randint(4, size, (size, MOST)), torch.rand(size, MOST) / MOST)
+                tokens = torch.randint(4, size, (size, MOST))
+                built.lexicon.learn(tokens, tokens.roll(1, 1) * (torch.arange(MOST) % 2), torch.rand(size, MOST) / MOST)
         return Bundle(architecture, built.unique_state_dict(), side, side, 40)
 
     return made

@@ -37,7 +37,7 @@ def build() -> Build:
 def steps_equal_all_at_once(model: Seq2Seq, source: Tensor, lengths: Tensor, target: Tensor) -> None:
     encoded = model.encode(source, lengths)
     features = model.decoder.features(target, encoded)
-    together, at_once = model.decoder.logits(features, encoded.lexicon), features.attended
+    together, at_once = model.decoder.logits(target, features, encoded.lexicon), features.attended
     assert together.shape == (*target.shape, TARGET_VOCAB)
     assert together.isfinite().all()
     state = model.decoder.start(encoded)

@@ -28,12 +28,16 @@ FAMILIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-def table(seed: int = 3) -> tuple[Tensor, Tensor]:
-    """Tokens and shares, of which a source token has up to 0.5, and the first four, which are special, none."""
+def table(seed: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens, what they come after, and shares. Of these a source token has up to 0.5, and the special ones none."""
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.stack([torch.randperm(TARGET_VOCAB, generator=generator)[:MOST] for _ in range(SOURCE_VOCAB)])
     shares = torch.rand(SOURCE_VOCAB, MOST, generator=generator) * (torch.arange(SOURCE_VOCAB) > 3)[:, None]
-    return tokens, shares / MOST / 2
+    return (
+        tokens,
+        tokens.roll(1, 1) * (torch.arange(MOST) % 2),
+        shares / MOST / 2,
+    )  # every second case comes after the one to its left
 
 
 def build(model: dict[str, Any], attention: dict[str, Any], weight: float = 0.4) -> Seq2Seq:
@@ -51,20 +55,24 @@ def build(model: dict[str, Any], attention: dict[str, Any], weight: float = 0.4)
 @pytest.mark.parametrize("heads", [1, 3])
 def test_mixing_is_the_formula(heads: int) -> None:
     torch.manual_seed(5)
-    tokens, shares = table()
+    tokens, after, shares = table()
     source = [[4, 9, 6], [10, 5, 7]]
+    written = [[1, *tokens[4, :3].tolist()], [1, *tokens[5, 2:5].tolist()]]
     logits = torch.randn(2, 4, TARGET_VOCAB)
     weights = torch.rand(2, heads, 4, 3).softmax(-1)
     lexicon = Lexicon(SOURCE_VOCAB)
-    lexicon.learn(tokens, shares)
-    found = mixed(logits, lexicon(torch.tensor(source)), weights)
+    lexicon.learn(tokens, after, shares)
+    found = mixed(logits, lexicon(torch.tensor(source)), weights, torch.tensor(written))
     for row, sentence in enumerate(source):
-        for t in range(4):
+        for t, last in enumerate(written[row]):
             said = [0.0] * TARGET_VOCAB
             for place, token in enumerate(sentence):
                 look = sum(weights[row, head, t, place].item() for head in range(heads)) / heads
-                for target, share in zip(tokens[token].tolist(), shares[token].tolist(), strict=True):
-                    said[target] += look * share
+                begun = last in tokens[token].tolist()
+                for target, goes_after, share in zip(
+                    *(x[token].tolist() for x in (tokens, after, shares)), strict=True
+                ):
+                    said[target] += look * share * (goes_after == (last if begun else 0))
             network = logits[row, t].softmax(-1).tolist()
             wanted = [(1 - sum(said)) * p + q for p, q in zip(network, said, strict=True)]
             assert found[row, t].exp().tolist() == pytest.approx(wanted, abs=1e-6)
@@ -78,7 +86,22 @@ def test_hypotheses_share_what_is_known_of_their_sentence() -> None:
     known = lexicon(torch.tensor([[4, 9, 6], [10, 5, 7]]))
     logits, weights = torch.randn(6, 1, TARGET_VOCAB), torch.rand(6, 2, 1, 3).softmax(-1)
     each = Memory(*(part.repeat_interleave(3, 0) for part in known[:2]), None)
-    assert torch.equal(mixed(logits, known.repeat(3), weights), mixed(logits, each, weights))
+    written = torch.randint(1, TARGET_VOCAB, (6, 1))
+    assert torch.equal(mixed(logits, known.repeat(3), weights, written), mixed(logits, each, weights, written))
+
+
+def test_a_word_of_several_tokens_is_said_in_order_and_once() -> None:
+    lexicon = Lexicon(SOURCE_VOCAB)
+    tokens, after, shares = (
+        torch.zeros(SOURCE_VOCAB, MOST, dtype=kind) for kind in (torch.int64,) * 2 + (torch.float,)
+    )
+    tokens[4, :3], after[4, :3], shares[4, :3] = torch.tensor([5, 6, 7]), torch.tensor([0, 5, 6]), 0.4
+    lexicon.learn(tokens, after, shares)
+    written = torch.tensor([[1, 5, 6, 7, 9]])
+    logits, looks = torch.zeros(1, 5, TARGET_VOCAB), torch.ones(1, 1, 5, 1)
+    found = mixed(logits, lexicon(torch.tensor([[4]])), looks, written).exp()
+    assert found.argmax(-1)[0, [0, 1, 2, 4]].tolist() == [5, 6, 7, 5]
+    torch.testing.assert_close(found[0, 3], torch.full((TARGET_VOCAB,), 1 / TARGET_VOCAB))
 
 
 def test_probabilities_that_vanish_stay_finite() -> None:
@@ -86,7 +109,7 @@ def test_probabilities_that_vanish_stay_finite() -> None:
     lexicon = Lexicon(SOURCE_VOCAB)
     logits = torch.zeros(1, 1, TARGET_VOCAB)
     logits[..., 5] = 500.0
-    found = mixed(logits, lexicon(torch.tensor([[4]])), torch.ones(1, 1, 1, 1))
+    found = mixed(logits, lexicon(torch.tensor([[4]])), torch.ones(1, 1, 1, 1), torch.ones(1, 1, dtype=torch.int64))
     torch.testing.assert_close(found, logits.log_softmax(-1))
 
 
@@ -115,10 +138,9 @@ def test_training_knows_no_lexicon() -> None:
 
 
 def test_what_a_new_corpus_lacks_is_kept() -> None:
-    lexicon, (tokens, shares) = Lexicon(SOURCE_VOCAB), table()
-    lexicon.learn(tokens, shares)
-    other, few = table(seed=4)
-    few[6:] = 0.0
-    lexicon.learn(other, few)
-    assert torch.equal(lexicon.shares.view(-1, MOST), torch.cat([few[:6], shares[6:]]))
-    assert torch.equal(lexicon.tokens.view(-1, MOST)[4:], torch.cat([other[4:6], tokens[6:]]))
+    lexicon, former, new = Lexicon(SOURCE_VOCAB), table(), table(seed=4)
+    new[2][6:] = 0.0
+    lexicon.learn(*former)
+    lexicon.learn(*new)
+    for held, before, now in zip((lexicon.tokens, lexicon.after, lexicon.shares), former, new, strict=True):
+        assert torch.equal(held.view(-1, MOST)[4:], torch.cat([now[4:6], before[6:]]))

@@ -82,7 +82,8 @@ def build(settings: Settings) -> Seq2Seq:
         for parameter in built.parameters():
             parameter.normal_(std=0.7)
     if built.lexicon is not None:
-        built.lexicon.learn(torch.randint(4, 13, (11, MOST)), torch.rand(11, MOST) / MOST)
+        tokens = torch.randint(4, 13, (11, MOST))
+        built.lexicon.learn(tokens, tokens.roll(1, 1) * (torch.arange(MOST) % 2), torch.rand(11, MOST) / MOST)
     return built
 
 

@@ -20,7 +20,7 @@ def model_of(preset: str, *overrides: str) -> Seq2Seq:
     model = build_model(config.model, config.attention, 17, 19, self_attention=config.self_attention)
     if model.lexicon is not None:
         tokens = torch.arange(17 * MOST).view(17, MOST) % 19
-        model.lexicon.learn(tokens, torch.rand(17, MOST) / MOST / 2)
+        model.lexicon.learn(tokens, tokens.roll(1, 1) * (torch.arange(MOST) % 2), torch.rand(17, MOST) / MOST / 2)
     return model.double().eval()
 
 

@@ -130,8 +130,9 @@ def test_a_lexicon_is_counted_from_links_and_changes_no_training(run: Run, data:
     links = learned_links(data.train)
     options: dict[str, Any] = {"links": links, "settings": {"guided_alignment": 0.0}}
     _, whole = run("whole", lexicon=0.4, **options)
-    tokens, shares = map(torch.from_numpy, learned_lexicon(data.train, links, data.vocab_sizes[0], KNOWN))
+    tokens, after, shares = map(torch.from_numpy, learned_lexicon(data.train, links, data.vocab_sizes[0], KNOWN))
     assert torch.equal(whole["lexicon.tokens"], tokens.flatten())
+    assert torch.equal(whole["lexicon.after"], after.flatten())
     torch.testing.assert_close(whole["lexicon.shares"], shares.flatten() * 0.4)
     reporter = Notes()
     run("parts", lexicon=0.4, reporter=reporter, stop=stop_after(reporter, 5), **options)

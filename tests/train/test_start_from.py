@@ -79,13 +79,13 @@ def test_a_lexicon_knows_nothing_of_new_tokens() -> None:
     config = effective_config(preset="cnn-tiny", overrides=["model.lexicon=0.4"])
     model = build_model(config.model, config.attention, 37, 41)
     assert model.lexicon is not None
-    model.lexicon.learn(torch.randint(0, 41, (37, MOST)), torch.rand(37, MOST) / MOST)
+    model.lexicon.learn(*torch.randint(0, 41, (2, 37, MOST)), torch.rand(37, MOST) / MOST)
     larger = build_model(config.model, config.attention, 43, 53)
     assert larger.lexicon is not None
     with torch.no_grad():
         larger.load_unique_state_dict(with_token_rows(model.unique_state_dict(), (43, 53)))
-    assert torch.equal(larger.lexicon.tokens[: 37 * MOST], model.lexicon.tokens)
-    assert torch.equal(larger.lexicon.shares[: 37 * MOST], model.lexicon.shares)
+    for (_, grown), (_, held) in zip(larger.lexicon.named_buffers(), model.lexicon.named_buffers(), strict=True):
+        assert torch.equal(grown[: 37 * MOST], held)
     assert not larger.lexicon.shares[37 * MOST :].any()
 
 

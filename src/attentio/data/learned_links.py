@@ -2,7 +2,8 @@
 
 This is IBM model 2 with the prior of Dyer (2013). A target token comes from one source token, often at about the same
 place of its sentence, or from none. Both directions are learned by expectation maximization, and links are where they
-agree (Och 2003). Tokens are those of the model, so that links need not be carried over from words.
+agree (Och 2003). Target tokens beside a linked one, whose likeliest source token is the same, link with it, too: a word
+may become several characters. Tokens are those of the model, so that links need not be carried over from words.
 
     prior(i | j, S, T)  ~  exp(-4 |i/S - j/T|), and 0.08 for no source token     (λ = 4, p0 = 0.08)
     p(i | j)            ~  prior(i | j, S, T) t(target_j | source_i)
@@ -47,13 +48,16 @@ class _Cells(NamedTuple):
 
 
 def learned_links(corpus: EncodedCorpus) -> TokenLinks:
-    """Return the links of each pair: a token of either side links with at most one, and often with none."""
+    """Return the links of each pair: a source token links with at most one run of target tokens, often with none."""
     size = len(corpus)
     forward, backward = _best_places(corpus.source, corpus.target), _best_places(corpus.target, corpus.source)
-    source_of = np.repeat(corpus.source.offsets[:-1], corpus.target.lengths) + forward  # of each target token
     linked = forward >= 0
+    first = np.repeat(corpus.source.offsets[:-1], corpus.target.lengths)
+    source_of = np.where(linked, first + forward, -1)  # of each target token
     place = np.arange(len(forward)) - np.repeat(corpus.target.offsets[:-1], corpus.target.lengths)
     linked[linked] = backward[source_of[linked]] == place[linked]
+    run = np.cumsum(np.diff(source_of, prepend=-1) != 0)  # the number of the run of tokens that have one source token
+    linked = np.bincount(run, linked)[run] > 0
     links = np.stack([forward[linked], place[linked]], axis=1)
     pair = np.repeat(np.arange(size), corpus.target.lengths)[linked]
     order = np.lexsort((links[:, 1], links[:, 0], pair))
@@ -61,30 +65,52 @@ def learned_links(corpus: EncodedCorpus) -> TokenLinks:
     return TokenLinks(links[order].astype(np.uint16), offsets)
 
 
-def learned_lexicon(
-    corpus: EncodedCorpus, links: TokenLinks, size: int, most: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the `most` target tokens that each of `size` source tokens is linked with most often, and their shares.
+class LearnedLexicon(NamedTuple):
+    """What source tokens became, (V_source, most) each, with rows of zeros at the end where there is less to say.
 
-    Both are (size, most), 0 where there are fewer. A share is the number of links by the number of times that the token
-    stands there, and one more. So what was seen once is half believed. Pairs without a link do not count.
+    A source token with links becomes `tokens` with these `shares`, where the target token before is `after`: 0 for what
+    it begins with, else one that it became itself, just before.
     """
-    linked = np.diff(links.offsets) > 0
-    seen = np.bincount(corpus.source.tokens[np.repeat(linked, corpus.source.lengths)], minlength=size)
-    pair = np.repeat(np.arange(len(corpus)), np.diff(links.offsets))
-    source = corpus.source.tokens[corpus.source.offsets[pair] + links.links[:, 0]].astype(np.int64)
-    target = corpus.target.tokens[corpus.target.offsets[pair] + links.links[:, 1]].astype(np.int64)
+
+    tokens: npt.NDArray[np.int64]
+    after: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float32]
+
+
+def learned_lexicon(corpus: EncodedCorpus, links: TokenLinks, size: int, most: int) -> LearnedLexicon:
+    """Count what each of `size` source tokens is linked with, the `most` frequent cases of each.
+
+    A share is how often it was so, by how often it could have been so, and one more. So what was seen once is half
+    believed. Pairs without a link do not count.
+    """
+    num_links = np.diff(links.offsets)
+    pair = np.repeat(np.arange(len(corpus)), num_links)
+    source_at = corpus.source.offsets[pair] + links.links[:, 0]
+    target_at = corpus.target.offsets[pair] + links.links[:, 1]
+    order = np.lexsort((target_at, source_at))
+    source_at, target_at = source_at[order], target_at[order]
+    source, target = corpus.source.tokens[source_at].astype(np.int64), corpus.target.tokens[target_at].astype(np.int64)
+    goes_on = (np.diff(source_at, prepend=-1) == 0) & (np.diff(target_at, prepend=-1) == 1)
+    after = np.where(goes_on, np.roll(target, 1), 0)
+
     vocabulary = int(target.max(initial=0)) + 1
-    pairs, counts = np.unique(source * vocabulary + target, return_counts=True)
-    source, target = pairs // vocabulary, pairs % vocabulary
-    order = np.lexsort((target, -counts, source))
-    source, target, counts = source[order], target[order], counts[order]
+    became, times = np.unique(source * vocabulary + target, return_counts=True)
+    cases, counts = np.unique((source * vocabulary + after) * vocabulary + target, return_counts=True)
+    before, target = np.divmod(cases, vocabulary)
+    source, after = np.divmod(before, vocabulary)
+    begun = np.bincount(source[after == 0], counts[after == 0], minlength=size)
+    seen = np.bincount(corpus.source.tokens[np.repeat(num_links > 0, corpus.source.lengths)], minlength=size)
+    first, later = np.maximum(begun, seen)[source], np.append(times, 0)[np.searchsorted(became, before)]
+    share = counts / (np.where(after == 0, first, later) + 1)
+
+    order = np.lexsort((target, after, -counts, source))
     rank = np.arange(len(source)) - np.searchsorted(source, source)
-    kept = rank < most
-    tokens, shares = np.zeros((size, most), np.int64), np.zeros((size, most), np.float32)
-    tokens[source[kept], rank[kept]] = target[kept]
-    shares[source[kept], rank[kept]] = counts[kept] / (seen[source[kept]] + 1)
-    return tokens, shares
+    order, rank = order[rank < most], rank[rank < most]  # of each source token the most frequent
+    shape = size, most
+    found = LearnedLexicon(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.float32))
+    for table, column in zip(found, (target, after, share), strict=True):
+        table[source[order], rank] = column[order]
+    return found
 
 
 def _best_places(source: Side, target: Side) -> Ints:

@@ -181,14 +181,14 @@ class Decoder(nn.Module, ABC, Generic[Layer]):
         """Return the logits (B, V) after tokens (B,), the next state, and what was attended to."""
         with within_reach():
             features, after = self.features_step(tokens, state)
-        logits = self.logits(Features(features.values[:, None], features.attended), state.lexicon)[:, 0]
-        return Step(logits, after, features.attended)
+        logits = self.logits(tokens[:, None], Features(features.values[:, None], features.attended), state.lexicon)
+        return Step(logits[:, 0], after, features.attended)
 
     def forward(self, tokens: Tensor, encoded: Encoded) -> Tensor:
         """Return the logits (B, T, V) of a whole target (B, T) that starts with bos (teacher forcing)."""
         with within_reach():
             features = self.features(tokens, encoded)
-        return self.logits(features, encoded.lexicon)
+        return self.logits(tokens, features, encoded.lexicon)
 
     def pack(self) -> None:
         """Lay the output layer out for weights that change no more, see `linear.pack`."""
@@ -198,14 +198,17 @@ class Decoder(nn.Module, ABC, Generic[Layer]):
         """Return the logits (..., V) of features (..., E), without a lexicon."""
         return linear(features, self.output, self.bias, self.packed_output)
 
-    def logits(self, features: Features, lexicon: Memory | None) -> Tensor:
-        """Return the logits (B, T, V) of features (B, T, E) and what was attended to, with a lexicon where one is."""
+    def logits(self, tokens: Tensor, features: Features, lexicon: Memory | None) -> Tensor:
+        """Return the logits (B, T, V) after tokens (B, T), of features (B, T, E) and what was attended to.
+
+        With a lexicon they are logarithms of probabilities.
+        """
         logits = self.project(features.values)
         if lexicon is None:
             return logits
         last = features.attended[[*self.cross_attention()][-1]]
         assert last.weights is not None, "a kernel without weights runs in training only"
-        return mixed(logits, lexicon, last.weights)
+        return mixed(logits, lexicon, last.weights, tokens)
 
 
 class LayeredDecoder(Decoder[Layer]):

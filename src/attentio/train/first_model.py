@@ -27,7 +27,7 @@ TESTED = 2000  # sentences of a test set that are translated before and after
 
 # Tensors with a row for each token, and the side of the vocabulary.
 TOKEN_ROWS = {"encoder.embedding.table": 0, "decoder.embedding.table": 1, "decoder.output": 1, "decoder.bias": 1}
-LEXICON = ("lexicon.tokens", "lexicon.shares")  # of source tokens, with MOST numbers for each
+LEXICON = ("lexicon.tokens", "lexicon.after", "lexicon.shares")  # of source tokens, with MOST numbers for each
 
 
 def architecture_of(config: RunConfig) -> Architecture:

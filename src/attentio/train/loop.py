@@ -72,9 +72,9 @@ def train(
     if not state.resume(checkpoints, settings, reporter.note) and first_weights is not None:
         state.start_with(first_weights())
     if links is not None and model.lexicon is not None:
-        tokens, shares = map(torch.from_numpy, learned_lexicon(corpus, links, vocab_sizes[0], MOST))
+        tokens, after, shares = map(torch.from_numpy, learned_lexicon(corpus, links, vocab_sizes[0], MOST))
         for lexicon in filter(None, (model.lexicon, state.average.model.lexicon)):
-            lexicon.learn(tokens, shares * config.model.lexicon)
+            lexicon.learn(tokens, after, shares * config.model.lexicon)
     layout = ranks.layout
     step = state.lay_out(layout, TrainingStep(model, settings))
     zero_grad = partial(state.optimizer.zero_grad, set_to_none=True)

@@ -37,7 +37,7 @@ export class Model {
     this.family = FAMILIES[architecture.model.family](weights, architecture);
     this.output = { matrix: weights.matrix("decoder.output"), bias: weights.numbers("decoder.bias") };
     this.attentions = this.family.attentions;
-    this.lexicon = architecture.model.lexicon ? { tokens: weights.numbers("lexicon.tokens"), shares: weights.numbers("lexicon.shares") } : null;
+    this.lexicon = architecture.model.lexicon ? { tokens: weights.numbers("lexicon.tokens"), after: weights.numbers("lexicon.after"), shares: weights.numbers("lexicon.shares") } : null;
     this.most = this.lexicon ? this.lexicon.tokens.length / weights.matrix("encoder.embedding.table").rows : 0;
   }
 
@@ -60,7 +60,7 @@ export class Model {
   step(token, state) {
     const { features, state: after, attended } = this.family.step(token, state);
     const logits = this.weights.apply(this.output, features);
-    if (this.lexicon && state.source) this.mix(logits, state.source, attended[this.attentions[this.attentions.length - 1]]);
+    if (this.lexicon && state.source) this.mix(logits, token, state.source, attended[this.attentions[this.attentions.length - 1]]);
     logits[PAD] = logits[BOS] = -Infinity;
     return { logits, state: { ...after, source: state.source }, attended };
   }
@@ -68,11 +68,12 @@ export class Model {
   /**
    * Mix what a lexicon knows of source tokens into logits, as `attentio.model.lexicon` does. They are log-probabilities then.
    * @param {Float32Array} logits
+   * @param {number} before The target token before.
    * @param {number[]} source
    * @param {Float32Array} weights Of each head in turn (H * S).
    */
-  mix(logits, source, weights) {
-    const { tokens, shares } = /** @type {{tokens: Float32Array, shares: Float32Array}} */ (this.lexicon);
+  mix(logits, before, source, weights) {
+    const { tokens, after, shares } = /** @type {{tokens: Float32Array, after: Float32Array, shares: Float32Array}} */ (this.lexicon);
     const heads = weights.length / source.length;
     /** @type {Map<number, number>} */
     const said = new Map();
@@ -80,8 +81,9 @@ export class Model {
     source.forEach((id, place) => {
       let weight = 0;
       for (let head = 0; head < heads; head++) weight += weights[head * source.length + place] / heads;
+      const begun = tokens.subarray(id * this.most, (id + 1) * this.most).includes(before);
       for (let at = id * this.most; at < (id + 1) * this.most; at++) {
-        if (shares[at] === 0) continue;
+        if (shares[at] === 0 || after[at] !== (begun ? before : 0)) continue;
         said.set(tokens[at], (said.get(tokens[at]) ?? 0) + weight * shares[at]);
         all += weight * shares[at];
       }
