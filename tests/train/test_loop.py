@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from attentio.train.dev import DevScores
 from attentio.train.loop import train
 from attentio.train.objective import Loss
 from attentio.train.settings import RunConfig
-from attentio.train.state import Progress, adamw
+from attentio.train.state import FEW_SENTENCES, Progress, adamw
 from attentio.train.step import TrainingStep
 
 
@@ -171,7 +171,7 @@ def test_the_best_by_dev_is_published_and_patience_ends_the_run(run: Run) -> Non
     def evaluate(model: Seq2Seq) -> DevScores:
         assert not model.training
         seen.append({name: tensor.clone() for name, tensor in model.unique_state_dict().items()})
-        return DevScores(next(losses), 50.0, next(scores), 0.0)
+        return DevScores(next(losses), 50.0, next(scores), 0.0, FEW_SENTENCES + 1)
 
     settings = {"evaluate_every": 2, "patience": 3}
     progress, published = run("x", reporter=reporter, evaluate=evaluate, settings=settings)
@@ -181,10 +181,29 @@ def test_the_best_by_dev_is_published_and_patience_ends_the_run(run: Run) -> Non
     assert equal(published, seen[1])
 
 
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([3.0, 9.0, 8.0, 8.5], 4),  # the last is no worse than chance allows
+        ([3.0, 9.0, 8.0, 7.0], 3),
+        ([3.0, 9.0, 7.3, 7.3, 5.9], 4),  # chance does not add up: 5.9 is far from 9.0
+        ([9.0, 7.0, 7.1, 7.3], 4),
+        ([0.0, 0.0], 1),  # nothing was learnt
+    ],
+)
+def test_few_dev_sentences_choose_the_last_that_is_not_clearly_worse(scores: list[float], best: int) -> None:
+    progress = Progress()
+    for step, strict in enumerate(scores, 1):
+        progress = replace(progress, step=step).judged(DevScores(1.0, 1.0, strict, 0.0, 25))
+    assert (progress.best_step, progress.best_strict) == (best, scores[best - 1])
+    assert progress.highest_strict == max(scores)
+
+
 @pytest.mark.slow
 def test_without_patience_it_goes_on(run: Run) -> None:
     settings = {"evaluate_every": 2, "patience": 0}
-    assert run("x", evaluate=lambda _: DevScores(1.0, 1.0, 1.0, 0.0), settings=settings)[0].ended == "all steps done"
+    scores = DevScores(1.0, 1.0, 1.0, 0.0, 1_000)
+    assert run("x", evaluate=lambda _: scores, settings=settings)[0].ended == "all steps done"
 
 
 @pytest.mark.slow

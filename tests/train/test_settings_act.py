@@ -183,7 +183,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainOutcome:
             place,
             links=data.train_links,
             splits=(TokenSplits.of(data.source.tokenizer), TokenSplits.of(data.target.tokenizer)),
-            evaluate=lambda _: DevScores(0.0, 0.0, float(-len(scored)), 0.0),
+            evaluate=lambda _: DevScores(0.0, 0.0, float(-len(scored)), 0.0, 1_000),
             publish=publish,
             reporter=Watch(),
         )

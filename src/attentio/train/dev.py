@@ -23,13 +23,15 @@ class DevScores(NamedTuple):
     """One evaluation. Models are chosen by `strict`, and `chrf` is what is reported.
 
     loss: nats per target token. chrf: sacreBLEU's chrF2, 0 to 100, of greedy translations. strict: the same without
-    effective order, so that orders without a match count. same: share that the commonest output has.
+    effective order, so that orders without a match count. same: share that the commonest output has. sentences: how
+    many these figures are of.
     """
 
     loss: float
     chrf: float
     strict: float
     same: float
+    sentences: int
 
 
 class DevSet:
@@ -56,7 +58,7 @@ class DevSet:
     def __call__(self, model: Seq2Seq) -> DevScores:
         outputs = self.outputs(model)
         chrf, strict = (corpus_chrf(outputs, self.references, strict=strict) for strict in (False, True))
-        return DevScores(self.loss(model), chrf, strict, same_output(outputs, self.references))
+        return DevScores(self.loss(model), chrf, strict, same_output(outputs, self.references), len(outputs))
 
     def chrf(self, model: Seq2Seq) -> float:
         """Return sacreBLEU's chrF2 of greedy translations."""
@@ -68,7 +70,8 @@ class DevSet:
 
         def scores(model: Seq2Seq) -> DevScores:
             found = [dev(model) for dev in sets]
-            return DevScores(*(sum(column) / len(found) for column in zip(*found, strict=True)))
+            *means, sentences = (sum(column) / len(found) for column in zip(*found, strict=True))
+            return DevScores(*means, sentences=int(sentences * len(found)))
 
         return scores
 

@@ -30,7 +30,7 @@ from attentio.train.settings import RunConfig
 from attentio.train.state import LENGTH_MULTIPLE, Progress, TrainingState
 from attentio.train.step import BusyThreads, TrainingStep, backward, backward_in_parts
 
-NOT_EVALUATED = DevScores(0.0, 0.0, 0.0, 0.0)  # of a rank that does not evaluate
+NOT_EVALUATED = DevScores(0.0, 0.0, 0.0, 0.0, 0)  # of a rank that does not evaluate
 MOST_PARTS = 2  # a batch that does not fit into memory is halved, once
 
 

@@ -28,6 +28,7 @@ from attentio.train.plan import StepPlan
 from attentio.train.settings import TrainConfig
 from attentio.train.step import TrainingStep
 
+FEW_SENTENCES = 250  # of a dev set, up to which the last model is kept that is not clearly worse than another
 LENGTH_MULTIPLE = 2  # of padded lengths: a CPU's matrix library prepares itself for every shape
 
 
@@ -43,10 +44,11 @@ class Progress:
     dev_strict: float | None = None  # the same without effective order (train/dev.py)
     dev_loss: float | None = None  # nats per target token
     dev_same: float | None = None  # share of the commonest output
-    best_chrf: float | None = None  # of the model that is kept: the one with the best strict chrF
+    best_chrf: float | None = None  # of the model that is kept
     best_strict: float | None = None
     best_same: float | None = None
     best_step: int = 0
+    highest_strict: float | None = None  # of any model so far. None in checkpoints of earlier versions
     least_loss: float | None = None  # on dev, of any model so far
     stale_evaluations: int = 0  # since strict chrF or loss on dev was better than ever
     ended: str | None = None  # why the run is over
@@ -60,10 +62,15 @@ class Progress:
     def judged(self, dev: DevScores) -> "Progress":
         """Return the progress after an evaluation: this update is the best one, or not.
 
-        The best has the highest strict chrF. An evaluation is stale where neither that nor the loss is a new best.
+        The best has the highest strict chrF. Of few sentences, chance has a larger part in that than further updates
+        have. There the last is the best, unless it is worse than the highest by a share of 1 / sqrt(sentences).
+        An evaluation is stale where neither strict chrF nor the loss is better than ever.
         """
-        better = self.best_strict is None or dev.strict > self.best_strict
-        learns = better or self.least_loss is None or dev.loss < self.least_loss
+        highest = self.best_strict if self.highest_strict is None else self.highest_strict
+        risen = highest is None or dev.strict > highest
+        chance = dev.sentences**-0.5 if 0 < dev.sentences <= FEW_SENTENCES else 0.0
+        better = risen or dev.strict > (1 - chance) * (highest or 0.0)
+        learns = risen or self.least_loss is None or dev.loss < self.least_loss
         judged = replace(
             self,
             dev_chrf=dev.chrf,
@@ -71,6 +78,7 @@ class Progress:
             dev_loss=dev.loss,
             dev_same=dev.same,
             least_loss=dev.loss if self.least_loss is None else min(self.least_loss, dev.loss),
+            highest_strict=dev.strict if risen else highest,
             stale_evaluations=0 if learns else self.stale_evaluations + 1,
         )
         best = {"best_chrf": dev.chrf, "best_strict": dev.strict, "best_same": dev.same, "best_step": self.step}
