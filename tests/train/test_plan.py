@@ -44,8 +44,16 @@ def test_the_default_fits_the_pairs_and_what_the_user_sets_wins(tmp_path: Path) 
     assert effective_config(settings=data, overrides=["model.family=rnn"]).model.family == "rnn"
     longer = effective_config(settings=data, overrides=["train.max_seconds=60.0"])
     assert longer.train.epochs > config.train.epochs
-    assert (config.train.patience, longer.train.patience) == (10, 0)
     assert effective_config(preset="small", settings=data).train == TrainConfig(subword_regularization=0.1)
+
+
+def test_only_many_pairs_without_a_time_limit_end_by_patience(tmp_path: Path) -> None:
+    """Few pairs hold out too few sentences to tell when it gets no better."""
+    limit = ["train.max_seconds=60.0"]
+    for pairs, patience in ((300, 0), (4_000, 0), (8_001, 10)):
+        data = {"data": {"train": [str(write_pairs(tmp_path / "pairs.tsv", pairs))]}}
+        assert effective_config(settings=data).train.patience == patience
+        assert effective_config(settings=data, overrides=limit).train.patience == 0
 
 
 def test_a_run_keeps_its_plan_whatever_the_default_is_today(tmp_path: Path) -> None:
@@ -61,8 +69,9 @@ def test_a_run_keeps_its_plan_whatever_the_default_is_today(tmp_path: Path) -> N
 
 def test_what_is_planned_is_said() -> None:
     line, facts = describe_plan(TrainConfig(epochs=3, warmup_share=0.1, fitted_pairs=400), dropout=0.3, batches=70)
-    assert "fitted to 400 pairs" in line
-    assert "210 updates" in line
+    assert "fitted to 400 pairs: at most 210 updates" in line
+    exact, _ = describe_plan(TrainConfig(epochs=3, fitted_pairs=400, patience=0), dropout=0.3, batches=70)
+    assert "fitted to 400 pairs: 210 updates" in exact
     assert (facts["most_updates"], facts["warmup_updates"]) == (210, 21)
     assert "as set" in describe_plan(TrainConfig(), dropout=0.3, batches=70)[0]
 
@@ -72,7 +81,7 @@ def test_a_run_says_its_plan(tmp_path: Path) -> None:
     said: list[str] = []
     settings = {"train.max_steps": 1, "data.test": 0}
     result = train_files(write_pairs(tmp_path / "p.tsv", 30), tmp_path / "run", settings=settings, say=said.append)
-    assert any("fitted to 30 pairs: at most 1 updates" in line for line in said)
+    assert any("fitted to 30 pairs: 1 updates" in line for line in said)
     assert '"event": "plan"' in Run(result.run).log.read_text(encoding="utf-8")
 
 

@@ -26,6 +26,7 @@ def plan(**changes: object) -> TrainingPlan:
         "share": 0.5,
         "seconds": 60.0,
         "limited": True,
+        "patient": False,
         "shared": False,
         "speed": Speed(0.1, 2.0),
         "traits": Traits(5000, 20.0, 0.5),
@@ -51,7 +52,9 @@ def test_what_helps_most_comes_first() -> None:
 
 def test_the_line_of_train() -> None:
     assert plan().expectation() == "expect chrF 30 [20, 40] on unseen text in 60 s"
-    assert plan(limited=False, seconds=400).expectation().endswith("in up to 7 min")
+    assert plan(limited=False, patient=True, seconds=400).expectation().endswith("in up to 7 min")
+    assert any("fewer when dev" in line for line in plan(patient=True).lines())
+    assert not any("fewer when dev" in line for line in plan().lines())
     assert plan(expected=None, unknown="too few").expectation() == "expect 60 s, chrF unknown: too few"
     assert any("others use this machine" in line for line in plan(shared=True).lines())
 
@@ -79,7 +82,7 @@ def test_a_time_limit_is_a_number_of_updates(pairs: Path, monkeypatch: pytest.Mo
     assert found.share == found.updates / found.planned
     unlimited = plan_training(effective_config(settings={"data": {"train": [str(pairs)]}}))
     assert found.planned == unlimited.planned == unlimited.updates
-    assert not unlimited.limited
+    assert (unlimited.limited, unlimited.patient) == (False, False)
     assert found.expected is not None
     assert found.full is not None
     assert found.expected.low < found.expected.chrf < found.full.chrf

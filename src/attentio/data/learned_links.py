@@ -2,8 +2,8 @@
 
 This is IBM model 2 with the prior of Dyer (2013). A target token comes from one source token, often at about the same
 place of its sentence, or from none. Both directions are learned by expectation maximization, and links are where they
-agree (Och 2003). Target tokens beside a linked one, whose likeliest source token is the same, link with it, too: a word
-may become several characters. Tokens are those of the model, so that links need not be carried over from words.
+agree (Och 2003). A word may become several characters. So target tokens beside a linked one join it, where their
+likeliest source token is the same. Tokens are those of the model, so that links need not be carried over from words.
 
     prior(i | j, S, T)  ~  exp(-4 |i/S - j/T|), and 0.08 for no source token     (λ = 4, p0 = 0.08)
     p(i | j)            ~  prior(i | j, S, T) t(target_j | source_i)
@@ -68,8 +68,8 @@ def learned_links(corpus: EncodedCorpus) -> TokenLinks:
 class LearnedLexicon(NamedTuple):
     """What source tokens became, (V_source, most) each, with rows of zeros at the end where there is less to say.
 
-    A source token with links becomes `tokens` with these `shares`, where the target token before is `after`: 0 for what
-    it begins with, else one that it became itself, just before.
+    A case is a target token, its share, and `after`. That is the target token before, where the source token became it,
+    too. It is 0 for what a translation of the source token begins with.
     """
 
     tokens: npt.NDArray[np.int64]

@@ -5,8 +5,9 @@ source token counts as much as attention looks at it (section 3.1). Both voices 
 
     p(y) = (1 - m) p_network(y) + Σ_s a_s l(y | x_s, y'),    m = Σ_s a_s Σ_y l(y | x_s, y')
 
-a are the weights of the last attention to the source, mean of its heads. It is also the one that links guide. y' is the
-target token before, and counts where it is one of what x_s becomes. So a word of several tokens is said to its end, in
+a are the weights of the last attention to the source, mean of its heads. It is also the one that links guide.
+
+y' is the target token before. It counts where x_s may become it. So a word of several tokens is said to its end, in
 order, and once. Where nothing is known, as of the end of a sentence, the network speaks alone. It also learns alone: a
 lexicon knows the training pairs by heart.
 """

@@ -35,13 +35,13 @@ class Fit(NamedTuple):
     train: Mapping[str, object]
 
 
-_STRONG = {"dropout": 0.4, "word_dropout": 0.1, "lexicon": 0.4}
+_STRONG = {"dropout": 0.4, "word_dropout": 0.1}
 _LINKS = {"learn_links": True}
-_SMALL = {"warmup_share": 0.06, "average_decay": 0.99, "guided_alignment": 0.5}
+_SMALL = {"warmup_share": 0.06, "average_decay": 0.99, "guided_alignment": 0.5, "patience": 0}
 FITS = (
-    Fit(250, "tiny", _LINKS, _STRONG, {"batch_tokens": 256, "epochs": 200, **_SMALL}),
-    Fit(2_500, "tiny", _LINKS, _STRONG, {"batch_tokens": 512, "epochs": 120, **_SMALL}),
-    Fit(8_000, "small", _LINKS, {"dropout": 0.3, "lexicon": 0.2}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
+    Fit(250, "tiny", _LINKS, {**_STRONG, "lexicon": 0.8}, {"batch_tokens": 256, "epochs": 120, **_SMALL}),
+    Fit(2_500, "tiny", _LINKS, {**_STRONG, "lexicon": 0.6}, {"batch_tokens": 512, "epochs": 120, **_SMALL}),
+    Fit(8_000, "small", _LINKS, {"dropout": 0.3, "lexicon": 0.4}, {"batch_tokens": 1024, "epochs": 30, **_SMALL}),
     Fit(math.inf, "small", {}, {}, {}),
 )
 # Where training starts from a model. Experiments with 300 pairs are in LOG.md.
@@ -194,7 +194,9 @@ def describe_plan(
     why = "as set"
     if pairs is not None:
         why = f"fitted to {'more than ' * (pairs >= PAIRS_COUNTED)}{min(pairs, PAIRS_COUNTED - 1):,} pairs"
-    most = f"at most {plan.most_steps:,} updates ({plan.most_steps / batches:,.3g} epochs of {batches:,} batches)"
+    exact = settings.patience == 0 and settings.max_seconds is None
+    most = f"{plan.most_steps:,} updates ({plan.most_steps / batches:,.3g} epochs of {batches:,} batches)"
+    most = most if exact else f"at most {most}"
     limit = None if settings.max_seconds is None else f"{settings.max_seconds:,.0f} s"
     if plan.most_steps >= UNBOUNDED:
         most, limit = f"until {limit}", None

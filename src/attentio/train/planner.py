@@ -61,9 +61,10 @@ class TrainingPlan:
     """What a training would take and reach.
 
     model: in words. pairs: for training. updates: that are made. planned: that the preset wants, without a time limit.
-    share: of these that are made. seconds: all in all, up to the time limit if `limited`. shared: whether others
-    use this machine. expected: None where nothing is known, `unknown` says why.
-    full: with all updates. doubled: with twice the pairs. findings: what is wrong with the text.
+    share: of these that are made. seconds: all in all, up to the time limit if `limited`. patient: whether the run ends
+    earlier where dev no longer improves. shared: whether others use this machine. expected: None where nothing is
+    known, `unknown` says why. full: with all updates. doubled: with twice the pairs. findings: what is wrong with the
+    text.
     """
 
     model: str
@@ -74,6 +75,7 @@ class TrainingPlan:
     share: float
     seconds: float
     limited: bool
+    patient: bool
     shared: bool
     speed: Speed
     traits: Traits | None
@@ -96,7 +98,7 @@ class TrainingPlan:
 
     def expectation(self) -> str:
         """Return time and quality in one line."""
-        when = "up to " * (not self.limited) + duration(self.seconds)
+        when = "up to " * self.patient + duration(self.seconds)
         if self.expected is None:
             return f"expect {when}, chrF unknown: {self.unknown}"
         found = self.expected
@@ -110,7 +112,7 @@ class TrainingPlan:
             f"speed  {1 / self.speed.update:,.1f} updates a second, {self.speed.evaluation:.1f} s for an evaluation"
             + (f"; others use this machine, too: {self.speed.cores:.0%} of its time is left" if self.shared else ""),
             f"time   {self.updates:,} of {self.planned:,} planned updates in {duration(self.seconds)}"
-            + ("" if self.limited else ", fewer when dev no longer improves"),
+            + ", fewer when dev no longer improves" * self.patient,
             self.expectation(),
         ]
         if self.better_than:
@@ -201,6 +203,7 @@ def plan_prepared(
         share=share,
         seconds=preparing + whole,
         limited=settings.max_seconds is not None,
+        patient=settings.patience > 0,
         shared=speed.is_shared,
         speed=speed,
         traits=found,

@@ -271,7 +271,7 @@ def _fitted(over: Settings, start: object) -> Settings:
     if start is not None:
         from attentio.data.start import Mixture, num_earlier
 
-        for name in ("batch_tokens", "epochs", "average_decay", "warmup_share", "guided_alignment"):
+        for name in ("batch_tokens", "epochs", "average_decay", "warmup_share", "guided_alignment", "patience"):
             train.pop(name, None)
         share = given.get("earlier_share", TrainConfig().earlier_share)
         share = share if isinstance(share, float) else 0.0
