@@ -21,6 +21,7 @@ from attentio.corpora.small_world.grammar import sample
 from attentio.data.prepare import PreparedData
 from attentio.errors import AttentioError, ModelError, ResourceError, UsageError
 from attentio.evaluation.scores import held_out_sets, score_run
+from attentio.train import state
 from attentio.train.reporter import Display, TrainingReporter, evaluations
 from attentio.train.run import TrainResult, run_training, train_files
 from attentio.train.settings import effective_config
@@ -184,7 +185,10 @@ def test_a_damaged_model_is_published_again(data: Path, run: Path, made: Path) -
 
 
 @pytest.mark.slow
-def test_the_last_model_takes_the_place_of_a_better_one_that_is_lost(data: Path, tmp_path: Path) -> None:
+def test_the_last_model_takes_the_place_of_a_better_one_that_is_lost(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "FEW_SENTENCES", 0)
     settings = {"train.learning_rate": 1e-12, "train.average_decay": 0.0}  # no evaluation is better than the first
     assert train(data, tmp_path / "run", settings=settings).best_step == 2
     shutil.rmtree(tmp_path / "run" / "model")

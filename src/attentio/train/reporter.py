@@ -135,7 +135,7 @@ class TrainingReporter(Reporter):
 
     def evaluated(self, progress: "Progress", *, epoch: float) -> None:
         self.event("evaluation", progress, epoch=epoch)
-        mark = " (best)" if progress.best_step == progress.step else ""
+        mark = " (kept)" if progress.best_step == progress.step else ""
         self._display.line(
             f"epoch {epoch:.1f}  step {progress.step:,}  loss {progress.loss:.3f}  "
             f"dev chrF {progress.dev_chrf:.2f}{mark}  {self._speed:,.0f} tok/s  {progress.seconds:.0f} s"

@@ -249,16 +249,16 @@ class _Leading:
                     warnings.append(f"{learned}. More pairs, more epochs or a longer --max-time may help.")
                 if config.train.start_from is not None:
                     tests = score_after(run, data, progress, say)
-        best = ""
+        kept = ""
         if progress.best_chrf is not None:
-            best = f"  best dev chrF {progress.best_chrf:.2f} at step {progress.best_step:,}"
+            kept = f"  the model of step {progress.best_step:,} is kept, dev chrF {progress.best_chrf:.2f}"
         if progress.ended is None:
             say(f"stopped at step {progress.step:,}; the same command again resumes exactly here")
         elif refusal is not None:
             say(f"nothing to do in {run.folder}: {refusal}")
         else:
             word = "ended" if warnings else "done "
-            say(f"{word}  {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{best}")
+            say(f"{word}  {run.folder}  {progress.ended} after {progress.step:,} steps, {progress.seconds:.0f} s{kept}")
             for warning in warnings:
                 say(f"warning: {warning}")
         return {
