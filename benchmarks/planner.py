@@ -5,6 +5,7 @@
     python benchmarks/planner.py check cmn-2018.txt:700:60s small-world:700:60s  # plans, trains, compares
 
 `rows.jsonl` is what `small_corpora.py` wrote. The two figures of each corpus are computed again from the same pairs.
+Runs of another corpus, size or preset stay in the table.
 `check` draws pairs by seed, plans, trains for the time given and scores 500 other pairs, as `small_corpora.py` does.
 """
 
@@ -70,7 +71,7 @@ def written(pairs: list[tuple[str, str]], folder: str) -> Path:
 
 
 def write_table(files: list[Path], data: dict[str, str], origin: str) -> None:
-    """Write the table, with the figures of each corpus and the share of the planned updates that each run made."""
+    """Put runs in the table, with the figures of the corpus and the share of the planned updates that each made."""
     rows = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     known: dict[str, list[tuple[str, str]]] = {}
     figures: dict[tuple[str, int, int], tuple[Any, int]] = {}
@@ -100,6 +101,8 @@ def write_table(files: list[Path], data: dict[str, str], origin: str) -> None:
                 round(figure.retrieved, 2), round(figure.seen, 3), round(row["chrf"], 2), origin,
             )
         )  # fmt: skip
+    new = {run[:3] for run in found}  # corpus, pairs and preset
+    found += [run for run in runs() if run[:3] not in new]
     with TABLE.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Run._fields)
