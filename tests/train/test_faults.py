@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-import torch
 
 from attentio.corpora.small_world.grammar import sample
 from attentio.errors import AttentioError, LostProcess
@@ -110,12 +109,7 @@ def attempt(data: Path, out: Path, *, overwrite: bool = False) -> int:
 
 def in_a_copy(work: Callable[[], int]) -> int:
     """Do `work` in a copy of this process. Return the status that it gave, or minus the signal that ended it."""
-
-    def alone() -> None:
-        torch.set_num_threads(1)  # others are not copied, and would be waited for
-        os._exit(work())
-
-    process = multiprocessing.get_context("fork").Process(target=alone)
+    process = multiprocessing.get_context("fork").Process(target=lambda: os._exit(work()))
     process.start()
     return ended(process)
 
