@@ -19,7 +19,7 @@ from attentio import __version__
 from attentio.attention import KindError
 from attentio.errors import ModelError
 from attentio.model.families import build_model
-from attentio.model.seq2seq import Seq2Seq, current_name
+from attentio.model.seq2seq import Seq2Seq, current_tensors
 from attentio.model.settings import AttentionConfig, ModelConfig, SelfAttentionConfig
 from attentio.runtime.choices import DECODING
 from attentio.runtime.device import resolve_device
@@ -127,8 +127,7 @@ class Bundle:
                 _check_tokenizer(folder / f"{name}.tokenizer", manifest["files"], manifest[name]["vocab_size"])
             verify(folder, manifest)
             tensors = unround_rows(load_tensors(folder / WEIGHTS))
-            weights = {current_name(name): tensor for name, tensor in tensors.items()}
-            return cls.of_described(folder, manifest, weights)
+            return cls.of_described(folder, manifest, current_tensors(tensors))
         except ValidationError as error:
             fault = error.errors()[0]
             cause, where = fault.get("ctx", {}).get("error"), ".".join(map(str, fault["loc"]))

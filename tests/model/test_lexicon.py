@@ -144,3 +144,16 @@ def test_what_a_new_corpus_lacks_is_kept() -> None:
     lexicon.learn(*new)
     for held, before, now in zip((lexicon.tokens, lexicon.after, lexicon.shares), former, new, strict=True):
         assert torch.equal(held.view(-1, MOST)[4:], torch.cat([now[4:6], before[6:]]))
+
+
+def test_a_lexicon_of_an_earlier_version_opens() -> None:
+    """It knew no order of tokens, and had no tensor for it."""
+    model, attention = FAMILIES[3]
+    held = build(model, attention).unique_state_dict()
+    del held["lexicon.after"]
+    opened = build(model, attention)
+    with torch.no_grad():
+        opened.load_unique_state_dict(held)
+    assert opened.lexicon is not None
+    assert torch.equal(opened.lexicon.tokens, held["lexicon.tokens"])
+    assert not opened.lexicon.after.any()

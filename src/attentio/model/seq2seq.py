@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
@@ -75,7 +76,7 @@ class Seq2Seq(nn.Module):
 
     def load_unique_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the values of `unique_state_dict` of a model of the same shape. Raises ModelError where they differ."""
-        tensors = {current_name(name): tensor for name, tensor in tensors.items()}
+        tensors = current_tensors(tensors)
         own = self.unique_state_dict()
         if differing := sorted(own.keys() ^ tensors.keys()):
             raise ModelError(f"the weights do not belong to this configuration: {differing[0]} is on one side only.")
@@ -87,6 +88,14 @@ class Seq2Seq(nn.Module):
                 )
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
+
+
+def current_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a model, which an earlier version may have saved, as today's models have them."""
+    found = {current_name(name): tensor for name, tensor in tensors.items()}
+    if "lexicon.tokens" in found and "lexicon.after" not in found:  # it knew no order of tokens
+        found["lexicon.after"] = torch.zeros_like(found["lexicon.tokens"])
+    return found
 
 
 def current_name(name: str) -> str:
